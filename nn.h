@@ -1,0 +1,5429 @@
+/* nn.h - neural network training in one header, C99 and C++11, no dependencies - MIT licence
+
+   Dense networks for small and medium problems: train, evaluate, tune, save, reload, predict. The
+   same seed, data and options give the same weights, to the last bit, on every machine.
+
+   Contents: search for these tags.
+
+       >>doc         this page
+       >>config      NN_DEF, NN_STATIC, NN_REAL, version
+       >>api         every public type and function; users stop reading at its end
+       >>platform    the C library's functions, replaceable; memory blocks
+       >>math        exp, tanh, sigmoid, log1p, cosine; the random generator
+       >>reference   the scalar kernels: the definition of every arithmetic result
+       >>dispatch    which kernels are used
+       >>model       layers, parameters, memory layout, predicting
+       >>loss        value and gradient, side by side
+       >>optimizer   SGD, Adam, schedules, clipping
+       >>trainer     forward, backward, update; nn_fit
+       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors
+       >>data        division, CSV, IDX
+       >>file        safetensors, checkpoints
+
+   ================================================================================================
+   >>doc
+   ================================================================================================
+
+   QUICK START. In one source file of the program:
+
+       #define NN_IMPLEMENTATION
+       #include "nn.h"
+
+   and in others only the #include. Compile with any C99 or C++11 compiler; link the C library's
+   mathematics where that is separate (-lm). No flag is needed; -O2 or -O3 makes it fast, and
+   -march=native faster, without a change in any result.
+
+       const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+       nn_options how = {0};                   // in C++: = {}
+       nn_data data, train, test;
+       nn_metrics result;
+       nn_model *model;
+
+       nn_read_csv(&data, "iris2.csv", NULL);             // the last column is the target
+       nn_split(&data, 0.8f, 1, &train, &test);           // 80 % to train on, seed 1
+       nn_create(&model, data.inputs, layers, 2, 1);      // 2 layers, seed 1
+       how.loss = NN_BINARY_CROSS_ENTROPY;
+       how.optimizer = NN_ADAM;
+       how.learning_rate = 0.01f;
+       how.scaling = NN_SCALE_STANDARD;
+       nn_fit(model, &train, &how);
+       nn_evaluate(model, &test, how.loss, &result);      // result.accuracy, ...
+       nn_save(model, "iris2.safetensors");
+
+   with each status checked, of course.
+
+   LEVELS. Each uses only what is below it, and any may be used alone:
+
+       loop    nn_fit, nn_trainer_fit           epochs, shuffling, validation, early stopping
+       batch   nn_train_batch, nn_accumulate    one update; a gradient without the update
+       step    nn_forward, nn_backward, nn_update     any loss, reinforcement learning, GANs
+       arrays  nn_parameters, nn_gradients      averaging, evolution, sums over processes
+
+   OBJECTS. nn_model is what is deployed: layers, parameters, input scaling. nn_trainer is what is
+   thrown away: gradients, optimizer state, activations of one batch, the random generator, the
+   count of steps. All else is plain structs in which zero means default.
+
+   ERRORS. Every function that can fail returns an nn_status, NN_OK or why not. On failure nothing
+   is changed and nothing is leaked; outputs are NULL or zero. The library never prints, exits,
+   aborts, or touches global state. NN_ASSERT guards its own invariants, never input.
+
+   MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
+   nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
+   nn_trainer_size bytes. Nothing is allocated by a step, a batch, an epoch or a prediction. Files,
+   data sets and nn_evaluate allocate what they need and say so in their names or comments.
+
+   THREADS. There is no global state. A model may be read by any number of threads at once, each
+   predicting with its own scratch; writing to a model or a trainer needs one thread at a time.
+
+   THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
+   compiler, optimisation level, operating system and byte order, because every result is a fixed
+   sequence of IEEE operations: sums go in a fixed order, multiply-adds are explicit fma, and exp,
+   tanh, sigmoid, log1p and cosine are computed here. What breaks it: -ffast-math (refused unless
+   NN_ALLOW_FAST_MATH); x87 arithmetic (FLT_EVAL_METHOD other than 0: use -msse2 -mfpmath=sse);
+   flushing denormals to zero; another rounding mode; NN_NO_FMA and NN_DOUBLE each have bits of
+   their own, the same again on every machine. Times in nn_progress are no part of this.
+
+   FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
+   PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
+   Headers beyond 4 MB or 4,096 tensors are refused. The data's checksum is a CRC-32: it finds
+   damage, not forgery.
+
+   SWITCHES, to be defined before the #include (the same ones wherever it is included):
+
+       NN_IMPLEMENTATION   in one file: the functions' bodies
+       NN_STATIC           the functions are static: private to the file
+       NN_NO_STDIO         no files, no FILE, no clock
+       NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
+       NN_NO_TRAIN         predicting and loading only
+       NN_NO_FMA           for machines without fma: multiply, then add, each rounded (clang must
+                           not be told -ffp-contract=fast)
+       NN_DOUBLE           all in double instead of float
+       NN_ALLOW_FAST_MATH  compile under -ffast-math all the same
+       NN_DEF              how public functions are declared, instead of extern
+       NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
+       NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
+
+   Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
+   NN_ASSERT, NN_FMA, NN_SQRT, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
+   NN_FCLOSE, NN_RENAME, NN_REMOVE.
+
+   LIMITS. Dense layers only; one thread; counts of rows and widths are int. The largest error of
+   the functions in >>math is 2 ulp. Denormal numbers work.
+*/
+
+/* ================================================================================================
+   >>config
+   ============================================================================================= */
+
+#ifndef NN_H
+#define NN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NN_VERSION "0.1.0"
+
+/* How the public functions are declared: NN_STATIC makes them private to the file that includes. */
+#ifndef NN_DEF
+#ifdef NN_STATIC
+#if defined(__GNUC__) || defined(__clang__)
+#define NN_DEF static __attribute__((unused))
+#else
+#define NN_DEF static
+#endif
+#else
+#define NN_DEF extern
+#endif
+#endif
+
+/* The type of every weight, input and output: float, or double under NN_DOUBLE. */
+#ifdef NN_DOUBLE
+#define NN_REAL double
+#else
+#define NN_REAL float
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef NN_REAL nn_real;
+
+/* ================================================================================================
+   >>api
+   ------------------------------------------------------------------------------------------------
+   Every function that can fail returns an nn_status; what it should have made is then NULL or
+   zero, and what existed is unchanged. Matrices are row-major: [rows x inputs] means rows * inputs
+   values, one row after the other. Options that are zero mean their default.
+   ============================================================================================= */
+
+/* ---- Status ---------------------------------------------------------------------------------- */
+
+typedef enum nn_status {
+    NN_OK = 0,
+    NN_ERROR_NULL,       /* a required pointer is NULL */
+    NN_ERROR_SIZE,       /* a count or width is zero or negative */
+    NN_ERROR_OVERFLOW,   /* sizes whose product does not fit in memory */
+    NN_ERROR_MEMORY,     /* an allocation failed */
+    NN_ERROR_BLOCK,      /* the caller's memory is too small or not aligned */
+    NN_ERROR_OPTION,     /* an option is outside its range */
+    NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer */
+    NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
+    NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
+    NN_ERROR_BATCH,      /* more rows than the batch holds, or fewer than one batch in all */
+    NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
+    NN_ERROR_DATA,       /* NaN or infinity in the inputs or targets */
+    NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
+    NN_ERROR_LABEL,      /* a label outside the classes */
+    NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or none that is positive */
+    NN_ERROR_DIVERGED,   /* the loss or a parameter became NaN or infinite; training stopped */
+    NN_ERROR_OPEN,       /* the file cannot be opened */
+    NN_ERROR_READ,       /* the file cannot be read; it may be a folder */
+    NN_ERROR_WRITE,      /* the file cannot be written whole; the old one is intact */
+    NN_ERROR_CSV_EMPTY,  /* no row of data */
+    NN_ERROR_CSV_CELLS,  /* a row with too few or too many cells */
+    NN_ERROR_CSV_NUMBER, /* a cell that is empty or not a finite number */
+    NN_ERROR_CSV_QUOTE,  /* a quote that does not end, or stands where none may */
+    NN_ERROR_CSV_TARGET, /* no column has the target's name */
+    NN_ERROR_IDX_MAGIC,  /* not an IDX file of unsigned bytes */
+    NN_ERROR_IDX_SIZE,   /* an IDX file shorter or longer than its header says, or counts differ */
+    NN_ERROR_TRUNCATED,  /* a model file shorter or longer than its header says */
+    NN_ERROR_HEADER,     /* a model file whose header is not a safetensors header */
+    NN_ERROR_METADATA,   /* a model file without nn.h's metadata, or with metadata it cannot read */
+    NN_ERROR_TENSOR,     /* a tensor is missing, double, of another shape or of another type */
+    NN_ERROR_CHECKSUM,   /* a model file whose bytes are not the ones that were saved */
+    NN_ERROR_PARAMETER,  /* a model file with a parameter that is NaN or infinite */
+    NN_STATUS_COUNT
+} nn_status;
+
+/* A sentence in English for a status, never NULL; the string is constant. */
+NN_DEF const char *nn_status_text(nn_status status);
+
+/* Where in a file something failed. Fields that do not apply are 0 or "". */
+typedef struct nn_place {
+    const char *path; /* the path as the caller gave it, NULL for memory */
+    long line;        /* CSV: line of the file, from 1 */
+    long column;      /* CSV: cell of the line, from 1 */
+    char name[64];    /* CSV: the cell's text; model files: the tensor's name; cut to fit */
+} nn_place;
+
+/* ---- Model ----------------------------------------------------------------------------------- */
+
+typedef enum nn_activation {
+    NN_LINEAR = 0,
+    NN_RELU,
+    NN_LEAKY_RELU, /* slope 0.01 below zero */
+    NN_SIGMOID,
+    NN_TANH,
+    NN_SOFTMAX /* last layer only */
+} nn_activation;
+
+/* A dense layer: y = activation(x * W + b). */
+typedef struct nn_layer {
+    int width; /* outputs, >= 1 */
+    nn_activation activation;
+} nn_layer;
+
+typedef struct nn_shape {
+    int inputs;             /* >= 1 */
+    const nn_layer *layers; /* [count], from the first hidden layer to the output layer */
+    int count;              /* >= 1 */
+} nn_shape;
+
+/* Layers, parameters and input scaling. Predicting never writes to it. */
+typedef struct nn_model nn_model;
+
+#ifndef NN_NO_MALLOC
+/* Makes a model on the heap; nn_free gives it back. Weights are drawn from the seed: He uniform
+   before ReLU and leaky ReLU (He et al. 2015), bound sqrt(6 / fan_in); Glorot uniform otherwise
+   (Glorot and Bengio 2010), bound sqrt(6 / (fan_in + fan_out)). Biases are zero. */
+NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers, int count,
+                           uint64_t seed);
+#endif
+
+/* The bytes that nn_create_in needs, 0 when the shape is not valid or they do not fit a size_t. */
+NN_DEF size_t nn_model_size(const nn_shape *shape);
+
+/* nn_create in the caller's memory of size bytes, aligned as malloc aligns; needs no heap. The
+   memory is the caller's to free, after the model's last use. Best speed: align it to 64. */
+NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
+                              uint64_t seed);
+
+/* Frees a model; NULL is allowed. One that lives in the caller's memory is left alone. */
+NN_DEF void nn_free(nn_model *model);
+
+/* Draws new weights, as nn_create does, and sets the biases to zero. */
+NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed);
+
+/* What the model was made of; shape->layers points into the model. */
+NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
+
+/* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
+   changed. NULL, or 0, for a NULL model. */
+NN_DEF nn_real *nn_parameters(nn_model *model);
+NN_DEF size_t nn_parameter_count(const nn_model *model);
+
+/* y[rows x outputs] = model(x[rows x inputs]); x and y must not overlap. x is raw: the model's own
+   scaling is applied to a copy. scratch NULL uses the model's, for one thread at a time; several
+   threads may share a model when each brings nn_scratch_size bytes, aligned as malloc aligns.
+   NN_ERROR_DATA when x is not finite; y is then unchanged. */
+NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
+                            void *scratch);
+
+/* Bytes of scratch for nn_predict of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
+   the arguments are not valid. */
+NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
+
+/* ---- Data ------------------------------------------------------------------------------------ */
+
+/* Rows to learn from or to measure on. Fill it by hand from arrays, or read it from a file. */
+typedef struct nn_data {
+    int rows, inputs, outputs;
+    int classes;           /* 0 for regression; 2 with 1 output; else classes == outputs, one-hot */
+    const nn_real *x;      /* [rows x inputs] */
+    const nn_real *y;      /* [rows x outputs] */
+    const nn_real *weight; /* [rows] each row's weight in the loss, >= 0; NULL means 1 */
+    const char *const *class_names; /* [classes], NULL when they have none */
+    int dropped;                    /* rows left out by nn_read_csv because asked to */
+    void *memory;                   /* what nn_data_free frees; NULL for the caller's arrays */
+} nn_data;
+
+typedef enum nn_scaling {
+    NN_SCALE_NONE = 0,
+    NN_SCALE_STANDARD, /* (x - mean) / standard deviation (of the population) */
+    NN_SCALE_MIN_MAX   /* (x - min) / (max - min), in [0, 1] on the data it was fitted to */
+} nn_scaling;
+
+#ifndef NN_NO_TRAIN
+
+/* Fits the input scaling to data and stores it in the model, which applies it from then on to all
+   that it is given; fit it to the training rows only. A constant column is only shifted.
+   NN_SCALE_NONE takes the scaling out (data may then be NULL). */
+NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
+
+#ifndef NN_NO_MALLOC
+
+/* Shuffles data by the seed and copies it into two new sets, the first with train_fraction (in
+   (0, 1)) of the rows, rounded; each class is divided in the same proportion when data->classes is
+   set. Both sets have at least one row, or it fails with NN_ERROR_SIZE. */
+NN_DEF nn_status nn_split(const nn_data *data, float train_fraction, uint64_t seed, nn_data *train,
+                          nn_data *test);
+
+/* Part `fold` (from 0) of `folds` (2 to rows) for cross-validation: test gets every row of that
+   part, train all others. The folds of one seed are disjoint and cover data. */
+typedef struct nn_fold {
+    int folds;
+    int fold;
+    uint64_t seed;
+} nn_fold;
+NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
+                               nn_data *test);
+
+/* Frees what nn_split and the readers allocated, and zeroes *data; NULL is allowed. */
+NN_DEF void nn_data_free(nn_data *data);
+
+typedef enum nn_header {
+    NN_HEADER_AUTO = 0, /* the first row is a header when none of its input cells is a number */
+    NN_HEADER_YES,
+    NN_HEADER_NO
+} nn_header;
+
+/* How to read a CSV file (RFC 4180: quoted cells, "" for a quote, LF or CRLF). */
+typedef struct nn_csv {
+    char delimiter; /* 0 means ',' */
+    char comment;   /* lines that begin with it are skipped; 0 means none are */
+    nn_header header;
+    int targets;                     /* number of target columns, 0 means 1 */
+    const char *const *target_names; /* [targets] their names in the header; NULL: the last ones */
+    int labels;  /* 1: the one target is a class label even if numeric; text always is */
+    int classes; /* [with class_names] how many; 0: as many as are found */
+    const char *const *class_names; /* [classes] fixes the classes, as of another data set */
+    int drop_bad_rows; /* 1: rows with an empty or non-numeric cell are dropped and counted */
+    nn_place *place;   /* where it failed, or NULL */
+} nn_csv;
+
+/* Reads numbers, and class labels in the target column, from CSV text; options may be NULL. Found
+   classes are sorted (numbers by value, otherwise by bytes); two become one output 0 or 1, more
+   become one-hot outputs. Numbers are read to the nearest nn_real, whatever the C locale. */
+NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
+                              const nn_csv *options);
+
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *options);
+
+/* Reads images and labels in IDX format (MNIST's), unsigned bytes: x = byte / 255, one row for
+   each image; y one-hot over `classes` classes, 0 means highest label + 1. place may be NULL. */
+NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
+                             nn_place *place);
+#endif
+#endif /* NN_NO_MALLOC */
+
+/* ---- Training options ------------------------------------------------------------------------ */
+
+typedef enum nn_loss {
+    NN_MSE = 0,              /* mean of (p - t)^2 over rows and outputs */
+    NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
+    NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
+    NN_CROSS_ENTROPY         /* needs a last layer NN_SOFTMAX; computed from its logits */
+} nn_loss;
+
+typedef enum nn_optimizer {
+    NN_SGD = 0,
+    NN_ADAM /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+} nn_optimizer;
+
+typedef enum nn_schedule {
+    NN_CONSTANT = 0,
+    NN_STEP,  /* times step_factor after every schedule_steps updates */
+    NN_COSINE /* half a cosine down to minimum_learning_rate in schedule_steps updates; then flat */
+} nn_schedule;
+
+typedef struct nn_trainer nn_trainer;
+typedef struct nn_progress nn_progress;
+
+/* Called by nn_fit; any return value but 0 ends the training, and nn_fit returns NN_OK. */
+typedef int (*nn_callback)(const nn_progress *progress, void *user);
+
+typedef struct nn_options {
+    nn_loss loss;
+    nn_optimizer optimizer;
+    int epochs;            /* passes over the data; 0 means 100 */
+    int batch_size;        /* rows for each update; 0 means 32, or all if fewer */
+    nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
+    nn_real momentum;      /* SGD, in [0, 1); 0 means none */
+    int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
+    nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999 */
+    nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
+    nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
+    nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
+
+    nn_schedule schedule;
+    int schedule_steps;            /* updates, see nn_schedule; 0 means the whole of nn_fit */
+    nn_real step_factor;           /* in (0, 1); 0 means 0.1 */
+    nn_real minimum_learning_rate; /* >= 0, cosine's last value */
+    int warmup_steps;              /* updates of linear warm-up, before the schedule begins */
+
+    nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
+    nn_real huber_delta;     /* > 0; 0 means 1 */
+    const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
+                                [0, 1), the last one 0; NULL means none; is copied */
+
+    nn_scaling scaling;          /* fitted by nn_fit on the training rows, if the model has none */
+    const nn_data *validation;   /* measured after each epoch; NULL means none */
+    nn_real validation_fraction; /* in [0, 1): or this share of the rows, drawn by the seed */
+    int patience; /* epochs without a better validation loss (training loss, if there is no
+                     validation) before it stops; the best weights are then restored, also when
+                     the last epoch ends the training; 0 means all epochs */
+
+    uint64_t seed;        /* of shuffling and dropout */
+    nn_callback callback; /* after each epoch; NULL means none */
+    int callback_batches; /* 1: after each batch too */
+    void *user;           /* handed to the callback */
+} nn_options;
+
+/* What a callback sees. Losses and accuracies are means over rows; NaN when there is none. */
+struct nn_progress {
+    int epoch, epochs;     /* from 1; epochs in all */
+    int batch, batches;    /* from 1; batch == 0: the epoch is complete */
+    double loss, accuracy; /* over the epoch's rows so far, each measured before its update */
+    double validation_loss, validation_accuracy; /* NaN before the epoch is complete */
+    double learning_rate;                        /* of the last update */
+    double gradient_norm; /* of the last update, before clipping; NaN unless clip_norm > 0 */
+    double elapsed;       /* seconds since nn_fit began */
+    double remaining;     /* seconds to the last epoch at the pace so far */
+    int best_epoch;       /* with the lowest loss so far, from 1; 0 without patience */
+    nn_trainer *trainer;  /* to save a checkpoint, say */
+    const nn_model *model;
+};
+
+/* ---- Training, by loop, batch and step ------------------------------------------------------- */
+
+#ifndef NN_NO_MALLOC
+/* Trains the model for options->epochs epochs: the rows are shuffled anew each epoch, the last
+   batch may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights. */
+NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options);
+
+/* Makes a trainer for the model, which must outlive it; nn_trainer_free gives it back. */
+NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model,
+                                   const nn_options *options);
+#endif
+
+/* The bytes that nn_trainer_create_in needs; 0 when model or options are not valid. */
+NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options);
+
+/* nn_trainer_create in the caller's memory, as nn_create_in. */
+NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
+                                      nn_model *model, const nn_options *options);
+
+/* Frees a trainer; NULL is allowed. */
+NN_DEF void nn_trainer_free(nn_trainer *trainer);
+
+/* nn_fit with a trainer of one's own, from the epoch it stands at to its options' last one: after
+   an interruption (a callback that stopped it, or a checkpoint loaded into a new process) it goes
+   on as if there had been none. */
+NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
+
+/* One update from x[rows x inputs], y[rows x outputs], rows <= batch_size; loss may be NULL. */
+NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
+                                double *loss);
+
+/* The same without the update: adds the gradient of the batch's mean loss to the gradients. For
+   row weights, gradient accumulation, or summing gradients over processes before nn_update. */
+NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double *loss);
+
+/* Outputs of x[rows x inputs] with dropout on: *y [rows x outputs] stays the trainer's, until the
+   next call. */
+NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
+
+/* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward, adds to the gradients, and
+   gives dL/dx [rows x inputs], if dx is not NULL. It overwrites the outputs that nn_forward gave,
+   so each nn_forward serves one nn_backward. */
+NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx);
+
+/* Applies the gradients to the parameters. They stay readable, as they were before clipping; the
+   next backward pass starts them anew. A parameter that would become NaN or infinite keeps its
+   value: NN_ERROR_DIVERGED. */
+NN_DEF nn_status nn_update(nn_trainer *trainer);
+
+/* [nn_parameter_count], in the order of the parameters; may be changed. NULL for NULL. */
+NN_DEF nn_real *nn_gradients(nn_trainer *trainer);
+
+/* The rate of the next update; NaN for NULL. nn_set_learning_rate replaces the base rate (> 0) that
+   the schedule scales. */
+NN_DEF double nn_learning_rate(const nn_trainer *trainer);
+NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate);
+
+/* The global norm of the gradients at the last update, before clipping; NaN without clip_norm. */
+NN_DEF double nn_gradient_norm(const nn_trainer *trainer);
+
+#ifndef NN_NO_STDIO
+/* A callback that prints one line for each epoch to the FILE * given as user (NULL: stdout), and a
+   progress bar when it is called for each batch too. */
+NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
+#endif
+
+/* ---- Metrics --------------------------------------------------------------------------------- */
+
+/* Each NaN where it has no meaning. Rows of weight 0 are left out of all; otherwise weights count
+   in the loss alone. A ratio 0 / 0 is 0. */
+typedef struct nn_metrics {
+    double loss;
+    int rows, correct;            /* classes, or a cross-entropy: rows, and rows predicted right */
+    double accuracy;              /* correct / rows */
+    double precision, recall, f1; /* two classes: of class 1 */
+    double macro_precision, macro_recall, macro_f1; /* mean over the classes */
+    double auc;      /* two classes: area under the ROC curve, ties count half */
+    double mse, mae; /* mean over rows and outputs */
+    double r2;       /* 1 - residual / total sum of squares, mean over outputs */
+} nn_metrics;
+
+/* Measures the model on data. Uses the model's own scratch: one thread at a time. Under
+   NN_NO_MALLOC auc is NaN, and with more than two classes so are the macro means. */
+NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss loss,
+                             nn_metrics *metrics);
+
+/* matrix[classes x classes]: rows of data by true class (row) and predicted class (column).
+   data->classes must be set. */
+NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *matrix);
+
+/* Precision, recall and F1 of one class of a confusion matrix, in scores[3]. */
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, double *scores);
+
+#ifndef NN_NO_MALLOC
+/* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
+   on the part; options->seed deals the rows and seeds the models. Fills results[folds]. */
+NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
+                                   const nn_options *options, int folds, nn_metrics *results);
+#endif
+#endif /* NN_NO_TRAIN */
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* A model file is a safetensors file with PyTorch's names and layout: `0.weight` [out x in],
+   `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds
+   activations, scaling and a checksum. A checkpoint is the same with the trainer's state added.
+   Saving to a path writes `path.tmp`, then renames it: what was there stays whole until the new
+   file is. Loading checks everything before it changes anything; place (or NULL) says which tensor
+   was wrong. */
+
+#ifndef NN_NO_TRAIN
+/* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size. */
+NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size);
+NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
+                                           size_t *size);
+/* Restores parameters, scaling and the trainer's whole state, into a trainer of the same shape,
+   optimizer and patience: training goes on to the same bits as if it had not stopped. */
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_place *place);
+#endif
+
+/* Fills the parameters of a model from a file of the same shapes, also one that PyTorch wrote: its
+   *.weight and *.bias pairs in natural order of name, float or double. The scaling too, where the
+   file has one. A program that rewrites a file of ours must leave our metadata out: the checksum
+   in it is of the bytes that nn_save wrote. */
+NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
+                                           nn_place *place);
+
+#ifndef NN_NO_MALLOC
+/* Makes a model from a file that nn_save wrote. */
+NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size, nn_place *place);
+
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place);
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_place *place);
+#ifndef NN_NO_TRAIN
+NN_DEF nn_status nn_save(const nn_model *model, const char *path);
+NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path);
+NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_place *place);
+#endif
+#endif
+#endif /* NN_NO_MALLOC */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NN_H */
+
+/* ---- Users stop here: what follows is the implementation. ------------------------------------ */
+#if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
+#define NN_IMPLEMENTED
+
+/* ================================================================================================
+   >>platform
+   ============================================================================================= */
+
+#if (defined(__FAST_MATH__) || defined(_M_FP_FAST)) && !defined(NN_ALLOW_FAST_MATH)
+#error "nn.h: -ffast-math changes results and drops NaN checks; NN_ALLOW_FAST_MATH accepts that"
+#endif
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+/* The C library's functions that are used, each to be overridden by a macro of the same form. */
+#ifndef NN_ASSERT
+#include <assert.h>
+#define NN_ASSERT(condition) assert(condition)
+#endif
+#ifndef NN_FMA
+#ifdef NN_DOUBLE
+#define NN_FMA(a, b, c) fma(a, b, c)
+#else
+#define NN_FMA(a, b, c) fmaf(a, b, c)
+#endif
+#endif
+#ifndef NN_SQRT
+#ifdef NN_DOUBLE
+#define NN_SQRT(x) sqrt(x)
+#else
+#define NN_SQRT(x) sqrtf(x)
+#endif
+#endif
+
+#ifndef NN_NO_MALLOC
+#ifndef NN_MALLOC
+#include <stdlib.h>
+#define NN_MALLOC(size)  malloc(size)
+#define NN_FREE(pointer) free(pointer)
+#endif
+#ifndef NN_NO_TRAIN
+#include <stdlib.h> /* qsort, for the ROC curve */
+#endif
+#endif
+
+#ifndef NN_NO_STDIO
+#include <stdio.h>
+#ifndef NN_FOPEN
+#define NN_FOPEN(path, mode) fopen(path, mode)
+#endif
+#ifndef NN_FREAD /* bytes read */
+#define NN_FREAD(buffer, bytes, file) fread(buffer, 1, bytes, file)
+#endif
+#ifndef NN_FWRITE /* bytes written */
+#define NN_FWRITE(buffer, bytes, file) fwrite(buffer, 1, bytes, file)
+#endif
+#ifndef NN_FERROR
+#define NN_FERROR(file) ferror(file)
+#endif
+#ifndef NN_FFLUSH /* 0 when done; a place to add fsync, which C does not have */
+#define NN_FFLUSH(file) fflush(file)
+#endif
+#ifndef NN_FCLOSE
+#define NN_FCLOSE(file) fclose(file)
+#endif
+#ifndef NN_RENAME /* replaces an existing file, in one step; 0 when done */
+#ifdef _WIN32
+#ifdef __cplusplus
+extern "C"
+#endif
+    __declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
+#define NN_RENAME(from, to) (!MoveFileExA(from, to, 1 /* MOVEFILE_REPLACE_EXISTING */))
+#else
+#define NN_RENAME(from, to) rename(from, to)
+#endif
+#endif
+#ifndef NN_REMOVE
+#define NN_REMOVE(path) remove(path)
+#endif
+#endif
+
+#ifndef NN_TIME /* seconds, for the progress of nn_fit; never part of a result */
+#ifdef NN_NO_STDIO
+#define NN_TIME() 0.0
+#else
+#include <time.h>
+#define NN_TIME() ((double)clock() / CLOCKS_PER_SEC)
+#endif
+#endif
+
+/* Rows that are predicted at a time: more cost scratch memory, fewer cost speed. */
+#ifndef NN_PREDICT_ROWS
+#ifdef NN_NO_MALLOC
+#define NN_PREDICT_ROWS 1
+#else
+#define NN_PREDICT_ROWS 32
+#endif
+#endif
+
+/* Arrays begin at multiples of this within a block, a power of two: a cache line, or as little as
+   the types allow where memory is scarce. */
+#ifndef NN_ALIGNMENT
+#ifdef NN_NO_MALLOC
+#define NN_ALIGNMENT NN__ALIGN
+#else
+#define NN_ALIGNMENT 64
+#endif
+#endif
+
+typedef union nn__widest {
+    void *pointer;
+    double real;
+    uint64_t integer;
+} nn__widest;
+struct nn__alignment {
+    char first;
+    nn__widest widest;
+};
+#define NN__ALIGN offsetof(struct nn__alignment, widest)
+
+/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. The
+   other arithmetic has no product that a compiler could fuse with a sum. */
+#ifdef NN_NO_FMA
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+#endif
+
+/* ---- Sizes and blocks of memory -------------------------------------------------------------- */
+
+/* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
+   measure the block, so a size and a layout cannot disagree. */
+typedef struct nn__block {
+    unsigned char *base;
+    size_t used;
+    int overflow;
+} nn__block;
+
+static void *nn__take(nn__block *block, size_t count, size_t size)
+{
+    size_t start = block->used, padding = (size_t)(NN_ALIGNMENT - start % NN_ALIGNMENT);
+
+    if (padding == NN_ALIGNMENT) padding = 0;
+    if (padding > SIZE_MAX - start || (size && count > (SIZE_MAX - start - padding) / size)) {
+        block->overflow = 1;
+        return NULL;
+    }
+    start += padding;
+    block->used = start + count * size;
+    return block->base ? block->base + start : NULL;
+}
+
+static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
+{
+    if (columns && rows > SIZE_MAX / columns) {
+        block->overflow = 1;
+        return NULL;
+    }
+    return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
+}
+
+/* Checks a block of the caller's. */
+static nn_status nn__check_block(const void *memory, size_t size, size_t needed)
+{
+    if (!memory) return NN_ERROR_NULL;
+    if (size < needed || (uintptr_t)memory % NN__ALIGN != 0) return NN_ERROR_BLOCK;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+/* Allocates size bytes at a multiple of NN_ALIGNMENT; *heap is what to free. NULL: no memory. */
+static void *nn__allocate(size_t size, void **heap)
+{
+    unsigned char *bytes;
+
+    *heap = NULL;
+    if (size > SIZE_MAX - NN_ALIGNMENT) return NULL;
+    bytes = (unsigned char *)NN_MALLOC(size + NN_ALIGNMENT - 1);
+    *heap = bytes;
+    if (!bytes) return NULL;
+    return bytes + (NN_ALIGNMENT - (uintptr_t)bytes % NN_ALIGNMENT) % NN_ALIGNMENT;
+}
+#endif
+
+/* ================================================================================================
+   >>math
+   ------------------------------------------------------------------------------------------------
+   Every operation here is one IEEE operation, in the order written, so that every machine computes
+   the same bits. Needs round-to-nearest and denormals, as programs have them unless they ask.
+   Largest errors against the true value, in ulp (units in the last place), of both arithmetics:
+
+                     exp     tanh    sigmoid   log1p
+       float         0.78    1.40    1.97      1.27    over all 2^32 arguments
+       double        0.75    1.40    1.70      1.25    over 4 million
+   ============================================================================================= */
+
+/* a * b + c, rounded once; twice under NN_NO_FMA. The one multiply-add of the library. */
+static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
+{
+#ifdef NN_NO_FMA
+    return a * b + c;
+#else
+    return NN_FMA(a, b, c);
+#endif
+}
+
+#ifndef NN_NO_TRAIN
+/* sum + a * b in double. The product of two floats is exact in double, fused or not. */
+static double nn__add_product(double sum, nn_real a, nn_real b)
+{
+#ifdef NN_DOUBLE
+    return nn__fma(a, b, sum);
+#else
+    return sum + (double)a * (double)b;
+#endif
+}
+#endif
+
+#ifdef NN_DOUBLE
+typedef uint64_t nn__bits;
+#define NN__MANTISSA       52
+#define NN__BIAS           1023
+#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds to an integer */
+#define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
+#define NN__LN2_LOW        1.90821492927058770002e-10
+#define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
+#define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
+#define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
+#else
+typedef uint32_t nn__bits;
+#define NN__MANTISSA       23
+#define NN__BIAS           127
+#define NN__ROUNDER        12582912.0f /* 1.5 * 2^23 */
+#define NN__LN2_HIGH       0.693359375f
+#define NN__LN2_LOW        (-2.12194440e-4f)
+#define NN__ROOT_HALF_BITS UINT32_C(0x3f3504f3)
+#define NN__EXP_LOW        (-104.0f)
+#define NN__EXP_HIGH       89.0f
+#endif
+#define NN__ONE_BITS ((nn__bits)NN__BIAS << NN__MANTISSA)
+#define NN__SIGN_BIT ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
+
+static nn__bits nn__to_bits(nn_real x)
+{
+    nn__bits bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static nn_real nn__from_bits(nn__bits bits)
+{
+    nn_real x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static nn_real nn__absolute(nn_real x)
+{
+    return nn__from_bits(nn__to_bits(x) & ~NN__SIGN_BIT);
+}
+
+/* 0 for NaN and infinity. */
+static int nn__is_finite(nn_real x)
+{
+    return x - x == 0;
+}
+
+/* 2^n for the exponent field n + bias, 1 <= field <= 2 * bias. */
+static nn_real nn__power_of_two(nn__bits field)
+{
+    return nn__from_bits(field << NN__MANTISSA);
+}
+
+/* exp(x) = 2^n exp(r), x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6), with
+   exp(r) = 1 + r + r^2 q(r) and q the minimax polynomial. The rounding of 1 + r is carried along;
+   the two factors of 2^n leave one rounding where the result is denormal. The last product is an
+   fma so that none is left for a compiler to fuse with a sum that exp is a term of. */
+static nn_real nn__exp(nn_real x)
+{
+    nn_real rounded, count, r, q, sum, rest;
+    nn__bits n, half;
+
+    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN passes */
+    if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
+    rounded = nn__fma(x, (nn_real)1.44269504088896341, NN__ROUNDER);
+    count = rounded - NN__ROUNDER;
+    r = nn__fma(-count, NN__LN2_LOW, nn__fma(-count, NN__LN2_HIGH, x));
+#ifdef NN_DOUBLE
+    q = 2.092035066147258e-09;
+    q = nn__fma(q, r, 2.5105417054887787e-08);
+    q = nn__fma(q, r, 2.7557257004407348e-07);
+    q = nn__fma(q, r, 2.7557254811255999e-06);
+    q = nn__fma(q, r, 2.4801587342422750e-05);
+    q = nn__fma(q, r, 1.9841269875419193e-04);
+    q = nn__fma(q, r, 1.3888888888876985e-03);
+    q = nn__fma(q, r, 8.3333333333258947e-03);
+    q = nn__fma(q, r, 4.1666666666666678e-02);
+    q = nn__fma(q, r, 1.6666666666666671e-01);
+#else
+    q = 1.99723246623761952e-04f;
+    q = nn__fma(q, r, 1.39305030461400747e-03f);
+    q = nn__fma(q, r, 8.33317730575799942e-03f);
+    q = nn__fma(q, r, 4.16665114462375641e-02f);
+    q = nn__fma(q, r, 1.66666671633720398e-01f);
+#endif
+    q = nn__fma(q, r, (nn_real)0.5);
+    sum = r + 1;
+    rest = r - (sum - 1);
+    sum += nn__fma(r * r, q, rest);
+    n = nn__to_bits(rounded) - nn__to_bits(NN__ROUNDER) + 2 * NN__BIAS;
+    half = n >> 1;
+    return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
+}
+
+/* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
+   bits. The rounding of 1 + e is given back at the end. */
+static nn_real nn__sigmoid(nn_real x)
+{
+    nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
+    nn_real small = e / sum; /* sigmoid(-|x|) */
+
+    small = nn__fma(-small * rest, 1 - small, small);
+    return x < 0 ? small : 1 - small;
+}
+
+/* Below 0.6: x + x^3 p(x^2), p minimax. Above: 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
+static nn_real nn__tanh(nn_real x)
+{
+    nn_real size = nn__absolute(x), z = x * x, p;
+
+#ifdef NN_DOUBLE
+    p = -3.3701789438184836e-08;
+    p = nn__fma(p, z, 6.7749720562453649e-06);
+    p = nn__fma(p, z, -3.1675430113700330e-05);
+    p = nn__fma(p, z, 9.2929623920805311e-05);
+    p = nn__fma(p, z, -2.3774316308102116e-04);
+    p = nn__fma(p, z, 5.8969957418008039e-04);
+    p = nn__fma(p, z, -1.4557813140413085e-03);
+    p = nn__fma(p, z, 3.5921222255145958e-03);
+    p = nn__fma(p, z, -8.8632351125098388e-03);
+    p = nn__fma(p, z, 2.1869488517569719e-02);
+    p = nn__fma(p, z, -5.3968253967789648e-02);
+    p = nn__fma(p, z, 1.3333333333332795e-01);
+    p = nn__fma(p, z, -3.3333333333333331e-01);
+#else
+    p = -6.29499415e-03f;
+    p = nn__fma(p, z, 2.11311579e-02f);
+    p = nn__fma(p, z, -5.38790785e-02f);
+    p = nn__fma(p, z, 1.33329615e-01f);
+    p = nn__fma(p, z, -3.33333313e-01f);
+#endif
+    p = size < (nn_real)0.6 ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
+}
+
+#ifndef NN_NO_TRAIN
+
+/* log(1 + x) = k ln 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
+   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), R minimax; c mends the rounding of 1 + x.
+   The method of fdlibm's s_log1p.c. -infinity at -1, NaN below. */
+static nn_real nn__log1p(nn_real x)
+{
+    nn_real u = x + 1, c = 0, f = x, k, s, z, q;
+    nn__bits bits = nn__to_bits(u) + (NN__ONE_BITS - NN__ROOT_HALF_BITS);
+
+    if (!(u > 0)) return u < 0 ? (u - u) / (u - u) : u == 0 ? -1 / u : x;
+    if (!nn__is_finite(x)) return x;
+    k = (nn_real)((int)(bits >> NN__MANTISSA) - NN__BIAS);
+    if (k != 0) { /* otherwise f = x is exact */
+        c = (k > 1 ? 1 - (u - x) : x - (u - 1)) / u;
+        bits = (bits & (((nn__bits)1 << NN__MANTISSA) - 1)) + NN__ROOT_HALF_BITS;
+        f = nn__from_bits(bits) - 1;
+    }
+    s = f / (f + 2);
+    z = s * s;
+#ifdef NN_DOUBLE
+    q = 0.14617797125374243;
+    q = nn__fma(q, z, 0.15331610842054682);
+    q = nn__fma(q, z, 0.18182892462868555);
+    q = nn__fma(q, z, 0.22222211090523290);
+    q = nn__fma(q, z, 0.28571428626210205);
+    q = nn__fma(q, z, 0.39999999999899277);
+    q = nn__fma(q, z, 0.66666666666666696);
+#else
+    q = 0.225838762f;
+    q = nn__fma(q, z, 0.285893440f);
+    q = nn__fma(q, z, 0.399995536f);
+    q = nn__fma(q, z, 0.666666687f);
+#endif
+    f = nn__fma(-s, nn__fma(-z, q, f), f);
+    return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
+}
+
+/* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
+   in u^2. Within 4 units of nn_real's epsilon. */
+static nn_real nn__cosine_of_pi(nn_real x)
+{
+    static const double coefficients[9] = {
+        7.3923008638194463e-07,  -2.1871019893513873e-05, 4.6628560045010629e-04,
+        -7.3704272040854201e-03, 8.2145886136305010e-02,  -5.9926452928616225e-01,
+        2.5501640398759955e+00,  -5.1677127800499497e+00, 3.1415926535897931e+00,
+    };
+    nn_real u = (nn_real)0.5 - x, z = u * u, sum = 0;
+    int i;
+
+    for (i = 0; i < 9; i++) sum = nn__fma(sum, z, (nn_real)coefficients[i]);
+    return sum * u;
+}
+
+/* base^n by squaring. */
+static nn_real nn__power(nn_real base, uint32_t n)
+{
+    nn_real result = 1;
+
+    for (; n; n >>= 1, base *= base)
+        if (n & 1) result *= base;
+    return result;
+}
+
+#endif /* NN_NO_TRAIN */
+
+/* ---- The random generator: PCG32, XSH-RR (O'Neill 2014) -------------------------------------- */
+
+static uint32_t nn__random(uint64_t *state)
+{
+    uint64_t old = *state;
+    uint32_t mixed = (uint32_t)(((old >> 18) ^ old) >> 27), turn = (uint32_t)(old >> 59);
+
+    *state = old * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (mixed >> turn) | (mixed << ((32 - turn) & 31));
+}
+
+static uint64_t nn__random_start(uint64_t seed)
+{
+    uint64_t state = seed + UINT64_C(1442695040888963407);
+    nn__random(&state);
+    return state;
+}
+
+/* Uniform in [0, 1), a multiple of 2^-24: the same in float and in double. */
+static nn_real nn__uniform(uint64_t *state)
+{
+    return (nn_real)(nn__random(state) >> 8) * (nn_real)(1.0 / 16777216);
+}
+
+#ifndef NN_NO_TRAIN
+/* Place i of a random order of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
+   numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). Each key is an order. With fewer rounds, or
+   fewer bits than 4, the orders of small sets are not even. */
+static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
+{
+    uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
+    int round;
+
+    mask |= mask >> 1;
+    mask |= mask >> 2;
+    mask |= mask >> 4;
+    mask |= mask >> 8;
+    mask |= mask >> 16;
+    while ((mask >> low) >= ((uint32_t)1 << low)) low++;
+    low_mask = ((uint32_t)1 << low) - 1;
+    do {
+        round_key = (uint32_t)key;
+        for (round = 0; round < 12; round++) {
+            round_key = round_key * 0x9e3779b1u + (uint32_t)(key >> 32);
+            mixed = ((round & 1 ? i >> low : i & low_mask) + round_key) * 0x85ebca77u;
+            mixed = ((mixed ^ (mixed >> 15)) * 0xc2b2ae3du) >> 16;
+            i ^= round & 1 ? mixed & low_mask : (mixed << low) & mask;
+        }
+    } while (i >= n);
+    return i;
+}
+#endif
+
+/* ================================================================================================
+   >>reference
+   ------------------------------------------------------------------------------------------------
+   The scalar kernels: the definition of every arithmetic result. Other back-ends compute the same
+   bits. Matrices are row-major; no array overlaps another unless its comment says so. Each output
+   is one chain of multiply-adds, in the order of the summed index.
+   ============================================================================================= */
+
+/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row: nn__softmax_row. */
+static nn_real nn__activate_one(nn_activation activation, nn_real z)
+{
+    switch (activation) {
+    case NN_RELU: return 0 > z ? 0 : z;
+    case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
+    case NN_SIGMOID: return nn__sigmoid(z);
+    case NN_TANH: return nn__tanh(z);
+    default: return z;
+    }
+}
+
+/* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
+   of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
+static nn_real nn__softmax_row(nn_real *row, int width)
+{
+    nn_real others = 0;
+    int j, top = 0;
+
+    for (j = 1; j < width; j++)
+        if (row[j] > row[top]) top = j;
+    for (j = 0; j < width; j++) {
+        if (j == top) continue;
+        row[j] = nn__exp(row[j] - row[top]);
+        others += row[j];
+    }
+    row[top] = nn__exp(row[top] - row[top]); /* 1, or NaN */
+    for (j = 0; j < width; j++) row[j] /= others + 1;
+    return others;
+}
+
+/* z[rows x width] = activation(z), in place. */
+static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++) (void)nn__softmax_row(z + (size_t)b * (size_t)width, width);
+    } else if (activation != NN_LINEAR) {
+        for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
+    }
+}
+
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
+   starts at its bias and goes in the order of k. */
+static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
+                                     nn_real *y, int rows, int in, int out,
+                                     nn_activation activation)
+{
+    nn_real *z = y;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, z += out) {
+        const nn_real *row = w;
+        for (j = 0; j < out; j++) z[j] = bias[j];
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
+    }
+    nn__activate_scalar(activation, y, rows, out);
+}
+
+#ifndef NN_NO_TRAIN
+
+/* slope * activation'(z), from the output y = activation(z). Softmax: nn__softmax_slope_row. */
+static nn_real nn__activation_slope(nn_activation activation, nn_real y, nn_real slope)
+{
+    switch (activation) {
+    case NN_RELU: return y > 0 ? slope : 0;
+    case NN_LEAKY_RELU: return y > 0 ? slope : (nn_real)0.01 * slope;
+    case NN_SIGMOID: return slope * nn__fma(-y, y, y); /* y (1 - y) */
+    case NN_TANH: return slope * nn__fma(-y, y, 1);    /* 1 - y^2 */
+    default: return slope;
+    }
+}
+
+/* y[width] = softmax(z) becomes dL/dz_j = y_j (dy_j - sum over k of dy_k y_k). */
+static void nn__softmax_slope_row(nn_real *y, const nn_real *dy, int width)
+{
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
+    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
+}
+
+/* y[rows x width] = activation(z) becomes dL/dz, from dy[rows x width] = dL/dy. */
+static void nn__activation_gradient_scalar(nn_activation activation, nn_real *y, const nn_real *dy,
+                                           int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++, y += width, dy += width) nn__softmax_slope_row(y, dy, width);
+    } else {
+        for (i = 0; i < count; i++) y[i] = nn__activation_slope(activation, y[i], dy[i]);
+    }
+}
+
+/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
+   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
+                                             nn_real *db, int rows, int in, int out, int accumulate)
+{
+    size_t i, count = (size_t)in * (size_t)out;
+    int b, j, k;
+
+    if (!accumulate) {
+        for (i = 0; i < count; i++) dw[i] = 0;
+        for (j = 0; j < out; j++) db[j] = 0;
+    }
+    for (b = 0; b < rows; b++, dz += out) {
+        nn_real *row = dw;
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
+        for (j = 0; j < out; j++) db[j] += dz[j];
+    }
+}
+
+/* The gradient of a layer's input through the layer before it: with y[rows x in] =
+   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
+   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
+   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. */
+static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
+                                            const nn_real *mask, nn_real *y, int rows, int in,
+                                            int out, nn_activation activation)
+{
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, dz += out) {
+        const nn_real *row = w;
+        for (k = 0; k < in; k++, y++, row += out) {
+            nn_real sum = 0;
+            for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
+            if (mask) sum *= *mask++;
+            *y = nn__activation_slope(activation, *y, sum);
+        }
+    }
+}
+
+/* What one update needs to know; see the >>optimizer formulas. */
+typedef struct nn__step {
+    nn_real learning_rate, clip; /* clip: the gradient is multiplied by it */
+    nn_real decay;               /* SGD: the weight decay; Adam: 1 - learning rate * weight decay */
+    nn_real momentum;            /* SGD */
+    int nesterov;
+    nn_real beta1, beta2, epsilon; /* Adam */
+    nn_real root;                  /* 1 / sqrt(1 - beta2^t); the learning rate has 1 - beta1^t */
+} nn__step;
+
+/* theta[count] by SGD from gradient[count]; velocity[count] is NULL without momentum. A parameter
+   that would not stay finite is left as it is, and 0 returned. */
+static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
+                          const nn__step *step)
+{
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
+        if (velocity) {
+            v = nn__fma(step->momentum, velocity[i], g);
+            g = step->nesterov ? nn__fma(step->momentum, v, g) : v;
+        }
+        next = nn__fma(-step->learning_rate, g, theta[i]);
+        if (!nn__is_finite(next)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        if (velocity) velocity[i] = v;
+    }
+    return good;
+}
+
+/* theta[count] by Adam from gradient[count], with the moments first[count] and second[count]. What
+   would not stay finite is left as it is, and 0 returned. */
+static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
+                           size_t count, const nn__step *step)
+{
+    const nn_real rest1 = 1 - step->beta1, rest2 = 1 - step->beta2;
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = gradient[i] * step->clip;
+        nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
+        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
+        nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
+        nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
+        if (!nn__is_finite(next) || !nn__is_finite(v)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        first[i] = m;
+        second[i] = v;
+    }
+    return good;
+}
+
+#endif /* NN_NO_TRAIN */
+
+/* out[count] = (x[count] - offset[count]) * factor[count]; returns 0 if an x is not finite. */
+static int nn__scale_row_scalar(const nn_real *x, const nn_real *offset, const nn_real *factor,
+                                nn_real *out, int count)
+{
+    int i, good = 1;
+
+    for (i = 0; i < count; i++) {
+        good &= nn__is_finite(x[i]);
+        out[i] = (x[i] - offset[i]) * factor[i];
+    }
+    return good;
+}
+
+static int nn__all_finite_scalar(const nn_real *x, size_t count)
+{
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) good &= nn__is_finite(x[i]);
+    return good;
+}
+
+/* ================================================================================================
+   >>dispatch
+   ------------------------------------------------------------------------------------------------
+   The only place that chooses among back-ends. There is one so far.
+   ============================================================================================= */
+
+#define nn__activate              nn__activate_scalar
+#define nn__dense_forward         nn__dense_forward_scalar
+#define nn__activation_gradient   nn__activation_gradient_scalar
+#define nn__dense_weight_gradient nn__dense_weight_gradient_scalar
+#define nn__dense_input_gradient  nn__dense_input_gradient_scalar
+#define nn__sgd                   nn__sgd_scalar
+#define nn__adam                  nn__adam_scalar
+#define nn__scale_row             nn__scale_row_scalar
+#define nn__all_finite            nn__all_finite_scalar
+
+/* ================================================================================================
+   >>model
+   ============================================================================================= */
+
+struct nn_model {
+    nn_layer *layers; /* [count] */
+    nn_real *parameters;
+    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
+    nn_real *scratch;
+    void *heap; /* what nn_free frees; NULL in the caller's memory */
+    size_t parameter_count;
+    int inputs, count;
+    nn_scaling scaling;
+};
+
+NN_DEF const char *nn_status_text(nn_status status)
+{
+    static const char *const text[NN_STATUS_COUNT] = {
+        "no error",
+        "a required pointer is NULL",
+        "a count or width is zero or negative",
+        "the sizes are too large: their product does not fit in memory",
+        "out of memory",
+        "the given memory is too small or not aligned",
+        "an option is outside its range",
+        "unknown activation, or softmax before the last layer",
+        "unknown loss, or the last layer's activation does not fit it",
+        "the data's inputs or outputs are not the model's",
+        "more rows than the batch holds, or fewer rows than one batch",
+        "called out of order",
+        "the data has a value that is NaN or infinite",
+        "a target is outside [0, 1]",
+        "a label is outside the classes",
+        "a row weight is negative or not finite, or none is positive",
+        "training diverged: the loss or a parameter became NaN or infinite",
+        "the file cannot be opened",
+        "the file cannot be read; is it a folder?",
+        "the file cannot be written",
+        "the CSV file has no row of data",
+        "a CSV row has too few or too many cells",
+        "a CSV cell is empty or not a finite number",
+        "a CSV cell has a quote that does not end, or stands where none may",
+        "the CSV file has no column of the target's name",
+        "not an IDX file of unsigned bytes",
+        "the IDX file's length or count does not fit its header",
+        "the model file's length does not fit its header",
+        "the model file's header is not a safetensors header",
+        "the model file's nn.h metadata is missing or cannot be read",
+        "the model file has a tensor that is missing, double, or of another shape or type",
+        "the model file's checksum does not fit: it was changed or damaged",
+        "the model file has a parameter that is NaN or infinite",
+    };
+    return (int)status >= 0 && status < NN_STATUS_COUNT ? text[status] : "unknown status";
+}
+
+/* inputs of a layer: the width of the one before */
+static int nn__layer_inputs(const nn_model *model, int layer)
+{
+    return layer ? model->layers[layer - 1].width : model->inputs;
+}
+
+static int nn__outputs(const nn_model *model)
+{
+    return model->layers[model->count - 1].width;
+}
+
+static nn_activation nn__output_activation(const nn_model *model)
+{
+    return model->layers[model->count - 1].activation;
+}
+
+static nn_status nn__check_shape(const nn_shape *shape)
+{
+    int i;
+
+    if (!shape || !shape->layers) return NN_ERROR_NULL;
+    if (shape->inputs < 1 || shape->count < 1) return NN_ERROR_SIZE;
+    for (i = 0; i < shape->count; i++) {
+        const int activation = (int)shape->layers[i].activation;
+        if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
+        if (activation < 0 || activation > (int)NN_SOFTMAX ||
+            (activation == (int)NN_SOFTMAX && i < shape->count - 1))
+            return NN_ERROR_ACTIVATION;
+    }
+    return NN_OK;
+}
+
+/* Predicting goes through two buffers in turn: the scaled input and every second layer's output
+   live in the first, the other outputs in the second. The width of buffer 0 or 1. */
+static int nn__buffer_width(int inputs, const nn_layer *layers, int count, int buffer)
+{
+    int i, width = buffer ? 0 : inputs;
+
+    for (i = 1 - buffer; i < count; i += 2)
+        if (layers[i].width > width) width = layers[i].width;
+    return width;
+}
+
+static size_t nn__count_parameters(const nn_shape *shape)
+{
+    size_t count = 0, in = (size_t)shape->inputs, out;
+    int i;
+
+    for (i = 0; i < shape->count; i++, in = out) {
+        out = (size_t)shape->layers[i].width;
+        if (in + 1 > (SIZE_MAX - count) / out) return SIZE_MAX;
+        count += (in + 1) * out;
+    }
+    return count;
+}
+
+/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters,
+   the scaling, the scratch. With block->base NULL it only measures. */
+static void nn__lay_out_model(nn_model *model, nn__block *block, const nn_shape *shape)
+{
+    const size_t inputs = (size_t)shape->inputs, parameters = nn__count_parameters(shape);
+    const int first = nn__buffer_width(shape->inputs, shape->layers, shape->count, 0);
+    const int second = nn__buffer_width(shape->inputs, shape->layers, shape->count, 1);
+
+    (void)nn__take(block, 1, sizeof *model);
+    model->layers = (nn_layer *)nn__take(block, (size_t)shape->count, sizeof(nn_layer));
+    model->parameters = (nn_real *)nn__take(block, parameters, sizeof(nn_real));
+    model->offset = nn__take_reals(block, 2, inputs);
+    model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, (size_t)first + (size_t)second);
+    model->parameter_count = parameters;
+}
+
+NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed)
+{
+    uint64_t random = nn__random_start(seed);
+    nn_real *w;
+    int layer, i;
+
+    if (!model) return NN_ERROR_NULL;
+    w = model->parameters;
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        const nn_activation activation = model->layers[layer].activation;
+        const int he = activation == NN_RELU || activation == NN_LEAKY_RELU;
+        const nn_real fans = he ? (nn_real)in : (nn_real)in + (nn_real)out;
+        const nn_real bound = NN_SQRT(6 / fans);
+        size_t k, count = (size_t)in * (size_t)out;
+
+        for (k = 0; k < count; k++) *w++ = bound * (2 * nn__uniform(&random) - 1);
+        for (i = 0; i < out; i++) *w++ = 0;
+    }
+    return NN_OK;
+}
+
+static void nn__clear_scaling(nn_model *model)
+{
+    int i;
+
+    model->scaling = NN_SCALE_NONE;
+    for (i = 0; i < model->inputs; i++) {
+        model->offset[i] = 0;
+        model->offset[model->inputs + i] = 1;
+    }
+}
+
+NN_DEF size_t nn_model_size(const nn_shape *shape)
+{
+    nn__block block = {NULL, 0, 0};
+    nn_model layout;
+
+    if (nn__check_shape(shape) != NN_OK) return 0;
+    nn__lay_out_model(&layout, &block, shape);
+    return block.overflow ? 0 : block.used;
+}
+
+NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
+                              uint64_t seed)
+{
+    nn__block block = {NULL, 0, 0};
+    size_t needed;
+    nn_status status;
+    nn_model *made;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__check_shape(shape);
+    if (status != NN_OK) return status;
+    needed = nn_model_size(shape);
+    if (!needed) return NN_ERROR_OVERFLOW;
+    status = nn__check_block(memory, size, needed);
+    if (status != NN_OK) return status;
+
+    block.base = (unsigned char *)memory;
+    made = (nn_model *)memory;
+    nn__lay_out_model(made, &block, shape);
+    NN_ASSERT(block.used == needed);
+    memcpy(made->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
+    made->inputs = shape->inputs;
+    made->count = shape->count;
+    made->heap = NULL;
+    nn__clear_scaling(made);
+    (void)nn_randomize(made, seed);
+    *model = made;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t seed)
+{
+    size_t size;
+    void *memory, *heap;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__check_shape(shape);
+    if (status != NN_OK) return status;
+    size = nn_model_size(shape);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = nn__allocate(size, &heap);
+    if (!memory) return NN_ERROR_MEMORY;
+    status = nn_create_in(model, memory, size, shape, seed);
+    if (status == NN_OK)
+        (*model)->heap = heap;
+    else
+        NN_FREE(heap);
+    return status;
+}
+
+NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers, int count,
+                           uint64_t seed)
+{
+    nn_shape shape;
+
+    shape.inputs = inputs;
+    shape.layers = layers;
+    shape.count = count;
+    return nn__create(model, &shape, seed);
+}
+#endif
+
+NN_DEF void nn_free(nn_model *model)
+{
+#ifdef NN_NO_MALLOC
+    (void)model;
+#else
+    if (model && model->heap) NN_FREE(model->heap);
+#endif
+}
+
+NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape)
+{
+    if (shape) memset(shape, 0, sizeof *shape);
+    if (!model || !shape) return NN_ERROR_NULL;
+    shape->inputs = model->inputs;
+    shape->layers = model->layers;
+    shape->count = model->count;
+    return NN_OK;
+}
+
+NN_DEF nn_real *nn_parameters(nn_model *model)
+{
+    return model ? model->parameters : NULL;
+}
+
+NN_DEF size_t nn_parameter_count(const nn_model *model)
+{
+    return model ? model->parameter_count : 0;
+}
+
+/* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
+   The last layer stays before its activation: its logits [rows x outputs] are left in y, or in the
+   scratch when y is NULL; returns where. x must be finite and not yet scaled. */
+static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
+                          nn_real *y)
+{
+    const size_t width = (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0);
+    const nn_real *w = model->parameters;
+    nn_real *buffer[2], *out = NULL;
+    int layer, b;
+
+    buffer[0] = scratch;
+    buffer[1] = scratch + width * (size_t)rows;
+    if (model->scaling != NN_SCALE_NONE) {
+        const size_t inputs = (size_t)model->inputs;
+        for (b = 0; b < rows; b++)
+            (void)nn__scale_row(x + (size_t)b * inputs, model->offset, model->offset + inputs,
+                                scratch + (size_t)b * inputs, model->inputs);
+        x = scratch;
+    }
+    for (layer = 0; layer < model->count; layer++, x = out) {
+        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
+        const int last = layer == model->count - 1;
+        const nn_real *bias = w + (size_t)in * (size_t)units;
+
+        out = last && y ? y : buffer[(layer + 1) & 1];
+        nn__dense_forward(x, w, bias, out, rows, in, units,
+                          last ? NN_LINEAR : model->layers[layer].activation);
+        w = bias + units;
+    }
+    return out;
+}
+
+static int nn__predict_rows(int rows)
+{
+    return rows < NN_PREDICT_ROWS ? rows : NN_PREDICT_ROWS;
+}
+
+NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
+{
+    size_t width;
+
+    if (!model || rows < 1) return 0;
+    width = (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0) +
+            (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 1);
+    return (size_t)nn__predict_rows(rows) * width * sizeof(nn_real);
+}
+
+NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
+                            void *scratch)
+{
+    size_t inputs, outputs;
+    int first, count;
+
+    if (!model || !x || !y) return NN_ERROR_NULL;
+    if (rows < 1) return NN_ERROR_SIZE;
+    if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
+    inputs = (size_t)model->inputs;
+    outputs = (size_t)nn__outputs(model);
+    if ((size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
+        return NN_ERROR_OVERFLOW;
+    if (!nn__all_finite(x, (size_t)rows * inputs)) return NN_ERROR_DATA;
+
+    for (first = 0; first < rows; first += count, x += (size_t)count * inputs) {
+        count = nn__predict_rows(rows - first);
+        (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
+        nn__activate(nn__output_activation(model), y, count, (int)outputs);
+        y += (size_t)count * outputs;
+    }
+    return NN_OK;
+}
+
+#ifndef NN_NO_TRAIN
+
+/* ================================================================================================
+   >>loss
+   ------------------------------------------------------------------------------------------------
+   One row at a time: its value, then its gradient. Cross-entropies are computed from the logits z
+   (the last layer before its activation), so that nothing is lost where p rounds to 0 or 1.
+   ============================================================================================= */
+
+typedef struct nn__objective {
+    nn_loss loss;
+    nn_activation activation; /* of the last layer */
+    int outputs;
+    nn_real smoothing, delta;
+} nn__objective;
+
+static int nn__loss_fits(nn_loss loss, nn_activation activation)
+{
+    switch (loss) {
+    case NN_MSE:
+    case NN_HUBER: return 1;
+    case NN_BINARY_CROSS_ENTROPY: return activation == NN_SIGMOID;
+    case NN_CROSS_ENTROPY: return activation == NN_SOFTMAX;
+    default: return 0;
+    }
+}
+
+static nn__objective nn__objective_of(const nn_model *model, nn_loss loss)
+{
+    nn__objective objective;
+
+    objective.loss = loss;
+    objective.activation = nn__output_activation(model);
+    objective.outputs = nn__outputs(model);
+    objective.smoothing = 0;
+    objective.delta = 1;
+    return objective;
+}
+
+/* t with label smoothing (Szegedy et al. 2016): (1 - s) t + s / outputs */
+static nn_real nn__smooth(const nn__objective *objective, nn_real t)
+{
+    const nn_real s = objective->smoothing;
+    return s > 0 ? nn__fma(t, 1 - s, s / (nn_real)objective->outputs) : t;
+}
+
+/* The loss of one row: z[outputs], the logits, become p = activation(z); t[outputs], the targets.
+     MSE       mean over outputs of (p - t)^2
+     Huber     mean over outputs of d^2 / 2 where d = |p - t| <= delta, else delta (d - delta / 2)
+     binary    mean over outputs of max(z, 0) - z t + log1p(exp(-|z|))
+     cross-e.  sum over outputs of t (log(sum of exp(z)) - z) */
+static nn_real nn__loss_row(const nn__objective *objective, nn_real *z, const nn_real *t)
+{
+    const int outputs = objective->outputs;
+    nn_real sum = 0, total = 0, d, top;
+    int j;
+
+    switch (objective->loss) {
+    case NN_BINARY_CROSS_ENTROPY:
+        for (j = 0; j < outputs; j++) {
+            sum += nn__fma(-z[j], t[j], 0 > z[j] ? 0 : z[j]);
+            sum += nn__log1p(nn__exp(-nn__absolute(z[j])));
+        }
+        nn__activate(NN_SIGMOID, z, 1, outputs);
+        return sum / (nn_real)outputs;
+    case NN_CROSS_ENTROPY:
+        for (top = z[0], j = 1; j < outputs; j++)
+            if (z[j] > top) top = z[j];
+        for (j = 0; j < outputs; j++) {
+            const nn_real target = nn__smooth(objective, t[j]);
+            sum = nn__fma(target, top - z[j], sum);
+            total += target;
+        }
+        return nn__fma(total, nn__log1p(nn__softmax_row(z, outputs)), sum);
+    default:
+        nn__activate(objective->activation, z, 1, outputs);
+        for (j = 0; j < outputs; j++) {
+            d = nn__absolute(z[j] - t[j]);
+            if (objective->loss == NN_MSE)
+                sum = nn__fma(d, d, sum);
+            else if (d > objective->delta)
+                sum = nn__fma(objective->delta, nn__fma(-(nn_real)0.5, objective->delta, d), sum);
+            else
+                sum = nn__fma((nn_real)0.5 * d, d, sum);
+        }
+        return sum / (nn_real)outputs;
+    }
+}
+
+/* Its gradient: p[outputs], the outputs, become factor * dL/dz. slope[outputs] is for scratch.
+     MSE       dL/dp = 2 (p - t) / outputs            then through the activation
+     Huber     dL/dp = clamp(p - t, +-delta) / outputs
+     binary    dL/dz = (p - t) / outputs
+     cross-e.  dL/dz = p * sum(t) - t */
+static void nn__loss_gradient_row(const nn__objective *objective, nn_real *p, const nn_real *t,
+                                  nn_real factor, nn_real *slope)
+{
+    const int outputs = objective->outputs;
+    const nn_real share = factor / (nn_real)outputs, delta = objective->delta;
+    nn_real total = 0, d;
+    int j;
+
+    switch (objective->loss) {
+    case NN_BINARY_CROSS_ENTROPY:
+        for (j = 0; j < outputs; j++) p[j] = (p[j] - t[j]) * share;
+        return;
+    case NN_CROSS_ENTROPY:
+        for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
+        for (j = 0; j < outputs; j++)
+            p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
+        return;
+    default:
+        for (j = 0; j < outputs; j++) {
+            d = p[j] - t[j];
+            if (objective->loss == NN_MSE)
+                d *= 2;
+            else if (nn__absolute(d) > delta)
+                d = d > 0 ? delta : -delta;
+            slope[j] = d * share;
+        }
+        nn__activation_gradient(objective->activation, p, slope, 1, outputs);
+    }
+}
+
+/* ---- What a row's prediction means ----------------------------------------------------------- */
+
+static int nn__is_classification(const nn_data *data, nn_loss loss)
+{
+    return data->classes > 0 || loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY;
+}
+
+/* The class of a row of outputs or targets. */
+static int nn__class_of(const nn_real *row, int outputs)
+{
+    int j, top = 0;
+
+    if (outputs == 1) return row[0] >= (nn_real)0.5;
+    for (j = 1; j < outputs; j++)
+        if (row[j] > row[top]) top = j;
+    return top;
+}
+
+/* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
+   binary cross-entropy of several labels), all outputs on their target's side of 1/2. */
+static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, const nn_real *t)
+{
+    int j;
+
+    if (data->classes > 0 || loss == NN_CROSS_ENTROPY)
+        return nn__class_of(p, data->outputs) == nn__class_of(t, data->outputs);
+    for (j = 0; j < data->outputs; j++)
+        if ((p[j] >= (nn_real)0.5) != (t[j] >= (nn_real)0.5)) return 0;
+    return 1;
+}
+
+/* ---- Checks of data -------------------------------------------------------------------------- */
+
+static nn_real nn__row_weight(const nn_data *data, size_t row)
+{
+    return data->weight ? data->weight[row] : 1;
+}
+
+/* Pointers and sizes. */
+static nn_status nn__check_arrays(const nn_data *data)
+{
+    size_t widest;
+
+    if (!data || !data->x || !data->y) return NN_ERROR_NULL;
+    if (data->rows < 1 || data->inputs < 1 || data->outputs < 1) return NN_ERROR_SIZE;
+    widest = (size_t)(data->inputs > data->outputs ? data->inputs : data->outputs);
+    if ((size_t)data->rows > SIZE_MAX / sizeof(nn_real) / widest) return NN_ERROR_OVERFLOW;
+    if (data->classes < 0 || (data->classes > 0 && data->outputs == 1 && data->classes != 2) ||
+        (data->classes > 0 && data->outputs > 1 && data->classes != data->outputs))
+        return NN_ERROR_LABEL;
+    return NN_OK;
+}
+
+/* One row's targets against the loss and the classes. */
+static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss loss)
+{
+    int j, ones = 0, zeros = 0;
+
+    for (j = 0; j < data->outputs; j++) {
+        ones += t[j] == 1;
+        zeros += t[j] == 0;
+        if ((loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY) &&
+            !(t[j] >= 0 && t[j] <= 1))
+            return NN_ERROR_TARGET;
+    }
+    if (data->classes > 0 && (ones + zeros != data->outputs || (data->outputs > 1 && ones != 1)))
+        return NN_ERROR_LABEL;
+    return NN_OK;
+}
+
+/* All that a model is given to learn from, or to be measured on. */
+static nn_status nn__check_data(const nn_data *data, int inputs, int outputs, nn_loss loss)
+{
+    nn_status status = nn__check_arrays(data);
+    int b, positive = 0;
+
+    if (status != NN_OK) return status;
+    if (data->inputs != inputs || data->outputs != outputs) return NN_ERROR_SHAPE;
+    if (!nn__all_finite(data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !nn__all_finite(data->y, (size_t)data->rows * (size_t)data->outputs))
+        return NN_ERROR_DATA;
+    for (b = 0; b < data->rows; b++) {
+        const nn_real weight = nn__row_weight(data, (size_t)b);
+        if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
+        positive |= weight > 0;
+        status = nn__check_target(data, data->y + (size_t)b * (size_t)data->outputs, loss);
+        if (status != NN_OK) return status;
+    }
+    return positive ? NN_OK : NN_ERROR_WEIGHT;
+}
+
+static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
+{
+    return nn__check_data(data, model->inputs, nn__outputs(model), loss);
+}
+
+/* Rows of a data set in some order: place i holds row first + i, shuffled among all of the data's
+   rows by a key where there is one. */
+typedef struct nn__rows {
+    const nn_data *data;
+    int first, count;
+    int shuffled;
+    uint64_t key;
+} nn__rows;
+
+static nn__rows nn__all_rows(const nn_data *data)
+{
+    nn__rows rows;
+
+    rows.data = data;
+    rows.first = 0;
+    rows.count = data->rows;
+    rows.shuffled = 0;
+    rows.key = 0;
+    return rows;
+}
+
+static size_t nn__row(const nn__rows *rows, int i)
+{
+    const uint32_t place = (uint32_t)(rows->first + i);
+    return rows->shuffled ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->key) : place;
+}
+
+/* ================================================================================================
+   >>optimizer
+   ------------------------------------------------------------------------------------------------
+   SGD    g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
+          theta -= rate * g                             (Sutskever et al. 2013, PyTorch's form)
+   Adam   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+          theta = theta (1 - rate * decay)
+                  - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+   with g clipped before: times min(1, clip_norm / (norm + 1e-6)). One t for each update, of all
+   parameters. The loops over the parameters are kernels, in >>reference.
+   ============================================================================================= */
+
+static double nn__nan(void)
+{
+    return (double)HUGE_VAL - (double)HUGE_VAL;
+}
+
+/* value, or what 0 stands for */
+static nn_real nn__or(nn_real value, double standard)
+{
+    return value != 0 ? value : (nn_real)standard;
+}
+
+static int nn__in_unit(nn_real x) /* [0, 1) */
+{
+    return x >= 0 && x < 1;
+}
+
+static int nn__not_negative(nn_real x)
+{
+    return x >= 0 && nn__is_finite(x);
+}
+
+static nn_status nn__check_options(const nn_model *model, const nn_options *o)
+{
+    int i;
+
+    if ((int)o->loss < 0 || !nn__loss_fits(o->loss, nn__output_activation(model)))
+        return NN_ERROR_LOSS;
+    if (o->epochs < 0 || o->batch_size < 0 || o->patience < 0 || (int)o->optimizer < 0 ||
+        o->optimizer > NN_ADAM || (int)o->schedule < 0 || o->schedule > NN_COSINE ||
+        (int)o->scaling < 0 || o->scaling > NN_SCALE_MIN_MAX ||
+        !nn__not_negative(o->learning_rate) || !nn__in_unit(o->momentum) ||
+        (o->nesterov && !(o->momentum > 0)) || !nn__in_unit(o->beta1) || !nn__in_unit(o->beta2) ||
+        !nn__not_negative(o->epsilon) || !nn__not_negative(o->weight_decay) ||
+        !nn__not_negative(o->clip_norm) || o->schedule_steps < 0 || !nn__in_unit(o->step_factor) ||
+        !nn__not_negative(o->minimum_learning_rate) || o->warmup_steps < 0 ||
+        !nn__in_unit(o->label_smoothing) || !nn__not_negative(o->huber_delta) ||
+        !nn__in_unit(o->validation_fraction) || (o->validation && o->validation_fraction > 0))
+        return NN_ERROR_OPTION;
+    for (i = 0; o->dropout && i < model->count; i++)
+        if (!nn__in_unit(o->dropout[i]) || (i == model->count - 1 && o->dropout[i] != 0))
+            return NN_ERROR_OPTION;
+    return NN_OK;
+}
+
+/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
+{
+    nn_real half;
+
+    switch (o->schedule) {
+    case NN_STEP: return rate * nn__power(nn__or(o->step_factor, 0.1), step / length);
+    case NN_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+        if (step >= length) return o->minimum_learning_rate;
+        half =
+            nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
+        return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
+    default: return rate;
+    }
+}
+
+/* ================================================================================================
+   >>trainer
+   ============================================================================================= */
+
+/* What a checkpoint must restore, beside the arrays. */
+typedef struct nn__state {
+    uint64_t random;
+    uint64_t epoch_key;          /* the order of the rows in this epoch */
+    uint32_t step;               /* updates done */
+    int epoch;                   /* complete epochs */
+    int position;                /* rows of the next epoch that are done */
+    int counted, correct;        /* of them: rows with a weight, rows predicted right */
+    int best_epoch, waited;      /* the epoch with the lowest loss, and epochs since */
+    double loss_sum, weight_sum; /* over the rows done: weight * loss, weight */
+    double best_loss;
+    nn_real learning_rate;            /* before the schedule */
+    nn_real last_rate, gradient_norm; /* of the last update, for the callback */
+    nn_real beta1_power, beta2_power; /* beta^step */
+} nn__state;
+
+struct nn_trainer {
+    nn_model *model;
+    nn_options options;
+    nn__state state;
+    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
+    nn_real *input;                             /* [batch x inputs], scaled */
+    nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
+                         and the mask: 0 or 1 / (1 - dropout) */
+    nn_real *slope;   /* [outputs of the last layer] */
+    nn_real *dropout; /* [layers] or NULL */
+    size_t *index;    /* [batch] the batch's rows in the data */
+    void *heap;
+    int batch;          /* rows that fit */
+    int rows;           /* rows of the last nn_forward that wait for nn_backward */
+    int pending;        /* the gradients hold something that no update has used */
+    uint32_t run_steps; /* updates in the whole of nn_fit */
+};
+
+static int nn__batch_capacity(const nn_options *options)
+{
+    return options->batch_size ? options->batch_size : 32;
+}
+
+static nn_real nn__layer_dropout(const nn_real *dropout, int layer)
+{
+    return dropout ? dropout[layer] : 0;
+}
+
+/* Columns that a layer's outputs take: three times its width with dropout. */
+static size_t nn__layer_columns(const nn_model *model, const nn_real *dropout, int layer)
+{
+    return (size_t)model->layers[layer].width * (nn__layer_dropout(dropout, layer) > 0 ? 3 : 1);
+}
+
+/* Lays a trainer out, as nn__lay_out_model. */
+static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
+                                const nn_options *o)
+{
+    const size_t count = model->parameter_count, batch = (size_t)nn__batch_capacity(o);
+    size_t columns = 0, layer_columns;
+    int layer;
+
+    for (layer = 0; layer < model->count; layer++) {
+        layer_columns = nn__layer_columns(model, o->dropout, layer);
+        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
+        columns += layer_columns;
+    }
+    (void)nn__take(block, 1, sizeof *trainer);
+    trainer->first = trainer->second = trainer->best = trainer->dropout = NULL;
+    trainer->gradients = nn__take_reals(block, 1, count);
+    if (o->optimizer == NN_ADAM || o->momentum > 0)
+        trainer->first = nn__take_reals(block, 1, count);
+    if (o->optimizer == NN_ADAM) trainer->second = nn__take_reals(block, 1, count);
+    if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
+    trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
+    trainer->outputs = nn__take_reals(block, batch, columns);
+    trainer->slope = nn__take_reals(block, 1, (size_t)nn__outputs(model));
+    if (o->dropout) trainer->dropout = nn__take_reals(block, 1, (size_t)model->count);
+    trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
+}
+
+static nn_options nn__options_or_defaults(const nn_options *given)
+{
+    nn_options options;
+
+    if (given) return *given;
+    memset(&options, 0, sizeof options);
+    return options;
+}
+
+NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
+{
+    const nn_options o = nn__options_or_defaults(options);
+    nn__block block = {NULL, 0, 0};
+    nn_trainer layout;
+
+    if (!model || nn__check_options(model, &o) != NN_OK) return 0;
+    nn__lay_out_trainer(&layout, &block, model, &o);
+    return block.overflow ? 0 : block.used;
+}
+
+static void nn__zero(nn_real *array, size_t count)
+{
+    size_t i;
+
+    for (i = 0; array && i < count; i++) array[i] = 0;
+}
+
+static void nn__copy(nn_real *to, const nn_real *from, size_t count)
+{
+    memcpy(to, from, count * sizeof(nn_real));
+}
+
+NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
+                                      nn_model *model, const nn_options *options)
+{
+    const nn_options o = nn__options_or_defaults(options);
+    nn__block block = {NULL, 0, 0};
+    nn_status status;
+    nn_trainer *made;
+    size_t needed;
+
+    if (!trainer) return NN_ERROR_NULL;
+    *trainer = NULL;
+    if (!model) return NN_ERROR_NULL;
+    status = nn__check_options(model, &o);
+    if (status != NN_OK) return status;
+    needed = nn_trainer_size(model, &o);
+    if (!needed) return NN_ERROR_OVERFLOW;
+    status = nn__check_block(memory, size, needed);
+    if (status != NN_OK) return status;
+
+    block.base = (unsigned char *)memory;
+    made = (nn_trainer *)memory;
+    nn__lay_out_trainer(made, &block, model, &o);
+    NN_ASSERT(block.used == needed);
+    made->model = model;
+    made->options = o;
+    if (made->dropout) nn__copy(made->dropout, o.dropout, (size_t)model->count);
+    made->options.dropout = made->dropout;
+    memset(&made->state, 0, sizeof made->state);
+    made->state.random = nn__random_start(o.seed);
+    made->state.learning_rate = nn__or(o.learning_rate, o.optimizer == NN_ADAM ? 1e-3 : 1e-2);
+    made->state.beta1_power = made->state.beta2_power = 1;
+    nn__zero(made->gradients, model->parameter_count);
+    nn__zero(made->first, model->parameter_count);
+    nn__zero(made->second, model->parameter_count);
+    nn__zero(made->best, model->parameter_count);
+    made->heap = NULL;
+    made->batch = nn__batch_capacity(&o);
+    made->rows = made->pending = 0;
+    made->run_steps = 0;
+    *trainer = made;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
+{
+    const nn_options o = nn__options_or_defaults(options);
+    size_t size;
+    void *memory, *heap;
+    nn_status status;
+
+    if (!trainer) return NN_ERROR_NULL;
+    *trainer = NULL;
+    if (!model) return NN_ERROR_NULL;
+    status = nn__check_options(model, &o);
+    if (status != NN_OK) return status;
+    size = nn_trainer_size(model, &o);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = nn__allocate(size, &heap);
+    if (!memory) return NN_ERROR_MEMORY;
+    status = nn_trainer_create_in(trainer, memory, size, model, &o);
+    if (status == NN_OK)
+        (*trainer)->heap = heap;
+    else
+        NN_FREE(heap);
+    return status;
+}
+#endif
+
+NN_DEF void nn_trainer_free(nn_trainer *trainer)
+{
+#ifdef NN_NO_MALLOC
+    (void)trainer;
+#else
+    if (trainer && trainer->heap) NN_FREE(trainer->heap);
+#endif
+}
+
+NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
+{
+    return trainer ? trainer->gradients : NULL;
+}
+
+/* ---- The step level -------------------------------------------------------------------------- */
+
+/* A layer's outputs [rows x width]. Behind them, with dropout, what the next layer is given, and
+   the mask. */
+static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
+{
+    size_t columns = 0;
+    int i;
+
+    for (i = 0; i < layer; i++) columns += nn__layer_columns(trainer->model, trainer->dropout, i);
+    return trainer->outputs + columns * (size_t)trainer->batch;
+}
+
+static size_t nn__plane(const nn_trainer *trainer, int layer)
+{
+    return (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
+}
+
+/* The input of a layer: the batch, or the outputs of the layer before, after their dropout. */
+static const nn_real *nn__input_of(const nn_trainer *trainer, int layer, int training)
+{
+    const nn_real *outputs;
+
+    if (layer == 0) return trainer->input;
+    outputs = nn__outputs_of(trainer, layer - 1);
+    if (training && nn__layer_dropout(trainer->dropout, layer - 1) > 0)
+        outputs += nn__plane(trainer, layer - 1);
+    return outputs;
+}
+
+/* Copies rows of the data into the batch, scaled as the model wants it; 0 if one is not finite. */
+static int nn__load_batch(nn_trainer *trainer, const nn_real *x, int rows)
+{
+    const nn_model *model = trainer->model;
+    const size_t inputs = (size_t)model->inputs;
+    int b, good = 1;
+
+    for (b = 0; b < rows; b++)
+        good &= nn__scale_row(x + trainer->index[b] * inputs, model->offset, model->offset + inputs,
+                              trainer->input + (size_t)b * inputs, model->inputs);
+    return good;
+}
+
+/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
+static void nn__drop(nn_trainer *trainer, int layer, int rows)
+{
+    const nn_real share = trainer->dropout[layer], kept = 1 / (1 - share);
+    const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
+    const nn_real *outputs = nn__outputs_of(trainer, layer);
+    nn_real *dropped = nn__outputs_of(trainer, layer) + nn__plane(trainer, layer);
+    nn_real *mask = dropped + nn__plane(trainer, layer);
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        dropped[i] = outputs[i] * mask[i];
+    }
+}
+
+/* The loaded batch through all layers, the last one up to its logits, which it returns. */
+static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
+{
+    const nn_model *model = trainer->model;
+    const nn_real *w = model->parameters;
+    nn_real *out = NULL;
+    int layer;
+
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
+        const int last = layer == model->count - 1;
+        const nn_real *bias = w + (size_t)in * (size_t)units;
+
+        out = nn__outputs_of(trainer, layer);
+        nn__dense_forward(nn__input_of(trainer, layer, training), w, bias, out, rows, in, units,
+                          last ? NN_LINEAR : model->layers[layer].activation);
+        if (training && nn__layer_dropout(trainer->dropout, layer) > 0)
+            nn__drop(trainer, layer, rows);
+        w = bias + units;
+    }
+    return out;
+}
+
+/* From dL/dz of the last layer, which lies in its outputs, back to the first: each layer's outputs
+   become its dL/dz. The gradients are added to if something is pending in them, else started. */
+static void nn__backward(nn_trainer *trainer, int rows)
+{
+    const nn_model *model = trainer->model;
+    size_t end = model->parameter_count;
+    int layer;
+
+    for (layer = model->count - 1; layer >= 0; layer--) {
+        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
+        const nn_real *dz = nn__outputs_of(trainer, layer);
+        const size_t start = end - ((size_t)in + 1) * (size_t)units;
+
+        nn__dense_weight_gradient(nn__input_of(trainer, layer, 1), dz, trainer->gradients + start,
+                                  trainer->gradients + end - units, rows, in, units,
+                                  trainer->pending);
+        if (layer > 0) {
+            nn_real *y = nn__outputs_of(trainer, layer - 1);
+            const int dropped = nn__layer_dropout(trainer->dropout, layer - 1) > 0;
+            nn__dense_input_gradient(dz, model->parameters + start,
+                                     dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
+                                     rows, in, units, model->layers[layer - 1].activation);
+        }
+        end = start;
+    }
+    trainer->pending = 1;
+}
+
+NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
+{
+    nn_real *outputs;
+    int b;
+
+    if (y) *y = NULL;
+    if (!trainer || !x || !y) return NN_ERROR_NULL;
+    if (rows < 1) return NN_ERROR_SIZE;
+    if (rows > trainer->batch) return NN_ERROR_BATCH;
+    if (!nn__all_finite(x, (size_t)rows * (size_t)trainer->model->inputs)) return NN_ERROR_DATA;
+    for (b = 0; b < rows; b++) trainer->index[b] = (size_t)b;
+    (void)nn__load_batch(trainer, x, rows);
+    outputs = nn__forward(trainer, rows, 1);
+    nn__activate(nn__output_activation(trainer->model), outputs, rows, nn__outputs(trainer->model));
+    trainer->rows = rows;
+    *y = outputs;
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx)
+{
+    const nn_model *model;
+    const nn_real *factor;
+    int rows, outputs, b, i;
+
+    if (!trainer || !dy) return NN_ERROR_NULL;
+    if (!trainer->rows) return NN_ERROR_STATE;
+    model = trainer->model;
+    rows = trainer->rows;
+    outputs = nn__outputs(model);
+    if (!nn__all_finite(dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
+    trainer->rows = 0;
+    nn__activation_gradient(nn__output_activation(model), nn__outputs_of(trainer, model->count - 1),
+                            dy, rows, outputs);
+    nn__backward(trainer, rows);
+    if (dx) {
+        nn__dense_input_gradient(trainer->outputs, model->parameters, NULL, dx, rows, model->inputs,
+                                 model->layers[0].width, NN_LINEAR);
+        factor = model->offset + model->inputs;
+        for (b = 0; b < rows; b++)
+            for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
+    }
+    return NN_OK;
+}
+
+NN_DEF double nn_learning_rate(const nn_trainer *trainer)
+{
+    const nn_options *o;
+    uint32_t step, warmup, length;
+
+    if (!trainer) return nn__nan();
+    o = &trainer->options;
+    step = trainer->state.step;
+    warmup = (uint32_t)o->warmup_steps;
+    if (step < warmup)
+        return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
+    length = o->schedule_steps             ? (uint32_t)o->schedule_steps
+             : trainer->run_steps > warmup ? trainer->run_steps - warmup
+                                           : 1;
+    return nn__scheduled(o, trainer->state.learning_rate, step - warmup, length);
+}
+
+NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate)
+{
+    if (!trainer) return NN_ERROR_NULL;
+    if (!(learning_rate > 0) || !nn__is_finite(learning_rate)) return NN_ERROR_OPTION;
+    trainer->state.learning_rate = learning_rate;
+    return NN_OK;
+}
+
+NN_DEF double nn_gradient_norm(const nn_trainer *trainer)
+{
+    return trainer && trainer->options.clip_norm > 0 ? (double)trainer->state.gradient_norm
+                                                     : nn__nan();
+}
+
+/* The global norm of the gradients, and the factor that clips it. */
+static nn_real nn__clip(nn_trainer *trainer)
+{
+    const nn_real limit = trainer->options.clip_norm;
+    const size_t count = trainer->model->parameter_count;
+    double sum = 0;
+    nn_real norm, factor;
+    size_t i;
+
+    if (limit == 0) return 1;
+    for (i = 0; i < count; i++)
+        sum = nn__add_product(sum, trainer->gradients[i], trainer->gradients[i]);
+    norm = (nn_real)sqrt(sum);
+    trainer->state.gradient_norm = norm;
+    factor = limit / (norm + (nn_real)1e-6);
+    return factor < 1 ? factor : 1;
+}
+
+NN_DEF nn_status nn_update(nn_trainer *trainer)
+{
+    const nn_options *o;
+    nn_model *model;
+    nn__step step;
+    nn_real rate;
+    int good;
+
+    if (!trainer) return NN_ERROR_NULL;
+    o = &trainer->options;
+    model = trainer->model;
+    if (o->schedule != NN_CONSTANT && !o->schedule_steps && !trainer->run_steps)
+        return NN_ERROR_OPTION;
+    rate = (nn_real)nn_learning_rate(trainer);
+    memset(&step, 0, sizeof step);
+    step.clip = nn__clip(trainer);
+    trainer->state.last_rate = rate;
+    trainer->pending = 0;
+    trainer->state.step++;
+    if (o->optimizer == NN_ADAM) {
+        step.beta1 = nn__or(o->beta1, 0.9);
+        step.beta2 = nn__or(o->beta2, 0.999);
+        step.epsilon = nn__or(o->epsilon, 1e-8);
+        trainer->state.beta1_power *= step.beta1;
+        trainer->state.beta2_power *= step.beta2;
+        step.decay = nn__fma(-rate, o->weight_decay, 1);
+        step.learning_rate = rate / (1 - trainer->state.beta1_power);
+        step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
+        good = nn__adam(model->parameters, trainer->gradients, trainer->first, trainer->second,
+                        model->parameter_count, &step);
+    } else {
+        step.learning_rate = rate;
+        step.decay = o->weight_decay;
+        step.momentum = o->momentum;
+        step.nesterov = o->nesterov != 0;
+        good = nn__sgd(model->parameters, trainer->gradients, trainer->first,
+                       model->parameter_count, &step);
+    }
+    return good ? NN_OK : NN_ERROR_DIVERGED;
+}
+
+/* ---- The batch level ------------------------------------------------------------------------- */
+
+static nn__objective nn__objective_for(const nn_trainer *trainer)
+{
+    nn__objective objective = nn__objective_of(trainer->model, trainer->options.loss);
+
+    objective.smoothing = trainer->options.label_smoothing;
+    objective.delta = nn__or(trainer->options.huber_delta, 1);
+    return objective;
+}
+
+/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+typedef struct nn__sums {
+    double loss, weight;
+    int counted, correct;
+} nn__sums;
+
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
+                          nn_loss kind, const nn_real *p)
+{
+    const nn_real weight = nn__row_weight(data, row);
+
+    if (weight == 0) return;
+    sums->loss = nn__add_product(sums->loss, weight, loss);
+    sums->weight += weight;
+    sums->counted++;
+    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+}
+
+/* Forward, loss and backward of the rows that trainer->index names. Adds to *sums; *weight is the
+   batch's sum of weights: if that is 0 there is nothing to learn and the gradients are left. */
+static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, int rows, nn__sums *sums,
+                           nn_real *weight)
+{
+    const nn__objective objective = nn__objective_for(trainer);
+    const size_t outputs = (size_t)objective.outputs;
+    nn__sums batch = {0, 0, 0, 0};
+    nn_real total = 0, *p;
+    int b;
+
+    for (b = 0; b < rows; b++) total += nn__row_weight(data, trainer->index[b]);
+    *weight = total;
+    trainer->rows = 0;
+    if (!nn__load_batch(trainer, data->x, rows)) return NN_ERROR_DATA;
+    if (total == 0) return NN_OK;
+    p = nn__forward(trainer, rows, 1);
+    for (b = 0; b < rows; b++, p += outputs) {
+        const size_t row = trainer->index[b];
+        const nn_real *t = data->y + row * outputs;
+        const nn_real loss = nn__loss_row(&objective, p, t);
+
+        nn__count_row(&batch, data, row, loss, objective.loss, p);
+        nn__loss_gradient_row(&objective, p, t, nn__row_weight(data, row) / total, trainer->slope);
+    }
+    if (!(batch.loss - batch.loss == 0)) return NN_ERROR_DIVERGED;
+    sums->loss += batch.loss;
+    sums->weight += batch.weight;
+    sums->counted += batch.counted;
+    sums->correct += batch.correct;
+    nn__backward(trainer, rows);
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double *loss)
+{
+    nn__sums sums = {0, 0, 0, 0};
+    nn_real weight;
+    nn_status status;
+    int b;
+
+    if (loss) *loss = 0;
+    if (!trainer) return NN_ERROR_NULL;
+    status = nn__check_fits(batch, trainer->model, trainer->options.loss);
+    if (status != NN_OK) return status;
+    if (batch->rows > trainer->batch) return NN_ERROR_BATCH;
+    for (b = 0; b < batch->rows; b++) trainer->index[b] = (size_t)b;
+    status = nn__learn(trainer, batch, batch->rows, &sums, &weight);
+    if (status == NN_OK && loss) *loss = sums.loss / sums.weight;
+    return status;
+}
+
+NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
+                                double *loss)
+{
+    nn_data batch;
+    nn_status status;
+
+    if (loss) *loss = 0;
+    if (!trainer || !x || !y) return NN_ERROR_NULL;
+    memset(&batch, 0, sizeof batch);
+    batch.rows = rows;
+    batch.inputs = trainer->model->inputs;
+    batch.outputs = nn__outputs(trainer->model);
+    batch.x = x;
+    batch.y = y;
+    status = nn_accumulate(trainer, &batch, loss);
+    return status == NN_OK ? nn_update(trainer) : status;
+}
+
+/* ---- The loop level -------------------------------------------------------------------------- */
+
+/* Sums of up to 16 columns at a time: a few cache lines of each row. */
+typedef struct nn__columns {
+    nn_real low[16], high[16];
+    double sum[16], squares[16]; /* squares: of distances from the offset */
+} nn__columns;
+
+/* offset and factor of the inputs first .. first + count - 1, over some rows */
+static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
+                            int count)
+{
+    nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
+    const nn_real *x = rows->data->x + first, *row;
+    nn__columns columns;
+    int i, b;
+
+    memset(&columns, 0, sizeof columns);
+    for (b = 0; b < rows->count; b++) {
+        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        for (i = 0; i < count; i++) {
+            if (b == 0 || row[i] < columns.low[i]) columns.low[i] = row[i];
+            if (b == 0 || row[i] > columns.high[i]) columns.high[i] = row[i];
+            columns.sum[i] += row[i];
+        }
+    }
+    for (i = 0; i < count; i++)
+        offset[i] =
+            scaling == NN_SCALE_MIN_MAX ? columns.low[i] : (nn_real)(columns.sum[i] / rows->count);
+    for (b = 0; b < rows->count; b++) {
+        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        for (i = 0; i < count; i++)
+            columns.squares[i] =
+                nn__add_product(columns.squares[i], row[i] - offset[i], row[i] - offset[i]);
+    }
+    for (i = 0; i < count; i++) {
+        spread = scaling == NN_SCALE_MIN_MAX ? columns.high[i] - columns.low[i]
+                                             : (nn_real)sqrt(columns.squares[i] / rows->count);
+        factor[i] = 1 / spread;
+        if (columns.low[i] == columns.high[i] || !nn__is_finite(factor[i])) factor[i] = 1;
+    }
+}
+
+/* Whether every column's spread, and its square times the rows, is finite. */
+static int nn__can_be_scaled(const nn_data *data)
+{
+    int i, b;
+
+    for (i = 0; i < data->inputs; i++) {
+        const nn_real *x = data->x + i;
+        nn_real low = *x, high = *x, spread;
+        for (b = 0; b < data->rows; b++, x += data->inputs) {
+            if (*x < low) low = *x;
+            if (*x > high) high = *x;
+        }
+        spread = high - low;
+        if (!nn__is_finite(spread) || !((double)spread * spread * data->rows < HUGE_VAL)) return 0;
+    }
+    return 1;
+}
+
+static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
+{
+    int first, left;
+
+    for (first = 0; first < model->inputs; first += 16) {
+        left = model->inputs - first;
+        nn__fit_columns(model, rows, scaling, first, left < 16 ? left : 16);
+    }
+    model->scaling = scaling;
+}
+
+NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
+{
+    nn__rows rows;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    if ((int)scaling < 0 || scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
+    if (scaling == NN_SCALE_NONE) {
+        nn__clear_scaling(model);
+        return NN_OK;
+    }
+    status = nn__check_arrays(data);
+    if (status != NN_OK) return status;
+    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
+    if (!nn__all_finite(data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !nn__can_be_scaled(data))
+        return NN_ERROR_DATA;
+    rows = nn__all_rows(data);
+    nn__fit_scaling(model, &rows, scaling);
+    return NN_OK;
+}
+
+/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
+static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
+{
+    const nn__objective objective = nn__objective_for(trainer);
+    const size_t outputs = (size_t)objective.outputs;
+    nn__sums sums = {0, 0, 0, 0};
+    int first, b, count;
+    nn_real *p;
+
+    for (first = 0; first < rows->count; first += count) {
+        count = rows->count - first < trainer->batch ? rows->count - first : trainer->batch;
+        for (b = 0; b < count; b++) trainer->index[b] = nn__row(rows, first + b);
+        (void)nn__load_batch(trainer, rows->data->x, count);
+        p = nn__forward(trainer, count, 0);
+        for (b = 0; b < count; b++, p += outputs) {
+            const size_t row = trainer->index[b];
+            const nn_real loss = nn__loss_row(&objective, p, rows->data->y + row * outputs);
+            nn__count_row(&sums, rows->data, row, loss, objective.loss, p);
+        }
+    }
+    return sums;
+}
+
+/* A run of nn_fit: what it was given, and what the callbacks see. */
+typedef struct nn__run {
+    nn_trainer *trainer;
+    nn__rows training, validation; /* validation.count == 0: none */
+    nn_progress progress;
+    double begin; /* time */
+    double share; /* of the whole run that was done before this call, in epochs */
+} nn__run;
+
+static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
+{
+    nn_progress *progress = &run->progress;
+    const double mean = sums->loss / sums->weight;
+    const double right = accuracy ? (double)sums->correct / sums->counted : nn__nan();
+
+    if (validation) {
+        progress->validation_loss = mean;
+        progress->validation_accuracy = right;
+    } else {
+        progress->loss = sums->weight > 0 ? mean : nn__nan();
+        progress->accuracy = sums->weight > 0 ? right : nn__nan();
+    }
+}
+
+/* Tells the callback where the training is; returns whether it asks to stop. */
+static int nn__call_back(nn__run *run, int batch)
+{
+    const nn_options *o = &run->trainer->options;
+    const nn__state *state = &run->trainer->state;
+    nn_progress *progress = &run->progress;
+    double done;
+
+    progress->epoch = batch ? state->epoch + 1 : state->epoch;
+    progress->batch = batch;
+    progress->learning_rate = state->last_rate;
+    progress->gradient_norm = nn_gradient_norm(run->trainer);
+    progress->best_epoch = state->best_epoch;
+    done = state->epoch + (double)state->position / run->training.count - run->share;
+    progress->elapsed = NN_TIME() - run->begin;
+    progress->remaining = progress->elapsed / done * (progress->epochs - run->share - done);
+    return o->callback ? o->callback(progress, o->user) : 0;
+}
+
+static void nn__save_sums(nn__state *state, const nn__sums *sums)
+{
+    state->loss_sum = sums->loss;
+    state->weight_sum = sums->weight;
+    state->counted = sums->counted;
+    state->correct = sums->correct;
+}
+
+/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
+static nn_status nn__train_epoch(nn__run *run, int *stop)
+{
+    nn_trainer *trainer = run->trainer;
+    nn__state *state = &trainer->state;
+    const nn_data *data = run->training.data;
+    const int count = run->training.count;
+    const int classes = nn__is_classification(data, trainer->options.loss);
+    nn__sums sums;
+    nn_status status;
+    nn_real weight;
+    int b, rows;
+
+    if (state->position == 0) {
+        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
+        state->epoch_key |= nn__random(&state->random);
+        state->loss_sum = state->weight_sum = 0;
+        state->counted = state->correct = 0;
+    }
+    sums.loss = state->loss_sum;
+    sums.weight = state->weight_sum;
+    sums.counted = state->counted;
+    sums.correct = state->correct;
+    while (state->position < count && !*stop) {
+        rows = count - state->position < trainer->batch ? count - state->position : trainer->batch;
+        for (b = 0; b < rows; b++) {
+            const uint32_t place =
+                nn__shuffled((uint32_t)(state->position + b), (uint32_t)count, state->epoch_key);
+            trainer->index[b] = nn__row(&run->training, (int)place);
+        }
+        status = nn__learn(trainer, data, rows, &sums, &weight);
+        if (status == NN_OK && weight > 0) status = nn_update(trainer);
+        if (status != NN_OK) return status;
+        state->position += rows;
+        nn__save_sums(state, &sums);
+        if (trainer->options.callback_batches) {
+            nn__report(run, &sums, classes, 0);
+            *stop = nn__call_back(run, (state->position + trainer->batch - 1) / trainer->batch);
+        }
+    }
+    nn__report(run, &sums, classes, 0);
+    return NN_OK;
+}
+
+/* Measures on the validation rows, keeps the best weights. */
+static nn_status nn__end_epoch(nn__run *run)
+{
+    nn_trainer *trainer = run->trainer;
+    nn__state *state = &trainer->state;
+    double loss = run->progress.loss;
+
+    if (run->validation.count) {
+        const nn__sums sums = nn__validate(trainer, &run->validation);
+        nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options.loss),
+                   1);
+        loss = run->progress.validation_loss;
+        if (!(loss - loss == 0)) return NN_ERROR_DIVERGED;
+    }
+    state->epoch++;
+    state->position = 0;
+    if (!trainer->options.patience) return NN_OK;
+    if (!state->best_epoch || loss < state->best_loss) {
+        state->best_epoch = state->epoch;
+        state->best_loss = loss;
+        state->waited = 0;
+        nn__copy(trainer->best, trainer->model->parameters, trainer->model->parameter_count);
+    } else {
+        state->waited++;
+    }
+    return NN_OK;
+}
+
+/* Checks the data and divides it into training and validation rows. */
+static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
+{
+    const nn_options *o = &trainer->options;
+    nn_status status = nn__check_fits(data, trainer->model, o->loss);
+    double updates;
+    int held;
+
+    if (status != NN_OK) return status;
+    memset(run, 0, sizeof *run);
+    run->trainer = trainer;
+    run->training = nn__all_rows(data);
+    run->validation = run->training;
+    run->validation.count = 0;
+    if (o->validation) {
+        status = nn__check_fits(o->validation, trainer->model, o->loss);
+        if (status != NN_OK) return status;
+        run->validation = nn__all_rows(o->validation);
+    } else if (o->validation_fraction > 0) {
+        held = (int)nn__add_product(0.5, o->validation_fraction, (nn_real)data->rows);
+        if (held == 0) held = 1;
+        if (held >= data->rows) return NN_ERROR_SIZE;
+        run->training.shuffled = run->validation.shuffled = 1;
+        run->training.key = run->validation.key = o->seed;
+        run->training.count = run->validation.first = data->rows - held;
+        run->validation.count = held;
+    }
+    if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
+    run->progress.epochs = o->epochs ? o->epochs : 100;
+    run->progress.batches = (run->training.count - 1) / trainer->batch + 1;
+    updates = (double)run->progress.epochs * run->progress.batches;
+    trainer->run_steps = updates < 4294967295.0 ? (uint32_t)updates : UINT32_MAX;
+    run->progress.validation_loss = run->progress.validation_accuracy = nn__nan();
+    run->progress.trainer = trainer;
+    run->progress.model = trainer->model;
+    run->begin = NN_TIME();
+    run->share = trainer->state.epoch + (double)trainer->state.position / run->training.count;
+    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE &&
+        !nn__can_be_scaled(data))
+        return NN_ERROR_DATA;
+    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE)
+        nn__fit_scaling(trainer->model, &run->training, o->scaling);
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
+{
+    nn__run run;
+    nn__state *state;
+    nn_status status;
+    int patience, stop = 0;
+
+    if (!trainer) return NN_ERROR_NULL;
+    status = nn__begin_run(&run, trainer, data);
+    if (status != NN_OK) return status;
+    state = &trainer->state;
+    patience = trainer->options.patience;
+    while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
+        run.progress.validation_loss = run.progress.validation_accuracy = nn__nan();
+        status = nn__train_epoch(&run, &stop);
+        if (status != NN_OK || (stop && state->position < run.training.count)) return status;
+        status = nn__end_epoch(&run);
+        if (status != NN_OK) return status;
+        if (nn__call_back(&run, 0) || stop) return NN_OK;
+    }
+    if (patience && state->best_epoch)
+        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options)
+{
+    nn_trainer *trainer;
+    nn_status status = nn_trainer_create(&trainer, model, options);
+
+    if (status != NN_OK) return status;
+    status = nn_trainer_fit(trainer, data);
+    nn_trainer_free(trainer);
+    return status;
+}
+#endif
+
+#ifndef NN_NO_STDIO
+NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
+{
+    FILE *file = user ? (FILE *)user : stdout;
+    int i, filled;
+
+    if (!progress) return 0;
+    if (progress->batch) {
+        filled = (int)(30.0 * progress->batch / progress->batches);
+        fprintf(file, "\rEpoch %d/%d: [", progress->epoch, progress->epochs);
+        for (i = 0; i < 30; i++) fputc(i < filled ? '=' : ' ', file);
+        fprintf(file, "] loss %.4f, %.0f s left ", progress->loss, progress->remaining);
+        fputs(progress->batch == progress->batches ? "\r\033[K" : "", file);
+        fflush(file);
+        return 0;
+    }
+    fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs, progress->loss);
+    if (progress->accuracy >= 0) fprintf(file, ", accuracy %.4f", progress->accuracy);
+    if (progress->validation_loss - progress->validation_loss == 0)
+        fprintf(file, ", validation loss %.4f", progress->validation_loss);
+    if (progress->validation_accuracy >= 0)
+        fprintf(file, ", validation accuracy %.4f", progress->validation_accuracy);
+    fputc('\n', file);
+    return 0;
+}
+#endif
+
+/* ================================================================================================
+   >>metrics
+   ============================================================================================= */
+
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, double *scores)
+{
+    double hit, predicted = 0, actual = 0;
+    int i;
+
+    if (scores) scores[0] = scores[1] = scores[2] = 0;
+    if (!matrix || !scores) return NN_ERROR_NULL;
+    if (classes < 2) return NN_ERROR_SIZE;
+    if (of_class < 0 || of_class >= classes) return NN_ERROR_LABEL;
+    hit = matrix[(size_t)of_class * (size_t)classes + (size_t)of_class];
+    for (i = 0; i < classes; i++) {
+        predicted += matrix[(size_t)i * (size_t)classes + (size_t)of_class];
+        actual += matrix[(size_t)of_class * (size_t)classes + (size_t)i];
+    }
+    scores[0] = predicted > 0 ? hit / predicted : 0;
+    scores[1] = actual > 0 ? hit / actual : 0;
+    scores[2] = predicted + actual > 0 ? 2 * hit / (predicted + actual) : 0;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+/* A predicted probability of class 1, and whether the row is of that class. */
+typedef struct nn__score {
+    nn_real probability;
+    int positive;
+} nn__score;
+
+static int nn__compare_scores(const void *a, const void *b)
+{
+    const nn_real first = ((const nn__score *)a)->probability;
+    const nn_real second = ((const nn__score *)b)->probability;
+    return (first > second) - (first < second);
+}
+
+/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
+   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
+static double nn__roc_auc(nn__score *scores, int count)
+{
+    double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
+    int i, k;
+
+    qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
+    for (i = 0; i < count; i = k) {
+        ties_negative = ties_positive = 0;
+        for (k = i; k < count && !(scores[k].probability > scores[i].probability); k++) {
+            ties_positive += scores[k].positive;
+            ties_negative += !scores[k].positive;
+        }
+        pairs += ties_positive * (negatives + ties_negative / 2); /* exact: halves of integers */
+        negatives += ties_negative;
+        positives += ties_positive;
+    }
+    return positives > 0 && negatives > 0 ? pairs / (positives * negatives) : nn__nan();
+}
+#endif
+
+/* What one pass over the rows collects. */
+typedef struct nn__tally {
+    nn__sums sums;
+    double squares, absolutes; /* of errors, over rows and outputs */
+    double *residuals;         /* [outputs] sums of squared errors, or NULL */
+    int *matrix;               /* [classes x classes], or NULL */
+#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no residuals */
+    double one_residual;
+    int two_by_two[4];
+#else
+    nn__score *scores; /* [rows], or NULL */
+#endif
+    int classes; /* 0: regression */
+} nn__tally;
+
+static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
+{
+    const nn_real *t = data->y + row * (size_t)data->outputs;
+    int j;
+
+    if (nn__row_weight(data, row) == 0) return;
+    for (j = 0; j < data->outputs; j++) {
+        const nn_real d = p[j] - t[j];
+        tally->squares = nn__add_product(tally->squares, d, d);
+        tally->absolutes += nn__absolute(d);
+        if (tally->residuals) tally->residuals[j] = nn__add_product(tally->residuals[j], d, d);
+    }
+    if (tally->matrix) {
+        const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
+        tally->matrix[(size_t)truth * (size_t)tally->classes + (size_t)guess]++;
+    }
+#ifndef NN_NO_MALLOC
+    if (tally->scores) {
+        nn__score *score = &tally->scores[tally->sums.counted];
+        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
+        score->positive = nn__class_of(t, data->outputs);
+    }
+#endif
+}
+
+static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
+                          nn_loss loss)
+{
+    const nn__objective objective = nn__objective_of(model, loss);
+    const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
+    int first, b, count;
+
+    for (first = 0; first < data->rows; first += count) {
+        nn_real *p;
+        count = nn__predict_rows(data->rows - first);
+        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
+        for (b = 0; b < count; b++, p += outputs) {
+            const size_t row = (size_t)first + (size_t)b;
+            const nn_real value = nn__loss_row(&objective, p, data->y + row * outputs);
+            nn__tally_row(tally, data, row, p);
+            nn__count_row(&tally->sums, data, row, value, loss, p);
+        }
+    }
+}
+
+/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
+   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
+static int nn__classes(const nn_data *data, nn_loss loss)
+{
+    if (data->classes > 0) return data->classes;
+    if (loss == NN_CROSS_ENTROPY && data->outputs > 1) return data->outputs;
+    return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
+}
+
+/* R^2 of one output; NaN when its targets are constant. */
+static double nn__r_squared(const nn_data *data, int output, double residual, int counted)
+{
+    double mean = 0, total = 0, d;
+    const nn_real *t = data->y + output;
+    int b;
+
+    for (b = 0; b < data->rows; b++)
+        if (nn__row_weight(data, (size_t)b) > 0) mean += t[(size_t)b * (size_t)data->outputs];
+    mean /= counted;
+    for (b = 0; b < data->rows; b++) {
+        if (nn__row_weight(data, (size_t)b) == 0) continue;
+        d = t[(size_t)b * (size_t)data->outputs] - mean;
+        total = fma(d, d, total);
+    }
+    return total > 0 ? 1 - residual / total : nn__nan();
+}
+
+static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
+{
+    double scores[3], sums[3] = {0, 0, 0};
+    int c;
+
+    for (c = 0; c < classes; c++) {
+        (void)nn_class_scores(matrix, classes, c, scores);
+        sums[0] += scores[0];
+        sums[1] += scores[1];
+        sums[2] += scores[2];
+    }
+    metrics->macro_precision = sums[0] / classes;
+    metrics->macro_recall = sums[1] / classes;
+    metrics->macro_f1 = sums[2] / classes;
+    if (classes == 2) { /* the last scores are those of class 1 */
+        metrics->precision = scores[0];
+        metrics->recall = scores[1];
+        metrics->f1 = scores[2];
+    }
+}
+
+static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
+                               nn_loss loss)
+{
+    const nn__sums *sums = &tally->sums;
+    const double cells = (double)sums->counted * data->outputs;
+    int j;
+
+    metrics->loss = sums->loss / sums->weight;
+    metrics->rows = sums->counted;
+    metrics->mse = tally->squares / cells;
+    metrics->mae = tally->absolutes / cells;
+    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = nn__nan();
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = nn__nan();
+    metrics->auc = metrics->r2 = nn__nan();
+    if (nn__is_classification(data, loss)) {
+        metrics->correct = sums->correct;
+        metrics->accuracy = (double)sums->correct / sums->counted;
+    }
+    if (tally->residuals) {
+        metrics->r2 = 0;
+        for (j = 0; j < data->outputs; j++)
+            metrics->r2 += nn__r_squared(data, j, tally->residuals[j], sums->counted);
+        metrics->r2 /= data->outputs;
+    }
+    if (tally->matrix) nn__class_metrics(metrics, tally->matrix, tally->classes);
+}
+
+#ifndef NN_NO_MALLOC
+/* Lays the tally's arrays out in a block at base, or measures it; 0 when it overflows. */
+static size_t nn__lay_out_tally(nn__tally *tally, const nn_data *data, void *base)
+{
+    const size_t classes = (size_t)tally->classes;
+    nn__block block = {NULL, 0, 0};
+
+    block.base = (unsigned char *)base;
+    if (classes == 2)
+        tally->scores = (nn__score *)nn__take(&block, (size_t)data->rows, sizeof(nn__score));
+    if (classes) tally->matrix = (int *)nn__take(&block, classes, classes * sizeof(int));
+    tally->residuals = (double *)nn__take(&block, (size_t)data->outputs, sizeof(double));
+    return block.overflow ? 0 : block.used;
+}
+#endif
+
+NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss loss,
+                             nn_metrics *metrics)
+{
+    nn__tally tally;
+    nn_status status;
+#ifndef NN_NO_MALLOC
+    size_t size;
+    void *memory, *heap;
+#endif
+
+    if (metrics) memset(metrics, 0, sizeof *metrics);
+    if (!model || !metrics) return NN_ERROR_NULL;
+    if ((int)loss < 0 || !nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    status = nn__check_fits(data, model, loss);
+    if (status != NN_OK) return status;
+    memset(&tally, 0, sizeof tally);
+    tally.classes = nn__classes(data, loss);
+#ifdef NN_NO_MALLOC
+    if (tally.classes == 2) tally.matrix = tally.two_by_two;
+    if (data->outputs == 1) tally.residuals = &tally.one_residual;
+#else
+    size = nn__lay_out_tally(&tally, data, NULL);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = nn__allocate(size, &heap);
+    if (!memory) return NN_ERROR_MEMORY;
+    memset(memory, 0, size);
+    (void)nn__lay_out_tally(&tally, data, memory);
+#endif
+    nn__tally_all(&tally, model, data, loss);
+    nn__finish_metrics(metrics, &tally, data, loss);
+#ifndef NN_NO_MALLOC
+    if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
+    NN_FREE(heap);
+#endif
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *matrix)
+{
+    nn__tally tally;
+    nn_status status;
+    size_t cells;
+
+    if (!model || !matrix) return NN_ERROR_NULL;
+    status = nn__check_fits(data, model, NN_MSE);
+    if (status != NN_OK) return status;
+    if (data->classes < 2) return NN_ERROR_LABEL;
+    cells = (size_t)data->classes * (size_t)data->classes;
+    memset(matrix, 0, cells * sizeof *matrix);
+    memset(&tally, 0, sizeof tally);
+    tally.classes = data->classes;
+    tally.matrix = matrix;
+    nn__tally_all(&tally, model, data, NN_MSE);
+    return NN_OK;
+}
+#endif /* NN_NO_TRAIN */
+
+/* ================================================================================================
+   >>data
+   ============================================================================================= */
+
+static void nn__set_place(nn_place *place, const char *path)
+{
+    if (!place) return;
+    memset(place, 0, sizeof *place);
+    place->path = path;
+}
+
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
+{
+    unsigned char *buffer = NULL, *larger;
+    size_t capacity = 0, used = 0, got;
+    nn_status status = NN_OK;
+    FILE *file = NN_FOPEN(path, "rb");
+
+    *bytes = NULL;
+    *size = 0;
+    if (!file) return NN_ERROR_OPEN;
+    do {
+        if (capacity - used < 2) {
+            const size_t wanted = capacity ? capacity * 2 : 65536;
+            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
+            if (!larger) {
+                status = NN_ERROR_MEMORY;
+                break;
+            }
+            if (used) memcpy(larger, buffer, used);
+            if (buffer) NN_FREE(buffer);
+            buffer = larger;
+            capacity = wanted;
+        }
+        got = NN_FREAD(buffer + used, capacity - used - 1, file);
+        used += got;
+    } while (got);
+    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
+    (void)NN_FCLOSE(file);
+    if (status != NN_OK) {
+        if (buffer) NN_FREE(buffer);
+        return status;
+    }
+    *bytes = buffer;
+    *size = used;
+    return NN_OK;
+}
+#endif
+
+#ifndef NN_NO_TRAIN
+#ifndef NN_NO_MALLOC
+
+/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
+static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
+{
+    const size_t rows = (size_t)data->rows;
+
+    data->x = nn__take_reals(block, rows, (size_t)data->inputs);
+    data->y = nn__take_reals(block, rows, (size_t)data->outputs);
+    data->weight = weights ? nn__take_reals(block, 1, rows) : NULL;
+    data->class_names = NULL;
+    if (characters)
+        data->class_names = (const char *const *)nn__take(
+            block, 1, (size_t)data->classes * sizeof(char *) + characters);
+}
+
+/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
+static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
+{
+    nn__block block = {NULL, 0, 0};
+    nn_status status = NN_OK;
+
+    nn__lay_out_data(&block, data, weights, characters);
+    if (block.overflow || (characters && (size_t)data->classes > SIZE_MAX / 2 / sizeof(char *)))
+        status = NN_ERROR_OVERFLOW;
+    if (status == NN_OK) {
+        block.base = (unsigned char *)nn__allocate(block.used, &data->memory);
+        if (!block.base) status = NN_ERROR_MEMORY;
+    }
+    if (status != NN_OK) {
+        memset(data, 0, sizeof *data);
+        return status;
+    }
+    block.used = 0;
+    nn__lay_out_data(&block, data, weights, characters);
+    return NN_OK;
+}
+
+NN_DEF void nn_data_free(nn_data *data)
+{
+    if (!data) return;
+    if (data->memory) NN_FREE(data->memory);
+    memset(data, 0, sizeof *data);
+}
+
+static size_t nn__name_characters(const nn_data *data)
+{
+    size_t characters = 0;
+    int c;
+
+    for (c = 0; data->class_names && c < data->classes; c++)
+        characters += strlen(data->class_names[c]) + 1;
+    return characters;
+}
+
+/* The data's arrays, which are its own to write while it is being made. */
+static nn_real *nn__writable(const nn_real *array)
+{
+    return (nn_real *)(uintptr_t)array;
+}
+
+/* Class names lie behind their pointers, in the data's own block. */
+static void nn__copy_names(nn_data *to, const char *const *names)
+{
+    const char **pointers = (const char **)(uintptr_t)to->class_names;
+    char *text = (char *)(pointers + to->classes);
+    int c;
+
+    for (c = 0; c < to->classes; c++) {
+        const size_t length = strlen(names[c]) + 1;
+        memcpy(text, names[c], length);
+        pointers[c] = text;
+        text += length;
+    }
+}
+
+/* ---- Dividing -------------------------------------------------------------------------------- */
+
+/* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
+   regular choice of places takes the same share of each class. `train` of every `cards` places,
+   spread evenly, go to the training set; for folds, all places but every one that is `fold`. */
+typedef struct nn__deal {
+    uint64_t cards, train; /* train == 0: folds */
+    uint64_t fold;
+} nn__deal;
+
+static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
+{
+    if (!deal->train) return place % deal->cards != deal->fold;
+    return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
+}
+
+static void nn__copy_row(nn_data *to, const nn_data *from, size_t row)
+{
+    const size_t at = (size_t)to->rows++, in = (size_t)from->inputs, out = (size_t)from->outputs;
+
+    nn__copy(nn__writable(to->x) + at * in, from->x + row * in, in);
+    nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
+    if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
+}
+
+static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64_t seed,
+                               nn_data *train, nn_data *test)
+{
+    const int classes = data->classes > 0 ? data->classes : 1;
+    const size_t characters = nn__name_characters(data);
+    nn_data *parts[2];
+    uint64_t place = 0;
+    nn_status status;
+    int c, i, k;
+
+    parts[0] = test;
+    parts[1] = train;
+    for (k = 0; k < 2; k++) {
+        *parts[k] = *data;
+        parts[k]->memory = NULL;
+        parts[k]->rows = parts[k]->dropped = 0;
+    }
+    for (place = 0; place < (uint64_t)data->rows; place++)
+        parts[nn__goes_to_train(deal, place)]->rows++;
+    status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
+    for (k = 0; k < 2 && status == NN_OK; k++)
+        status = nn__allocate_data(parts[k], data->weight != NULL, characters);
+    if (status != NN_OK) {
+        if (k == 2) nn_data_free(test);
+        memset(test, 0, sizeof *test);
+        memset(train, 0, sizeof *train);
+        return status;
+    }
+    for (k = 0; k < 2; k++) {
+        parts[k]->rows = 0;
+        if (characters) nn__copy_names(parts[k], data->class_names);
+    }
+    for (place = 0, c = 0; c < classes; c++)
+        for (i = 0; i < data->rows; i++) {
+            const size_t row = nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            if (classes > 1 &&
+                nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
+                continue;
+            nn__copy_row(parts[nn__goes_to_train(deal, place++)], data, row);
+        }
+    return NN_OK;
+}
+
+static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
+{
+    nn_status status;
+
+    if (train) memset(train, 0, sizeof *train);
+    if (test) memset(test, 0, sizeof *test);
+    if (!train || !test || train == test) return NN_ERROR_NULL;
+    status = nn__check_arrays(data);
+    if (status != NN_OK) return status;
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_split(const nn_data *data, float train_fraction, uint64_t seed, nn_data *train,
+                          nn_data *test)
+{
+    nn__deal deal;
+    nn_status status = nn__check_division(data, train, test);
+
+    if (status != NN_OK) return status;
+    if (!(train_fraction > 0 && train_fraction < 1)) return NN_ERROR_OPTION;
+    deal.cards = (uint64_t)data->rows;
+    deal.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
+    deal.fold = 0;
+    if (deal.train == 0 || deal.train >= deal.cards) return NN_ERROR_SIZE;
+    return nn__deal_rows(data, &deal, seed, train, test);
+}
+
+NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
+                               nn_data *test)
+{
+    nn__deal deal;
+    nn_status status = nn__check_division(data, train, test);
+
+    if (status != NN_OK) return status;
+    if (!fold) return NN_ERROR_NULL;
+    if (fold->folds < 2 || fold->folds > data->rows || fold->fold < 0 || fold->fold >= fold->folds)
+        return NN_ERROR_OPTION;
+    deal.cards = (uint64_t)fold->folds;
+    deal.train = 0;
+    deal.fold = (uint64_t)fold->fold;
+    return nn__deal_rows(data, &deal, fold->seed, train, test);
+}
+
+/* Trains on one fold's complement and measures on the fold. */
+static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
+                                         const nn_options *options, const nn_fold *fold,
+                                         nn_metrics *result)
+{
+    nn_data train, test;
+    nn_model *model;
+    nn_status status = nn_split_fold(data, fold, &train, &test);
+
+    if (status != NN_OK) return status;
+    status = nn__create(&model, shape, fold->seed);
+    if (status == NN_OK) {
+        status = nn_fit(model, &train, options);
+        if (status == NN_OK) status = nn_evaluate(model, &test, options->loss, result);
+        nn_free(model);
+    }
+    nn_data_free(&train);
+    nn_data_free(&test);
+    return status;
+}
+
+NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
+                                   const nn_options *options, int folds, nn_metrics *results)
+{
+    const nn_options o = nn__options_or_defaults(options);
+    nn_status status = nn__check_shape(shape);
+    nn_fold fold;
+
+    if (!results) return NN_ERROR_NULL;
+    if (status == NN_OK)
+        status = nn__check_data(data, shape->inputs, shape->layers[shape->count - 1].width, o.loss);
+    if (folds < 2 || (status == NN_OK && folds > data->rows)) return NN_ERROR_OPTION;
+    memset(results, 0, (size_t)folds * sizeof *results);
+    fold.folds = folds;
+    fold.seed = o.seed;
+    for (fold.fold = 0; fold.fold < folds && status == NN_OK; fold.fold++)
+        status = nn__cross_validate_fold(shape, data, &o, &fold, &results[fold.fold]);
+    if (status != NN_OK) memset(results, 0, (size_t)folds * sizeof *results);
+    return status;
+}
+
+/* ---- Numbers --------------------------------------------------------------------------------- */
+
+/* Natural numbers of up to 4,800 bits, for decimal numbers that need them. Little end first. */
+#define NN__BIG_WORDS 150
+typedef struct nn__big {
+    uint32_t word[NN__BIG_WORDS];
+    int count; /* words in use, the last one not 0 */
+} nn__big;
+
+/* a = a * factor + addend */
+static void nn__big_multiply(nn__big *a, uint32_t factor, uint32_t addend)
+{
+    uint64_t carry = addend;
+    int i;
+
+    for (i = 0; i < a->count; i++) {
+        carry += (uint64_t)a->word[i] * factor;
+        a->word[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    if (carry) {
+        NN_ASSERT(a->count < NN__BIG_WORDS);
+        a->word[a->count++] = (uint32_t)carry;
+    }
+}
+
+static void nn__big_shift(nn__big *a, int bits)
+{
+    for (; bits >= 31; bits -= 31) nn__big_multiply(a, UINT32_C(1) << 31, 0);
+    nn__big_multiply(a, UINT32_C(1) << bits, 0);
+}
+
+static int nn__big_bits(const nn__big *a)
+{
+    int bits = a->count * 32;
+    uint32_t top;
+
+    if (!a->count) return 0;
+    for (top = a->word[a->count - 1]; !(top >> 31); top <<= 1) bits--;
+    return bits;
+}
+
+static int nn__big_less(const nn__big *a, const nn__big *b)
+{
+    int i;
+
+    if (a->count != b->count) return a->count < b->count;
+    for (i = a->count - 1; i >= 0; i--)
+        if (a->word[i] != b->word[i]) return a->word[i] < b->word[i];
+    return 0;
+}
+
+/* a -= b, where b <= a */
+static void nn__big_subtract(nn__big *a, const nn__big *b)
+{
+    uint64_t borrow = 0;
+    int i;
+
+    for (i = 0; i < a->count; i++) {
+        const uint64_t take = borrow + (i < b->count ? b->word[i] : 0);
+        borrow = a->word[i] < take;
+        a->word[i] = (uint32_t)(a->word[i] - take);
+    }
+    while (a->count && !a->word[a->count - 1]) a->count--;
+}
+
+#define NN__DIGITS 800 /* more digits than this cannot change the result, but as a last one */
+
+/* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
+   whole numbers, divided bit by bit. */
+static nn_real nn__decimal(const char *digits, int count, int exponent)
+{
+    const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
+    nn__big above, below;
+    nn__bits quotient = 0;
+    int i, shift, bits;
+
+    above.count = below.count = 0;
+    for (i = 0; i < count; i++) {
+        if (!above.count) {
+            above.word[0] = (uint32_t)(digits[i] - '0');
+            above.count = above.word[0] != 0;
+        } else {
+            nn__big_multiply(&above, 10, (uint32_t)(digits[i] - '0'));
+        }
+    }
+    if (!above.count || exponent + count < -400) return 0;
+    if (exponent + count > 400) return (nn_real)HUGE_VAL;
+    below.word[0] = 1;
+    below.count = 1;
+    for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
+    for (i = 0; i > exponent; i--) nn__big_multiply(&below, 10, 0);
+
+    /* value = above / below; wanted: quotient = floor(above / below / 2^shift), one bit more than
+       the mantissa holds, or fewer where the result is denormal */
+    shift = nn__big_bits(&above) - nn__big_bits(&below) - NN__MANTISSA - 2;
+    if (shift < lowest - 1) shift = lowest - 1;
+    if (shift > 0) nn__big_shift(&below, shift);
+    if (shift < 0) nn__big_shift(&above, -shift);
+    bits = nn__big_bits(&above) - nn__big_bits(&below) + 1;
+    if (bits < 0) bits = 0;
+    nn__big_shift(&below, bits);
+    for (i = bits; i >= 0; i--) {
+        quotient <<= 1;
+        if (!nn__big_less(&above, &below)) {
+            nn__big_subtract(&above, &below);
+            quotient |= 1;
+        }
+        if (above.count) nn__big_multiply(&above, 2, 0);
+    }
+    if (quotient >> (NN__MANTISSA + 2)) { /* one bit too many: keep it as a sticky one */
+        if (quotient & 1) above.count = 1;
+        quotient >>= 1;
+        shift++;
+    }
+    /* the last bit is a half: round it off */
+    i = (int)(quotient & 1) && (above.count || (quotient & 2));
+    quotient = (quotient >> 1) + (nn__bits)i;
+    shift++;
+    while (shift > NN__BIAS - NN__MANTISSA) {
+        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)HUGE_VAL;
+        quotient <<= 1;
+        shift--;
+    }
+    if (shift <= -NN__BIAS) /* in two factors, each a normal number */
+        return (nn_real)quotient * nn__power_of_two(1) *
+               nn__power_of_two((nn__bits)(shift + NN__BIAS + NN__BIAS - 1));
+    return (nn_real)quotient * nn__power_of_two((nn__bits)(shift + NN__BIAS));
+}
+
+/* Reads a decimal number that fills text[length], to the nearest nn_real, whatever the locale; 0
+   if it is none or not finite. Few digits and a small exponent take one exact division or product
+   (Clinger 1990). */
+static int nn__parse_number(const char *text, size_t length, nn_real *value)
+{
+#ifdef NN_DOUBLE
+    const int exact_digits = 15, exact_power = 22;
+#else
+    const int exact_digits = 7, exact_power = 10;
+#endif
+    const char *end = text + length;
+    char digits[NN__DIGITS + 1];
+    int count = 0, exponent = 0, given = 0, point = 0, negative = 0, any = 0, i;
+    nn_real result = 0, power = 1;
+
+    if (text < end && (*text == '-' || *text == '+')) negative = *text++ == '-';
+    for (; text < end && ((*text >= '0' && *text <= '9') || (*text == '.' && !point)); text++) {
+        if (*text == '.') {
+            point = 1;
+            continue;
+        }
+        any = 1;
+        if (count == 0 && *text == '0') {
+            exponent -= point;
+        } else if (count < NN__DIGITS) {
+            digits[count++] = *text;
+            exponent -= point;
+        } else {
+            if (*text != '0') digits[NN__DIGITS - 1] |= 1; /* not a tie: '0' or more is odd now */
+            exponent += !point;
+        }
+        if (exponent > 100000000 || exponent < -100000000) return 0;
+    }
+    if (!any) return 0;
+    if (text < end && (*text == 'e' || *text == 'E')) {
+        const int minus = text + 1 < end && text[1] == '-';
+        text += 1 + (text + 1 < end && (text[1] == '-' || text[1] == '+'));
+        if (text == end) return 0;
+        for (; text < end && *text >= '0' && *text <= '9'; text++)
+            if (given < 100000000) given = given * 10 + (*text - '0');
+        exponent += minus ? -given : given;
+    }
+    if (text != end) return 0;
+    if (count <= exact_digits && exponent <= exact_power && exponent >= -exact_power) {
+        for (i = 0; i < count; i++) result = result * 10 + (nn_real)(digits[i] - '0');
+        for (i = 0; i < exponent || i < -exponent; i++) power *= 10;
+        result = exponent < 0 ? result / power : result * power;
+    } else {
+        result = nn__decimal(digits, count, exponent);
+    }
+    *value = negative ? -result : result;
+    return nn__is_finite(result);
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+typedef struct nn__cell {
+    const char *text; /* without its quotes, and without spaces around an unquoted one */
+    size_t length;
+    int last; /* of its row */
+} nn__cell;
+
+typedef struct nn__parser {
+    const char *at, *end;
+    long line;   /* of the row that is read */
+    long next;   /* line of `at` */
+    long column; /* of the last cell, from 1 */
+    char delimiter, comment;
+} nn__parser;
+
+static int nn__at_line_end(const nn__parser *parser)
+{
+    return parser->at == parser->end || *parser->at == '\n' ||
+           (*parser->at == '\r' && (parser->at + 1 == parser->end || parser->at[1] == '\n'));
+}
+
+static void nn__end_line(nn__parser *parser)
+{
+    if (parser->at < parser->end && *parser->at == '\r') parser->at++;
+    if (parser->at < parser->end) parser->at++;
+    parser->next++;
+}
+
+/* Goes to the next row that is neither empty nor a comment; 0 at the end. */
+static int nn__next_row(nn__parser *parser)
+{
+    while (parser->at < parser->end) {
+        const int comment = parser->comment && *parser->at == parser->comment;
+        if (!comment && !nn__at_line_end(parser)) {
+            parser->line = parser->next;
+            parser->column = 0;
+            return 1;
+        }
+        while (!nn__at_line_end(parser)) parser->at++;
+        nn__end_line(parser);
+    }
+    return 0;
+}
+
+/* Reads a cell and what ends it. In a quoted cell two quotes stand for one, and lines go on. */
+static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
+{
+    parser->column++;
+    cell->last = 0;
+    if (parser->at < parser->end && *parser->at == '"') {
+        cell->text = ++parser->at;
+        cell->length = 0;
+        for (;; parser->at++) {
+            if (parser->at == parser->end) return NN_ERROR_CSV_QUOTE;
+            if (*parser->at == '\n') parser->next++;
+            if (*parser->at != '"') continue;
+            if (parser->at + 1 == parser->end || parser->at[1] != '"') break;
+            parser->at++;
+        }
+        cell->length = (size_t)(parser->at++ - cell->text);
+        if (!nn__at_line_end(parser) && *parser->at != parser->delimiter) return NN_ERROR_CSV_QUOTE;
+    } else {
+        cell->text = parser->at;
+        while (!nn__at_line_end(parser) && *parser->at != parser->delimiter && *parser->at != '"')
+            parser->at++;
+        cell->length = (size_t)(parser->at - cell->text);
+        if (!nn__at_line_end(parser) && *parser->at == '"') return NN_ERROR_CSV_QUOTE;
+        while (cell->length && (*cell->text == ' ' || *cell->text == '\t')) {
+            cell->text++;
+            cell->length--;
+        }
+        while (cell->length &&
+               (cell->text[cell->length - 1] == ' ' || cell->text[cell->length - 1] == '\t'))
+            cell->length--;
+    }
+    if (!nn__at_line_end(parser)) {
+        parser->at++; /* the delimiter */
+        return NN_OK;
+    }
+    cell->last = 1;
+    nn__end_line(parser);
+    return NN_OK;
+}
+
+/* A cell's text with two quotes read as one; to NULL only counts. Returns the length. (An unquoted
+   cell has no quotes.) */
+static size_t nn__cell_text(const nn__cell *cell, char *to)
+{
+    size_t i, length = 0;
+
+    for (i = 0; i < cell->length; i++) {
+        if (cell->text[i] == '"' && i + 1 < cell->length && cell->text[i + 1] == '"') i++;
+        if (to) to[length] = cell->text[i];
+        length++;
+    }
+    return length;
+}
+
+static int nn__cell_is(const nn__cell *cell, const char *name)
+{
+    size_t i, at = 0;
+
+    for (i = 0; i < cell->length; i++, at++) {
+        if (cell->text[i] == '"' && i + 1 < cell->length && cell->text[i + 1] == '"') i++;
+        if (!name[at] || name[at] != cell->text[i]) return 0;
+    }
+    return name[at] == 0;
+}
+
+/* The table as it is found: columns, where the targets are, the classes. */
+typedef struct nn__table {
+    const nn_csv *options;
+    nn__parser start; /* at the first row of data */
+    long columns;
+    long *target; /* [targets] column of each, from 0 */
+    int targets, rows, dropped;
+    int labels;        /* the target is a class */
+    int fixed;         /* the caller has given the classes */
+    nn__cell *classes; /* [count] sorted */
+    int count, capacity;
+    nn_place place;
+} nn__table;
+
+/* Numbers come before text, in order of value; the rest in order of bytes. */
+static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
+{
+    const size_t length = a->length < b->length ? a->length : b->length;
+    nn_real x = 0, y = 0;
+    const int number_a = nn__parse_number(a->text, a->length, &x);
+    const int number_b = nn__parse_number(b->text, b->length, &y);
+    int order = number_b - number_a;
+
+    if (order == 0) order = (x > y) - (x < y);
+    if (order == 0) order = memcmp(a->text, b->text, length);
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* The class of a label: its place among the sorted ones; adds it if it is new and not fixed. */
+static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add, int *found)
+{
+    int low = 0, high = table->count, middle, order;
+
+    for (; table->fixed && low < high; low++)
+        if (nn__cell_is(label, table->options->class_names[low])) break;
+    if (table->fixed) {
+        *found = low;
+        return low < high ? NN_OK : NN_ERROR_LABEL;
+    }
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        order = nn__compare_labels(label, &table->classes[middle]);
+        if (order == 0) {
+            *found = middle;
+            return NN_OK;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (!add) return NN_ERROR_LABEL;
+    if (table->count == table->capacity) {
+        const int capacity = table->capacity ? 2 * table->capacity : 16;
+        nn__cell *larger = (nn__cell *)NN_MALLOC((size_t)capacity * sizeof(nn__cell));
+        if (!larger) return NN_ERROR_MEMORY;
+        if (table->count) memcpy(larger, table->classes, (size_t)table->count * sizeof(nn__cell));
+        if (table->classes) NN_FREE(table->classes);
+        table->classes = larger;
+        table->capacity = capacity;
+    }
+    memmove(table->classes + low + 1, table->classes + low,
+            (size_t)(table->count - low) * sizeof(nn__cell));
+    table->classes[low] = *label;
+    table->count++;
+    *found = low;
+    return NN_OK;
+}
+
+/* The target that a column is, or -1 for an input. */
+static int nn__target_of(const nn__table *table, long column)
+{
+    int i;
+
+    for (i = 0; i < table->targets; i++)
+        if (table->target[i] == column) return i;
+    return -1;
+}
+
+static void nn__mark_place(nn__table *table, const nn__parser *parser, const nn__cell *cell)
+{
+    size_t i;
+
+    table->place.line = parser->line;
+    table->place.column = parser->column;
+    table->place.name[0] = 0;
+    for (i = 0; cell && i < cell->length && i + 1 < sizeof table->place.name; i++) {
+        table->place.name[i] = cell->text[i];
+        table->place.name[i + 1] = 0;
+    }
+}
+
+/* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
+   and collects its label. *bad: a cell is not a number (its place is marked), the row is no use. */
+static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
+{
+    const size_t row = (size_t)table->rows;
+    nn_real *x = data ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
+    nn_real *y = data ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
+    nn__cell cell, label = {NULL, 0, 0};
+    nn_real value = 0;
+    nn_status status;
+    long column;
+    int target, c = 0;
+
+    *bad = 0;
+    for (column = 0, cell.last = 0; !cell.last; column++) {
+        status = nn__next_cell(parser, &cell);
+        if (status == NN_OK && column == table->columns) status = NN_ERROR_CSV_CELLS;
+        if (status != NN_OK) {
+            nn__mark_place(table, parser, &cell);
+            return status;
+        }
+        target = nn__target_of(table, column);
+        if (target >= 0 && table->labels) {
+            label = cell;
+            if (cell.length && !memchr(cell.text, 0, cell.length)) continue;
+        } else if (nn__parse_number(cell.text, cell.length, &value)) {
+            if (target >= 0 && y) y[target] = value;
+            if (target < 0 && x) *x++ = value;
+            continue;
+        }
+        if (!*bad) nn__mark_place(table, parser, &cell);
+        *bad = 1;
+    }
+    if (column < table->columns) {
+        nn__mark_place(table, parser, NULL);
+        return NN_ERROR_CSV_CELLS;
+    }
+    if (*bad || !table->labels) return NN_OK;
+    status = nn__find_class(table, &label, !data, &c);
+    if (status != NN_OK) {
+        parser->column = table->target[0] + 1;
+        nn__mark_place(table, parser, &label);
+        return status;
+    }
+    if (y && data->outputs == 1) y[0] = (nn_real)c;
+    for (target = 0; y && data->outputs > 1 && target < data->outputs; target++)
+        y[target] = (nn_real)(target == c);
+    return NN_OK;
+}
+
+/* Finds the columns, the targets and the header in the first row. */
+static nn_status nn__read_header(nn__table *table, nn__parser *parser)
+{
+    const nn_csv *o = table->options;
+    nn__parser first;
+    nn__cell cell;
+    nn_status status;
+    nn_real value;
+    int i, found = 0, numbers = 0;
+
+    if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
+    first = *parser;
+    for (table->columns = 0, cell.last = 0; !cell.last; table->columns++) {
+        status = nn__next_cell(parser, &cell);
+        if (status != NN_OK) {
+            nn__mark_place(table, parser, &cell);
+            return status;
+        }
+        for (i = 0; o->target_names && i < table->targets; i++) {
+            if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
+            table->target[i] = table->columns;
+            found++;
+        }
+    }
+    nn__mark_place(table, parser, NULL);
+    if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
+    if (o->target_names && found < table->targets) return NN_ERROR_CSV_TARGET;
+    for (i = 0; !o->target_names && i < table->targets; i++)
+        table->target[i] = table->columns - table->targets + i;
+    table->start = *parser;
+    *parser = first;
+    for (i = 0, cell.last = 0; !cell.last; i++) {
+        if (nn__next_cell(parser, &cell) != NN_OK) return NN_ERROR_CSV_QUOTE;
+        if (nn__target_of(table, i) < 0)
+            numbers += nn__parse_number(cell.text, cell.length, &value);
+    }
+    if (!o->target_names && (o->header == NN_HEADER_NO || (o->header == NN_HEADER_AUTO && numbers)))
+        table->start = first;
+    return NN_OK;
+}
+
+/* Whether the first row that has a target has text there. */
+static int nn__has_labels(const nn__table *table)
+{
+    nn__parser parser = table->start;
+    nn__cell cell;
+    nn_real value;
+    long column;
+
+    if (table->options->labels || table->fixed) return 1;
+    if (table->targets != 1) return 0;
+    while (nn__next_row(&parser))
+        for (column = 0, cell.last = 0; !cell.last; column++) {
+            if (nn__next_cell(&parser, &cell) != NN_OK) return 0;
+            if (column == table->target[0] && cell.length)
+                return !nn__parse_number(cell.text, cell.length, &value);
+        }
+    return 0;
+}
+
+/* Goes over all rows: counts them and collects the classes, then, with data, fills it. */
+static nn_status nn__read_rows(nn__table *table, nn_data *data)
+{
+    nn__parser parser = table->start;
+    nn_status status;
+    int bad;
+
+    table->rows = table->dropped = 0;
+    while (nn__next_row(&parser)) {
+        status = nn__read_row(table, &parser, data, &bad);
+        if (status != NN_OK) return status;
+        if (bad && !table->options->drop_bad_rows) return NN_ERROR_CSV_NUMBER;
+        if (table->rows == INT_MAX) return NN_ERROR_OVERFLOW;
+        table->dropped += bad;
+        table->rows += !bad;
+    }
+    nn__mark_place(table, &parser, NULL);
+    return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
+}
+
+static void nn__fill_names(const nn__table *table, nn_data *data)
+{
+    const char **pointers = (const char **)(uintptr_t)data->class_names;
+    char *text = (char *)(pointers + data->classes);
+    int c;
+
+    for (c = 0; c < data->classes; c++) {
+        pointers[c] = text;
+        text += nn__cell_text(&table->classes[c], text);
+        *text++ = 0;
+    }
+}
+
+static nn_status nn__make_data(nn__table *table, nn_data *data)
+{
+    size_t characters = 0;
+    nn_status status;
+    int c;
+
+    data->rows = table->rows;
+    data->dropped = table->dropped;
+    data->outputs = table->targets;
+    if (table->columns - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
+    data->inputs = (int)(table->columns - table->targets);
+    if (table->labels) {
+        data->classes = table->count;
+        if (table->count < 2) data->classes = 2; /* one class found: all rows are of class 0 */
+        data->outputs = data->classes == 2 ? 1 : data->classes;
+        data->class_names = table->fixed ? table->options->class_names : NULL;
+        if (table->fixed) characters = nn__name_characters(data);
+        for (c = 0; !table->fixed && table->count >= 2 && c < table->count; c++)
+            characters += nn__cell_text(&table->classes[c], NULL) + 1;
+    }
+    status = nn__allocate_data(data, 0, characters);
+    if (status != NN_OK) return status;
+    if (characters && table->fixed) nn__copy_names(data, table->options->class_names);
+    if (characters && !table->fixed) nn__fill_names(table, data);
+    return nn__read_rows(table, data);
+}
+
+static nn_status nn__parse_table(nn__table *table, nn_data *data, const char *text, size_t length)
+{
+    nn__parser parser;
+    nn_status status;
+    int i;
+
+    for (i = 0; i < table->targets; i++) table->target[i] = -1;
+    parser.at = text;
+    parser.end = text + length;
+    parser.line = parser.next = 1;
+    parser.column = 0;
+    parser.delimiter = table->options->delimiter ? table->options->delimiter : ',';
+    parser.comment = table->options->comment;
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) parser.at += 3; /* byte order mark */
+    status = nn__read_header(table, &parser);
+    if (status != NN_OK) return status;
+    table->labels = nn__has_labels(table);
+    status = nn__read_rows(table, NULL);
+    return status == NN_OK ? nn__make_data(table, data) : status;
+}
+
+static nn_status nn__check_csv_options(const nn_csv *o)
+{
+    int c;
+
+    if ((int)o->header < 0 || o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
+        o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r' || o->comment == '"' ||
+        o->comment == '\n' || o->comment == '\r' ||
+        o->comment == (o->delimiter ? o->delimiter : ',') || (o->labels && o->targets > 1) ||
+        (o->class_names && (o->classes < 2 || o->targets > 1)) ||
+        (o->target_names && o->header == NN_HEADER_NO))
+        return NN_ERROR_OPTION;
+    for (c = 0; o->class_names && c < o->classes; c++)
+        if (!o->class_names[c]) return NN_ERROR_NULL;
+    for (c = 0; o->target_names && c < (o->targets ? o->targets : 1); c++)
+        if (!o->target_names[c]) return NN_ERROR_NULL;
+    return NN_OK;
+}
+
+static nn_status nn__parse_csv(nn_data *data, const char *text, size_t length, const nn_csv *o,
+                               const char *path)
+{
+    nn__table table;
+    nn_status status = nn__check_csv_options(o);
+
+    if (status != NN_OK) return status;
+    memset(&table, 0, sizeof table);
+    table.options = o;
+    table.targets = o->targets ? o->targets : 1;
+    table.fixed = o->class_names != NULL;
+    table.count = table.fixed ? o->classes : 0;
+    table.place.path = path;
+    if ((size_t)table.targets > SIZE_MAX / sizeof(long)) return NN_ERROR_OVERFLOW;
+    table.target = (long *)NN_MALLOC((size_t)table.targets * sizeof(long));
+    if (!table.target) return NN_ERROR_MEMORY;
+    status = nn__parse_table(&table, data, text, length);
+    if (status != NN_OK) {
+        nn_data_free(data);
+        if (o->place) *o->place = table.place;
+    }
+    NN_FREE(table.target);
+    if (table.classes) NN_FREE(table.classes);
+    return status;
+}
+
+static nn_csv nn__csv_or_defaults(const nn_csv *given)
+{
+    nn_csv options;
+
+    if (given) return *given;
+    memset(&options, 0, sizeof options);
+    return options;
+}
+
+NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length, const nn_csv *options)
+{
+    const nn_csv o = nn__csv_or_defaults(options);
+
+    if (data) memset(data, 0, sizeof *data);
+    nn__set_place(o.place, NULL);
+    if (!data || !text) return NN_ERROR_NULL;
+    return nn__parse_csv(data, text, length, &o, NULL);
+}
+
+#ifndef NN_NO_STDIO
+
+NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *options)
+{
+    const nn_csv o = nn__csv_or_defaults(options);
+    unsigned char *text;
+    size_t length;
+    nn_status status;
+
+    if (data) memset(data, 0, sizeof *data);
+    nn__set_place(o.place, path);
+    if (!data || !path) return NN_ERROR_NULL;
+    status = nn__read_file(path, &text, &length);
+    if (status != NN_OK) return status;
+    status = nn__parse_csv(data, (const char *)text, length, &o, path);
+    NN_FREE(text);
+    return status;
+}
+
+/* ---- IDX (http://yann.lecun.com/exdb/mnist) -------------------------------------------------- */
+
+/* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
+   and the bytes of each; the data begins at *start. */
+static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
+                               size_t *start, size_t *count, size_t *each)
+{
+    size_t product = 1, length;
+    int d, given;
+
+    if (size < 4 || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] < dimensions)
+        return NN_ERROR_IDX_MAGIC;
+    given = bytes[3];
+    *start = 4 + 4 * (size_t)given;
+    if (size < *start) return NN_ERROR_IDX_SIZE;
+    for (d = 0; d < given; d++) {
+        const unsigned char *b = bytes + 4 + 4 * d;
+        length = ((size_t)b[0] << 24) | ((size_t)b[1] << 16) | ((size_t)b[2] << 8) | b[3];
+        if (d == 0) {
+            *count = length;
+            continue;
+        }
+        if (length && product > (size_t)INT_MAX / length) return NN_ERROR_IDX_SIZE;
+        product *= length;
+    }
+    *each = product;
+    if (*count < 1 || *count > INT_MAX || product < 1 || *count > (size - *start) / product ||
+        *count * product != size - *start)
+        return NN_ERROR_IDX_SIZE;
+    return NN_OK;
+}
+
+/* Both files are in memory: fills data. */
+static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t image_size,
+                              const unsigned char *labels, size_t label_size, int classes,
+                              int *in_labels)
+{
+    size_t image_start, label_start, count, label_count, each, one, i;
+    nn_status status = nn__check_idx(images, image_size, 2, &image_start, &count, &each);
+    int highest = 0;
+    nn_real *x, *y;
+
+    *in_labels = 0;
+    if (status != NN_OK) return status;
+    *in_labels = 1;
+    status = nn__check_idx(labels, label_size, 1, &label_start, &label_count, &one);
+    if (status != NN_OK) return status;
+    if (one != 1 || label_count != count) return NN_ERROR_IDX_SIZE;
+    for (i = 0; i < count; i++)
+        if (labels[label_start + i] > highest) highest = labels[label_start + i];
+    if (classes && highest >= classes) return NN_ERROR_LABEL;
+    data->rows = (int)count;
+    data->inputs = (int)each;
+    data->classes = classes ? classes : highest < 1 ? 2 : highest + 1;
+    data->outputs = data->classes == 2 ? 1 : data->classes;
+    status = nn__allocate_data(data, 0, 0);
+    if (status != NN_OK) return status;
+    x = nn__writable(data->x);
+    y = nn__writable(data->y);
+    for (i = 0; i < count * each; i++) x[i] = (nn_real)images[image_start + i] / 255;
+    nn__zero(y, count * (size_t)data->outputs);
+    for (i = 0; i < count; i++, y += data->outputs) {
+        const int label = labels[label_start + i];
+        if (data->outputs == 1)
+            y[0] = (nn_real)label;
+        else
+            y[label] = 1;
+    }
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
+                             nn_place *place)
+{
+    unsigned char *image_bytes, *label_bytes;
+    size_t image_size, label_size;
+    nn_status status;
+    int in_labels;
+
+    if (data) memset(data, 0, sizeof *data);
+    nn__set_place(place, images);
+    if (!data || !images || !labels) return NN_ERROR_NULL;
+    if (classes < 0 || classes == 1) return NN_ERROR_SIZE;
+    status = nn__read_file(images, &image_bytes, &image_size);
+    if (status != NN_OK) return status;
+    nn__set_place(place, labels);
+    status = nn__read_file(labels, &label_bytes, &label_size);
+    if (status == NN_OK) {
+        status = nn__make_idx(data, image_bytes, image_size, label_bytes, label_size, classes,
+                              &in_labels);
+        nn__set_place(place, in_labels ? labels : images);
+        NN_FREE(label_bytes);
+    }
+    NN_FREE(image_bytes);
+    return status;
+}
+
+#endif /* NN_NO_STDIO */
+#endif /* NN_NO_MALLOC */
+#endif /* NN_NO_TRAIN */
+
+/* ================================================================================================
+   >>file
+   ------------------------------------------------------------------------------------------------
+   safetensors: 8 bytes, the little-endian length of the header; the header, JSON; the data, without
+   holes. (https://github.com/huggingface/safetensors, "Format".) Tensors are written in PyTorch's
+   layout, [out x in]; ours is [in x out]. Metadata, all strings:
+
+       format              "pt"
+       nn.version          "1"
+       nn.activations      one name for each layer, with commas
+       nn.scaling          none, standard or min-max
+       nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
+       nn.state            in checkpoints: nn__state, as numbers in hexadecimal
+       nn.crc32            of the data and the values above (from nn.version on), in hexadecimal
+   ============================================================================================= */
+
+#define NN__FILE_HEADER  (4u << 20) /* longest header that is read, in bytes */
+#define NN__FILE_TENSORS 4096       /* most tensors, and most keys of the metadata */
+
+/* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
+static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
+{
+    static const uint32_t table[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+    };
+    crc ^= byte;
+    crc = (crc >> 4) ^ table[crc & 15];
+    return (crc >> 4) ^ table[crc & 15];
+}
+
+static const char *const nn__activation_names[] = {"linear",  "relu", "leaky_relu",
+                                                   "sigmoid", "tanh", "softmax"};
+static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
+
+/* The metadata that the checksum covers, in this order. */
+enum { NN__VERSION, NN__ACTIVATIONS, NN__SCALING, NN__SCALING_VALUES, NN__STATE, NN__KEYS };
+static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.activations", "nn.scaling",
+                                               "nn.scaling_values", "nn.state"};
+
+/* The numbers that an nn__state is in a file. */
+enum { NN__STATE_NUMBERS = 19 };
+
+#ifndef NN_NO_TRAIN
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* Writes to bytes[], or only counts when bytes is NULL; the checksum is of all that is written. */
+typedef struct nn__writer {
+    unsigned char *bytes;
+    size_t size;
+    uint32_t crc;
+} nn__writer;
+
+static void nn__write_byte(nn__writer *writer, unsigned char byte)
+{
+    if (writer->bytes) writer->bytes[writer->size] = byte;
+    writer->crc = nn__crc32(writer->crc, byte);
+    writer->size++;
+}
+
+static void nn__write_text(nn__writer *writer, const char *text)
+{
+    while (*text) nn__write_byte(writer, (unsigned char)*text++);
+}
+
+static void nn__write_hexadecimal(nn__writer *writer, uint64_t number, int digits)
+{
+    while (digits-- > 0)
+        nn__write_byte(writer, (unsigned char)"0123456789abcdef"[(number >> (4 * digits)) & 15]);
+}
+
+static void nn__write_number(nn__writer *writer, uint64_t number)
+{
+    char text[21];
+    int at = 20;
+
+    text[20] = 0;
+    do text[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    nn__write_text(writer, text + at);
+}
+
+static void nn__write_real(nn__writer *writer, nn_real x)
+{
+    const nn__bits bits = nn__to_bits(x);
+    size_t i;
+
+    for (i = 0; i < sizeof x; i++) nn__write_byte(writer, (unsigned char)(bits >> (8 * i)));
+}
+
+static void nn__write_reals(nn__writer *writer, const nn_real *x, size_t count)
+{
+    while (count--) nn__write_real(writer, *x++);
+}
+
+/* What is written: a model, and with it the trainer of a checkpoint, or NULL. */
+typedef struct nn__image {
+    const nn_model *model;
+    const nn_trainer *trainer;
+} nn__image;
+
+static uint64_t nn__double_bits(double x)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &x, sizeof x);
+    return bits;
+}
+
+/* The trainer's state as numbers; the first one says what else must agree. */
+static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
+{
+    const nn__state *state = &trainer->state;
+
+    numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options.optimizer << 8 |
+                 (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
+    numbers[1] = state->random;
+    numbers[2] = state->epoch_key;
+    numbers[3] = state->step;
+    numbers[4] = (uint64_t)state->epoch;
+    numbers[5] = (uint64_t)state->position;
+    numbers[6] = (uint64_t)state->counted;
+    numbers[7] = (uint64_t)state->correct;
+    numbers[8] = (uint64_t)state->best_epoch;
+    numbers[9] = (uint64_t)state->waited;
+    numbers[10] = nn__double_bits(state->loss_sum);
+    numbers[11] = nn__double_bits(state->weight_sum);
+    numbers[12] = nn__double_bits(state->best_loss);
+    numbers[13] = nn__to_bits(state->learning_rate);
+    numbers[14] = nn__to_bits(state->beta1_power);
+    numbers[15] = nn__to_bits(state->beta2_power);
+    numbers[16] = nn__to_bits(state->last_rate);
+    numbers[17] = nn__to_bits(state->gradient_norm);
+    numbers[18] = (uint64_t)trainer->batch;
+}
+
+static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
+{
+    const nn_model *model = image->model;
+    uint64_t numbers[NN__STATE_NUMBERS];
+    int i;
+
+    switch (key) {
+    case NN__VERSION: nn__write_text(writer, "1"); break;
+    case NN__ACTIVATIONS:
+        for (i = 0; i < model->count; i++) {
+            if (i) nn__write_text(writer, ",");
+            nn__write_text(writer, nn__activation_names[model->layers[i].activation]);
+        }
+        break;
+    case NN__SCALING: nn__write_text(writer, nn__scaling_names[model->scaling]); break;
+    case NN__SCALING_VALUES:
+        if (model->scaling == NN_SCALE_NONE) break;
+        for (i = 0; i < 2 * model->inputs; i++)
+            nn__write_hexadecimal(writer, nn__to_bits(model->offset[i]), 2 * sizeof(nn_real));
+        break;
+    default:
+        if (!image->trainer) break;
+        nn__state_numbers(image->trainer, numbers);
+        for (i = 0; i < NN__STATE_NUMBERS; i++) nn__write_hexadecimal(writer, numbers[i], 16);
+    }
+}
+
+/* The arrays of a checkpoint, as tensors of one dimension. NULL where there is none. */
+enum { NN__CHECKPOINT_ARRAYS = 3 };
+static const char *const nn__array_names[NN__CHECKPOINT_ARRAYS] = {
+    "optimizer.first", "optimizer.second", "best.parameters"};
+
+static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
+{
+    return i == 0 ? trainer->first : i == 1 ? trainer->second : trainer->best;
+}
+
+static void nn__write_data(nn__writer *writer, const nn__image *image)
+{
+    const nn_model *model = image->model;
+    const nn_real *w = model->parameters;
+    int layer, i, j, k;
+
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        for (j = 0; j < out; j++)
+            for (k = 0; k < in; k++) nn__write_real(writer, w[(size_t)k * (size_t)out + (size_t)j]);
+        w += (size_t)in * (size_t)out;
+        nn__write_reals(writer, w, (size_t)out);
+        w += out;
+    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
+        const nn_real *array = nn__checkpoint_array(image->trainer, i);
+        if (array) nn__write_reals(writer, array, model->parameter_count);
+    }
+}
+
+/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
+   dimension. Moves *offset to the end. */
+static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, uint64_t *offset)
+{
+    nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
+                                                : "\":{\"dtype\":\"F64\",\"shape\":[");
+    if (rows) {
+        nn__write_number(writer, rows);
+        nn__write_text(writer, ",");
+    }
+    nn__write_number(writer, columns);
+    nn__write_text(writer, "],\"data_offsets\":[");
+    nn__write_number(writer, *offset);
+    *offset += (uint64_t)(rows ? rows : 1) * columns * sizeof(nn_real);
+    nn__write_text(writer, ",");
+    nn__write_number(writer, *offset);
+    nn__write_text(writer, "]}");
+}
+
+static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_t crc)
+{
+    const nn_model *model = image->model;
+    uint64_t offset = 0;
+    int layer, i, name = 0;
+
+    nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
+    for (i = 0; i < NN__KEYS; i++) {
+        if (i == NN__STATE && !image->trainer) continue;
+        nn__write_text(writer, ",\"");
+        nn__write_text(writer, nn__keys[i]);
+        nn__write_text(writer, "\":\"");
+        nn__write_value(writer, image, i);
+        nn__write_text(writer, "\"");
+    }
+    nn__write_text(writer, ",\"nn.crc32\":\"");
+    nn__write_hexadecimal(writer, crc, 8);
+    nn__write_text(writer, "\"}");
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        nn__write_text(writer, ",\"");
+        nn__write_number(writer, (uint64_t)name);
+        nn__write_text(writer, ".weight");
+        nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
+        nn__write_text(writer, ",\"");
+        nn__write_number(writer, (uint64_t)name);
+        nn__write_text(writer, ".bias");
+        nn__write_tensor(writer, 0, (size_t)out, &offset);
+        name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
+    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
+        if (!nn__checkpoint_array(image->trainer, i)) continue;
+        nn__write_text(writer, ",\"");
+        nn__write_text(writer, nn__array_names[i]);
+        nn__write_tensor(writer, 0, model->parameter_count, &offset);
+    }
+    nn__write_text(writer, "}");
+}
+
+/* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
+static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
+                                 size_t *size)
+{
+    nn__writer sum = {NULL, 0, 0xffffffffu}, header = {NULL, 0, 0}, writer = {NULL, 0, 0};
+    size_t data, length;
+    int i;
+
+    nn__write_data(&sum, image);
+    data = sum.size;
+    for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
+    sum.crc = ~sum.crc;
+    nn__write_header(&header, image, sum.crc);
+    length = (header.size + 7) / 8 * 8;
+    if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
+        return NN_ERROR_OVERFLOW;
+    *size = 8 + length + data;
+    if (!buffer) return NN_OK;
+    if (capacity < *size) return NN_ERROR_BLOCK;
+
+    writer.bytes = (unsigned char *)buffer;
+    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)((uint64_t)length >> (8 * i)));
+    nn__write_header(&writer, image, sum.crc);
+    while (writer.size < 8 + length) nn__write_byte(&writer, ' ');
+    nn__write_data(&writer, image);
+    NN_ASSERT(writer.size == *size);
+    return NN_OK;
+}
+
+static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_trainer *trainer)
+{
+    image->model = trainer ? trainer->model : model;
+    image->trainer = trainer;
+    if (!image->model) return NN_ERROR_NULL;
+    if (!nn__all_finite(image->model->parameters, image->model->parameter_count))
+        return NN_ERROR_PARAMETER;
+    return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
+}
+
+NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size)
+{
+    nn__image image;
+    nn_status status;
+
+    if (size) *size = 0;
+    if (!size) return NN_ERROR_NULL;
+    status = nn__image_of(&image, model, NULL);
+    return status == NN_OK ? nn__write_image(&image, buffer, capacity, size) : status;
+}
+
+NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
+                                           size_t *size)
+{
+    nn__image image;
+    nn_status status;
+
+    if (size) *size = 0;
+    if (!size) return NN_ERROR_NULL;
+    status = nn__image_of(&image, NULL, trainer);
+    return status == NN_OK ? nn__write_image(&image, buffer, capacity, size) : status;
+}
+
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+
+/* Writes `path.tmp` and renames it to path. */
+static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
+{
+    const size_t length = strlen(path);
+    char *temporary = (char *)NN_MALLOC(length + 5);
+    nn_status status = NN_OK;
+    FILE *file;
+
+    if (!temporary) return NN_ERROR_MEMORY;
+    memcpy(temporary, path, length);
+    memcpy(temporary + length, ".tmp", 5);
+    file = NN_FOPEN(temporary, "wb");
+    if (!file) {
+        NN_FREE(temporary);
+        return NN_ERROR_OPEN;
+    }
+    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
+    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
+    if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
+    if (status != NN_OK) (void)NN_REMOVE(temporary);
+    NN_FREE(temporary);
+    return status;
+}
+
+static nn_status nn__save(const nn_model *model, const nn_trainer *trainer, const char *path)
+{
+    nn__image image;
+    size_t size;
+    void *bytes;
+    nn_status status = nn__image_of(&image, model, trainer);
+
+    if (status != NN_OK) return status;
+    if (!path) return NN_ERROR_NULL;
+    status = nn__write_image(&image, NULL, 0, &size);
+    if (status != NN_OK) return status;
+    bytes = NN_MALLOC(size);
+    if (!bytes) return NN_ERROR_MEMORY;
+    status = nn__write_image(&image, bytes, size, &size);
+    if (status == NN_OK) status = nn__write_file(path, bytes, size);
+    NN_FREE(bytes);
+    return status;
+}
+
+NN_DEF nn_status nn_save(const nn_model *model, const char *path)
+{
+    return nn__save(model, NULL, path);
+}
+
+NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path)
+{
+    return trainer ? nn__save(NULL, trainer, path) : NN_ERROR_NULL;
+}
+#endif
+#endif /* NN_NO_TRAIN */
+
+/* ---- Reading JSON ---------------------------------------------------------------------------- */
+
+/* A part of the header. Of a string: between its quotes, escapes as they are. */
+typedef struct nn__span {
+    const unsigned char *at, *end;
+} nn__span;
+
+static void nn__skip_space(nn__span *json)
+{
+    while (json->at < json->end &&
+           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
+        json->at++;
+}
+
+/* Takes a character, after white space; 0 if another is there. */
+static int nn__take_character(nn__span *json, int character)
+{
+    nn__skip_space(json);
+    if (json->at == json->end || *json->at != character) return 0;
+    json->at++;
+    return 1;
+}
+
+static int nn__hexadecimal(int c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Takes the next character of a string: a byte of UTF-8 as it is, an escape decoded, beyond ASCII
+   as 256 and more (half of a pair by itself: enough to compare). -1: not a legal one. */
+static int nn__next_character(nn__span *string)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    int c = *string->at++, i, digit;
+
+    if (c < 32) return -1;
+    if (c != '\\') return c;
+    if (string->at == string->end) return -1;
+    c = *string->at++;
+    for (i = 0; from[i]; i++)
+        if (c == from[i]) return to[i];
+    if (c != 'u' || string->end - string->at < 4) return -1;
+    for (c = i = 0; i < 4; i++) {
+        digit = nn__hexadecimal(*string->at++);
+        if (digit < 0) return -1;
+        c = c * 16 + digit;
+    }
+    return c < 128 ? c : 256 + c;
+}
+
+/* Takes a string in quotes. */
+static int nn__take_string(nn__span *json, nn__span *string)
+{
+    if (!nn__take_character(json, '"')) return 0;
+    string->at = json->at;
+    while (json->at < json->end && *json->at != '"')
+        if (nn__next_character(json) < 0) return 0;
+    if (json->at == json->end) return 0;
+    string->end = json->at++;
+    return 1;
+}
+
+/* Takes a whole number, as JSON writes it. */
+static int nn__take_number(nn__span *json, uint64_t *number)
+{
+    const unsigned char *start;
+
+    nn__skip_space(json);
+    start = json->at;
+    for (*number = 0; json->at < json->end && *json->at >= '0' && *json->at <= '9'; json->at++) {
+        const unsigned digit = (unsigned)(*json->at - '0');
+        if (*number > (UINT64_MAX - digit) / 10) return 0;
+        *number = *number * 10 + digit;
+    }
+    return json->at > start && (*start != '0' || json->at == start + 1);
+}
+
+static int nn__string_is(nn__span string, const char *text)
+{
+    for (; string.at < string.end && *text; text++)
+        if (nn__next_character(&string) != (unsigned char)*text) return 0;
+    return string.at == string.end && !*text;
+}
+
+static int nn__same_string(nn__span a, nn__span b)
+{
+    while (a.at < a.end && b.at < b.end)
+        if (nn__next_character(&a) != nn__next_character(&b)) return 0;
+    return a.at == a.end && b.at == b.end;
+}
+
+/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight". */
+static int nn__compare_natural(nn__span a, nn__span b)
+{
+    while (a.at < a.end && b.at < b.end) {
+        int c = nn__next_character(&a), d = nn__next_character(&b);
+        if (c >= '0' && c <= '9' && d >= '0' && d <= '9') {
+            double x = c - '0', y = d - '0'; /* never infinite: a header has not so many digits */
+            for (; a.at < a.end && *a.at >= '0' && *a.at <= '9'; a.at++) x = x * 10 + (*a.at - '0');
+            for (; b.at < b.end && *b.at >= '0' && *b.at <= '9'; b.at++) y = y * 10 + (*b.at - '0');
+            if (x != y) return x < y ? -1 : 1;
+        } else if (c != d) {
+            return c < d ? -1 : 1;
+        }
+    }
+    return (a.at < a.end) - (b.at < b.end);
+}
+
+/* ---- Reading the header ---------------------------------------------------------------------- */
+
+typedef struct nn__tensor {
+    nn__span name;
+    uint64_t shape[2];
+    int rank;
+    int real; /* bytes of a float or a double; 0: another type */
+    uint64_t start, end;
+} nn__tensor;
+
+/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__tensor. */
+static unsigned nn__type_size(nn__span type, int *real)
+{
+    static const char *const names[] = {"BOOL", "U8",  "I8",  "F8_E5M2", "F8_E4M3",
+                                        "I16",  "U16", "F16", "BF16",    "I32",
+                                        "U32",  "F32", "I64", "U64",     "F64"};
+    static const unsigned char bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
+    size_t i;
+
+    *real = nn__string_is(type, "F32") ? 4 : nn__string_is(type, "F64") ? 8 : 0;
+    for (i = 0; i < sizeof bytes; i++)
+        if (nn__string_is(type, names[i])) return bytes[i];
+    return 0;
+}
+
+/* Takes `[n, n, ...]`: *product of all, the first two in shape. */
+static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
+{
+    uint64_t n;
+
+    *product = 1;
+    tensor->rank = 0;
+    tensor->shape[0] = tensor->shape[1] = 0;
+    if (!nn__take_character(json, '[')) return 0;
+    if (nn__take_character(json, ']')) return 1;
+    do {
+        if (!nn__take_number(json, &n) || tensor->rank > 63) return 0;
+        if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
+        if (n && *product > UINT64_MAX / n) return 0;
+        *product *= n;
+        tensor->rank++;
+    } while (nn__take_character(json, ','));
+    return nn__take_character(json, ']');
+}
+
+/* Takes a tensor's description; its length must be that of its shape and type. */
+static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
+{
+    nn__span key, type = {NULL, NULL};
+    uint64_t product = 0;
+    unsigned size;
+    int seen = 0, bit;
+
+    if (!nn__take_character(json, '{')) return 0;
+    do {
+        if (!nn__take_string(json, &key) || !nn__take_character(json, ':')) return 0;
+        if (nn__string_is(key, "dtype")) {
+            bit = 1;
+            if (!nn__take_string(json, &type)) return 0;
+        } else if (nn__string_is(key, "shape")) {
+            bit = 2;
+            if (!nn__take_shape(json, tensor, &product)) return 0;
+        } else if (nn__string_is(key, "data_offsets")) {
+            bit = 4;
+            if (!nn__take_character(json, '[') || !nn__take_number(json, &tensor->start) ||
+                !nn__take_character(json, ',') || !nn__take_number(json, &tensor->end) ||
+                !nn__take_character(json, ']'))
+                return 0;
+        } else {
+            return 0;
+        }
+        if (seen & bit) return 0;
+        seen |= bit;
+    } while (nn__take_character(json, ','));
+    if (!nn__take_character(json, '}') || seen != 7) return 0;
+    size = nn__type_size(type, &tensor->real);
+    return size && product <= UINT64_MAX / size && tensor->start <= tensor->end &&
+           tensor->end - tensor->start == product * size;
+}
+
+static int nn__begins_with(nn__span string, const char *text)
+{
+    for (; string.at < string.end && *text; text++)
+        if (nn__next_character(&string) != (unsigned char)*text) return 0;
+    return !*text;
+}
+
+/* Whether a key of the metadata comes again after its value. */
+static int nn__key_comes_again(nn__span json, nn__span name)
+{
+    nn__span other, value;
+
+    while (nn__take_character(&json, ',') && nn__take_string(&json, &other) &&
+           nn__take_character(&json, ':') && nn__take_string(&json, &value))
+        if (nn__same_string(other, name)) return 1;
+    return 0;
+}
+
+/* Takes `{"key": "value", ...}`. With a key, finds its value (with one that ends in a dot, the
+   value of one that begins so); without, checks that no key comes twice. */
+static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
+{
+    const int prefix = key && key[strlen(key) - 1] == '.';
+    nn__span name, value;
+    int count = 0;
+
+    if (!nn__take_character(json, '{')) return 0;
+    if (nn__take_character(json, '}')) return 1;
+    do {
+        if (!nn__take_string(json, &name) || !nn__take_character(json, ':') ||
+            !nn__take_string(json, &value))
+            return 0;
+        if (!key && (++count > NN__FILE_TENSORS || nn__key_comes_again(*json, name))) return 0;
+        if (prefix && nn__begins_with(name, key)) *found = value;
+        if (!prefix && key && nn__string_is(name, key)) *found = value;
+    } while (nn__take_character(json, ','));
+    return nn__take_character(json, '}');
+}
+
+/* A file in memory whose header has been checked. */
+typedef struct nn__file {
+    nn__span header;   /* with its braces */
+    nn__span metadata; /* empty if there is none */
+    const unsigned char *data;
+    uint64_t size; /* of the data */
+} nn__file;
+
+/* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
+   if it is not legal. *json begins as the file's header. */
+static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata)
+{
+    nn__span name;
+
+    if (nn__take_character(json, '}')) {
+        nn__skip_space(json);
+        return json->at == json->end ? 0 : -1;
+    }
+    if (!nn__take_character(json, ',') && !nn__take_character(json, '{')) return -1;
+    nn__skip_space(json);
+    if (json->at < json->end && *json->at == '}' && json->at[-1] != ',')
+        return nn__next_entry(json, tensor, metadata); /* `{}` */
+    if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
+    if (nn__string_is(name, "__metadata__")) {
+        metadata->at = json->at;
+        if (!nn__take_metadata(json, NULL, NULL)) return -1;
+        metadata->end = json->at;
+        return 2;
+    }
+    tensor->name = name;
+    return nn__take_tensor(json, tensor) ? 1 : -1;
+}
+
+static uint64_t nn__mix(uint64_t x)
+{
+    x = (x ^ (x >> 31)) * UINT64_C(0x7fb5d329728ea185);
+    x = (x ^ (x >> 27)) * UINT64_C(0x81dadef4bc2dd44d);
+    return x ^ (x >> 33);
+}
+
+static void nn__name_place(nn_place *place, nn__span name)
+{
+    size_t i;
+
+    if (!place) return;
+    for (i = 0; name.at < name.end && i + 1 < sizeof place->name; i++)
+        place->name[i] = (char)*name.at++;
+    place->name[i] = 0;
+}
+
+/* Whether a name comes again after an entry. */
+static int nn__comes_again(nn__span rest, nn__span name)
+{
+    nn__tensor tensor;
+    nn__span metadata;
+    int kind;
+
+    while ((kind = nn__next_entry(&rest, &tensor, &metadata)) > 0)
+        if (kind == 1 && nn__same_string(tensor.name, name)) return 1;
+    return 0;
+}
+
+/* Finds header and data, and checks the header: its grammar, names that differ, and tensors that
+   cover the data without holes and overlaps. For the last, without a table: every start must be
+   another tensor's end, but the first (0) and the last (the size); so hashes of starts and ends
+   must cancel in sum, and the lengths must add up. */
+static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, nn_place *place)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    uint64_t length = 0, sum = 0, covered = 0;
+    nn__span json;
+    nn__tensor tensor;
+    int i, kind, metadata = 0, tensors = 0;
+
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
+    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    memset(file, 0, sizeof *file);
+    file->header.at = b + 8;
+    file->header.end = file->data = b + 8 + length;
+    file->size = size - 8 - length;
+    if (b[8] != '{') return NN_ERROR_HEADER;
+    json = file->header;
+    memset(&tensor, 0, sizeof tensor);
+    while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
+        if (kind == 2) {
+            if (metadata++) return NN_ERROR_HEADER;
+            continue;
+        }
+        nn__name_place(place, tensor.name);
+        if (++tensors > NN__FILE_TENSORS) return NN_ERROR_HEADER;
+        if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
+        covered += tensor.end - tensor.start;
+        sum += nn__mix(tensor.end) - nn__mix(tensor.start);
+        if (nn__comes_again(json, tensor.name)) return NN_ERROR_TENSOR;
+    }
+    if (kind < 0) return NN_ERROR_HEADER;
+    nn__name_place(place, json);                         /* none */
+    if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
+    if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
+    return NN_OK;
+}
+
+/* A value of the metadata; 0 if it is not there. */
+static int nn__find_value(const nn__file *file, const char *key, nn__span *value)
+{
+    nn__span metadata = file->metadata;
+
+    value->at = value->end = NULL;
+    if (!metadata.at) return 0;
+    return nn__take_metadata(&metadata, key, value) && value->at;
+}
+
+/* The name without ".weight" or ".bias" (or without "weight", alone); 0 if it ends otherwise. */
+static int nn__base_of(nn__span name, const char *ending, nn__span *base)
+{
+    base->at = name.at;
+    for (base->end = name.at; name.at <= name.end; base->end = name.at) {
+        nn__span rest = name;
+        if (name.at == base->at && nn__string_is(rest, ending + 1)) return 1;
+        if (nn__string_is(rest, ending)) return 1;
+        if (name.at == name.end) return 0;
+        (void)nn__next_character(&name);
+    }
+    return 0;
+}
+
+/* The first *.weight in natural order of name after `after` (NULL: of all); its base; 0: none. */
+static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span *base,
+                           nn__tensor *weight)
+{
+    nn__span json = file->header, metadata, candidate;
+    nn__tensor tensor;
+    int found = 0, kind;
+
+    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
+        if (kind != 1 || !nn__base_of(tensor.name, ".weight", &candidate)) continue;
+        if (after && nn__compare_natural(candidate, *after) <= 0) continue;
+        if (found && nn__compare_natural(candidate, *base) >= 0) continue;
+        *base = candidate;
+        *weight = tensor;
+        found = 1;
+    }
+    return found;
+}
+
+static int nn__find_tensor(const nn__file *file, const nn__span *base, const char *ending,
+                           nn__tensor *tensor)
+{
+    nn__span json = file->header, metadata, candidate;
+    int kind;
+
+    while ((kind = nn__next_entry(&json, tensor, &metadata)) > 0) {
+        if (kind != 1) continue;
+        if (!base && nn__string_is(tensor->name, ending)) return 1;
+        if (base && nn__base_of(tensor->name, ending, &candidate) &&
+            nn__same_string(candidate, *base))
+            return 1;
+    }
+    return 0;
+}
+
+/* The layers of a file one after the other. */
+typedef struct nn__layer_reader {
+    const nn__file *file;
+    nn__span base;
+    nn__tensor weight, bias;
+    int layer;
+} nn__layer_reader;
+
+/* Goes to the next pair of weight and bias; 0 at the end. */
+static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_place *place)
+{
+    nn__span base;
+
+    *status = NN_OK;
+    if (!nn__next_weight(reader->file, reader->layer ? &reader->base : NULL, &base,
+                         &reader->weight))
+        return 0;
+    reader->base = base;
+    reader->layer++;
+    nn__name_place(place, reader->weight.name);
+    *status = NN_ERROR_TENSOR;
+    if (!nn__find_tensor(reader->file, &reader->base, ".bias", &reader->bias) ||
+        !reader->weight.real || reader->weight.rank != 2 || reader->weight.shape[0] < 1 ||
+        reader->weight.shape[0] > INT_MAX || reader->weight.shape[1] < 1 ||
+        reader->weight.shape[1] > INT_MAX)
+        return 1;
+    if (!reader->bias.real || reader->bias.rank != 1) {
+        nn__name_place(place, reader->bias.name);
+        return 1;
+    }
+    if (reader->bias.shape[0] == reader->weight.shape[0]) *status = NN_OK;
+    return 1;
+}
+
+/* ---- Reading values -------------------------------------------------------------------------- */
+
+/* A float or double from its bits. */
+static nn_real nn__real_of(uint64_t bits, int size)
+{
+    if (size == 4) {
+        const uint32_t low = (uint32_t)bits;
+        float x;
+        memcpy(&x, &low, sizeof x);
+        return (nn_real)x;
+    } else {
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return (nn_real)x;
+    }
+}
+
+static nn_real nn__read_real(const nn__file *file, const nn__tensor *tensor, uint64_t index)
+{
+    const unsigned char *b = file->data + tensor->start + index * (uint64_t)tensor->real;
+    uint64_t bits = 0;
+    int i;
+
+    for (i = 0; i < tensor->real; i++) bits |= (uint64_t)b[i] << (8 * i);
+    return nn__real_of(bits, tensor->real);
+}
+
+static int nn__tensor_is_finite(const nn__file *file, const nn__tensor *tensor)
+{
+    const uint64_t count = (tensor->end - tensor->start) / (uint64_t)tensor->real;
+    uint64_t i;
+
+    for (i = 0; i < count; i++)
+        if (!nn__is_finite(nn__read_real(file, tensor, i))) return 0;
+    return 1;
+}
+
+/* Takes a hexadecimal number of so many digits from a string. */
+static int nn__take_hexadecimal(nn__span *string, int digits, uint64_t *number)
+{
+    int digit;
+
+    for (*number = 0; digits > 0; digits--) {
+        if (string->at == string->end) return 0;
+        digit = nn__hexadecimal(nn__next_character(string));
+        if (digit < 0) return 0;
+        *number = *number << 4 | (unsigned)digit;
+    }
+    return 1;
+}
+
+/* The checksum of a file with our metadata. */
+static nn_status nn__check_sum(const nn__file *file)
+{
+    nn__span value;
+    uint64_t i, stated;
+    uint32_t crc = 0xffffffffu;
+    int key;
+
+    for (i = 0; i < file->size; i++) crc = nn__crc32(crc, file->data[i]);
+    for (key = 0; key < NN__KEYS; key++) {
+        if (!nn__find_value(file, nn__keys[key], &value)) continue;
+        while (value.at < value.end)
+            crc = nn__crc32(crc, (unsigned char)nn__next_character(&value));
+    }
+    if (!nn__find_value(file, "nn.crc32", &value) || !nn__take_hexadecimal(&value, 8, &stated) ||
+        value.at != value.end)
+        return NN_ERROR_METADATA;
+    return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
+}
+
+/* Whether the file is one of ours: then its version is checked, and its checksum. */
+static nn_status nn__check_ours(const nn__file *file, int *ours)
+{
+    nn__span value;
+
+    *ours = nn__find_value(file, "nn.", &value);
+    if (!*ours) return NN_OK;
+    if (!nn__find_value(file, nn__keys[NN__VERSION], &value) || !nn__string_is(value, "1"))
+        return NN_ERROR_METADATA;
+    return nn__check_sum(file);
+}
+
+/* Reads the scaling: into the model, or only checks it when store is 0. */
+static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int inputs, int store)
+{
+    nn__span kind, values;
+    uint64_t bits;
+    int scaling, i, digits;
+
+    if (!nn__find_value(file, nn__keys[NN__SCALING], &kind) ||
+        !nn__find_value(file, nn__keys[NN__SCALING_VALUES], &values))
+        return NN_ERROR_METADATA;
+    for (scaling = 0; !nn__string_is(kind, nn__scaling_names[scaling]);)
+        if (++scaling > (int)NN_SCALE_MIN_MAX) return NN_ERROR_METADATA;
+    if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
+    if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
+    digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
+    for (i = 0; i < 2 * inputs; i++) {
+        nn_real x;
+        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
+        x = nn__real_of(bits, digits / 2);
+        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
+        if (store) model->offset[i] = x;
+    }
+    if (store) model->scaling = (nn_scaling)scaling;
+    return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
+}
+
+/* Copies all pairs into the parameters, turning [out x in] into [in x out]; or, when store is 0,
+   only checks that they fit the model. */
+static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
+                                     nn_place *place)
+{
+    nn__layer_reader reader;
+    nn_real *w = model->parameters;
+    nn_status status;
+    int j, k;
+
+    reader.file = file;
+    reader.layer = 0;
+    while (nn__next_pair(&reader, &status, place)) {
+        const int layer = reader.layer - 1;
+        int in, out;
+
+        if (status != NN_OK) return status;
+        if (layer >= model->count) return NN_ERROR_TENSOR;
+        in = nn__layer_inputs(model, layer);
+        out = model->layers[layer].width;
+        if (reader.weight.shape[0] != (uint64_t)out || reader.weight.shape[1] != (uint64_t)in)
+            return NN_ERROR_TENSOR;
+        if (!store) {
+            if (!nn__tensor_is_finite(file, &reader.weight)) return NN_ERROR_PARAMETER;
+            nn__name_place(place, reader.bias.name);
+            if (!nn__tensor_is_finite(file, &reader.bias)) return NN_ERROR_PARAMETER;
+            continue;
+        }
+        for (k = 0; k < in; k++)
+            for (j = 0; j < out; j++)
+                *w++ =
+                    nn__read_real(file, &reader.weight, (uint64_t)j * (uint64_t)in + (uint64_t)k);
+        for (j = 0; j < out; j++) *w++ = nn__read_real(file, &reader.bias, (uint64_t)j);
+    }
+    if (reader.layer != model->count) return NN_ERROR_TENSOR;
+    if (place) place->name[0] = 0;
+    return NN_OK;
+}
+
+/* Everything about the file that can be wrong, before anything is changed. */
+static nn_status nn__check_file(nn__file *file, nn_model *model, const void *bytes, size_t size,
+                                int *ours, nn_place *place)
+{
+    nn_status status = nn__open_file(file, bytes, size, place);
+
+    if (status == NN_OK) status = nn__check_ours(file, ours);
+    if (status == NN_OK) status = nn__read_parameters(file, model, 0, place);
+    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, model->inputs, 0);
+    return status;
+}
+
+static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
+                                     nn_place *place)
+{
+    nn__file file;
+    nn_status status;
+    int ours;
+
+    if (!model || !bytes) return NN_ERROR_NULL;
+    status = nn__check_file(&file, model, bytes, size, &ours, place);
+    if (status != NN_OK) return status;
+    (void)nn__read_parameters(&file, model, 1, NULL);
+    if (ours) (void)nn__read_scaling(&file, model, model->inputs, 1);
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
+                                           nn_place *place)
+{
+    nn__set_place(place, NULL);
+    return nn__load_parameters(model, bytes, size, place);
+}
+
+#if !defined(NN_NO_TRAIN) || !defined(NN_NO_MALLOC)
+/* The activation of the next layer from their list; -1 if it is none. *at moves on. */
+static int nn__next_activation(nn__span *list)
+{
+    nn__span word = *list;
+    size_t i;
+    int c = 0;
+
+    while (list->at < list->end) {
+        word.end = list->at;
+        c = nn__next_character(list);
+        if (c == ',') break;
+        word.end = list->at;
+    }
+    if (c == ',' && list->at == list->end) return -1;
+    for (i = 0; i < sizeof nn__activation_names / sizeof *nn__activation_names; i++)
+        if (nn__string_is(word, nn__activation_names[i])) return (int)i;
+    return -1;
+}
+#endif
+
+#ifndef NN_NO_TRAIN
+
+static double nn__double_of(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Reads the state's numbers, and checks that they fit the trainer; *state changes in any case. */
+static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+{
+    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
+    nn__span value;
+    int i;
+
+    if (!nn__find_value(file, nn__keys[NN__ACTIVATIONS], &value)) return NN_ERROR_METADATA;
+    for (i = 0; i < trainer->model->count; i++)
+        if (nn__next_activation(&value) != (int)trainer->model->layers[i].activation)
+            return NN_ERROR_OPTION;
+    if (!nn__find_value(file, nn__keys[NN__STATE], &value)) return NN_ERROR_METADATA;
+    for (i = 0; i < NN__STATE_NUMBERS; i++)
+        if (!nn__take_hexadecimal(&value, 16, &n[i])) return NN_ERROR_METADATA;
+    if (value.at != value.end) return NN_ERROR_METADATA;
+    nn__state_numbers(trainer, own);
+    if (n[0] != own[0] || (n[5] && n[18] != own[18])) return NN_ERROR_OPTION;
+    for (i = 4; i < 10; i++)
+        if (n[i] > INT_MAX) return NN_ERROR_METADATA;
+    if (n[3] > UINT32_MAX) return NN_ERROR_METADATA;
+    state->random = n[1];
+    state->epoch_key = n[2];
+    state->step = (uint32_t)n[3];
+    state->epoch = (int)n[4];
+    state->position = (int)n[5];
+    state->counted = (int)n[6];
+    state->correct = (int)n[7];
+    state->best_epoch = (int)n[8];
+    state->waited = (int)n[9];
+    state->loss_sum = nn__double_of(n[10]);
+    state->weight_sum = nn__double_of(n[11]);
+    state->best_loss = nn__double_of(n[12]);
+    state->learning_rate = nn__from_bits((nn__bits)n[13]);
+    state->beta1_power = nn__from_bits((nn__bits)n[14]);
+    state->beta2_power = nn__from_bits((nn__bits)n[15]);
+    state->last_rate = nn__from_bits((nn__bits)n[16]);
+    state->gradient_norm = nn__from_bits((nn__bits)n[17]);
+    return NN_OK;
+}
+
+/* Reads the trainer's arrays, or only checks them when store is 0. */
+static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
+                                 nn_place *place)
+{
+    const size_t count = trainer->model->parameter_count;
+    nn__tensor tensor;
+    size_t k;
+    int i;
+
+    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
+        nn_real *array = nn__checkpoint_array(trainer, i);
+        if (!array) continue;
+        if (!nn__find_tensor(file, NULL, nn__array_names[i], &tensor) ||
+            tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 || tensor.shape[0] != count)
+            return NN_ERROR_TENSOR;
+        nn__name_place(place, tensor.name);
+        if (!store && !nn__tensor_is_finite(file, &tensor)) return NN_ERROR_PARAMETER;
+        for (k = 0; store && k < count; k++) array[k] = nn__read_real(file, &tensor, k);
+    }
+    return NN_OK;
+}
+
+static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
+                                     nn_place *place)
+{
+    nn__file file;
+    nn__state state;
+    nn_status status;
+    int ours;
+
+    if (!trainer || !bytes) return NN_ERROR_NULL;
+    status = nn__check_file(&file, trainer->model, bytes, size, &ours, place);
+    if (status == NN_OK && !ours) status = NN_ERROR_METADATA;
+    if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
+    if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, place);
+    if (status != NN_OK) return status;
+    (void)nn__read_parameters(&file, trainer->model, 1, NULL);
+    (void)nn__read_scaling(&file, trainer->model, trainer->model->inputs, 1);
+    (void)nn__read_arrays(&file, trainer, 1, NULL);
+    trainer->state = state;
+    trainer->rows = trainer->pending = 0;
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_place *place)
+{
+    nn__set_place(place, NULL);
+    return nn__load_checkpoint(trainer, bytes, size, place);
+}
+#endif /* NN_NO_TRAIN */
+
+#ifndef NN_NO_MALLOC
+
+/* The layers that a file of ours describes, in layers[count]. */
+static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int count, int *inputs,
+                                 nn_place *place)
+{
+    nn__layer_reader reader;
+    nn__span names;
+    nn_status status;
+    int activation;
+
+    (void)nn__find_value(file, nn__keys[NN__ACTIVATIONS], &names);
+    reader.file = file;
+    reader.layer = 0;
+    while (nn__next_pair(&reader, &status, place)) {
+        if (status != NN_OK) return status;
+        if (reader.layer > count) return NN_ERROR_METADATA;
+        if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
+        activation = nn__next_activation(&names);
+        if (activation < 0) return NN_ERROR_METADATA;
+        layers[reader.layer - 1].width = (int)reader.weight.shape[0];
+        layers[reader.layer - 1].activation = (nn_activation)activation;
+    }
+    if (reader.layer != count) return NN_ERROR_METADATA;
+    return NN_OK;
+}
+
+static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_place *place)
+{
+    nn__file file;
+    nn__span names;
+    nn_shape shape;
+    nn_layer *layers;
+    nn_status status;
+    int ours, count;
+
+    if (model) *model = NULL;
+    if (!model || !bytes) return NN_ERROR_NULL;
+    status = nn__open_file(&file, bytes, size, place);
+    if (status == NN_OK) status = nn__check_ours(&file, &ours);
+    if (status != NN_OK) return status;
+    if (!ours || !nn__find_value(&file, nn__keys[NN__ACTIVATIONS], &names))
+        return NN_ERROR_METADATA;
+    for (count = 1; names.at < names.end;) count += nn__next_character(&names) == ',';
+    if (count > NN__FILE_TENSORS / 2) return NN_ERROR_METADATA;
+    layers = (nn_layer *)NN_MALLOC((size_t)count * sizeof *layers);
+    if (!layers) return NN_ERROR_MEMORY;
+    status = nn__read_layers(&file, layers, count, &shape.inputs, place);
+    if (status == NN_OK) {
+        shape.layers = layers;
+        shape.count = count;
+        status = nn__create(model, &shape, 0);
+    }
+    NN_FREE(layers);
+    if (status == NN_OK) {
+        status = nn__load_parameters(*model, bytes, size, place);
+        if (status != NN_OK) {
+            nn_free(*model);
+            *model = NULL;
+        }
+    }
+    return status;
+}
+
+NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size, nn_place *place)
+{
+    nn__set_place(place, NULL);
+    return nn__load(model, bytes, size, place);
+}
+
+#ifndef NN_NO_STDIO
+
+NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place)
+{
+    unsigned char *bytes;
+    size_t size;
+    nn_status status;
+
+    if (model) *model = NULL;
+    nn__set_place(place, path);
+    if (!model || !path) return NN_ERROR_NULL;
+    status = nn__read_file(path, &bytes, &size);
+    if (status != NN_OK) return status;
+    status = nn__load(model, bytes, size, place);
+    NN_FREE(bytes);
+    return status;
+}
+
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_place *place)
+{
+    unsigned char *bytes;
+    size_t size;
+    nn_status status;
+
+    nn__set_place(place, path);
+    if (!model || !path) return NN_ERROR_NULL;
+    status = nn__read_file(path, &bytes, &size);
+    if (status != NN_OK) return status;
+    status = nn__load_parameters(model, bytes, size, place);
+    NN_FREE(bytes);
+    return status;
+}
+
+#ifndef NN_NO_TRAIN
+NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_place *place)
+{
+    unsigned char *bytes;
+    size_t size;
+    nn_status status;
+
+    nn__set_place(place, path);
+    if (!trainer || !path) return NN_ERROR_NULL;
+    status = nn__read_file(path, &bytes, &size);
+    if (status != NN_OK) return status;
+    status = nn__load_checkpoint(trainer, bytes, size, place);
+    NN_FREE(bytes);
+    return status;
+}
+#endif
+#endif /* NN_NO_STDIO */
+#endif /* NN_NO_MALLOC */
+
+#ifdef NN_NO_FMA
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+#endif
+
+#endif /* NN_IMPLEMENTATION */
+
+/*
+   MIT License
+
+   Copyright (c) 2026 the nn.h authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy
+   of this software and associated documentation files (the "Software"), to deal
+   in the Software without restriction, including without limitation the rights
+   to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is
+   furnished to do so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE.
+*/

@@ -1,0 +1,169 @@
+/* The same bits everywhere: short training runs over every activation, loss, optimizer and option
+   have one hash of all that they compute, and it stands here. tests/bits.sh builds this program
+   with every compiler and every set of flags it finds. Run with -v to see each run's hash. */
+#define NN_IMPLEMENTATION
+#include "../nn.h"
+#include "test.h"
+
+#define ROWS    50
+#define INPUTS  5
+#define OUTPUTS 3
+
+/* FNV-1a, 64 bits, over numbers and not over bytes in memory: the byte order does not matter. */
+static uint64_t add(uint64_t hash, uint64_t number)
+{
+    int i;
+
+    for (i = 0; i < 8; i++) hash = (hash ^ (number >> (8 * i) & 255)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t add_reals(uint64_t hash, const nn_real *x, size_t count)
+{
+    while (count--) hash = add(hash, nn__to_bits(*x++));
+    return hash;
+}
+
+static uint64_t add_double(uint64_t hash, double x)
+{
+    return add(hash, nn__double_bits(x));
+}
+
+static nn_real inputs[ROWS * INPUTS], targets[ROWS * OUTPUTS], weights[ROWS];
+
+/* Data that needs the whole range of the activations; targets that fit every loss. */
+static void make_data(nn_data *data)
+{
+    uint64_t state = nn__random_start(7);
+    int b, j;
+
+    for (j = 0; j < ROWS * INPUTS; j++) inputs[j] = 8 * nn__uniform(&state) - 4;
+    for (b = 0; b < ROWS; b++) {
+        weights[b] = 2 * nn__uniform(&state);
+        for (j = 0; j < OUTPUTS; j++)
+            targets[b * OUTPUTS + j] = (nn_real)(j == (inputs[b * INPUTS] > 0) + (b % 7 == 0));
+    }
+    memset(data, 0, sizeof *data);
+    data->rows = ROWS;
+    data->inputs = INPUTS;
+    data->outputs = OUTPUTS;
+    data->classes = OUTPUTS;
+    data->x = inputs;
+    data->y = targets;
+}
+
+typedef struct run {
+    nn_activation hidden, output;
+    nn_options how;
+    int weighted;
+} run;
+
+/* Run number i of 24: each option is on in some and off in others. */
+static run make_run(int i)
+{
+    static const nn_activation hidden[] = {NN_RELU, NN_TANH, NN_SIGMOID, NN_LEAKY_RELU, NN_LINEAR};
+    static const nn_real dropout[] = {(nn_real)0.25, (nn_real)0.5, 0};
+    run r;
+
+    memset(&r, 0, sizeof r);
+    r.hidden = hidden[i % 5];
+    r.how.loss = (nn_loss)(i % 4);
+    r.output = i % 4 == 2   ? NN_SIGMOID
+               : i % 4 == 3 ? NN_SOFTMAX
+                            : (nn_activation)(i / 4); /* every one for MSE and Huber */
+    r.how.optimizer = i % 3 ? NN_ADAM : NN_SGD;
+    r.how.epochs = 6;
+    r.how.batch_size = 16; /* the last batch has 2 */
+    r.how.learning_rate = (nn_real)(i % 3 ? 0.01 : 0.05);
+    r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
+    r.how.nesterov = i % 2 && i % 4 == 3;
+    r.how.weight_decay = (nn_real)(i % 5 == 1 ? 0.01 : 0);
+    r.how.clip_norm = (nn_real)(i % 5 == 2 ? 0.5 : 0);
+    r.how.schedule = (nn_schedule)(i % 3);
+    r.how.warmup_steps = i % 4 == 1 ? 5 : 0;
+    r.how.label_smoothing = (nn_real)(i % 8 == 3 ? 0.1 : 0);
+    r.how.dropout = i % 5 == 3 ? dropout : NULL;
+    r.how.scaling = (nn_scaling)(i % 3);
+    r.how.validation_fraction = i % 4 == 0 ? (nn_real)0.2 : 0;
+    r.how.patience = i % 7 == 0 ? 3 : 0;
+    r.how.seed = (uint64_t)i;
+    r.weighted = i % 6 == 5;
+    return r;
+}
+
+static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *data, nn_loss loss)
+{
+    static nn_real y[ROWS * OUTPUTS];
+    static unsigned char file[20000];
+    nn_metrics m;
+    size_t size, i;
+
+    CHECK(nn_predict(model, data->x, ROWS, y, NULL) == NN_OK);
+    hash = add_reals(hash, y, ROWS * OUTPUTS);
+    CHECK(nn_evaluate(model, data, loss, &m) == NN_OK);
+    hash = add_double(hash, m.loss);
+    hash = add_double(hash, m.mae);
+    hash = add_double(hash, m.r2);
+    hash = add_double(hash, m.macro_f1);
+    CHECK(nn_save_memory(model, file, sizeof file, &size) == NN_OK);
+    for (i = 0; i < size; i++) hash = add(hash, file[i]);
+    return hash;
+}
+
+static uint64_t hash_run(int i)
+{
+    run r = make_run(i);
+    nn_layer layers[3];
+    nn_data data;
+    nn_model *model;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    make_data(&data);
+    if (r.weighted) data.weight = weights;
+    layers[0].width = 9;
+    layers[1].width = 4;
+    layers[2].width = OUTPUTS;
+    layers[0].activation = layers[1].activation = r.hidden;
+    layers[2].activation = r.output;
+    if (!CHECK(nn_create(&model, INPUTS, layers, 3, (uint64_t)i) == NN_OK)) return 0;
+    hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
+    CHECK(nn_fit(model, &data, &r.how) == NN_OK);
+    hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
+    hash = hash_model(hash, model, &data, r.how.loss);
+    nn_free(model);
+    return hash;
+}
+
+static int verbose;
+
+static void test_hash(void)
+{
+#if defined(NN_DOUBLE) && defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x175c1ba2ddbc9b1e);
+#elif defined(NN_DOUBLE)
+    const uint64_t expected = UINT64_C(0x196b55b954fd9ba9);
+#elif defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x9b2ca123e49aa73a);
+#else
+    const uint64_t expected = UINT64_C(0x95d62dc9e12e9779);
+#endif
+    uint64_t hash = UINT64_C(0xcbf29ce484222325), one;
+    int i;
+
+    for (i = 0; i < 24; i++) {
+        one = hash_run(i);
+        if (verbose)
+            printf("run %2d: %08lx%08lx\n", i, (unsigned long)(one >> 32),
+                   (unsigned long)(one & 0xffffffff));
+        hash = add(hash, one);
+    }
+    printf("hash 0x%08lx%08lx\n", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffff));
+    CHECK(hash == expected);
+}
+
+int main(int argc, char **argv)
+{
+    verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    RUN(test_hash);
+    return test_done("test_bits");
+}
