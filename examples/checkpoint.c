@@ -1,0 +1,118 @@
+/* Stopping and going on: a training run that saves a checkpoint after each epoch and is stopped
+   after epoch 4, then a new model and trainer that load it and go on to epoch 10. The weights are
+   those of a run that was never stopped, to the last bit.
+
+       cc -O2 -I. examples/checkpoint.c -o checkpoint -lm && ./checkpoint [file]
+
+   The file, checkpoint.safetensors in the current folder by default, is removed at the end. */
+
+#define NN_IMPLEMENTATION
+#include "../nn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS       400
+#define STOP_AFTER 4
+#define EPOCHS     10
+
+/* Ends the program with a message when a call of the library failed. */
+static void check(nn_status status, const char *path)
+{
+    if (status == NN_OK) return;
+    fprintf(stderr, "checkpoint: %s%s%s\n", path ? path : "", path ? ": " : "",
+            nn_status_text(status));
+    exit(1);
+}
+
+/* The next number in [0, 1) of a linear congruential generator (Knuth's MMIX). */
+static double random_unit(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 11) / 9007199254740992.0; /* 2^53 */
+}
+
+/* Points of the square [-1, 1) x [-1, 1): is the point in the circle that has half the area? */
+static void make_points(nn_data *data, nn_real *x, nn_real *y)
+{
+    uint64_t seed = 1;
+    int row;
+
+    for (row = 0; row < ROWS; row++) {
+        double a = 2 * random_unit(&seed) - 1;
+        double b = 2 * random_unit(&seed) - 1;
+        x[2 * row] = (nn_real)a;
+        x[2 * row + 1] = (nn_real)b;
+        y[row] = a * a + b * b < 0.6366 ? 1 : 0;
+    }
+    memset(data, 0, sizeof *data); /* what is zero has its default */
+    data->rows = ROWS;
+    data->inputs = 2;
+    data->outputs = 1;
+    data->classes = 2;
+    data->x = x;
+    data->y = y;
+}
+
+/* Saves after each epoch; user is the path. */
+static int save_and_stop(const nn_progress *progress, void *user)
+{
+    const char *path = (const char *)user;
+    nn_print_progress(progress, NULL);
+    check(nn_save_checkpoint(progress->trainer, path), path);
+    return progress->epoch == STOP_AFTER; /* as if the machine were switched off here */
+}
+
+int main(int argc, char **argv)
+{
+    char standard[] = "checkpoint.safetensors";
+    char *path = argc > 1 ? argv[1] : standard;
+    const nn_layer layers[] = {{16, NN_TANH}, {1, NN_SIGMOID}};
+    static nn_real x[2 * ROWS], y[ROWS];
+    nn_model *whole, *stopped, *resumed;
+    nn_trainer *trainer;
+    nn_options how;
+    nn_data data;
+    nn_place place;
+    size_t bytes;
+    int same;
+
+    make_points(&data, x, y);
+    memset(&how, 0, sizeof how);
+    how.loss = NN_BINARY_CROSS_ENTROPY;
+    how.optimizer = NN_ADAM;
+    how.learning_rate = 0.05f;
+    how.batch_size = 10;
+    how.schedule = NN_COSINE; /* its place in the schedule is part of the checkpoint */
+    how.epochs = EPOCHS;
+    how.seed = 1;
+
+    check(nn_create(&whole, 2, layers, 2, 1), NULL);
+    check(nn_fit(whole, &data, &how), NULL);
+
+    how.callback = save_and_stop;
+    how.user = path;
+    check(nn_create(&stopped, 2, layers, 2, 1), NULL);
+    check(nn_fit(stopped, &data, &how), NULL);
+    nn_free(stopped);
+
+    printf("loading %s\n", path);
+    how.callback = nn_print_progress;
+    how.user = NULL;
+    memset(&place, 0, sizeof place);
+    check(nn_create(&resumed, 2, layers, 2, 2), NULL); /* other weights: the file's replace them */
+    check(nn_trainer_create(&trainer, resumed, &how), NULL);
+    check(nn_load_checkpoint(trainer, path, &place), path);
+    check(nn_trainer_fit(trainer, &data), NULL);
+
+    bytes = nn_parameter_count(whole) * sizeof(nn_real);
+    same = memcmp(nn_parameters(whole), nn_parameters(resumed), bytes) == 0;
+    printf("the run that was stopped and the run that was not: %s weights\n",
+           same ? "the same" : "DIFFERENT");
+    nn_trainer_free(trainer);
+    nn_free(resumed);
+    nn_free(whole);
+    remove(path);
+    return same ? 0 : 1;
+}

@@ -1,0 +1,90 @@
+/* MNIST, 28 x 28 pixels, from a folder that holds its four unpacked files:
+
+       cc -O2 -I. examples/mnist.c -o mnist -lm && ./mnist FOLDER [epochs]
+
+   784-128-10, Adam, batches of 128, 10 epochs unless told otherwise: about 97.6 % on the test
+   set. */
+
+#define NN_IMPLEMENTATION
+#include "../nn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#define IS_TERMINAL isatty(1)
+#else
+#define IS_TERMINAL 0
+#endif
+
+/* Ends the program with a message when a call of the library failed. */
+static void check(nn_status status, const nn_place *place)
+{
+    if (status == NN_OK) return;
+    fprintf(stderr, "mnist: %s\n", nn_status_text(status));
+    if (place && place->path) fprintf(stderr, "in %s\n", place->path);
+    exit(1);
+}
+
+/* Reads FOLDER/NAME-images-idx3-ubyte and FOLDER/NAME-labels-idx1-ubyte. */
+static void read_set(nn_data *data, const char *folder, const char *name)
+{
+    char images[1024], labels[1024];
+    nn_place place;
+    int length;
+
+    length = snprintf(images, sizeof images, "%s/%s-images-idx3-ubyte", folder, name);
+    if (length < 0 || length >= (int)sizeof images) {
+        fprintf(stderr, "mnist: the folder's name is too long\n");
+        exit(1);
+    }
+    snprintf(labels, sizeof labels, "%s/%s-labels-idx1-ubyte", folder, name); /* as long */
+    memset(&place, 0, sizeof place);
+    check(nn_read_idx(data, images, labels, 10, &place), &place);
+}
+
+int main(int argc, char **argv)
+{
+    const nn_layer layers[] = {{128, NN_RELU}, {10, NN_SOFTMAX}};
+    int epochs = argc > 2 ? atoi(argv[2]) : 10;
+    nn_data train, test;
+    nn_metrics metrics;
+    nn_options how;
+    nn_model *model;
+
+    if (argc < 2 || argc > 3 || epochs < 1) {
+        fprintf(stderr,
+                "usage: %s FOLDER [epochs]\n"
+                "FOLDER holds MNIST's four files, unpacked (gunzip):\n"
+                "    train-images-idx3-ubyte  train-labels-idx1-ubyte\n"
+                "    t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte\n",
+                argc > 0 ? argv[0] : "mnist");
+        return 1;
+    }
+    read_set(&train, argv[1], "train");
+    read_set(&test, argv[1], "t10k");
+    printf("%d images to train on, %d to test\n", train.rows, test.rows);
+
+    memset(&how, 0, sizeof how); /* what is zero has its default */
+    how.loss = NN_CROSS_ENTROPY;
+    how.optimizer = NN_ADAM;
+    how.learning_rate = 1e-3f;
+    how.batch_size = 128;
+    how.epochs = epochs;
+    how.seed = 1;
+    how.callback = nn_print_progress;
+    how.callback_batches = IS_TERMINAL; /* a progress bar */
+
+    check(nn_create(&model, train.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
+    check(nn_fit(model, &train, &how), NULL);
+
+    check(nn_evaluate(model, &test, how.loss, &metrics), NULL);
+    printf("test loss %.4f\n", metrics.loss);
+    printf("test accuracy %.4f (%d of %d)\n", metrics.accuracy, metrics.correct, metrics.rows);
+
+    nn_free(model);
+    nn_data_free(&test);
+    nn_data_free(&train);
+    return 0;
+}
