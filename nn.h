@@ -64,7 +64,8 @@
    count of steps. All else is plain structs in which zero means default.
 
    ERRORS. Every function that can fail returns an nn_status, NN_OK or why not. On failure nothing
-   is changed and nothing is leaked; outputs are NULL or zero. The library never prints, exits,
+   is changed and nothing is leaked; outputs are NULL or zero. (NN_ERROR_DIVERGED alone leaves a
+   model changed: its last finite weights.) The library never prints, exits,
    aborts, or touches global state. NN_ASSERT guards its own invariants, never input.
 
    MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
@@ -73,7 +74,8 @@
    data sets and nn_evaluate allocate what they need and say so in their names or comments.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
-   predicting with its own scratch; writing to a model or a trainer needs one thread at a time.
+   predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
+   needs one thread at a time.
 
    THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
    compiler, optimisation level, operating system and byte order, because every result is a fixed
@@ -94,7 +96,7 @@
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
-       NN_NO_TRAIN         predicting and loading only
+       NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_FMA           for machines without fma: multiply, then add, each rounded (clang must
                            not be told -ffp-contract=fast)
        NN_DOUBLE           all in double instead of float
@@ -153,8 +155,9 @@ typedef NN_REAL nn_real;
    >>api
    ------------------------------------------------------------------------------------------------
    Every function that can fail returns an nn_status; what it should have made is then NULL or
-   zero, and what existed is unchanged. Matrices are row-major: [rows x inputs] means rows * inputs
-   values, one row after the other. Options that are zero mean their default.
+   zero, and what existed is unchanged (only NN_ERROR_DIVERGED leaves the last finite weights).
+   Matrices are row-major: [rows x inputs] means rows * inputs values, one row after the other.
+   Options that are zero mean their default.
    ============================================================================================= */
 
 /* ---- Status ---------------------------------------------------------------------------------- */
@@ -162,7 +165,7 @@ typedef NN_REAL nn_real;
 typedef enum nn_status {
     NN_OK = 0,
     NN_ERROR_NULL,       /* a required pointer is NULL */
-    NN_ERROR_SIZE,       /* a count or width is zero or negative */
+    NN_ERROR_SIZE,       /* a count or width is zero or negative, or there are too few rows */
     NN_ERROR_OVERFLOW,   /* sizes whose product does not fit in memory */
     NN_ERROR_MEMORY,     /* an allocation failed */
     NN_ERROR_BLOCK,      /* the caller's memory is too small or not aligned */
@@ -174,7 +177,7 @@ typedef enum nn_status {
     NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
     NN_ERROR_DATA,       /* NaN or infinity in the inputs or targets */
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
-    NN_ERROR_LABEL,      /* a label outside the classes */
+    NN_ERROR_LABEL,      /* a label outside the classes, or fewer than two classes */
     NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or none that is positive */
     NN_ERROR_DIVERGED,   /* the loss or a parameter became NaN or infinite; training stopped */
     NN_ERROR_OPEN,       /* the file cannot be opened */
@@ -199,7 +202,8 @@ typedef enum nn_status {
 /* A sentence in English for a status, never NULL; the string is constant. */
 NN_DEF const char *nn_status_text(nn_status status);
 
-/* Where in a file something failed. Fields that do not apply are 0 or "". */
+/* Where in a file something failed. Fields that do not apply are 0 or "": all of them but path,
+   when the file cannot be opened. */
 typedef struct nn_place {
     const char *path; /* the path as the caller gave it, NULL for memory */
     long line;        /* CSV: line of the file, from 1 */
@@ -230,7 +234,7 @@ typedef struct nn_shape {
     int count;              /* >= 1 */
 } nn_shape;
 
-/* Layers, parameters and input scaling. Predicting never writes to it. */
+/* Layers, parameters and input scaling. Predicting with one's own scratch never writes to it. */
 typedef struct nn_model nn_model;
 
 #ifndef NN_NO_MALLOC
@@ -385,9 +389,9 @@ typedef struct nn_progress nn_progress;
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
 typedef struct nn_options {
+    int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
     nn_optimizer optimizer;
-    int epochs;            /* passes over the data; 0 means 100 */
     int batch_size;        /* rows for each update; 0 means 32, or all if fewer */
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
     nn_real momentum;      /* SGD, in [0, 1); 0 means none */
@@ -398,8 +402,9 @@ typedef struct nn_options {
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
 
     nn_schedule schedule;
-    int schedule_steps;            /* updates, see nn_schedule; 0 means the whole of nn_fit */
-    nn_real step_factor;           /* in (0, 1); 0 means 0.1 */
+    int schedule_steps;  /* updates, see nn_schedule; 0 means the whole of nn_fit, and is an error
+                           without it */
+    nn_real step_factor; /* in (0, 1); 0 means 0.1 */
     nn_real minimum_learning_rate; /* >= 0, cosine's last value */
     int warmup_steps;              /* updates of linear warm-up, before the schedule begins */
 
@@ -408,9 +413,11 @@ typedef struct nn_options {
     const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
                                 [0, 1), the last one 0; NULL means none; is copied */
 
-    nn_scaling scaling;          /* fitted by nn_fit on the training rows, if the model has none */
+    nn_scaling
+        scaling; /* fitted by nn_fit and nn_trainer_fit on the training rows, if the model has
+                           none; before other training call nn_fit_scaling */
     const nn_data *validation;   /* measured after each epoch; NULL means none */
-    nn_real validation_fraction; /* in [0, 1): or this share of the rows, drawn by the seed */
+    nn_real validation_fraction; /* in [0, 1): or else this share of the rows, drawn by the seed */
     int patience; /* epochs without a better validation loss (training loss, if there is no
                      validation) before it stops; the best weights are then restored, also when
                      the last epoch ends the training; 0 means all epochs */
@@ -471,18 +478,19 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    row weights, gradient accumulation, or summing gradients over processes before nn_update. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double *loss);
 
-/* Outputs of x[rows x inputs] with dropout on: *y [rows x outputs] stays the trainer's, until the
-   next call. */
+/* Outputs of x[rows x inputs], rows <= batch_size, with dropout on: *y [rows x outputs] stays the
+   trainer's, until the next call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
-/* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward, adds to the gradients, and
-   gives dL/dx [rows x inputs], if dx is not NULL. It overwrites the outputs that nn_forward gave,
+/* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward (for a mean over the rows,
+   divide by them), adds to the gradients, and gives dL/dx [rows x inputs] of the raw, not yet
+   scaled x, if dx is not NULL. It overwrites the outputs that nn_forward gave,
    so each nn_forward serves one nn_backward. */
 NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx);
 
 /* Applies the gradients to the parameters. They stay readable, as they were before clipping; the
-   next backward pass starts them anew. A parameter that would become NaN or infinite keeps its
-   value: NN_ERROR_DIVERGED. */
+   next backward pass starts them anew, and without one they are applied again. A parameter that
+   would become NaN or infinite keeps its value: NN_ERROR_DIVERGED. */
 NN_DEF nn_status nn_update(nn_trainer *trainer);
 
 /* [nn_parameter_count], in the order of the parameters; may be changed. NULL for NULL. */
@@ -497,8 +505,8 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
 NN_DEF double nn_gradient_norm(const nn_trainer *trainer);
 
 #ifndef NN_NO_STDIO
-/* A callback that prints one line for each epoch to the FILE * given as user (NULL: stdout), and a
-   progress bar when it is called for each batch too. */
+/* A callback that prints one line for each epoch to the FILE * given as user (NULL: stdout). With
+   callback_batches it draws a progress bar between them, which is for terminals only. */
 NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
 #endif
 
@@ -1337,7 +1345,7 @@ NN_DEF const char *nn_status_text(nn_status status)
     static const char *const text[NN_STATUS_COUNT] = {
         "no error",
         "a required pointer is NULL",
-        "a count or width is zero or negative",
+        "a count or width is zero or negative, or there are too few rows",
         "the sizes are too large: their product does not fit in memory",
         "out of memory",
         "the given memory is too small or not aligned",
@@ -1349,14 +1357,14 @@ NN_DEF const char *nn_status_text(nn_status status)
         "called out of order",
         "the data has a value that is NaN or infinite",
         "a target is outside [0, 1]",
-        "a label is outside the classes",
+        "a label is outside the classes, or there are fewer than two classes",
         "a row weight is negative or not finite, or none is positive",
         "training diverged: the loss or a parameter became NaN or infinite",
         "the file cannot be opened",
         "the file cannot be read; is it a folder?",
         "the file cannot be written",
         "the CSV file has no row of data",
-        "a CSV row has too few or too many cells",
+        "a CSV row has too few or too many cells (is the delimiter right?)",
         "a CSV cell is empty or not a finite number",
         "a CSV cell has a quote that does not end, or stands where none may",
         "the CSV file has no column of the target's name",
@@ -1913,11 +1921,6 @@ static size_t nn__row(const nn__rows *rows, int i)
    parameters. The loops over the parameters are kernels, in >>reference.
    ============================================================================================= */
 
-static double nn__nan(void)
-{
-    return (double)HUGE_VAL - (double)HUGE_VAL;
-}
-
 /* value, or what 0 stands for */
 static nn_real nn__or(nn_real value, double standard)
 {
@@ -2329,7 +2332,7 @@ NN_DEF double nn_learning_rate(const nn_trainer *trainer)
     const nn_options *o;
     uint32_t step, warmup, length;
 
-    if (!trainer) return nn__nan();
+    if (!trainer) return (double)NAN;
     o = &trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
@@ -2352,7 +2355,7 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
 NN_DEF double nn_gradient_norm(const nn_trainer *trainer)
 {
     return trainer && trainer->options.clip_norm > 0 ? (double)trainer->state.gradient_norm
-                                                     : nn__nan();
+                                                     : (double)NAN;
 }
 
 /* The global norm of the gradients, and the factor that clips it. */
@@ -2443,8 +2446,9 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_re
     sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Forward, loss and backward of the rows that trainer->index names. Adds to *sums; *weight is the
-   batch's sum of weights: if that is 0 there is nothing to learn and the gradients are left. */
+/* Forward, loss and backward of the rows that trainer->index names, but those of weight 0. Adds to
+   *sums; *weight is the batch's sum of weights: if that is 0, there is nothing to learn and the
+   gradients are left. */
 static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, int rows, nn__sums *sums,
                            nn_real *weight)
 {
@@ -2452,13 +2456,19 @@ static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, int rows, n
     const size_t outputs = (size_t)objective.outputs;
     nn__sums batch = {0, 0, 0, 0};
     nn_real total = 0, *p;
-    int b;
+    int b, kept = 0;
 
-    for (b = 0; b < rows; b++) total += nn__row_weight(data, trainer->index[b]);
+    for (b = 0; b < rows; b++) {
+        const size_t row = trainer->index[b];
+        if (nn__row_weight(data, row) == 0) continue;
+        total += nn__row_weight(data, row);
+        trainer->index[kept++] = row;
+    }
+    rows = kept;
     *weight = total;
     trainer->rows = 0;
+    if (!rows) return NN_OK;
     if (!nn__load_batch(trainer, data->x, rows)) return NN_ERROR_DATA;
-    if (total == 0) return NN_OK;
     p = nn__forward(trainer, rows, 1);
     for (b = 0; b < rows; b++, p += outputs) {
         const size_t row = trainer->index[b];
@@ -2643,14 +2653,14 @@ static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int val
 {
     nn_progress *progress = &run->progress;
     const double mean = sums->loss / sums->weight;
-    const double right = accuracy ? (double)sums->correct / sums->counted : nn__nan();
+    const double right = accuracy ? (double)sums->correct / sums->counted : (double)NAN;
 
     if (validation) {
         progress->validation_loss = mean;
         progress->validation_accuracy = right;
     } else {
-        progress->loss = sums->weight > 0 ? mean : nn__nan();
-        progress->accuracy = sums->weight > 0 ? right : nn__nan();
+        progress->loss = sums->weight > 0 ? mean : (double)NAN;
+        progress->accuracy = sums->weight > 0 ? right : (double)NAN;
     }
 }
 
@@ -2753,6 +2763,16 @@ static nn_status nn__end_epoch(nn__run *run)
     return NN_OK;
 }
 
+static int nn__has_weight(const nn__rows *rows)
+{
+    int i;
+
+    if (!rows->data->weight) return 1;
+    for (i = 0; i < rows->count; i++)
+        if (nn__row_weight(rows->data, nn__row(rows, i)) > 0) return 1;
+    return 0;
+}
+
 /* Checks the data and divides it into training and validation rows. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
 {
@@ -2779,13 +2799,15 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         run->training.key = run->validation.key = o->seed;
         run->training.count = run->validation.first = data->rows - held;
         run->validation.count = held;
+        if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
+            return NN_ERROR_WEIGHT;
     }
     if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
     run->progress.epochs = o->epochs ? o->epochs : 100;
     run->progress.batches = (run->training.count - 1) / trainer->batch + 1;
     updates = (double)run->progress.epochs * run->progress.batches;
     trainer->run_steps = updates < 4294967295.0 ? (uint32_t)updates : UINT32_MAX;
-    run->progress.validation_loss = run->progress.validation_accuracy = nn__nan();
+    run->progress.validation_loss = run->progress.validation_accuracy = (double)NAN;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
     run->begin = NN_TIME();
@@ -2811,7 +2833,7 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
     state = &trainer->state;
     patience = trainer->options.patience;
     while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
-        run.progress.validation_loss = run.progress.validation_accuracy = nn__nan();
+        run.progress.validation_loss = run.progress.validation_accuracy = (double)NAN;
         status = nn__train_epoch(&run, &stop);
         if (status != NN_OK || (stop && state->position < run.training.count)) return status;
         status = nn__end_epoch(&run);
@@ -2919,7 +2941,7 @@ static double nn__roc_auc(nn__score *scores, int count)
         negatives += ties_negative;
         positives += ties_positive;
     }
-    return positives > 0 && negatives > 0 ? pairs / (positives * negatives) : nn__nan();
+    return positives > 0 && negatives > 0 ? pairs / (positives * negatives) : (double)NAN;
 }
 #endif
 
@@ -3007,12 +3029,12 @@ static double nn__r_squared(const nn_data *data, int output, double residual, in
         d = t[(size_t)b * (size_t)data->outputs] - mean;
         total = fma(d, d, total);
     }
-    return total > 0 ? 1 - residual / total : nn__nan();
+    return total > 0 ? 1 - residual / total : (double)NAN;
 }
 
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
-    double scores[3], sums[3] = {0, 0, 0};
+    double scores[3] = {0, 0, 0}, sums[3] = {0, 0, 0};
     int c;
 
     for (c = 0; c < classes; c++) {
@@ -3042,9 +3064,9 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
     metrics->rows = sums->counted;
     metrics->mse = tally->squares / cells;
     metrics->mae = tally->absolutes / cells;
-    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = nn__nan();
-    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = nn__nan();
-    metrics->auc = metrics->r2 = nn__nan();
+    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = (double)NAN;
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = (double)NAN;
+    metrics->auc = metrics->r2 = (double)NAN;
     if (nn__is_classification(data, loss)) {
         metrics->correct = sums->correct;
         metrics->accuracy = (double)sums->correct / sums->counted;
@@ -3134,6 +3156,14 @@ NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *m
 /* ================================================================================================
    >>data
    ============================================================================================= */
+
+/* Copies length characters, or as many as fit, and ends them. */
+static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
+{
+    if (length > room - 1) length = room - 1;
+    memcpy(to, from, length);
+    to[length] = 0;
+}
 
 static void nn__set_place(nn_place *place, const char *path)
 {
@@ -3263,7 +3293,8 @@ static void nn__copy_names(nn_data *to, const char *const *names)
 
 /* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
    regular choice of places takes the same share of each class. `train` of every `cards` places,
-   spread evenly, go to the training set; for folds, all places but every one that is `fold`. */
+   spread evenly, go to the training set; for folds, all places but every one that is `fold`. Each
+   set is then shuffled, so that its classes are mixed. */
 typedef struct nn__deal {
     uint64_t cards, train; /* train == 0: folds */
     uint64_t fold;
@@ -3275,9 +3306,9 @@ static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
     return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
 }
 
-static void nn__copy_row(nn_data *to, const nn_data *from, size_t row)
+static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
 {
-    const size_t at = (size_t)to->rows++, in = (size_t)from->inputs, out = (size_t)from->outputs;
+    const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
 
     nn__copy(nn__writable(to->x) + at * in, from->x + row * in, in);
     nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
@@ -3291,6 +3322,7 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
     const size_t characters = nn__name_characters(data);
     nn_data *parts[2];
     uint64_t place = 0;
+    uint32_t taken[2] = {0, 0};
     nn_status status;
     int c, i, k;
 
@@ -3312,17 +3344,16 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
         memset(train, 0, sizeof *train);
         return status;
     }
-    for (k = 0; k < 2; k++) {
-        parts[k]->rows = 0;
-        if (characters) nn__copy_names(parts[k], data->class_names);
-    }
+    for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
     for (place = 0, c = 0; c < classes; c++)
         for (i = 0; i < data->rows; i++) {
             const size_t row = nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
             if (classes > 1 &&
                 nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
                 continue;
-            nn__copy_row(parts[nn__goes_to_train(deal, place++)], data, row);
+            k = nn__goes_to_train(deal, place++);
+            nn__copy_row(parts[k], nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
+                         row);
         }
     return NN_OK;
 }
@@ -3786,15 +3817,10 @@ static int nn__target_of(const nn__table *table, long column)
 
 static void nn__mark_place(nn__table *table, const nn__parser *parser, const nn__cell *cell)
 {
-    size_t i;
-
     table->place.line = parser->line;
     table->place.column = parser->column;
-    table->place.name[0] = 0;
-    for (i = 0; cell && i < cell->length && i + 1 < sizeof table->place.name; i++) {
-        table->place.name[i] = cell->text[i];
-        table->place.name[i + 1] = 0;
-    }
+    nn__copy_text(table->place.name, sizeof table->place.name, cell ? cell->text : "",
+                  cell ? cell->length : 0);
 }
 
 /* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
@@ -3802,8 +3828,9 @@ static void nn__mark_place(nn__table *table, const nn__parser *parser, const nn_
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
-    nn_real *x = data ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
-    nn_real *y = data ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
+    const int room = data && table->rows < data->rows; /* not for a bad row after the last good */
+    nn_real *x = room ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
+    nn_real *y = room ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
     nn__cell cell, label = {NULL, 0, 0};
     nn_real value = 0;
     nn_status status;
@@ -3855,7 +3882,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     nn__cell cell;
     nn_status status;
     nn_real value;
-    int i, found = 0, numbers = 0;
+    int i, numbers = 0;
 
     if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
     first = *parser;
@@ -3868,12 +3895,17 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
             table->target[i] = table->columns;
-            found++;
         }
     }
     nn__mark_place(table, parser, NULL);
     if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
-    if (o->target_names && found < table->targets) return NN_ERROR_CSV_TARGET;
+    for (i = 0; o->target_names && i < table->targets; i++) {
+        if (table->target[i] >= 0) continue;
+        table->place.column = 0;
+        nn__copy_text(table->place.name, sizeof table->place.name, o->target_names[i],
+                      strlen(o->target_names[i]));
+        return NN_ERROR_CSV_TARGET;
+    }
     for (i = 0; !o->target_names && i < table->targets; i++)
         table->target[i] = table->columns - table->targets + i;
     table->start = *parser;
@@ -3952,12 +3984,12 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
     if (table->columns - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
     data->inputs = (int)(table->columns - table->targets);
     if (table->labels) {
+        if (table->count < 2) return NN_ERROR_LABEL;
         data->classes = table->count;
-        if (table->count < 2) data->classes = 2; /* one class found: all rows are of class 0 */
         data->outputs = data->classes == 2 ? 1 : data->classes;
         data->class_names = table->fixed ? table->options->class_names : NULL;
         if (table->fixed) characters = nn__name_characters(data);
-        for (c = 0; !table->fixed && table->count >= 2 && c < table->count; c++)
+        for (c = 0; !table->fixed && c < table->count; c++)
             characters += nn__cell_text(&table->classes[c], NULL) + 1;
     }
     status = nn__allocate_data(data, 0, characters);
@@ -4635,19 +4667,39 @@ static int nn__same_string(nn__span a, nn__span b)
     return a.at == a.end && b.at == b.end;
 }
 
+/* Takes the digits that a string goes on with, as a number. */
+static double nn__take_digits(nn__span *string)
+{
+    nn__span ahead = *string;
+    double value = 0;
+    int c;
+
+    while (ahead.at < ahead.end) {
+        c = nn__next_character(&ahead);
+        if (c < '0' || c > '9') break;
+        value = value * 10 + (c - '0');
+        *string = ahead;
+    }
+    return value;
+}
+
 /* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight". */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
     while (a.at < a.end && b.at < b.end) {
-        int c = nn__next_character(&a), d = nn__next_character(&b);
-        if (c >= '0' && c <= '9' && d >= '0' && d <= '9') {
-            double x = c - '0', y = d - '0'; /* never infinite: a header has not so many digits */
-            for (; a.at < a.end && *a.at >= '0' && *a.at <= '9'; a.at++) x = x * 10 + (*a.at - '0');
-            for (; b.at < b.end && *b.at >= '0' && *b.at <= '9'; b.at++) y = y * 10 + (*b.at - '0');
+        const nn__span a_run = a, b_run = b;
+        const double x = nn__take_digits(&a), y = nn__take_digits(&b);
+        int c, d;
+
+        if (a.at > a_run.at && b.at > b_run.at) {
             if (x != y) return x < y ? -1 : 1;
-        } else if (c != d) {
-            return c < d ? -1 : 1;
+            continue;
         }
+        a = a_run;
+        b = b_run;
+        c = nn__next_character(&a);
+        d = nn__next_character(&b);
+        if (c != d) return c < d ? -1 : 1;
     }
     return (a.at < a.end) - (b.at < b.end);
 }
@@ -4739,24 +4791,12 @@ static int nn__begins_with(nn__span string, const char *text)
     return !*text;
 }
 
-/* Whether a key of the metadata comes again after its value. */
-static int nn__key_comes_again(nn__span json, nn__span name)
-{
-    nn__span other, value;
-
-    while (nn__take_character(&json, ',') && nn__take_string(&json, &other) &&
-           nn__take_character(&json, ':') && nn__take_string(&json, &value))
-        if (nn__same_string(other, name)) return 1;
-    return 0;
-}
-
-/* Takes `{"key": "value", ...}`. With a key, finds its value (with one that ends in a dot, the
-   value of one that begins so); without, checks that no key comes twice. */
+/* Takes `{"key": "value", ...}`. With a key, finds its value; with one that ends in a dot, the
+   value of a key that begins so. */
 static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
 {
     const int prefix = key && key[strlen(key) - 1] == '.';
     nn__span name, value;
-    int count = 0;
 
     if (!nn__take_character(json, '{')) return 0;
     if (nn__take_character(json, '}')) return 1;
@@ -4764,11 +4804,29 @@ static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
         if (!nn__take_string(json, &name) || !nn__take_character(json, ':') ||
             !nn__take_string(json, &value))
             return 0;
-        if (!key && (++count > NN__FILE_TENSORS || nn__key_comes_again(*json, name))) return 0;
-        if (prefix && nn__begins_with(name, key)) *found = value;
-        if (!prefix && key && nn__string_is(name, key)) *found = value;
+        if (key && (prefix ? nn__begins_with(name, key) : nn__string_is(name, key))) *found = value;
     } while (nn__take_character(json, ','));
     return nn__take_character(json, '}');
+}
+
+/* Whether all keys of the metadata differ, and are not too many. */
+static int nn__keys_differ(nn__span metadata)
+{
+    nn__span rest, name, other, value;
+    int count = 0;
+
+    (void)nn__take_character(&metadata, '{');
+    while (nn__take_string(&metadata, &name) && nn__take_character(&metadata, ':') &&
+           nn__take_string(&metadata, &value) && nn__take_character(&metadata, ',')) {
+        if (++count >= NN__FILE_TENSORS) return 0;
+        rest = metadata;
+        while (nn__take_string(&rest, &other) && nn__take_character(&rest, ':') &&
+               nn__take_string(&rest, &value)) {
+            if (nn__same_string(other, name)) return 0;
+            if (!nn__take_character(&rest, ',')) break;
+        }
+    }
+    return 1;
 }
 
 /* A file in memory whose header has been checked. */
@@ -4813,12 +4871,9 @@ static uint64_t nn__mix(uint64_t x)
 
 static void nn__name_place(nn_place *place, nn__span name)
 {
-    size_t i;
-
     if (!place) return;
-    for (i = 0; name.at < name.end && i + 1 < sizeof place->name; i++)
-        place->name[i] = (char)*name.at++;
-    place->name[i] = 0;
+    nn__copy_text(place->name, sizeof place->name, (const char *)name.at,
+                  (size_t)(name.end - name.at));
 }
 
 /* Whether a name comes again after an entry. */
@@ -4858,7 +4913,7 @@ static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, n
     memset(&tensor, 0, sizeof tensor);
     while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
         if (kind == 2) {
-            if (metadata++) return NN_ERROR_HEADER;
+            if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
             continue;
         }
         nn__name_place(place, tensor.name);

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Every test under AddressSanitizer and UndefinedBehaviorSanitizer, and the threads' test under
+# ThreadSanitizer: sh tests/sanitize.sh, from the repository root. CC names gcc or clang.
+CC=${CC:-cc}
+mkdir -p build/sanitize
+programs=
+for source in tests/test_*.c; do
+    name=$(basename "$source" .c)
+    programs="$programs build/sanitize/$name"
+    $CC -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+        -pthread -I. -o "build/sanitize/$name" "$source" -lm || exit 1
+done
+$CC -g -O1 -fsanitize=thread -pthread -I. -o build/sanitize/threads_tsan tests/test_threads.c -lm ||
+    exit 1
+# returning NULL for too large a size is what the library expects of malloc
+ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    sh tests/run $programs build/sanitize/threads_tsan
