@@ -206,7 +206,7 @@ NN_DEF const char *nn_status_text(nn_status status);
    when the file cannot be opened. */
 typedef struct nn_place {
     const char *path; /* the path as the caller gave it, NULL for memory */
-    long line;        /* CSV: line of the file, from 1 */
+    long line;        /* CSV: line of the file where the row begins, from 1 */
     long column;      /* CSV: cell of the line, from 1 */
     char name[64];    /* CSV: the cell's text; model files: the tensor's name; cut to fit */
 } nn_place;
@@ -339,16 +339,17 @@ typedef struct nn_csv {
     nn_header header;
     int targets;                     /* number of target columns, 0 means 1 */
     const char *const *target_names; /* [targets] their names in the header; NULL: the last ones */
-    int labels;  /* 1: the one target is a class label even if numeric; text always is */
+    int labels;  /* 1: the one target is a class label even if numbers are among them */
     int classes; /* [with class_names] how many; 0: as many as are found */
     const char *const *class_names; /* [classes] fixes the classes, as of another data set */
     int drop_bad_rows; /* 1: rows with an empty or non-numeric cell are dropped and counted */
     nn_place *place;   /* where it failed, or NULL */
 } nn_csv;
 
-/* Reads numbers, and class labels in the target column, from CSV text; options may be NULL. Found
-   classes are sorted (numbers by value, otherwise by bytes); two become one output 0 or 1, more
-   become one-hot outputs. Numbers are read to the nearest nn_real, whatever the C locale. */
+/* Reads numbers, and class labels where the target column is text, from CSV text; options may be
+   NULL. Spaces around unquoted cells do not count. Found classes are sorted (numbers by value,
+   otherwise by bytes); two become one output 0 or 1, more become one-hot outputs. Numbers are read
+   to the nearest nn_real, whatever the C locale. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv *options);
 
@@ -551,8 +552,9 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
    `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds
    activations, scaling and a checksum. A checkpoint is the same with the trainer's state added.
    Saving to a path writes `path.tmp`, then renames it: what was there stays whole until the new
-   file is. Loading checks everything before it changes anything; place (or NULL) says which tensor
-   was wrong. */
+   file is. It is refused with NN_ERROR_PARAMETER when a parameter is not finite, and a checkpoint
+   with NN_ERROR_STATE when gradients wait for nn_update. Loading checks everything before it changes
+   anything; place (or NULL) says which tensor was wrong. */
 
 #ifndef NN_NO_TRAIN
 /* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size. */
@@ -3920,23 +3922,25 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     return NN_OK;
 }
 
-/* Whether the first row that has a target has text there. */
+/* Whether the target column holds text: it is not empty, and no cell of it is a number. */
 static int nn__has_labels(const nn__table *table)
 {
     nn__parser parser = table->start;
     nn__cell cell;
     nn_real value;
     long column;
+    int text = 0;
 
     if (table->options->labels || table->fixed) return 1;
     if (table->targets != 1) return 0;
     while (nn__next_row(&parser))
         for (column = 0, cell.last = 0; !cell.last; column++) {
             if (nn__next_cell(&parser, &cell) != NN_OK) return 0;
-            if (column == table->target[0] && cell.length)
-                return !nn__parse_number(cell.text, cell.length, &value);
+            if (column != table->target[0] || !cell.length) continue;
+            if (nn__parse_number(cell.text, cell.length, &value)) return 0;
+            text = 1;
         }
-    return 0;
+    return text;
 }
 
 /* Goes over all rows: counts them and collects the classes, then, with data, fills it. */
@@ -4153,9 +4157,10 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
     for (i = 0; i < count; i++)
         if (labels[label_start + i] > highest) highest = labels[label_start + i];
     if (classes && highest >= classes) return NN_ERROR_LABEL;
+    if (!classes && highest < 1) return NN_ERROR_LABEL;
     data->rows = (int)count;
     data->inputs = (int)each;
-    data->classes = classes ? classes : highest < 1 ? 2 : highest + 1;
+    data->classes = classes ? classes : highest + 1;
     data->outputs = data->classes == 2 ? 1 : data->classes;
     status = nn__allocate_data(data, 0, 0);
     if (status != NN_OK) return status;
@@ -4838,7 +4843,8 @@ typedef struct nn__file {
 } nn__file;
 
 /* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
-   if it is not legal. *json begins as the file's header. */
+   if it is not legal. *json begins as the file's header; *metadata as what is known of where the
+   metadata is, which is then not read again. */
 static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata)
 {
     nn__span name;
@@ -4853,6 +4859,10 @@ static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata
         return nn__next_entry(json, tensor, metadata); /* `{}` */
     if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
     if (nn__string_is(name, "__metadata__")) {
+        if (metadata->at == json->at) {
+            json->at = metadata->end;
+            return 2;
+        }
         metadata->at = json->at;
         if (!nn__take_metadata(json, NULL, NULL)) return -1;
         metadata->end = json->at;
@@ -4876,41 +4886,35 @@ static void nn__name_place(nn_place *place, nn__span name)
                   (size_t)(name.end - name.at));
 }
 
-/* Whether a name comes again after an entry. */
-static int nn__comes_again(nn__span rest, nn__span name)
+/* Whether all tensors have names of their own; *place names one that has not. */
+static int nn__names_differ(const nn__file *file, nn_place *place)
 {
-    nn__tensor tensor;
-    nn__span metadata;
-    int kind;
+    nn__span json = file->header, metadata = file->metadata, rest;
+    nn__tensor tensor, other;
+    int kind, next;
 
-    while ((kind = nn__next_entry(&rest, &tensor, &metadata)) > 0)
-        if (kind == 1 && nn__same_string(tensor.name, name)) return 1;
-    return 0;
+    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
+        if (kind != 1) continue;
+        rest = json;
+        while ((next = nn__next_entry(&rest, &other, &metadata)) > 0) {
+            if (next != 1 || !nn__same_string(tensor.name, other.name)) continue;
+            nn__name_place(place, tensor.name);
+            return 0;
+        }
+    }
+    return 1;
 }
 
-/* Finds header and data, and checks the header: its grammar, names that differ, and tensors that
-   cover the data without holes and overlaps. For the last, without a table: every start must be
-   another tensor's end, but the first (0) and the last (the size); so hashes of starts and ends
-   must cancel in sum, and the lengths must add up. */
-static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, nn_place *place)
+/* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
+   that, without a table, every start must be another tensor's end, but the first (0) and the last
+   (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
+static nn_status nn__check_header(nn__file *file, nn_place *place)
 {
-    const unsigned char *b = (const unsigned char *)bytes;
-    uint64_t length = 0, sum = 0, covered = 0;
-    nn__span json;
+    nn__span json = file->header;
+    uint64_t sum = 0, covered = 0;
     nn__tensor tensor;
-    int i, kind, metadata = 0, tensors = 0;
+    int kind, metadata = 0, tensors = 0;
 
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
-    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    memset(file, 0, sizeof *file);
-    file->header.at = b + 8;
-    file->header.end = file->data = b + 8 + length;
-    file->size = size - 8 - length;
-    if (b[8] != '{') return NN_ERROR_HEADER;
-    json = file->header;
-    memset(&tensor, 0, sizeof tensor);
     while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
         if (kind == 2) {
             if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
@@ -4921,13 +4925,32 @@ static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, n
         if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
         covered += tensor.end - tensor.start;
         sum += nn__mix(tensor.end) - nn__mix(tensor.start);
-        if (nn__comes_again(json, tensor.name)) return NN_ERROR_TENSOR;
     }
     if (kind < 0) return NN_ERROR_HEADER;
-    nn__name_place(place, json);                         /* none */
+    if (!nn__names_differ(file, place)) return NN_ERROR_TENSOR;
+    if (place) place->name[0] = 0;
     if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
     if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
     return NN_OK;
+}
+
+/* Finds header and data in bytes[size], and checks the header. */
+static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, nn_place *place)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    uint64_t length = 0;
+    int i;
+
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
+    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    if (b[8] != '{') return NN_ERROR_HEADER;
+    memset(file, 0, sizeof *file);
+    file->header.at = b + 8;
+    file->header.end = file->data = b + 8 + length;
+    file->size = size - 8 - length;
+    return nn__check_header(file, place);
 }
 
 /* A value of the metadata; 0 if it is not there. */
@@ -4958,7 +4981,7 @@ static int nn__base_of(nn__span name, const char *ending, nn__span *base)
 static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span *base,
                            nn__tensor *weight)
 {
-    nn__span json = file->header, metadata, candidate;
+    nn__span json = file->header, metadata = file->metadata, candidate;
     nn__tensor tensor;
     int found = 0, kind;
 
@@ -4976,7 +4999,7 @@ static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span
 static int nn__find_tensor(const nn__file *file, const nn__span *base, const char *ending,
                            nn__tensor *tensor)
 {
-    nn__span json = file->header, metadata, candidate;
+    nn__span json = file->header, metadata = file->metadata, candidate;
     int kind;
 
     while ((kind = nn__next_entry(&json, tensor, &metadata)) > 0) {

@@ -489,8 +489,8 @@ static void test_drop(void)
     CHECK(live_blocks == 0);
 }
 
-/* A dropped row leaves no trace in its neighbours or in y, wherever it stands; the sizes put the end
-   of x and of y on every boundary of their block. */
+/* A dropped row leaves no trace in its neighbours or in y, wherever it stands; the sizes put the
+   end of x and of y on every boundary of their block. */
 static void check_dropped(int rows, int inputs, int at)
 {
     char text[2048];
@@ -549,6 +549,26 @@ static void test_odd_labels(void)
     how.target_names = kind;
     CHECK(parse_bytes(&data, head, sizeof head - 1, &how) != NN_OK);
     nn_data_free(&data);
+    CHECK(live_blocks == 0);
+}
+
+/* One bad cell in a column of numbers, also the first, is an error and makes no classes of it. */
+static void test_text_among_numbers(void)
+{
+    static const char *const texts[] = {"1,?\n2,3\n4,5\n", "1,2\n2,nan\n4,5\n", "1,2\n2,3\n4,x\n"};
+    nn_csv how = plain();
+    nn_place place;
+    nn_data data;
+    int i;
+    how.place = &place;
+    for (i = 0; i < 3; i++) {
+        CHECK(parse(&data, texts[i], &how) == NN_ERROR_CSV_NUMBER);
+        CHECK(place.line == i + 1 && place.column == 2);
+        how.labels = 1;
+        if (CHECK(parse(&data, texts[i], &how) == NN_OK)) CHECK(data.classes == 3);
+        nn_data_free(&data);
+        how.labels = 0;
+    }
     CHECK(live_blocks == 0);
 }
 
@@ -642,7 +662,7 @@ static void bump_last(char *text, int by)
     if (at > text) at[-1] = (char)(at[-1] + by);
 }
 
-/* Puts zeros after the mantissa, and perhaps a 1 after them: however far away, it breaks the tie. */
+/* Puts zeros after the mantissa, and perhaps a 1 after them: however far, it breaks the tie. */
 static void extend(char *text)
 {
     char *end = strchr(text, 'e');
@@ -899,6 +919,7 @@ int main(int argc, char **argv)
     RUN(test_drop);
     RUN(test_drop_places);
     RUN(test_odd_labels);
+    RUN(test_text_among_numbers);
     RUN(test_paths);
     RUN(test_random_numbers);
     RUN(test_special_numbers);

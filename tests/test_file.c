@@ -556,7 +556,7 @@ static void test_flipped(void)
     free_pair(&p);
 }
 
-/* ---- A hostile author, whose checksum is right ------------------------------------------------ */
+/* ---- A hostile author, whose checksum is right ----------------------------------------------- */
 
 static uint32_t crc32_of(uint32_t crc, const unsigned char *at, size_t size)
 {
@@ -1201,6 +1201,34 @@ static void test_header_time(void)
     CHECK(live_blocks == 0);
 }
 
+/* Nor may a long string of metadata be read again for every tensor. */
+static void test_metadata_time(void)
+{
+    enum { COUNT = 1000, LONG = 2000000 };
+    nn_model *model = make_small();
+    char *header = (char *)malloc(COUNT * 100 + LONG + 1000);
+    size_t length, i;
+    bytes file;
+    clock_t start = clock();
+    if (!header || !model) return;
+    length = (size_t)sprintf(header, "{" ALL);
+    for (i = 0; i < COUNT; i++)
+        length += (size_t)sprintf(header + length, "," TENSOR("%05u", "F32", "0", "44", "44"),
+                                  (unsigned)i);
+    length += (size_t)sprintf(header + length, ",\"__metadata__\":{\"note\":\"");
+    memset(header + length, 'n', LONG);
+    length += LONG;
+    length += (size_t)sprintf(header + length, "\"}}");
+    file = make_file(header, length, ALL_SIZE);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+    check_small(model);
+    CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 2);
+    free(file.at);
+    free(header);
+    nn_free(model);
+    CHECK(live_blocks == 0);
+}
+
 /* The other precision is taken, rounded to the nearest; what overflows it is refused. */
 static void test_other_type(void)
 {
@@ -1304,9 +1332,9 @@ static void test_paths(void)
     CHECK(nn_load_checkpoint(trainer, "build", NULL) == NN_ERROR_READ);
     CHECK(nn_save(model, missing) == NN_ERROR_OPEN);
     CHECK(nn_save_checkpoint(trainer, missing) == NN_ERROR_OPEN);
-    CHECK(nn_save(model, "build") == NN_ERROR_WRITE); /* a folder cannot be replaced */
-    CHECK(nn_save_checkpoint(trainer, "build") == NN_ERROR_WRITE);
-    CHECK(fopen("build.tmp", "rb") == NULL);
+    CHECK(nn_save(model, "build/.") == NN_ERROR_WRITE); /* a folder cannot be replaced */
+    CHECK(nn_save_checkpoint(trainer, "build/.") == NN_ERROR_WRITE);
+    CHECK(fopen("build/..tmp", "rb") == NULL);
     after = save_trainer(trainer);
     CHECK(same_bytes(before, after));
     free(before.at);
@@ -1753,6 +1781,7 @@ int main(int argc, char **argv)
     RUN(test_nesting);
     RUN(test_large_header);
     RUN(test_header_time);
+    RUN(test_metadata_time);
     RUN(test_other_type);
     RUN(test_not_finite);
     RUN(test_save_not_finite);

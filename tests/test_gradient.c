@@ -290,21 +290,34 @@ static double loss_slope(const problem *p, double y, double t, double share)
 }
 
 /* The same gradient by the other road, forward, dL/dy by hand, backward: this gives dL/dx, and its
-   parameter gradients must be those of the fused losses. */
+   parameter gradients must be those of the fused losses. Rows of weight 0 are not there at all: they
+   draw no dropout mask and have no gradient. */
 static void step_gradients(problem *p, const double *fused, double *dx)
 {
     nn_trainer *trainer = fresh(p);
     const nn_real *y = NULL;
-    double slopes[MAX_ROWS * OUTPUTS], total = 0;
-    size_t k;
-    int i;
-    if (!CHECK(nn_forward(trainer, p->x, p->kind.rows, &y) == NN_OK)) return;
-    for (i = 0; i < p->kind.rows; i++) total += p->kind.weights ? p->weight[i] : 1;
-    for (i = 0; i < p->kind.rows * OUTPUTS; i++)
+    double x[MAX_ROWS * INPUTS] = {0}, slopes[MAX_ROWS * OUTPUTS], found[MAX_ROWS * INPUTS],
+                        total = 0;
+    int row[MAX_ROWS], rows = 0, i, k;
+    for (i = 0; i < p->kind.rows; i++) {
+        double weight = p->kind.weights ? p->weight[i] : 1;
+        for (k = 0; k < INPUTS; k++) dx[i * INPUTS + k] = 0;
+        if (weight == 0) continue;
+        memcpy(x + rows * INPUTS, p->x + i * INPUTS, INPUTS * sizeof *x);
+        total += weight;
+        row[rows++] = i;
+    }
+    if (!CHECK(nn_forward(trainer, x, rows, &y) == NN_OK)) return;
+    for (i = 0; i < rows * OUTPUTS; i++) {
+        double weight = p->kind.weights ? p->weight[row[i / OUTPUTS]] : 1;
         slopes[i] =
-            loss_slope(p, y[i], p->y[i], (p->kind.weights ? p->weight[i / OUTPUTS] : 1) / total);
-    CHECK(nn_backward(trainer, slopes, dx) == NN_OK);
-    for (k = 0; k < nn_parameter_count(p->model); k++)
+            loss_slope(p, y[i], p->y[row[i / OUTPUTS] * OUTPUTS + i % OUTPUTS], weight / total);
+    }
+    for (i = 0; i < MAX_ROWS * INPUTS; i++) found[i] = NAN;
+    CHECK(nn_backward(trainer, slopes, found) == NN_OK);
+    for (i = 0; i < rows; i++)
+        memcpy(dx + row[i] * INPUTS, found + i * INPUTS, INPUTS * sizeof *dx);
+    for (k = 0; k < (int)nn_parameter_count(p->model); k++)
         CHECK_NEAR(nn_gradients(trainer)[k], fused[k], 1e-11, 1);
 }
 
@@ -313,9 +326,7 @@ static void check_loss(const combination *kind)
     problem p;
     double gradients[MAX_PARAMETERS], dx[MAX_ROWS * INPUTS], loss = NAN;
     nn_trainer *trainer;
-    int i;
     if (!begin(&p, kind)) return;
-    for (i = 0; i < MAX_ROWS * INPUTS; i++) dx[i] = NAN;
     trainer = fresh(&p);
     if (CHECK(nn_accumulate(trainer, &p.batch, &loss) == NN_OK)) {
         memcpy(gradients, nn_gradients(trainer), nn_parameter_count(p.model) * sizeof(double));

@@ -587,13 +587,12 @@ static void test_predict_does_not_write(void)
 {
     static const nn_layer layers[2] = {{9, NN_RELU}, {3, NN_SOFTMAX}};
     static const nn_real x[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    nn_real y[15];
+    nn_real y[15] = {0};
     nn_data data = table(x, y, 5, 2, 3);
     nn_shape shape;
     nn_model *model = NULL;
     unsigned char *block, *before, *scratch;
     size_t size;
-    memset(y, 0, sizeof y);
     shape.inputs = 2;
     shape.layers = layers;
     shape.count = 2;
