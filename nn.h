@@ -286,7 +286,8 @@ typedef struct nn_data {
     int classes;           /* 0 for regression; 2 with 1 output; else classes == outputs, one-hot */
     const nn_real *x;      /* [rows x inputs] */
     const nn_real *y;      /* [rows x outputs] */
-    const nn_real *weight; /* [rows] each row's weight in the loss, >= 0; NULL means 1 */
+    const nn_real *weight; /* [rows] each row's weight in its batch's mean loss, >= 0; NULL means 1;
+                              a row of weight 0 is left out */
     const char *const *class_names; /* [classes], NULL when they have none */
     int dropped;                    /* rows left out by nn_read_csv because asked to */
     void *memory;                   /* what nn_data_free frees; NULL for the caller's arrays */
@@ -420,8 +421,8 @@ typedef struct nn_options {
     const nn_data *validation;   /* measured after each epoch; NULL means none */
     nn_real validation_fraction; /* in [0, 1): or else this share of the rows, drawn by the seed */
     int patience; /* epochs without a better validation loss (training loss, if there is no
-                     validation) before it stops; the best weights are then restored, also when
-                     the last epoch ends the training; 0 means all epochs */
+                     validation) before it stops; the best weights are then restored, also after
+                     the last epoch, but not when a callback stops it; 0 means all epochs */
 
     uint64_t seed;        /* of shuffling and dropout */
     nn_callback callback; /* after each epoch; NULL means none */
@@ -523,7 +524,7 @@ typedef struct nn_metrics {
     double macro_precision, macro_recall, macro_f1; /* mean over the classes */
     double auc;      /* two classes: area under the ROC curve, ties count half */
     double mse, mae; /* mean over rows and outputs */
-    double r2;       /* 1 - residual / total sum of squares, mean over outputs */
+    double r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
 } nn_metrics;
 
 /* Measures the model on data. Uses the model's own scratch: one thread at a time. Under
@@ -553,8 +554,8 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
    activations, scaling and a checksum. A checkpoint is the same with the trainer's state added.
    Saving to a path writes `path.tmp`, then renames it: what was there stays whole until the new
    file is. It is refused with NN_ERROR_PARAMETER when a parameter is not finite, and a checkpoint
-   with NN_ERROR_STATE when gradients wait for nn_update. Loading checks everything before it changes
-   anything; place (or NULL) says which tensor was wrong. */
+   with NN_ERROR_STATE when gradients wait for nn_update. Loading checks everything before it
+   changes anything; place (or NULL) says which tensor was wrong. */
 
 #ifndef NN_NO_TRAIN
 /* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size. */
@@ -678,12 +679,26 @@ extern "C"
 #endif
 #endif
 
+#ifndef NN_NO_TRAIN
 #ifndef NN_TIME /* seconds, for the progress of nn_fit; never part of a result */
 #ifdef NN_NO_STDIO
 #define NN_TIME() 0.0
 #else
+#define NN_TIME() nn__seconds()
 #include <time.h>
-#define NN_TIME() ((double)clock() / CLOCKS_PER_SEC)
+
+/* Wall-clock time; the processor's time where C11's timespec_get is missing. */
+static double nn__seconds(void)
+{
+#ifdef TIME_UTC
+    struct timespec now;
+
+    if (timespec_get(&now, TIME_UTC) == TIME_UTC)
+        return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+#endif
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+#endif
 #endif
 #endif
 

@@ -44,7 +44,7 @@ TEST_FUNCTION int test_near(double a, double b, double tolerance, double floor_,
     double scale = fabs(a) > fabs(b) ? fabs(a) : fabs(b);
     int good;
     if (scale < floor_) scale = floor_;
-    good = fabs(a - b) <= tolerance * scale; /* false for NaN */
+    good = fabs(a - b) <= tolerance * scale && a - a == 0 && b - b == 0;
     if (!good && ++test_bad <= 5)
         printf("%s:%d: %s: %.17g and %.17g differ by %.3g relative\n", file, line, text, a, b,
                fabs(a - b) / scale);

@@ -443,8 +443,8 @@ static void test_early_stopping(void)
     check_early_stopping(20, 0, 20, 1 - pow(0.9, 20)); /* without patience the last weights stay */
 }
 
-/* Patience starts anew with each better epoch. Training swings about 1, w = 1 - (-0.9)^k after epoch
-   k; validation wants 1.05, so that odd epochs are better until 0.9^29 = 0.047, the best of all. */
+/* Patience starts anew with each better epoch. Training swings about 1, w = 1 - (-0.9)^k after
+   epoch k; validation wants 1.05, so that odd epochs are better until 0.9^29 = 0.047, the best. */
 static void test_patience_starts_anew(void)
 {
     static const nn_real x[2] = {1, -1}, y[2] = {1, -1}, other[2] = {1.05f, -1.05f};
@@ -611,7 +611,7 @@ static void test_validation_without_weight(void)
     }
 }
 
-/* A masked row takes no part even where the model overflows on it: 0 times infinity is not added. */
+/* A masked row takes no part even where the model overflows on it: no 0 times infinity. */
 static void test_masked_row_may_overflow(void)
 {
     static const nn_real x[2] = {1, (nn_real)3e38}, y[2] = {1, 0}, weight[2] = {1, 0};

@@ -51,8 +51,8 @@ typedef struct problem {
     double dy[MAX_ROWS * OUTPUTS]; /* coefficients of a linear functional of the outputs */
 } problem;
 
-/* Targets the loss accepts, with the corners 0 and 1 among them: for the cross-entropy one-hot rows,
-   probabilities, and rows that do not add up to 1, where a gradient of softmax - t would be wrong. */
+/* Targets the loss accepts, with the corners 0 and 1 among them: for the cross-entropy one-hot
+   rows, probabilities, and a row that does not add up to 1, where softmax - t would be wrong. */
 static void fill_targets(problem *p)
 {
     int row, k;
@@ -216,9 +216,9 @@ static double bend(scalar f, problem *p, double *at, double step)
 }
 
 /* Whether a kink (of ReLU, of leaky ReLU, of Huber's slope) inside the steps explains that the
-   narrow difference misses the gradient by error. The gradient takes no part: off the middle, a kink
-   makes the differences of two steps disagree; in the middle, it makes the bend linear in the step,
-   not quadratic. A wrong gradient in a smooth place does neither. */
+   narrow difference misses the gradient by error. The gradient takes no part: off the middle, a
+   kink makes the differences of two steps disagree; in the middle, it makes the bend linear in the
+   step, not quadratic. A wrong gradient in a smooth place does neither. */
 static int at_kink(scalar f, problem *p, double *at, double disagreement, double error)
 {
     if (!has_kinks(&p->kind)) return 0;
@@ -290,8 +290,8 @@ static double loss_slope(const problem *p, double y, double t, double share)
 }
 
 /* The same gradient by the other road, forward, dL/dy by hand, backward: this gives dL/dx, and its
-   parameter gradients must be those of the fused losses. Rows of weight 0 are not there at all: they
-   draw no dropout mask and have no gradient. */
+   parameter gradients must be those of the fused losses. Rows of weight 0 are not there at all:
+   they draw no dropout mask and have no gradient. */
 static void step_gradients(problem *p, const double *fused, double *dx)
 {
     nn_trainer *trainer = fresh(p);
