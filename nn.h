@@ -81,13 +81,15 @@
    compiler, optimisation level, operating system and byte order, because every result is a fixed
    sequence of IEEE operations: sums go in a fixed order, multiply-adds are explicit fma, and exp,
    tanh, sigmoid, log1p and cosine are computed here. What breaks it: -ffast-math (refused unless
-   NN_ALLOW_FAST_MATH); x87 arithmetic (FLT_EVAL_METHOD other than 0: use -msse2 -mfpmath=sse);
-   flushing denormals to zero; another rounding mode; NN_NO_FMA and NN_DOUBLE each have bits of
-   their own, the same again on every machine. Times in nn_progress are no part of this.
+   NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
+   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
+   double that is not 64 bits (AVR); under NN_DOUBLE, a C library whose fma rounds twice. NN_NO_FMA
+   and NN_DOUBLE each have bits of their own, the same again on every machine. Times in nn_progress
+   are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
-   Headers beyond 4 MB or 4,096 tensors are refused. The data's checksum is a CRC-32: it finds
+   Headers beyond 2 MB or 2,048 tensors are refused. The data's checksum is a CRC-32: it finds
    damage, not forgery.
 
    SWITCHES, to be defined before the #include (the same ones wherever it is included):
@@ -348,9 +350,9 @@ typedef struct nn_csv {
 } nn_csv;
 
 /* Reads numbers, and class labels where the target column is text, from CSV text; options may be
-   NULL. Spaces around unquoted cells do not count. Found classes are sorted (numbers by value,
-   otherwise by bytes); two become one output 0 or 1, more become one-hot outputs. Numbers are read
-   to the nearest nn_real, whatever the C locale. */
+   NULL. Spaces around unquoted cells do not count. Found classes (at most 4,096) are sorted,
+   numbers by value, others by bytes; two become one output 0 or 1, more become one-hot outputs.
+   Numbers are read to the nearest nn_real, whatever the C locale. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv *options);
 
@@ -398,7 +400,7 @@ typedef struct nn_options {
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
     nn_real momentum;      /* SGD, in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
-    nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999 */
+    nn_real beta1, beta2;  /* Adam, in (0, 1); 0 means 0.9, 0.999 */
     nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
     nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
@@ -418,11 +420,13 @@ typedef struct nn_options {
     nn_scaling
         scaling; /* fitted by nn_fit and nn_trainer_fit on the training rows, if the model has
                            none; before other training call nn_fit_scaling */
-    const nn_data *validation;   /* measured after each epoch; NULL means none */
+    const nn_data
+        *validation; /* measured after each epoch; NULL means none; must outlive the trainer */
     nn_real validation_fraction; /* in [0, 1): or else this share of the rows, drawn by the seed */
     int patience; /* epochs without a better validation loss (training loss, if there is no
-                     validation) before it stops; the best weights are then restored, also after
-                     the last epoch, but not when a callback stops it; 0 means all epochs */
+                     validation) before it stops; 0 means all epochs. The best weights are then
+                     restored, also after the last epoch; where a callback stops nn_trainer_fit
+                     they are not, so that it can go on */
 
     uint64_t seed;        /* of shuffling and dropout */
     nn_callback callback; /* after each epoch; NULL means none */
@@ -498,6 +502,9 @@ NN_DEF nn_status nn_update(nn_trainer *trainer);
 /* [nn_parameter_count], in the order of the parameters; may be changed. NULL for NULL. */
 NN_DEF nn_real *nn_gradients(nn_trainer *trainer);
 
+/* Sets the gradients to zero, as if there had been no backward pass since the last update. */
+NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer);
+
 /* The rate of the next update; NaN for NULL. nn_set_learning_rate replaces the base rate (> 0) that
    the schedule scales. */
 NN_DEF double nn_learning_rate(const nn_trainer *trainer);
@@ -527,8 +534,9 @@ typedef struct nn_metrics {
     double r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
 } nn_metrics;
 
-/* Measures the model on data. Uses the model's own scratch: one thread at a time. Under
-   NN_NO_MALLOC auc is NaN, and with more than two classes so are the macro means. */
+/* Measures the model on data; the loss without label smoothing, Huber's with delta 1. Uses the
+   model's own scratch: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with more than two
+   classes so are the macro means. */
 NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss loss,
                              nn_metrics *metrics);
 
@@ -558,7 +566,8 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
    changes anything; place (or NULL) says which tensor was wrong. */
 
 #ifndef NN_NO_TRAIN
-/* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size. */
+/* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size, and with
+   too small a capacity (NN_ERROR_BLOCK) too. */
 NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size);
 NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
                                            size_t *size);
@@ -604,7 +613,9 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
    >>platform
    ============================================================================================= */
 
-#if (defined(__FAST_MATH__) || defined(_M_FP_FAST)) && !defined(NN_ALLOW_FAST_MATH)
+#if !defined(NN_ALLOW_FAST_MATH) &&                                                                \
+    (defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) ||             \
+     defined(__RECIPROCAL_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0))
 #error "nn.h: -ffast-math changes results and drops NaN checks; NN_ALLOW_FAST_MATH accepts that"
 #endif
 
@@ -620,8 +631,12 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #ifndef NN_FMA
 #ifdef NN_DOUBLE
 #define NN_FMA(a, b, c) fma(a, b, c)
-#else
+#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
+    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(__AVR__)
 #define NN_FMA(a, b, c) fmaf(a, b, c)
+#else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
+#define NN_FMA(a, b, c) nn__fmaf(a, b, c)
+#define NN__NEEDS_FMAF
 #endif
 #endif
 #ifndef NN_SQRT
@@ -736,11 +751,13 @@ struct nn__alignment {
    other arithmetic has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
 #pragma GCC optimize("fp-contract=off")
 #elif defined(_MSC_VER)
+#pragma float_control(push)
 #pragma fp_contract(off)
 #endif
 #endif
@@ -812,6 +829,26 @@ static void *nn__allocate(size_t size, void **heap)
        float         0.78    1.40    1.97      1.27    over all 2^32 arguments
        double        0.75    1.40    1.70      1.25    over 4 million
    ============================================================================================= */
+
+#if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
+/* a * b + c, rounded once, for machines without the instruction. The product is exact in double;
+   the sum is rounded there to odd, which leaves the second rounding, to float, to decide (Boldo and
+   Melquiond 2008). e is what the sum lost (Knuth's two-sum). */
+static float nn__fmaf(float a, float b, float c)
+{
+    const double product = (double)a * b, sum = product + c, rest = sum - product;
+    const double e = (product - (sum - rest)) + (c - rest);
+    double odd = sum;
+    uint64_t bits;
+
+    memcpy(&bits, &sum, sizeof bits);
+    if ((e < 0 || e > 0) && !(bits & 1)) {
+        bits += (e > 0) == (sum > 0) ? 1 : UINT64_MAX;
+        memcpy(&odd, &bits, sizeof odd);
+    }
+    return (float)odd;
+}
+#endif
 
 /* a * b + c, rounded once; twice under NN_NO_FMA. The one multiply-add of the library. */
 static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
@@ -1079,6 +1116,7 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
+    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave place 0 where it is */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
@@ -1997,19 +2035,25 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
    >>trainer
    ============================================================================================= */
 
+/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+typedef struct nn__sums {
+    double loss, weight;
+    int counted, correct;
+} nn__sums;
+
 /* What a checkpoint must restore, beside the arrays. */
 typedef struct nn__state {
     uint64_t random;
-    uint64_t epoch_key;          /* the order of the rows in this epoch */
-    uint32_t step;               /* updates done */
-    int epoch;                   /* complete epochs */
-    int position;                /* rows of the next epoch that are done */
-    int counted, correct;        /* of them: rows with a weight, rows predicted right */
-    int best_epoch, waited;      /* the epoch with the lowest loss, and epochs since */
-    double loss_sum, weight_sum; /* over the rows done: weight * loss, weight */
+    uint64_t epoch_key;     /* the order of the rows in this epoch */
+    uint32_t step;          /* updates done */
+    int epoch;              /* complete epochs */
+    int position;           /* rows of the next epoch that are done */
+    int best_epoch, waited; /* the epoch with the lowest loss, and epochs since */
+    nn__sums sums;          /* over those rows */
     double best_loss;
-    nn_real learning_rate;            /* before the schedule */
-    nn_real last_rate, gradient_norm; /* of the last update, for the callback */
+    nn_real learning_rate; /* before the schedule */
+    double gradient_norm;  /* of the last update, for the callback */
+    nn_real last_rate;
     nn_real beta1_power, beta2_power; /* beta^step */
 } nn__state;
 
@@ -2187,6 +2231,14 @@ NN_DEF void nn_trainer_free(nn_trainer *trainer)
 NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
 {
     return trainer ? trainer->gradients : NULL;
+}
+
+NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
+{
+    if (!trainer) return NN_ERROR_NULL;
+    nn__zero(trainer->gradients, trainer->model->parameter_count);
+    trainer->pending = 0;
+    return NN_OK;
 }
 
 /* ---- The step level -------------------------------------------------------------------------- */
@@ -2371,26 +2423,29 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
 
 NN_DEF double nn_gradient_norm(const nn_trainer *trainer)
 {
-    return trainer && trainer->options.clip_norm > 0 ? (double)trainer->state.gradient_norm
-                                                     : (double)NAN;
+    return trainer && trainer->options.clip_norm > 0 ? trainer->state.gradient_norm : (double)NAN;
 }
 
 /* The global norm of the gradients, and the factor that clips it. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
-    const nn_real limit = trainer->options.clip_norm;
     const size_t count = trainer->model->parameter_count;
-    double sum = 0;
-    nn_real norm, factor;
+    double sum = 0, factor;
     size_t i;
 
-    if (limit == 0) return 1;
+    if (trainer->options.clip_norm == 0) return 1;
     for (i = 0; i < count; i++)
         sum = nn__add_product(sum, trainer->gradients[i], trainer->gradients[i]);
-    norm = (nn_real)sqrt(sum);
-    trainer->state.gradient_norm = norm;
-    factor = limit / (norm + (nn_real)1e-6);
-    return factor < 1 ? factor : 1;
+    trainer->state.gradient_norm = sqrt(sum);
+    factor = trainer->options.clip_norm / (trainer->state.gradient_norm + 1e-6);
+    return factor < 1 ? (nn_real)factor : 1;
+}
+
+/* A schedule over the whole of nn_fit has no length outside it. */
+static int nn__has_schedule(const nn_trainer *trainer)
+{
+    return trainer->options.schedule == NN_CONSTANT || trainer->options.schedule_steps ||
+           trainer->run_steps;
 }
 
 NN_DEF nn_status nn_update(nn_trainer *trainer)
@@ -2404,13 +2459,13 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     if (!trainer) return NN_ERROR_NULL;
     o = &trainer->options;
     model = trainer->model;
-    if (o->schedule != NN_CONSTANT && !o->schedule_steps && !trainer->run_steps)
-        return NN_ERROR_OPTION;
+    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
     rate = (nn_real)nn_learning_rate(trainer);
     memset(&step, 0, sizeof step);
     step.clip = nn__clip(trainer);
-    trainer->state.last_rate = rate;
     trainer->pending = 0;
+    if (o->clip_norm > 0 && !(trainer->state.gradient_norm < HUGE_VAL)) return NN_ERROR_DIVERGED;
+    trainer->state.last_rate = rate;
     trainer->state.step++;
     if (o->optimizer == NN_ADAM) {
         step.beta1 = nn__or(o->beta1, 0.9);
@@ -2444,12 +2499,6 @@ static nn__objective nn__objective_for(const nn_trainer *trainer)
     objective.delta = nn__or(trainer->options.huber_delta, 1);
     return objective;
 }
-
-/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
-typedef struct nn__sums {
-    double loss, weight;
-    int counted, correct;
-} nn__sums;
 
 static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
                           nn_loss kind, const nn_real *p)
@@ -2536,8 +2585,11 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
     batch.outputs = nn__outputs(trainer->model);
     batch.x = x;
     batch.y = y;
+    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
     status = nn_accumulate(trainer, &batch, loss);
-    return status == NN_OK ? nn_update(trainer) : status;
+    if (status == NN_OK) status = nn_update(trainer);
+    if (status != NN_OK && loss) *loss = 0;
+    return status;
 }
 
 /* ---- The loop level -------------------------------------------------------------------------- */
@@ -2567,8 +2619,9 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
         }
     }
     for (i = 0; i < count; i++)
-        offset[i] =
-            scaling == NN_SCALE_MIN_MAX ? columns.low[i] : (nn_real)(columns.sum[i] / rows->count);
+        offset[i] = scaling == NN_SCALE_MIN_MAX || columns.low[i] == columns.high[i]
+                        ? columns.low[i]
+                        : (nn_real)(columns.sum[i] / rows->count);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
         for (i = 0; i < count; i++)
@@ -2700,14 +2753,6 @@ static int nn__call_back(nn__run *run, int batch)
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
-static void nn__save_sums(nn__state *state, const nn__sums *sums)
-{
-    state->loss_sum = sums->loss;
-    state->weight_sum = sums->weight;
-    state->counted = sums->counted;
-    state->correct = sums->correct;
-}
-
 /* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
 static nn_status nn__train_epoch(nn__run *run, int *stop)
 {
@@ -2716,7 +2761,6 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     const nn_data *data = run->training.data;
     const int count = run->training.count;
     const int classes = nn__is_classification(data, trainer->options.loss);
-    nn__sums sums;
     nn_status status;
     nn_real weight;
     int b, rows;
@@ -2724,13 +2768,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     if (state->position == 0) {
         state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
         state->epoch_key |= nn__random(&state->random);
-        state->loss_sum = state->weight_sum = 0;
-        state->counted = state->correct = 0;
+        memset(&state->sums, 0, sizeof state->sums);
     }
-    sums.loss = state->loss_sum;
-    sums.weight = state->weight_sum;
-    sums.counted = state->counted;
-    sums.correct = state->correct;
     while (state->position < count && !*stop) {
         rows = count - state->position < trainer->batch ? count - state->position : trainer->batch;
         for (b = 0; b < rows; b++) {
@@ -2738,17 +2777,16 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
                 nn__shuffled((uint32_t)(state->position + b), (uint32_t)count, state->epoch_key);
             trainer->index[b] = nn__row(&run->training, (int)place);
         }
-        status = nn__learn(trainer, data, rows, &sums, &weight);
+        status = nn__learn(trainer, data, rows, &state->sums, &weight);
         if (status == NN_OK && weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
-        nn__save_sums(state, &sums);
         if (trainer->options.callback_batches) {
-            nn__report(run, &sums, classes, 0);
+            nn__report(run, &state->sums, classes, 0);
             *stop = nn__call_back(run, (state->position + trainer->batch - 1) / trainer->batch);
         }
     }
-    nn__report(run, &sums, classes, 0);
+    nn__report(run, &state->sums, classes, 0);
     return NN_OK;
 }
 
@@ -2827,14 +2865,20 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->progress.validation_loss = run->progress.validation_accuracy = (double)NAN;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
+    trainer->pending = 0;
     run->begin = NN_TIME();
     run->share = trainer->state.epoch + (double)trainer->state.position / run->training.count;
-    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE &&
-        !nn__can_be_scaled(data))
-        return NN_ERROR_DATA;
-    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE)
+    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
+        if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
         nn__fit_scaling(trainer->model, &run->training, o->scaling);
+    }
     return NN_OK;
+}
+
+static void nn__restore_best(nn_trainer *trainer)
+{
+    if (trainer->best && trainer->state.best_epoch)
+        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
 }
 
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
@@ -2855,10 +2899,10 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
         if (status != NN_OK || (stop && state->position < run.training.count)) return status;
         status = nn__end_epoch(&run);
         if (status != NN_OK) return status;
-        if (nn__call_back(&run, 0) || stop) return NN_OK;
+        stop |= nn__call_back(&run, 0) != 0;
+        if (stop && state->epoch < run.progress.epochs) return NN_OK;
     }
-    if (patience && state->best_epoch)
-        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+    nn__restore_best(trainer);
     return NN_OK;
 }
 
@@ -2870,6 +2914,7 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
 
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
+    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
     nn_trainer_free(trainer);
     return status;
 }
@@ -2947,6 +2992,8 @@ static double nn__roc_auc(nn__score *scores, int count)
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
     int i, k;
 
+    for (i = 0; i < count; i++)
+        if (!nn__is_finite(scores[i].probability)) return (double)NAN;
     qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
     for (i = 0; i < count; i = k) {
         ties_negative = ties_positive = 0;
@@ -3036,6 +3083,7 @@ static double nn__r_squared(const nn_data *data, int output, double residual, in
 {
     double mean = 0, total = 0, d;
     const nn_real *t = data->y + output;
+    nn_real high, low; /* d in two parts, whose products are exact */
     int b;
 
     for (b = 0; b < data->rows; b++)
@@ -3044,7 +3092,11 @@ static double nn__r_squared(const nn_data *data, int output, double residual, in
     for (b = 0; b < data->rows; b++) {
         if (nn__row_weight(data, (size_t)b) == 0) continue;
         d = t[(size_t)b * (size_t)data->outputs] - mean;
-        total = fma(d, d, total);
+        high = (nn_real)d;
+        low = (nn_real)(d - high);
+        total = nn__add_product(total, high, high);
+        total = nn__add_product(total, 2 * high, low);
+        total = nn__add_product(total, low, low);
     }
     return total > 0 ? 1 - residual / total : (double)NAN;
 }
@@ -3377,14 +3429,11 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
 
 static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
 {
-    nn_status status;
-
-    if (train) memset(train, 0, sizeof *train);
-    if (test) memset(test, 0, sizeof *test);
-    if (!train || !test || train == test) return NN_ERROR_NULL;
-    status = nn__check_arrays(data);
-    if (status != NN_OK) return status;
-    return NN_OK;
+    if (train && train != data) memset(train, 0, sizeof *train);
+    if (test && test != data) memset(test, 0, sizeof *test);
+    if (!train || !test || !data) return NN_ERROR_NULL;
+    if (train == test || train == data || test == data) return NN_ERROR_OPTION;
+    return nn__check_arrays(data);
 }
 
 NN_DEF nn_status nn_split(const nn_data *data, float train_fraction, uint64_t seed, nn_data *train,
@@ -3753,6 +3802,8 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
     return name[at] == 0;
 }
 
+#define NN__MOST_CLASSES 4096 /* that are found in a file; a column of names has more */
+
 /* The table as it is found: columns, where the targets are, the classes. */
 typedef struct nn__table {
     const nn_csv *options;
@@ -3804,7 +3855,7 @@ static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add
         else
             low = middle + 1;
     }
-    if (!add) return NN_ERROR_LABEL;
+    if (!add || table->count == NN__MOST_CLASSES) return NN_ERROR_LABEL;
     if (table->count == table->capacity) {
         const int capacity = table->capacity ? 2 * table->capacity : 16;
         nn__cell *larger = (nn__cell *)NN_MALLOC((size_t)capacity * sizeof(nn__cell));
@@ -3912,6 +3963,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
             table->target[i] = table->columns;
+            break; /* a column is one target */
         }
     }
     nn__mark_place(table, parser, NULL);
@@ -4239,8 +4291,8 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.crc32            of the data and the values above (from nn.version on), in hexadecimal
    ============================================================================================= */
 
-#define NN__FILE_HEADER  (4u << 20) /* longest header that is read, in bytes */
-#define NN__FILE_TENSORS 4096       /* most tensors, and most keys of the metadata */
+#define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
+#define NN__FILE_TENSORS 2048                /* most tensors, and most keys of the metadata */
 
 /* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
 static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
@@ -4345,18 +4397,18 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
     numbers[3] = state->step;
     numbers[4] = (uint64_t)state->epoch;
     numbers[5] = (uint64_t)state->position;
-    numbers[6] = (uint64_t)state->counted;
-    numbers[7] = (uint64_t)state->correct;
+    numbers[6] = (uint64_t)state->sums.counted;
+    numbers[7] = (uint64_t)state->sums.correct;
     numbers[8] = (uint64_t)state->best_epoch;
     numbers[9] = (uint64_t)state->waited;
-    numbers[10] = nn__double_bits(state->loss_sum);
-    numbers[11] = nn__double_bits(state->weight_sum);
+    numbers[10] = nn__double_bits(state->sums.loss);
+    numbers[11] = nn__double_bits(state->sums.weight);
     numbers[12] = nn__double_bits(state->best_loss);
     numbers[13] = nn__to_bits(state->learning_rate);
     numbers[14] = nn__to_bits(state->beta1_power);
     numbers[15] = nn__to_bits(state->beta2_power);
     numbers[16] = nn__to_bits(state->last_rate);
-    numbers[17] = nn__to_bits(state->gradient_norm);
+    numbers[17] = nn__double_bits(state->gradient_norm);
     numbers[18] = (uint64_t)trainer->batch;
 }
 
@@ -4514,27 +4566,27 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
 }
 
-NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size)
+static nn_status nn__save_memory(const nn_model *model, const nn_trainer *trainer, void *buffer,
+                                 size_t capacity, size_t *size)
 {
     nn__image image;
     nn_status status;
 
     if (size) *size = 0;
     if (!size) return NN_ERROR_NULL;
-    status = nn__image_of(&image, model, NULL);
+    status = nn__image_of(&image, model, trainer);
     return status == NN_OK ? nn__write_image(&image, buffer, capacity, size) : status;
+}
+
+NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size)
+{
+    return nn__save_memory(model, NULL, buffer, capacity, size);
 }
 
 NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
                                            size_t *size)
 {
-    nn__image image;
-    nn_status status;
-
-    if (size) *size = 0;
-    if (!size) return NN_ERROR_NULL;
-    status = nn__image_of(&image, NULL, trainer);
-    return status == NN_OK ? nn__write_image(&image, buffer, capacity, size) : status;
+    return nn__save_memory(NULL, trainer, buffer, capacity, size);
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
@@ -4617,33 +4669,65 @@ static int nn__take_character(nn__span *json, int character)
     return 1;
 }
 
-static int nn__hexadecimal(int c)
+static int nn__hexadecimal(int32_t c)
 {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if (c >= '0' && c <= '9') return (int)c - '0';
+    if (c >= 'a' && c <= 'f') return (int)c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? (int)c - 'A' + 10 : -1;
 }
 
-/* Takes the next character of a string: a byte of UTF-8 as it is, an escape decoded, beyond ASCII
-   as 256 and more (half of a pair by itself: enough to compare). -1: not a legal one. */
-static int nn__next_character(nn__span *string)
+/* Takes four hexadecimal digits, or returns -1. */
+static int32_t nn__take_code(nn__span *string)
+{
+    int32_t code = 0;
+    int i, digit;
+
+    if (string->end - string->at < 4) return -1;
+    for (i = 0; i < 4; i++) {
+        digit = nn__hexadecimal(*string->at++);
+        if (digit < 0) return -1;
+        code = code * 16 + digit;
+    }
+    return code;
+}
+
+/* Takes what follows the first byte of a character of UTF-8; -1 where it is not legal. */
+static int32_t nn__take_utf8(nn__span *string, int32_t first)
+{
+    const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    int32_t c = first & (0x3f >> more);
+    int i;
+
+    if (first < 0xc2 || first > 0xf4 || string->end - string->at < more) return -1;
+    for (i = 0; i < more; i++) {
+        if ((*string->at & 0xc0) != 0x80) return -1;
+        c = c * 64 + (*string->at++ & 0x3f);
+    }
+    if ((more == 2 && c < 0x800) || (more == 3 && c < 0x10000)) return -1;
+    return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
+}
+
+/* Takes the next character of a string, escaped or not, as its Unicode number. -1: not legal. */
+static int32_t nn__next_character(nn__span *string)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    int c = *string->at++, i, digit;
+    int32_t c = *string->at++, low;
+    int i;
 
     if (c < 32) return -1;
+    if (c >= 128) return nn__take_utf8(string, c);
     if (c != '\\') return c;
     if (string->at == string->end) return -1;
     c = *string->at++;
     for (i = 0; from[i]; i++)
         if (c == from[i]) return to[i];
-    if (c != 'u' || string->end - string->at < 4) return -1;
-    for (c = i = 0; i < 4; i++) {
-        digit = nn__hexadecimal(*string->at++);
-        if (digit < 0) return -1;
-        c = c * 16 + digit;
-    }
-    return c < 128 ? c : 256 + c;
+    c = c == 'u' ? nn__take_code(string) : -1;
+    if (c < 0xd800 || c > 0xdfff) return c;
+    if (c > 0xdbff || string->end - string->at < 6 || string->at[0] != '\\' || string->at[1] != 'u')
+        return -1;
+    string->at += 2; /* the second half of a pair */
+    low = nn__take_code(string);
+    return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + (c - 0xd800) * 1024 + (low - 0xdc00);
 }
 
 /* Takes a string in quotes. */
@@ -4687,41 +4771,54 @@ static int nn__same_string(nn__span a, nn__span b)
     return a.at == a.end && b.at == b.end;
 }
 
-/* Takes the digits that a string goes on with, as a number. */
-static double nn__take_digits(nn__span *string)
+/* Takes a digit that a string goes on with, or returns -1. */
+static int32_t nn__take_digit(nn__span *string)
 {
     nn__span ahead = *string;
-    double value = 0;
-    int c;
+    const int32_t c = ahead.at < ahead.end ? nn__next_character(&ahead) : -1;
 
-    while (ahead.at < ahead.end) {
-        c = nn__next_character(&ahead);
-        if (c < '0' || c > '9') break;
-        value = value * 10 + (c - '0');
-        *string = ahead;
-    }
-    return value;
+    if (c < '0' || c > '9') return -1;
+    *string = ahead;
+    return c;
 }
 
-/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight". */
+/* Takes a run of digits from both; the order of the two numbers. */
+static int nn__compare_numbers(nn__span *a, nn__span *b)
+{
+    int32_t c, d;
+    int order = 0;
+
+    while ((c = nn__take_digit(a)) == '0') continue;
+    while ((d = nn__take_digit(b)) == '0') continue;
+    for (; c >= 0 && d >= 0; c = nn__take_digit(a), d = nn__take_digit(b))
+        if (order == 0) order = (c > d) - (c < d);
+    return c == d ? order : c >= 0 ? 1 : -1; /* more digits are more */
+}
+
+/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight"; names
+   that differ in leading zeros alone, by their characters. 0 only for equal names. */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
-    while (a.at < a.end && b.at < b.end) {
-        const nn__span a_run = a, b_run = b;
-        const double x = nn__take_digits(&a), y = nn__take_digits(&b);
-        int c, d;
+    const nn__span whole_a = a, whole_b = b;
+    int numbers = 1, order;
 
-        if (a.at > a_run.at && b.at > b_run.at) {
-            if (x != y) return x < y ? -1 : 1;
-            continue;
+    for (; numbers >= 0; numbers--, a = whole_a, b = whole_b) {
+        while (a.at < a.end && b.at < b.end) {
+            nn__span ahead_a = a, ahead_b = b;
+            const int32_t c = nn__next_character(&ahead_a), d = nn__next_character(&ahead_b);
+
+            if (numbers && c >= '0' && c <= '9' && d >= '0' && d <= '9') {
+                order = nn__compare_numbers(&a, &b);
+                if (order) return order;
+                continue;
+            }
+            if (c != d) return c < d ? -1 : 1;
+            a = ahead_a;
+            b = ahead_b;
         }
-        a = a_run;
-        b = b_run;
-        c = nn__next_character(&a);
-        d = nn__next_character(&b);
-        if (c != d) return c < d ? -1 : 1;
+        if (a.at < a.end || b.at < b.end) return a.at < a.end ? 1 : -1;
     }
-    return (a.at < a.end) - (b.at < b.end);
+    return 0;
 }
 
 /* ---- Reading the header ---------------------------------------------------------------------- */
@@ -4743,7 +4840,9 @@ static unsigned nn__type_size(nn__span type, int *real)
     static const unsigned char bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
     size_t i;
 
-    *real = nn__string_is(type, "F32") ? 4 : nn__string_is(type, "F64") ? 8 : 0;
+    *real = nn__string_is(type, "F32")                          ? 4
+            : nn__string_is(type, "F64") && sizeof(double) == 8 ? 8
+                                                                : 0;
     for (i = 0; i < sizeof bytes; i++)
         if (nn__string_is(type, names[i])) return bytes[i];
     return 0;
@@ -4851,11 +4950,20 @@ static int nn__keys_differ(nn__span metadata)
 
 /* A file in memory whose header has been checked. */
 typedef struct nn__file {
-    nn__span header;   /* with its braces */
+    nn__span header;   /* after its first brace */
     nn__span metadata; /* empty if there is none */
     const unsigned char *data;
     uint64_t size; /* of the data */
 } nn__file;
+
+/* After an entry comes another one, or the end. */
+static int nn__ends_entry(nn__span *json)
+{
+    const int more = nn__take_character(json, ',');
+
+    nn__skip_space(json);
+    return json->at < json->end && *json->at == (more ? '"' : '}');
+}
 
 /* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
    if it is not legal. *json begins as the file's header; *metadata as what is known of where the
@@ -4868,23 +4976,19 @@ static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata
         nn__skip_space(json);
         return json->at == json->end ? 0 : -1;
     }
-    if (!nn__take_character(json, ',') && !nn__take_character(json, '{')) return -1;
-    nn__skip_space(json);
-    if (json->at < json->end && *json->at == '}' && json->at[-1] != ',')
-        return nn__next_entry(json, tensor, metadata); /* `{}` */
     if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
-    if (nn__string_is(name, "__metadata__")) {
-        if (metadata->at == json->at) {
-            json->at = metadata->end;
-            return 2;
-        }
+    if (!nn__string_is(name, "__metadata__")) {
+        tensor->name = name;
+        return nn__take_tensor(json, tensor) && nn__ends_entry(json) ? 1 : -1;
+    }
+    if (metadata->at == json->at) {
+        json->at = metadata->end;
+    } else {
         metadata->at = json->at;
         if (!nn__take_metadata(json, NULL, NULL)) return -1;
         metadata->end = json->at;
-        return 2;
     }
-    tensor->name = name;
-    return nn__take_tensor(json, tensor) ? 1 : -1;
+    return nn__ends_entry(json) ? 2 : -1;
 }
 
 static uint64_t nn__mix(uint64_t x)
@@ -4962,7 +5066,7 @@ static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, n
     if (length > size - 8) return NN_ERROR_TRUNCATED;
     if (b[8] != '{') return NN_ERROR_HEADER;
     memset(file, 0, sizeof *file);
-    file->header.at = b + 8;
+    file->header.at = b + 9;
     file->header.end = file->data = b + 8 + length;
     file->size = size - 8 - length;
     return nn__check_header(file, place);
@@ -5145,8 +5249,9 @@ static nn_status nn__check_ours(const nn__file *file, int *ours)
 }
 
 /* Reads the scaling: into the model, or only checks it when store is 0. */
-static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int inputs, int store)
+static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int store)
 {
+    const int inputs = model->inputs;
     nn__span kind, values;
     uint64_t bits;
     int scaling, i, digits;
@@ -5217,7 +5322,7 @@ static nn_status nn__check_file(nn__file *file, nn_model *model, const void *byt
 
     if (status == NN_OK) status = nn__check_ours(file, ours);
     if (status == NN_OK) status = nn__read_parameters(file, model, 0, place);
-    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, model->inputs, 0);
+    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
     return status;
 }
 
@@ -5232,7 +5337,7 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
     status = nn__check_file(&file, model, bytes, size, &ours, place);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, model, 1, NULL);
-    if (ours) (void)nn__read_scaling(&file, model, model->inputs, 1);
+    if (ours) (void)nn__read_scaling(&file, model, 1);
     return NN_OK;
 }
 
@@ -5292,24 +5397,32 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     if (n[0] != own[0] || (n[5] && n[18] != own[18])) return NN_ERROR_OPTION;
     for (i = 4; i < 10; i++)
         if (n[i] > INT_MAX) return NN_ERROR_METADATA;
-    if (n[3] > UINT32_MAX) return NN_ERROR_METADATA;
+    if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4] ||
+        n[13] != (nn__bits)n[13] || n[14] != (nn__bits)n[14] || n[15] != (nn__bits)n[15])
+        return NN_ERROR_METADATA;
     state->random = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
     state->epoch = (int)n[4];
     state->position = (int)n[5];
-    state->counted = (int)n[6];
-    state->correct = (int)n[7];
+    state->sums.counted = (int)n[6];
+    state->sums.correct = (int)n[7];
     state->best_epoch = (int)n[8];
     state->waited = (int)n[9];
-    state->loss_sum = nn__double_of(n[10]);
-    state->weight_sum = nn__double_of(n[11]);
+    state->sums.loss = nn__double_of(n[10]);
+    state->sums.weight = nn__double_of(n[11]);
     state->best_loss = nn__double_of(n[12]);
     state->learning_rate = nn__from_bits((nn__bits)n[13]);
     state->beta1_power = nn__from_bits((nn__bits)n[14]);
     state->beta2_power = nn__from_bits((nn__bits)n[15]);
     state->last_rate = nn__from_bits((nn__bits)n[16]);
-    state->gradient_norm = nn__from_bits((nn__bits)n[17]);
+    state->gradient_norm = nn__double_of(n[17]);
+    if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
+        !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
+        !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
+        !(state->sums.loss - state->sums.loss == 0) ||
+        !(state->sums.weight >= 0 && state->sums.weight < HUGE_VAL))
+        return NN_ERROR_METADATA;
     return NN_OK;
 }
 
@@ -5350,7 +5463,7 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, place);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, trainer->model, 1, NULL);
-    (void)nn__read_scaling(&file, trainer->model, trainer->model->inputs, 1);
+    (void)nn__read_scaling(&file, trainer->model, 1);
     (void)nn__read_arrays(&file, trainer, 1, NULL);
     trainer->state = state;
     trainer->rows = trainer->pending = 0;
@@ -5383,6 +5496,8 @@ static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int cou
         if (status != NN_OK) return status;
         if (reader.layer > count) return NN_ERROR_METADATA;
         if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
+        if (reader.layer > 1 && reader.weight.shape[1] != (uint64_t)layers[reader.layer - 2].width)
+            return NN_ERROR_TENSOR;
         activation = nn__next_activation(&names);
         if (activation < 0) return NN_ERROR_METADATA;
         layers[reader.layer - 1].width = (int)reader.weight.shape[0];
@@ -5437,16 +5552,23 @@ NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size
 
 #ifndef NN_NO_STDIO
 
+/* Reads a file that is to be loaded, whose place is named in case it fails. */
+static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
+                                nn_place *place)
+{
+    nn__set_place(place, path);
+    return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
+}
+
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place)
 {
     unsigned char *bytes;
     size_t size;
     nn_status status;
 
-    if (model) *model = NULL;
-    nn__set_place(place, path);
-    if (!model || !path) return NN_ERROR_NULL;
-    status = nn__read_file(path, &bytes, &size);
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__begin_load(path, &bytes, &size, place);
     if (status != NN_OK) return status;
     status = nn__load(model, bytes, size, place);
     NN_FREE(bytes);
@@ -5457,11 +5579,9 @@ NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_place 
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    nn__set_place(place, path);
-    if (!model || !path) return NN_ERROR_NULL;
-    status = nn__read_file(path, &bytes, &size);
+    if (model) status = nn__begin_load(path, &bytes, &size, place);
     if (status != NN_OK) return status;
     status = nn__load_parameters(model, bytes, size, place);
     NN_FREE(bytes);
@@ -5473,11 +5593,9 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    nn__set_place(place, path);
-    if (!trainer || !path) return NN_ERROR_NULL;
-    status = nn__read_file(path, &bytes, &size);
+    if (trainer) status = nn__begin_load(path, &bytes, &size, place);
     if (status != NN_OK) return status;
     status = nn__load_checkpoint(trainer, bytes, size, place);
     NN_FREE(bytes);
@@ -5488,8 +5606,8 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif /* NN_NO_MALLOC */
 
 #ifdef NN_NO_FMA
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT DEFAULT
+#if defined(__clang__) || defined(_MSC_VER)
+#pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
 #endif

@@ -572,6 +572,23 @@ static void test_text_among_numbers(void)
     CHECK(live_blocks == 0);
 }
 
+/* One column cannot be two targets: the second would be read from nowhere. */
+static void test_target_named_twice(void)
+{
+    static const char *const names[] = {"b", "b"};
+    nn_csv how = plain();
+    nn_place place;
+    nn_data data;
+    how.place = &place;
+    how.targets = 2;
+    how.target_names = names;
+    CHECK(parse(&data, "a,b,c\n1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_TARGET);
+    CHECK(!strcmp(place.name, "b"));
+    if (CHECK(parse(&data, "a,b,b\n1,2,3\n4,5,6\n", &how) == NN_OK))
+        CHECK(data.inputs == 1 && data.y[0] == 2 && data.y[1] == 3 && data.y[3] == 6);
+    nn_data_free(&data);
+}
+
 static void test_paths(void)
 {
     static const char missing[] = "build/no such folder/no such file.csv";
@@ -920,6 +937,7 @@ int main(int argc, char **argv)
     RUN(test_drop_places);
     RUN(test_odd_labels);
     RUN(test_text_among_numbers);
+    RUN(test_target_named_twice);
     RUN(test_paths);
     RUN(test_random_numbers);
     RUN(test_special_numbers);

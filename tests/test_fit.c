@@ -628,6 +628,50 @@ static void test_masked_row_may_overflow(void)
     nn_free(model);
 }
 
+/* ---- Gradients that wait --------------------------------------------------------------------- */
+
+/* nn_fit starts from gradients of its own; nn_clear_gradients forgets what waits. */
+static void test_clear_gradients(void)
+{
+    static const nn_real x[2] = {1, 2}, y[2] = {3, 5};
+    nn_options how = options(NN_MSE, NN_SGD, 0.1);
+    nn_data data = table(x, y, 2, 1, 1);
+    nn_real want[2];
+    int way;
+    how.epochs = 1;
+    for (way = 0; way < 3; way++) { /* plain, after a pending gradient, after clearing one */
+        nn_model *model = line(1);
+        nn_trainer *trainer = trainer_of(model, &how);
+        if (way) CHECK(nn_accumulate(trainer, &data, NULL) == NN_OK);
+        if (way == 2) {
+            CHECK(nn_gradients(trainer)[0] != 0 && nn_clear_gradients(trainer) == NN_OK);
+            CHECK(nn_gradients(trainer)[0] == 0 && nn_gradients(trainer)[1] == 0);
+        }
+        CHECK(nn_trainer_fit(trainer, &data) == NN_OK);
+        if (way == 0) memcpy(want, nn_parameters(model), sizeof want);
+        CHECK(!memcmp(want, nn_parameters(model), sizeof want));
+        nn_trainer_free(trainer);
+        nn_free(model);
+    }
+    CHECK(nn_clear_gradients(NULL) == NN_ERROR_NULL);
+}
+
+/* A schedule over the whole of nn_fit has no length outside it: refused before anything is done. */
+static void test_schedule_without_length(void)
+{
+    static const nn_real x[2] = {1, 2}, y[2] = {3, 5};
+    nn_options how = options(NN_MSE, NN_SGD, 0.1);
+    nn_model *model = line(1);
+    nn_trainer *trainer;
+    double loss = 7;
+    how.schedule = NN_COSINE;
+    trainer = trainer_of(model, &how);
+    CHECK(nn_train_batch(trainer, x, y, 2, &loss) == NN_ERROR_OPTION && loss == 0);
+    CHECK(nn_gradients(trainer)[0] == 0 && nn_gradients(trainer)[1] == 0);
+    nn_trainer_free(trainer);
+    nn_free(model);
+}
+
 /* ---- Dropout --------------------------------------------------------------------------------- */
 
 enum { WIDE = 120, DEEP = 90 };
@@ -979,6 +1023,8 @@ int main(void)
     RUN(test_set_learning_rate);
     RUN(test_default_options);
     RUN(test_minimal_data);
+    RUN(test_clear_gradients);
+    RUN(test_schedule_without_length);
     RUN(test_divergence);
     return test_done("test_fit");
 }

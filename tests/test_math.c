@@ -161,6 +161,30 @@ static void test_cosine(void)
     CHECK(nn__cosine_of_pi((nn_real)0.5) == 0);
 }
 
+/* The fma for machines without one, against the C library's on random bits: all kinds of numbers,
+   and sums that nearly cancel, where a second rounding would show. */
+#if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
+static void test_fmaf(void)
+{
+    uint64_t state = nn__random_start(3);
+    int i;
+
+    for (i = 0; i < 3000000; i++) {
+        float a = nn__from_bits(nn__random(&state)), b = nn__from_bits(nn__random(&state));
+        float c = nn__from_bits(nn__random(&state)), got, want;
+        if (i % 3 == 1) c = -(a * b) * (1 + 0x1p-22f * (float)(i % 7));
+        if (i % 3 == 2) { /* products near the midpoints of c's last place */
+            a = 1 + 0x1p-12f * (float)(nn__random(&state) & 4095);
+            b = 1 + 0x1p-12f * (float)(nn__random(&state) & 4095);
+            c = 0x1p-30f * (float)((int)(nn__random(&state) & 3) - 1);
+        }
+        got = nn__fmaf(a, b, c);
+        want = fmaf(a, b, c);
+        CHECK(got == want ? signbit(got) == signbit(want) : got != got && want != want);
+    }
+}
+#endif
+
 /* Every key gives each place once. */
 static void test_shuffle_is_a_permutation(void)
 {
@@ -218,6 +242,9 @@ int main(void)
     RUN(test_log1p);
     RUN(test_ends);
     RUN(test_cosine);
+#if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
+    RUN(test_fmaf);
+#endif
     RUN(test_shuffle_is_a_permutation);
     RUN(test_shuffle_is_uniform);
     return test_done(sizeof(nn_real) == 4 ? "test_math" : "test_math_double");
