@@ -27,7 +27,7 @@ build/%: examples/%.c nn.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
 
-build/%: tests/%.c tests/test.h nn.h
+build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
 

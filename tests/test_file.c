@@ -7,23 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-static long live_blocks;
-
-static void *counted_malloc(size_t size)
-{
-    void *block = malloc(size);
-    if (block) live_blocks++;
-    return block;
-}
-
-static void counted_free(void *block)
-{
-    if (block) live_blocks--;
-    free(block);
-}
-
-#define NN_MALLOC(size)  counted_malloc(size)
-#define NN_FREE(pointer) counted_free(pointer)
+#include "counted_heap.h"
 #define NN_IMPLEMENTATION
 #include "../nn.h"
 

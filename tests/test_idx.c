@@ -3,25 +3,8 @@
 
 #include <stdint.h>
 
-static long live_blocks;
-static size_t largest_block;
-
-static void *counted_malloc(size_t size)
-{
-    void *block = size < 1 << 20 ? malloc(size) : NULL; /* no test here needs a megabyte */
-    if (block) live_blocks++;
-    if (size > largest_block) largest_block = size;
-    return block;
-}
-
-static void counted_free(void *block)
-{
-    if (block) live_blocks--;
-    free(block);
-}
-
-#define NN_MALLOC(size)  counted_malloc(size)
-#define NN_FREE(pointer) counted_free(pointer)
+#define MOST_BYTES ((size_t)1 << 20) /* no test here needs more */
+#include "counted_heap.h"
 #define NN_IMPLEMENTATION
 #include "../nn.h"
 

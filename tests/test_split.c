@@ -5,29 +5,7 @@
 #include <float.h>
 #include <stdint.h>
 
-static long live_blocks;
-
-/* Freed blocks are overwritten, so that a set that kept a pointer into another one is found. */
-static void *counted_malloc(size_t size)
-{
-    size_t *block = (size_t *)malloc(size + 64);
-    if (!block) return NULL;
-    live_blocks++;
-    block[0] = size;
-    return (char *)block + 64;
-}
-
-static void counted_free(void *pointer)
-{
-    char *block = (char *)pointer - 64;
-    if (!pointer) return;
-    live_blocks--;
-    memset(pointer, 0xdd, *(size_t *)(void *)block);
-    free(block);
-}
-
-#define NN_MALLOC(size)  counted_malloc(size)
-#define NN_FREE(pointer) counted_free(pointer)
+#include "counted_heap.h"
 #define NN_IMPLEMENTATION
 #include "../nn.h"
 
