@@ -2044,16 +2044,17 @@ typedef struct nn__sums {
 /* What a checkpoint must restore, beside the arrays. */
 typedef struct nn__state {
     uint64_t random;
-    uint64_t epoch_key;     /* the order of the rows in this epoch */
-    uint32_t step;          /* updates done */
-    int epoch;              /* complete epochs */
-    int position;           /* rows of the next epoch that are done */
-    int best_epoch, waited; /* the epoch with the lowest loss, and epochs since */
-    nn__sums sums;          /* over those rows */
+    uint64_t epoch_key; /* the order of the rows in this epoch */
+    uint32_t step;      /* updates done */
+    int epoch;          /* complete epochs */
+    int position;       /* rows of the next epoch that are done */
+    nn__sums sums;      /* over them */
+    int best_epoch;     /* the one with the lowest loss, from 1 */
+    int waited;         /* epochs since then */
     double best_loss;
-    nn_real learning_rate; /* before the schedule */
-    double gradient_norm;  /* of the last update, for the callback */
-    nn_real last_rate;
+    double gradient_norm;             /* of the last update, for the callback */
+    nn_real last_rate;                /* too */
+    nn_real learning_rate;            /* before the schedule */
     nn_real beta1_power, beta2_power; /* beta^step */
 } nn__state;
 
