@@ -2,7 +2,7 @@
 
        cc -O2 -I. examples/mnist.c -o mnist -lm && ./mnist FOLDER [epochs]
 
-   784-128-10, Adam, batches of 128, 10 epochs unless told otherwise: about 97.6 % on the test
+   784-128-10, Adam, batches of 128, 10 epochs unless told otherwise: about 97.8 % on the test
    set. */
 
 #define NN_IMPLEMENTATION
