@@ -264,6 +264,10 @@ NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed);
 /* What the model was made of; shape->layers points into the model. */
 NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
 
+/* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar"; NULL for NULL. All give the same
+   bits. */
+NN_DEF const char *nn_backend(const nn_model *model);
+
 /* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
    changed. NULL, or 0, for a NULL model. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
@@ -717,6 +721,47 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* Which vector instructions the compiler can be asked for, flags or none: x86-64's are compiled by
+   a target attribute for each function and chosen at run time; the others come with the target. */
+#ifndef NN_NO_SIMD
+#if (defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 6))) ||       \
+    (defined(_M_X64) && defined(_MSC_VER) && _MSC_VER >= 1920 && !defined(_M_ARM64EC))
+#define NN__SIMD
+#define NN__X86
+#include <immintrin.h>
+#elif (defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
+#define NN__SIMD
+#define NN__NEON
+#include <arm_neon.h>
+#elif defined(__wasm_simd128__) && defined(NN_NO_FMA)
+#define NN__SIMD
+#define NN__WASM
+#include <wasm_simd128.h>
+#endif
+#endif
+#ifdef NN__SIMD
+#ifdef _MSC_VER
+#include <intrin.h>
+#define NN__TARGETS(list)
+#define NN__INLINE static NN__TARGET __forceinline
+#else
+#define NN__TARGETS(list) __attribute__((target(list)))
+#define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
+#ifdef NN__X86
+#include <cpuid.h>
+#endif
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#endif
+
+/* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
+   name that the machine does not have gives the scalar one. For tests and measurements. */
+#ifndef NN_BACKEND
+#define NN_BACKEND NULL
+#endif
+
 /* Rows that are predicted at a time: more cost scratch memory, fewer cost speed. */
 #ifndef NN_PREDICT_ROWS
 #ifdef NN_NO_MALLOC
@@ -880,6 +925,7 @@ typedef uint64_t nn__bits;
 #define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
 #define NN__LN2_LOW        1.90821492927058770002e-10
 #define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
+#define NN__LOG2_E         1.44269504088896341
 #define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
 #define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
 #else
@@ -890,11 +936,13 @@ typedef uint32_t nn__bits;
 #define NN__LN2_HIGH       0.693359375f
 #define NN__LN2_LOW        (-2.12194440e-4f)
 #define NN__ROOT_HALF_BITS UINT32_C(0x3f3504f3)
+#define NN__LOG2_E         1.44269504088896341f
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
 #endif
-#define NN__ONE_BITS ((nn__bits)NN__BIAS << NN__MANTISSA)
-#define NN__SIGN_BIT ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
+#define NN__TANH_SMALL ((nn_real)0.6)
+#define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
+#define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
 static nn__bits nn__to_bits(nn_real x)
 {
@@ -921,11 +969,47 @@ static int nn__is_finite(nn_real x)
     return x - x == 0;
 }
 
+#define NN__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule */
+static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
+{
+    nn_real sum = terms[0];
+    int i;
+
+    for (i = 1; i < count; i++) sum = nn__fma(sum, x, terms[i]);
+    return sum;
+}
+
 /* 2^n for the exponent field n + bias, 1 <= field <= 2 * bias. */
 static nn_real nn__power_of_two(nn__bits field)
 {
     return nn__from_bits(field << NN__MANTISSA);
 }
+
+/* The last term is that of exp's own series: 1/2. */
+static const nn_real nn__exp_terms[] = {
+#ifdef NN_DOUBLE
+    2.092035066147258e-09,
+    2.5105417054887787e-08,
+    2.7557257004407348e-07,
+    2.7557254811255999e-06,
+    2.4801587342422750e-05,
+    1.9841269875419193e-04,
+    1.3888888888876985e-03,
+    8.3333333333258947e-03,
+    4.1666666666666678e-02,
+    1.6666666666666671e-01,
+    0.5
+#else
+    1.99723246623761952e-04f,
+    1.39305030461400747e-03f,
+    8.33317730575799942e-03f,
+    4.16665114462375641e-02f,
+    1.66666671633720398e-01f,
+    0.5f
+#endif
+};
 
 /* exp(x) = 2^n exp(r), x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6), with
    exp(r) = 1 + r + r^2 q(r) and q the minimax polynomial. The rounding of 1 + r is carried along;
@@ -938,28 +1022,10 @@ static nn_real nn__exp(nn_real x)
 
     if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN passes */
     if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
-    rounded = nn__fma(x, (nn_real)1.44269504088896341, NN__ROUNDER);
+    rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
     count = rounded - NN__ROUNDER;
     r = nn__fma(-count, NN__LN2_LOW, nn__fma(-count, NN__LN2_HIGH, x));
-#ifdef NN_DOUBLE
-    q = 2.092035066147258e-09;
-    q = nn__fma(q, r, 2.5105417054887787e-08);
-    q = nn__fma(q, r, 2.7557257004407348e-07);
-    q = nn__fma(q, r, 2.7557254811255999e-06);
-    q = nn__fma(q, r, 2.4801587342422750e-05);
-    q = nn__fma(q, r, 1.9841269875419193e-04);
-    q = nn__fma(q, r, 1.3888888888876985e-03);
-    q = nn__fma(q, r, 8.3333333333258947e-03);
-    q = nn__fma(q, r, 4.1666666666666678e-02);
-    q = nn__fma(q, r, 1.6666666666666671e-01);
-#else
-    q = 1.99723246623761952e-04f;
-    q = nn__fma(q, r, 1.39305030461400747e-03f);
-    q = nn__fma(q, r, 8.33317730575799942e-03f);
-    q = nn__fma(q, r, 4.16665114462375641e-02f);
-    q = nn__fma(q, r, 1.66666671633720398e-01f);
-#endif
-    q = nn__fma(q, r, (nn_real)0.5);
+    q = nn__polynomial(nn__exp_terms, NN__COUNT(nn__exp_terms), r);
     sum = r + 1;
     rest = r - (sum - 1);
     sum += nn__fma(r * r, q, rest);
@@ -979,37 +1045,38 @@ static nn_real nn__sigmoid(nn_real x)
     return x < 0 ? small : 1 - small;
 }
 
+static const nn_real nn__tanh_terms[] = {
+#ifdef NN_DOUBLE
+    -3.3701789438184836e-08, 6.7749720562453649e-06,  -3.1675430113700330e-05,
+    9.2929623920805311e-05,  -2.3774316308102116e-04, 5.8969957418008039e-04,
+    -1.4557813140413085e-03, 3.5921222255145958e-03,  -8.8632351125098388e-03,
+    2.1869488517569719e-02,  -5.3968253967789648e-02, 1.3333333333332795e-01,
+    -3.3333333333333331e-01
+#else
+    -6.29499415e-03f, 2.11311579e-02f, -5.38790785e-02f, 1.33329615e-01f, -3.33333313e-01f
+#endif
+};
+
 /* Below 0.6: x + x^3 p(x^2), p minimax. Above: 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
 static nn_real nn__tanh(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
 
-#ifdef NN_DOUBLE
-    p = -3.3701789438184836e-08;
-    p = nn__fma(p, z, 6.7749720562453649e-06);
-    p = nn__fma(p, z, -3.1675430113700330e-05);
-    p = nn__fma(p, z, 9.2929623920805311e-05);
-    p = nn__fma(p, z, -2.3774316308102116e-04);
-    p = nn__fma(p, z, 5.8969957418008039e-04);
-    p = nn__fma(p, z, -1.4557813140413085e-03);
-    p = nn__fma(p, z, 3.5921222255145958e-03);
-    p = nn__fma(p, z, -8.8632351125098388e-03);
-    p = nn__fma(p, z, 2.1869488517569719e-02);
-    p = nn__fma(p, z, -5.3968253967789648e-02);
-    p = nn__fma(p, z, 1.3333333333332795e-01);
-    p = nn__fma(p, z, -3.3333333333333331e-01);
-#else
-    p = -6.29499415e-03f;
-    p = nn__fma(p, z, 2.11311579e-02f);
-    p = nn__fma(p, z, -5.38790785e-02f);
-    p = nn__fma(p, z, 1.33329615e-01f);
-    p = nn__fma(p, z, -3.33333313e-01f);
-#endif
-    p = size < (nn_real)0.6 ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
+    p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
+    p = size < NN__TANH_SMALL ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
     return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
 }
 
 #ifndef NN_NO_TRAIN
+
+static const nn_real nn__log1p_terms[] = {
+#ifdef NN_DOUBLE
+    0.14617797125374243, 0.15331610842054682, 0.18182892462868555, 0.22222211090523290,
+    0.28571428626210205, 0.39999999999899277, 0.66666666666666696
+#else
+    0.225838762f, 0.285893440f, 0.399995536f, 0.666666687f
+#endif
+};
 
 /* log(1 + x) = k ln 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
    log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), R minimax; c mends the rounding of 1 + x.
@@ -1029,20 +1096,7 @@ static nn_real nn__log1p(nn_real x)
     }
     s = f / (f + 2);
     z = s * s;
-#ifdef NN_DOUBLE
-    q = 0.14617797125374243;
-    q = nn__fma(q, z, 0.15331610842054682);
-    q = nn__fma(q, z, 0.18182892462868555);
-    q = nn__fma(q, z, 0.22222211090523290);
-    q = nn__fma(q, z, 0.28571428626210205);
-    q = nn__fma(q, z, 0.39999999999899277);
-    q = nn__fma(q, z, 0.66666666666666696);
-#else
-    q = 0.225838762f;
-    q = nn__fma(q, z, 0.285893440f);
-    q = nn__fma(q, z, 0.399995536f);
-    q = nn__fma(q, z, 0.666666687f);
-#endif
+    q = nn__polynomial(nn__log1p_terms, NN__COUNT(nn__log1p_terms), z);
     f = nn__fma(-s, nn__fma(-z, q, f), f);
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
@@ -1051,16 +1105,16 @@ static nn_real nn__log1p(nn_real x)
    in u^2. Within 4 units of nn_real's epsilon. */
 static nn_real nn__cosine_of_pi(nn_real x)
 {
-    static const double coefficients[9] = {
-        7.3923008638194463e-07,  -2.1871019893513873e-05, 4.6628560045010629e-04,
-        -7.3704272040854201e-03, 8.2145886136305010e-02,  -5.9926452928616225e-01,
-        2.5501640398759955e+00,  -5.1677127800499497e+00, 3.1415926535897931e+00,
+    static const nn_real terms[] = {
+        (nn_real)7.3923008638194463e-07, (nn_real)-2.1871019893513873e-05,
+        (nn_real)4.6628560045010629e-04, (nn_real)-7.3704272040854201e-03,
+        (nn_real)8.2145886136305010e-02, (nn_real)-5.9926452928616225e-01,
+        (nn_real)2.5501640398759955e+00, (nn_real)-5.1677127800499497e+00,
+        (nn_real)3.1415926535897931e+00,
     };
-    nn_real u = (nn_real)0.5 - x, z = u * u, sum = 0;
-    int i;
+    nn_real u = (nn_real)0.5 - x;
 
-    for (i = 0; i < 9; i++) sum = nn__fma(sum, z, (nn_real)coefficients[i]);
-    return sum * u;
+    return nn__polynomial(terms, NN__COUNT(terms), u * u) * u;
 }
 
 /* base^n by squaring. */
@@ -1138,7 +1192,7 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
    is one chain of multiply-adds, in the order of the summed index.
    ============================================================================================= */
 
-/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row: nn__softmax_row. */
+/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row. */
 static nn_real nn__activate_one(nn_activation activation, nn_real z)
 {
     switch (activation) {
@@ -1152,7 +1206,7 @@ static nn_real nn__activate_one(nn_activation activation, nn_real z)
 
 /* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
    of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
-static nn_real nn__softmax_row(nn_real *row, int width)
+static nn_real nn__softmax_row_scalar(nn_real *row, int width)
 {
     nn_real others = 0;
     int j, top = 0;
@@ -1176,7 +1230,8 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     int b;
 
     if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++) (void)nn__softmax_row(z + (size_t)b * (size_t)width, width);
+        for (b = 0; b < rows; b++)
+            (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
     } else if (activation != NN_LINEAR) {
         for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
     }
@@ -1261,13 +1316,15 @@ static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz
 /* The gradient of a layer's input through the layer before it: with y[rows x in] =
    activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
    dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. */
+   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
+   back-ends need buffer[rows x in] for dL/dy. */
 static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
-                                            const nn_real *mask, nn_real *y, int rows, int in,
-                                            int out, nn_activation activation)
+                                            const nn_real *mask, nn_real *y, nn_real *buffer,
+                                            int rows, int in, int out, nn_activation activation)
 {
     int b, j, k;
 
+    (void)buffer;
     for (b = 0; b < rows; b++, dz += out) {
         const nn_real *row = w;
         for (k = 0; k < in; k++, y++, row += out) {
@@ -1277,6 +1334,14 @@ static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
             *y = nn__activation_slope(activation, *y, sum);
         }
     }
+}
+
+/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
+static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
 }
 
 /* What one update needs to know; see the >>optimizer formulas. */
@@ -1342,15 +1407,19 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
 
 #endif /* NN_NO_TRAIN */
 
-/* out[count] = (x[count] - offset[count]) * factor[count]; returns 0 if an x is not finite. */
-static int nn__scale_row_scalar(const nn_real *x, const nn_real *offset, const nn_real *factor,
-                                nn_real *out, int count)
+/* out[rows x width] = (x - offset[width]) * factor[width], row b from row index[b] of x, or from
+   row b when index is NULL; returns 0 if an x is not finite. */
+static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
+                                 const nn_real *factor, nn_real *out, int rows, int width)
 {
-    int i, good = 1;
+    int b, i, good = 1;
 
-    for (i = 0; i < count; i++) {
-        good &= nn__is_finite(x[i]);
-        out[i] = (x[i] - offset[i]) * factor[i];
+    for (b = 0; b < rows; b++) {
+        const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
+        for (i = 0; i < width; i++) {
+            good &= nn__is_finite(row[i]);
+            *out++ = (row[i] - offset[i]) * factor[i];
+        }
     }
     return good;
 }
@@ -1364,21 +1433,1311 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
     return good;
 }
 
+#ifdef NN__SIMD
+
+/* ================================================================================================
+   >>simd
+   ------------------------------------------------------------------------------------------------
+   The kernels for processors with vector registers: the reference's signatures, the reference's
+   bits. A lane holds one output and does in it what the scalar loop does, so that no sum changes
+   its order. In this section's order:
+
+       products      what the three dense kernels share, over a panel function of the back-end
+       kernels       written once, as macros over the primitives NN__LOAD, NN__FMA, ...
+       primitives    a table of them for each instruction set, and the kernels made with it
+
+   A compiler's message on a kernel names the line where it is made; cc -E shows the kernel itself.
+   ============================================================================================= */
+
+/* ---- Products -------------------------------------------------------------------------------- */
+
+/* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
+   the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
+   c[i * c_row + j]. Element (k, j) of b is b[k * b_row + j]; when it is transposed,
+   b[j * b_row + k]. start is [rows x columns] by start_row, 0 for one row that serves all (a bias),
+   and may be c; NULL is zeros. c overlaps neither a nor b. */
+typedef struct nn__product {
+    const nn_real *a;
+    size_t a_row, a_step;
+    const nn_real *b;
+    size_t b_row;
+    int b_transposed;
+    const nn_real *start;
+    size_t start_row;
+    nn_real *c;
+    size_t c_row;
+    int rows, columns, depth;
+} nn__product;
+
+/* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
+   8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
+   whole vectors, zeros behind the last column. */
+typedef struct nn__panels {
+    void (*panel)(const nn__product *product);
+    void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
+                      size_t to_row);
+    int lanes, vectors; /* of a register; in a panel */
+    size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
+} nn__panels;
+
+enum {
+    NN__PANEL_DEPTH = 256,
+    NN__PANEL_COLUMNS = 192 / sizeof(nn_real), /* the most that a back-end has: 3 of 64 bytes */
+    NN__WIDE_VECTORS = 8                       /* in a panel of one row */
+};
+
+static const nn_real nn__zeros[NN__WIDE_VECTORS * 64 / sizeof(nn_real)] = {0};
+static const nn_real nn__one_real = 1;
+
+/* The part of a product from a row and a column on. */
+static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
+{
+    nn__product part = *whole;
+
+    part.a += (size_t)row * part.a_row;
+    part.b += (size_t)column * (part.b_transposed ? part.b_row : 1);
+    part.c += (size_t)row * part.c_row + (size_t)column;
+    if (part.start) part.start += (size_t)row * part.start_row + (size_t)column;
+    part.rows = rows;
+    part.columns = columns;
+    return part;
+}
+
+/* Width of the panel at a column: as even as whole vectors allow. */
+static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
+{
+    const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
+    int width;
+
+    if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
+        width = NN__WIDE_VECTORS * p->lanes;
+    else if (vectors <= p->vectors)
+        width = left;
+    else
+        width = vectors / ((vectors + p->vectors - 1) / p->vectors) * p->lanes;
+    return width < left ? width : left;
+}
+
+/* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
+   apart that they would fall on the same few places of the cache. */
+static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
+{
+    nn_real memory[NN__PANEL_DEPTH * NN__PANEL_COLUMNS + 16]; /* 49 kB */
+    nn_real *const copy = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
+    const int most = p->vectors * p->lanes;
+    int k, column, width, depth, i;
+
+    for (k = 0; k < whole->depth; k += depth) {
+        depth = whole->depth - k < NN__PANEL_DEPTH ? whole->depth - k : NN__PANEL_DEPTH;
+        for (column = 0; column < whole->columns; column += width) {
+            nn__product part;
+            width = nn__panel_width(p, whole, column);
+            if (width > most) width = most;
+            part = nn__part(whole, 0, whole->rows, column, width);
+            part.a += (size_t)k * part.a_step;
+            part.depth = depth;
+            if (k) {
+                part.start = part.c;
+                part.start_row = part.c_row;
+            }
+            if (part.b_transposed) {
+                p->transpose(part.b + k, part.b_row, width, depth, copy, (size_t)most);
+            } else {
+                for (i = 0; i < depth; i++)
+                    memcpy(copy + (size_t)i * (size_t)most,
+                           part.b + ((size_t)k + (size_t)i) * part.b_row,
+                           (size_t)width * sizeof(nn_real));
+            }
+            part.b = copy;
+            part.b_row = (size_t)most;
+            p->panel(&part);
+        }
+    }
+}
+
+/* Without threads. */
+static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
+{
+    nn__product part;
+    int column, width;
+
+    if (product->b_transposed && (product->depth > 1 || product->b_row > 1)) {
+        nn__multiply_packed(p, product);
+        return;
+    }
+    if (product->columns <= p->vectors * p->lanes) { /* in small nets, all there is */
+        p->panel(product);
+        return;
+    }
+    if (product->b_row >= p->pack_row && product->rows >= 64) {
+        nn__multiply_packed(p, product);
+        return;
+    }
+    for (column = 0; column < product->columns; column += width) {
+        width = nn__panel_width(p, product, column);
+        part = nn__part(product, 0, product->rows, column, width);
+        p->panel(&part);
+    }
+}
+
+/* Work is divided among threads by outputs; below these many multiply-adds, or outputs of an
+   elementwise kernel, to a thread, starting them would cost more than it brings. */
+#ifdef _OPENMP
+#define NN__PRODUCT_GRAIN 1e6
+#define NN__ELEMENT_GRAIN 3e4
+
+static int nn__pieces(double work, double grain)
+{
+    const int threads = omp_get_max_threads();
+    const double pieces = work / grain;
+
+    return pieces < threads ? (int)pieces : threads;
+}
+
+/* Where piece i of several begins, in count outputs that are kept together by unit. */
+static int nn__piece(int count, int unit, int i, int pieces)
+{
+    const int units = (count - 1) / unit + 1;
+    const int start = (int)((int64_t)units * i / pieces);
+
+    return i == pieces ? count : start * unit;
+}
+#endif
+
+static void nn__multiply(const nn__panels *p, const nn__product *product)
+{
+    if (product->rows < 1 || product->columns < 1) return;
+#ifdef _OPENMP
+    {
+        const int rows = product->rows, columns = product->columns;
+        const int pieces = nn__pieces((double)rows * columns * product->depth, NN__PRODUCT_GRAIN);
+        const int by_rows = rows >= columns && !product->b_transposed;
+        int i;
+
+        if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+            for (i = 0; i < pieces; i++) {
+                const int count = by_rows ? rows : columns, unit = by_rows ? 8 : p->lanes;
+                const int from = nn__piece(count, unit, i, pieces);
+                const int length = nn__piece(count, unit, i + 1, pieces) - from;
+                const nn__product part = by_rows ? nn__part(product, from, length, 0, columns)
+                                                 : nn__part(product, 0, rows, from, length);
+                if (length > 0) nn__multiply_alone(p, &part);
+            }
+            return;
+        }
+    }
+#endif
+    nn__multiply_alone(p, product);
+}
+
+/* y[rows x out] = x[rows x in] * w[in x out] + bias[out] */
+static void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
+                                 const nn_real *bias, nn_real *y, int rows, int in, int out)
+{
+    nn__product product;
+
+    product.a = x;
+    product.a_row = (size_t)in;
+    product.a_step = 1;
+    product.b = w;
+    product.b_row = product.c_row = (size_t)out;
+    product.b_transposed = 0;
+    product.start = bias;
+    product.start_row = 0;
+    product.c = y;
+    product.rows = rows;
+    product.columns = out;
+    product.depth = in;
+    nn__multiply(p, &product);
+}
+
+#ifndef NN_NO_TRAIN
+/* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
+static void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x, const nn_real *dz,
+                                         nn_real *dw, nn_real *db, int rows, int in, int out,
+                                         int accumulate)
+{
+    nn__product product;
+
+    product.a = x;
+    product.a_row = 1;
+    product.a_step = (size_t)in;
+    product.b = dz;
+    product.b_row = product.c_row = product.start_row = (size_t)out;
+    product.b_transposed = 0;
+    product.start = accumulate ? dw : NULL;
+    product.c = dw;
+    product.rows = in;
+    product.columns = out;
+    product.depth = rows;
+    nn__multiply(p, &product);
+    product.a = &nn__one_real;
+    product.a_row = product.a_step = 0;
+    product.start = accumulate ? db : NULL;
+    product.c = db;
+    product.rows = 1;
+    nn__multiply(p, &product);
+}
+
+/* dx[rows x in] = dz[rows x out] * w[in x out]^T */
+static void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz, const nn_real *w,
+                                        nn_real *dx, int rows, int in, int out)
+{
+    nn__product product;
+
+    product.a = dz;
+    product.a_row = product.b_row = (size_t)out;
+    product.a_step = 1;
+    product.b = w;
+    product.b_transposed = 1;
+    product.start = NULL;
+    product.start_row = 0;
+    product.c = dx;
+    product.c_row = (size_t)in;
+    product.rows = rows;
+    product.columns = in;
+    product.depth = out;
+    nn__multiply(p, &product);
+}
+#endif
+
+/* An elementwise kernel over z[rows x width], its rows divided among threads. */
+static void nn__activate_pieces(void (*activate)(nn_activation, nn_real *, int, int),
+                                nn_activation activation, nn_real *z, int rows, int width)
+{
+#ifdef _OPENMP
+    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
+    int i;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int from = nn__piece(rows, 1, i, pieces);
+            activate(activation, z + (size_t)from * (size_t)width,
+                     nn__piece(rows, 1, i + 1, pieces) - from, width);
+        }
+        return;
+    }
+#endif
+    activate(activation, z, rows, width);
+}
+
+#ifndef NN_NO_TRAIN
+static void nn__slope_pieces(void (*gradient)(nn_activation, nn_real *, const nn_real *, int, int),
+                             nn_activation activation, nn_real *y, const nn_real *dy, int rows,
+                             int width)
+{
+#ifdef _OPENMP
+    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
+    int i;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int from = nn__piece(rows, 1, i, pieces);
+            const size_t at = (size_t)from * (size_t)width;
+            gradient(activation, y + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
+        }
+        return;
+    }
+#endif
+    gradient(activation, y, dy, rows, width);
+}
+#endif
+
+/* ---- Kernels: written once, made for each instruction set ------------------------------------ */
+
+/* A back-end: functions of the signatures and the bits of the scalar ones. */
+typedef struct nn__kernels {
+    const char *name;
+    void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
+    nn_real (*softmax_row)(nn_real *row, int width);
+    int (*all_finite)(const nn_real *x, size_t count);
+    int (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
+                      const nn_real *factor, nn_real *out, int rows, int width);
+    void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
+                          int rows, int in, int out, nn_activation activation);
+#ifndef NN_NO_TRAIN
+    void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
+                                  int rows, int in, int out, int accumulate);
+    void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
+                                 nn_real *y, nn_real *buffer, int rows, int in, int out,
+                                 nn_activation activation);
+    void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
+                                int width);
+    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
+    int (*sgd)(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
+               const nn__step *step);
+    int (*adam)(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
+                size_t count, const nn__step *step);
+#endif
+} nn__kernels;
+
+/* nn__NAME_isa: a function of the back-end that is being made. */
+#define NN__JOIN(name, isa)  nn__##name##_##isa
+#define NN__NAMED(name, isa) NN__JOIN(name, isa)
+#define NN__NAME(name)       NN__NAMED(name, NN__ISA)
+
+/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
+   registers. */
+#if defined(__clang__)
+#define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
+#elif defined(__GNUC__)
+#define NN__UNROLL(i, count) _Pragma("GCC unroll 16") for (i = 0; i < (count); i++)
+#else
+#define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
+#endif
+
+/* The first n lanes at p, 0 in the others. n is all of them but in the last step of a loop. */
+#define NN__LOAD_UP_TO(p, n)     ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__STORE_UP_TO(p, v, n) ((n) == NN__LANES ? NN__STORE(p, v) : NN__STORE_SOME(p, v, n))
+#define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
+
+/* -x, |x|, -|x| */
+#define NN__SIGN             NN__SET1(-(nn_real)0)
+#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
+#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
+#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
+
+/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
+   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+#define NN__DEFINE_TILE                                                                            \
+    NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
+                                   nn_real *c, const int rows, const int vectors, const int last)  \
+    {                                                                                              \
+        const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
+        const size_t start_row = p->start_row, c_row = p->c_row;                                   \
+        const int depth = p->depth;                                                                \
+        const nn_real *b = p->b;                                                                   \
+        NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
+        int i, v, k;                                                                               \
+                                                                                                   \
+        NN__UNROLL(i, rows)                                                                        \
+        {                                                                                          \
+            NN__UNROLL(v, vectors)                                                                 \
+            sum[i][v] = NN__LOAD_UP_TO(start + (size_t)i * start_row + v * NN__LANES,              \
+                                       v < vectors - 1 ? NN__LANES : last);                        \
+        }                                                                                          \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
+            NN__UNROLL(v, vectors)                                                                 \
+            row[v] = NN__LOAD_UP_TO(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);        \
+            NN__UNROLL(i, rows)                                                                    \
+            {                                                                                      \
+                factor = NN__SET1(a[(size_t)i * a_row]);                                           \
+                NN__UNROLL(v, vectors)                                                             \
+                sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);                                    \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL(i, rows)                                                                        \
+        {                                                                                          \
+            NN__UNROLL(v, vectors)                                                                 \
+            NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                      \
+                            v < vectors - 1 ? NN__LANES : last);                                   \
+        }                                                                                          \
+    }
+
+#define NN__TILE_CASE(n)                                                                           \
+    case n:                                                                                        \
+        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
+        break;
+
+/* A panel of a product, see nn__panels: its rows in tiles as even as can be. */
+#define NN__DEFINE_PANEL                                                                           \
+    NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
+    {                                                                                              \
+        const int tiles = (p->rows + NN__TILE_ROWS - 1) / NN__TILE_ROWS;                           \
+        const int most = (p->rows + tiles - 1) / tiles, larger = p->rows - tiles * (most - 1);     \
+        const nn_real *a = p->a, *start = p->start;                                                \
+        nn_real *c = p->c;                                                                         \
+        int i, rows;                                                                               \
+                                                                                                   \
+        for (i = 0; i < tiles; i++) {                                                              \
+            rows = i < larger ? most : most - 1;                                                   \
+            switch (rows) {                                                                        \
+                NN__TILE_CASE(1)                                                                   \
+                NN__TILE_CASE(2)                                                                   \
+                NN__TILE_CASE(3)                                                                   \
+                NN__TILE_CASE(4)                                                                   \
+                NN__TILE_CASE(5)                                                                   \
+                NN__TILE_CASE(6)                                                                   \
+                NN__TILE_CASE(7)                                                                   \
+                NN__TILE_CASE(8)                                                                   \
+            }                                                                                      \
+            a += (size_t)rows * p->a_row;                                                          \
+            start += (size_t)rows * p->start_row;                                                  \
+            c += (size_t)rows * p->c_row;                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
+    {                                                                                              \
+        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
+        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+        nn__product from_zero;                                                                     \
+                                                                                                   \
+        if (!p->start) {                                                                           \
+            from_zero = *p;                                                                        \
+            from_zero.start = nn__zeros;                                                           \
+            from_zero.start_row = 0;                                                               \
+            p = &from_zero;                                                                        \
+        }                                                                                          \
+        switch (last == NN__LANES ? -vectors : vectors) {                                          \
+        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
+        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
+        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
+        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
+        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
+        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
+        case NN__WIDE_VECTORS:                                                                     \
+            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
+            break;                                                                                 \
+        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
+        }                                                                                          \
+    }
+
+/* The functions of >>math, operation for operation. */
+#define NN__DEFINE_MATH                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(polynomial)(const nn_real *terms, const int count,              \
+                                               NN__VECTOR x)                                       \
+    {                                                                                              \
+        NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
+        int i;                                                                                     \
+                                                                                                   \
+        NN__UNROLL(i, count - 1)                                                                   \
+        sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                                             \
+        return sum;                                                                                \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x)                                              \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
+                                                                                                   \
+        x = NN__SELECT_LESS(x, NN__SET1(NN__EXP_LOW), NN__SET1(NN__EXP_LOW), x);                   \
+        x = NN__SELECT_LESS(NN__SET1(NN__EXP_HIGH), x, NN__SET1(NN__EXP_HIGH), x);                 \
+        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        count = NN__SUB(rounded, rounder);                                                         \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
+        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
+        sum = NN__ADD(r, one);                                                                     \
+        sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
+        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
+        n = NN__BITS_SUB(rounded, n);                                                              \
+        half = NN__BITS_RIGHT(n, 1);                                                               \
+        n = NN__BITS_SUB(n, half);                                                                 \
+        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
+        return NN__MUL(sum, NN__BITS_LEFT(n, NN__MANTISSA));                                       \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1);                                                        \
+        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x)), sum = NN__ADD(e, one);                 \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+                                                                                                   \
+        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
+        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(tanh)(NN__VECTOR x)                                             \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
+        NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
+        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size));                                         \
+                                                                                                   \
+        p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
+        e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
+        p = NN__SELECT_LESS(size, NN__SET1(NN__TANH_SMALL), p, e);                                 \
+        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
+    }
+
+/* Activations, scaling, the check for NaN and infinity. */
+#define NN__DEFINE_PREDICTING                                                                      \
+    NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
+    {                                                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                               \
+            if (activation == NN_RELU)                                                             \
+                v = NN__SELECT_LESS(v, NN__SET1(0), NN__SET1(0), v);                               \
+            else if (activation == NN_LEAKY_RELU)                                                  \
+                v = NN__SELECT_LESS(NN__SET1(0), v, v,                                             \
+                                    NN__FMA(NN__SET1((nn_real)0.01), v, NN__SET1(0)));             \
+            else if (activation == NN_SIGMOID)                                                     \
+                v = NN__NAME(sigmoid)(v);                                                          \
+            else if (activation == NN_TANH)                                                        \
+                v = NN__NAME(tanh)(v);                                                             \
+            NN__STORE_UP_TO(z + i, v, n);                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
+    {                                                                                              \
+        nn_real others = 0;                                                                        \
+        NN__VECTOR v;                                                                              \
+        int j, n, top = 0;                                                                         \
+                                                                                                   \
+        for (j = 1; j < width; j++)                                                                \
+            if (row[j] > row[top]) top = j;                                                        \
+        v = NN__SET1(row[top]);                                                                    \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v)), n);    \
+        }                                                                                          \
+        for (j = 0; j < width; j++)                                                                \
+            if (j != top) others += row[j];                                                        \
+        v = NN__SET1(others + 1);                                                                  \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
+        }                                                                                          \
+        return others;                                                                             \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
+                                              int width)                                           \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: NN__NAME(map)(NN_RELU, z, count); break;                                     \
+        case NN_LEAKY_RELU: NN__NAME(map)(NN_LEAKY_RELU, z, count); break;                         \
+        case NN_SIGMOID: NN__NAME(map)(NN_SIGMOID, z, count); break;                               \
+        case NN_TANH: NN__NAME(map)(NN_TANH, z, count); break;                                     \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++)                                                             \
+                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            break;                                                                                 \
+        default: break;                                                                            \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(all_finite)(const nn_real *x, size_t count)                     \
+    {                                                                                              \
+        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            v = NN__LOAD_UP_TO(x + i, NN__LANES_OF(count - i));                                    \
+            bad = NN__BITS_OR(bad, NN__SUB(v, v));                                                 \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(scale_rows)(const nn_real *x, const size_t *index,              \
+                                               const nn_real *offset, const nn_real *factor,       \
+                                               nn_real *out, int rows, int width)                  \
+    {                                                                                              \
+        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        int b, i, n;                                                                               \
+                                                                                                   \
+        for (b = 0; b < rows; b++, out += width) {                                                 \
+            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
+            for (i = 0; i < width; i += NN__LANES) {                                               \
+                n = NN__LANES_OF(width - i);                                                       \
+                v = NN__LOAD_UP_TO(row + i, n);                                                    \
+                bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
+                v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                     \
+                NN__STORE_UP_TO(out + i, NN__MUL(v, NN__LOAD_UP_TO(factor + i, n)), n);            \
+            }                                                                                      \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
+                                                   const nn_real *bias, nn_real *y, int rows,      \
+                                                   int in, int out, nn_activation activation)      \
+    {                                                                                              \
+        nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out);                     \
+        nn__activate_pieces(NN__NAME(activate), activation, y, rows, out);                         \
+    }
+
+#define NN__DEFINE_PANELS                                                                          \
+    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__OF_TRAINING(transpose),       \
+                                                NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
+
+#define NN__DEFINE_TABLE                                                                           \
+    static const nn__kernels NN__NAME(kernels) = {                                                 \
+        NN__ISA_NAME,         NN__NAME(activate),   NN__NAME(softmax_row),                         \
+        NN__NAME(all_finite), NN__NAME(scale_rows), NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
+
+#ifdef NN_NO_TRAIN
+#define NN__OF_TRAINING(name) NULL
+#define NN__TRAINING_ENTRIES
+#define NN__DEFINE_TRANSPOSE
+#define NN__DEFINE_TRAINING
+#else
+#define NN__OF_TRAINING(name) NN__NAME(name)
+#define NN__TRAINING_ENTRIES                                                                       \
+    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
+        NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
+
+/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
+   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
+   exchanged. */
+#define NN__DEFINE_TRANSPOSE                                                                       \
+    NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
+    {                                                                                              \
+        NN__VECTOR t[NN__LANES];                                                                   \
+        int i, round;                                                                              \
+                                                                                                   \
+        NN__UNROLL(round, NN__LOG2_LANES)                                                          \
+        {                                                                                          \
+            NN__UNROLL(i, NN__LANES / 2)                                                           \
+            {                                                                                      \
+                t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
+                t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
+            }                                                                                      \
+            NN__UNROLL(i, NN__LANES)                                                               \
+            v[i] = t[i];                                                                           \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+                                               int depth, nn_real *to, size_t to_row)              \
+    {                                                                                              \
+        NN__VECTOR v[NN__LANES];                                                                   \
+        int column, k, i, n;                                                                       \
+                                                                                                   \
+        for (column = 0; column < columns; column += NN__LANES)                                    \
+            for (k = 0; k < depth; k += NN__LANES) {                                               \
+                n = NN__LANES_OF(depth - k);                                                       \
+                NN__UNROLL(i, NN__LANES)                                                           \
+                {                                                                                  \
+                    v[i] = NN__SET1(0);                                                            \
+                    if (column + i < columns)                                                      \
+                        v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
+                }                                                                                  \
+                NN__NAME(transpose_square)(v);                                                     \
+                NN__UNROLL(i, NN__LANES)                                                           \
+                if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);                \
+            }                                                                                      \
+    }
+
+/* Derivatives, losses and optimizers. */
+#define NN__DEFINE_TRAINING                                                                        \
+    NN__INLINE void NN__NAME(slope)(const nn_activation activation, nn_real *y, const nn_real *dy, \
+                                    size_t count)                                                  \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n);                                         \
+            NN__VECTOR s = NN__LOAD_UP_TO(dy + i, n);                                              \
+            if (activation == NN_RELU)                                                             \
+                s = NN__SELECT_LESS(zero, v, s, zero);                                             \
+            else if (activation == NN_LEAKY_RELU)                                                  \
+                s = NN__SELECT_LESS(zero, v, s, NN__MUL(NN__SET1((nn_real)0.01), s));              \
+            else if (activation == NN_SIGMOID)                                                     \
+                s = NN__MUL(s, NN__FNMA(v, v, v));                                                 \
+            else if (activation == NN_TANH)                                                        \
+                s = NN__MUL(s, NN__FNMA(v, v, one));                                               \
+            NN__STORE_UP_TO(y + i, s, n);                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(softmax_slope_row)(nn_real * y, const nn_real *dy, int width)  \
+    {                                                                                              \
+        NN__VECTOR sum = NN__SET1(0), v;                                                           \
+        int j, n;                                                                                  \
+                                                                                                   \
+        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
+            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * y,    \
+                                                         const nn_real *dy, int rows, int width)   \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: NN__NAME(slope)(NN_RELU, y, dy, count); break;                               \
+        case NN_LEAKY_RELU: NN__NAME(slope)(NN_LEAKY_RELU, y, dy, count); break;                   \
+        case NN_SIGMOID: NN__NAME(slope)(NN_SIGMOID, y, dy, count); break;                         \
+        case NN_TANH: NN__NAME(slope)(NN_TANH, y, dy, count); break;                               \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++, y += width, dy += width)                                    \
+                NN__NAME(softmax_slope_row)(y, dy, width);                                         \
+            break;                                                                                 \
+        default: NN__NAME(slope)(NN_LINEAR, y, dy, count);                                         \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(dense_weight_gradient)(const nn_real *x, const nn_real *dz,    \
+                                                           nn_real *dw, nn_real *db, int rows,     \
+                                                           int in, int out, int accumulate)        \
+    {                                                                                              \
+        nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out, accumulate); \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
+        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
+        int rows, int in, int out, nn_activation activation)                                       \
+    {                                                                                              \
+        const int plain = activation == NN_LINEAR && !mask;                                        \
+        size_t i, count = (size_t)rows * (size_t)in;                                               \
+                                                                                                   \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, plain ? y : buffer, rows, in, out);  \
+        if (plain) return;                                                                         \
+        for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];                                  \
+        nn__slope_pieces(NN__NAME(activation_gradient), activation, y, buffer, rows, in);          \
+    }                                                                                              \
+                                                                                                   \
+    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
+    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)));       \
+            const NN__VECTOR u = NN__ADD(x, one);                                                  \
+            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
+            NN__VECTOR k, c, f, s, w;                                                              \
+                                                                                                   \
+            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
+            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
+            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
+            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
+            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
+            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
+            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
+            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
+            w = NN__MUL(s, s);                                                                     \
+            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
+                         f);                                                                       \
+            f = NN__FNMA(s, w, f);                                                                 \
+            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
+            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
+            NN__STORE_UP_TO(out + i, f, n);                                                        \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE int NN__NAME(sgd_loop)(nn_real * theta, const nn_real *gradient, nn_real *velocity, \
+                                      size_t count, const nn__step *step, const int momentum)      \
+    {                                                                                              \
+        const NN__VECTOR mu = NN__SET1(step->momentum), rate = NN__SET1(step->learning_rate);      \
+        const NN__VECTOR decay = NN__SET1(step->decay), clip = NN__SET1(step->clip);               \
+        NN__VECTOR bad = NN__SET1(0);                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
+            NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip), before, v, next, check; \
+                                                                                                   \
+            g = NN__FMA(decay, old, g);                                                            \
+            if (momentum) {                                                                        \
+                before = NN__LOAD_UP_TO(velocity + i, n);                                          \
+                v = NN__FMA(mu, before, g);                                                        \
+                g = step->nesterov ? NN__FMA(mu, v, g) : v;                                        \
+            }                                                                                      \
+            next = NN__FNMA(rate, g, old);                                                         \
+            check = NN__SUB(next, next);                                                           \
+            bad = NN__BITS_OR(bad, check);                                                         \
+            NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, NN__SET1(1), next, old), n);         \
+            if (momentum)                                                                          \
+                NN__STORE_UP_TO(velocity + i, NN__SELECT_LESS(check, NN__SET1(1), v, before), n);  \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(sgd)(nn_real * theta, const nn_real *gradient,                  \
+                                        nn_real *velocity, size_t count, const nn__step *step)     \
+    {                                                                                              \
+        if (velocity) return NN__NAME(sgd_loop)(theta, gradient, velocity, count, step, 1);        \
+        return NN__NAME(sgd_loop)(theta, gradient, NULL, count, step, 0);                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
+                                         nn_real *second, size_t count, const nn__step *step)      \
+    {                                                                                              \
+        const NN__VECTOR beta1 = NN__SET1(step->beta1), rest1 = NN__SET1(1 - step->beta1);         \
+        const NN__VECTOR beta2 = NN__SET1(step->beta2), rest2 = NN__SET1(1 - step->beta2);         \
+        const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
+        const NN__VECTOR clip = NN__SET1(step->clip), root = NN__SET1(step->root);                 \
+        const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
+        NN__VECTOR bad = NN__SET1(0);                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip);                   \
+            const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
+            const NN__VECTOR old_m = NN__LOAD_UP_TO(first + i, n);                                 \
+            const NN__VECTOR old_v = NN__LOAD_UP_TO(second + i, n);                                \
+            const NN__VECTOR m = NN__FMA(beta1, old_m, NN__MUL(rest1, g));                         \
+            const NN__VECTOR v = NN__FMA(beta2, old_v, NN__MUL(NN__MUL(rest2, g), g));             \
+            NN__VECTOR next, check;                                                                \
+                                                                                                   \
+            next = NN__DIV(m, NN__FMA(NN__SQRT(v), root, epsilon));                                \
+            next = NN__FNMA(rate, next, NN__MUL(old, decay));                                      \
+            check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                   \
+            bad = NN__BITS_OR(bad, check);                                                         \
+            NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, one, next, old), n);                 \
+            NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);                  \
+            NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }
+#endif
+
+#define NN__DEFINE_KERNELS                                                                         \
+    NN__DEFINE_TILE                                                                                \
+    NN__DEFINE_PANEL                                                                               \
+    NN__DEFINE_TRANSPOSE                                                                           \
+    NN__DEFINE_MATH                                                                                \
+    NN__DEFINE_PANELS                                                                              \
+    NN__DEFINE_PREDICTING                                                                          \
+    NN__DEFINE_TRAINING                                                                            \
+    NN__DEFINE_TABLE
+
+#ifdef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__ADD(NN__MUL(a, b), c)
+#define NN__FNMA(a, b, c) NN__SUB(c, NN__MUL(a, b))
+#endif
+
+/* ---- Primitives ------------------------------------------------------------------------------
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
+   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN. NN__BITS_... treat a
+   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
+   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
+   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
+   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   ---------------------------------------------------------------------------------------------- */
+
+#ifdef NN__X86
+
+/* ---- x86-64: AVX-512F ------------------------------------------------------------------------ */
+
+#ifdef NN_DOUBLE
+#define NN__M512(operation) _mm512_##operation##_pd
+#define NN__I512(operation) _mm512_##operation##_epi64
+#define NN__INTEGERS512(v)  _mm512_castpd_si512(v)
+#define NN__REALS512(v)     _mm512_castsi512_pd(v)
+#define NN__MASK512(n)      ((__mmask8)((1u << (n)) - 1))
+#define NN__ANY512(v)       (_mm512_test_epi64_mask(v, v) != 0)
+#define NN__ZIP512(a, b, at)                                                                       \
+    _mm512_permutex2var_pd(                                                                        \
+        a, _mm512_setr_epi64(at, at + 8, at + 1, at + 9, at + 2, at + 10, at + 3, at + 11), b)
+#else
+#define NN__M512(operation) _mm512_##operation##_ps
+#define NN__I512(operation) _mm512_##operation##_epi32
+#define NN__INTEGERS512(v)  _mm512_castps_si512(v)
+#define NN__REALS512(v)     _mm512_castsi512_ps(v)
+#define NN__MASK512(n)      ((__mmask16)((1u << (n)) - 1))
+#define NN__ANY512(v)       (_mm512_test_epi32_mask(v, v) != 0)
+#define NN__ZIP512(a, b, at)                                                                       \
+    _mm512_permutex2var_ps(a,                                                                      \
+                           _mm512_setr_epi32(at, at + 16, at + 1, at + 17, at + 2, at + 18,        \
+                                             at + 3, at + 19, at + 4, at + 20, at + 5, at + 21,    \
+                                             at + 6, at + 22, at + 7, at + 23),                    \
+                           b)
+#endif
+/* g++ 12 warns of an unset operand in the forms that have no mask. */
+#define NN__ALL512 NN__MASK512(NN__LANES)
+#define NN__WHOLE512(operation, a, b)                                                              \
+    NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
+#define NN__BITS512(operation, a, b)                                                               \
+    NN__REALS512(NN__I512(operation)(NN__INTEGERS512(a), NN__INTEGERS512(b)))
+
+#define NN__ISA          avx512
+#define NN__ISA_NAME     "avx512"
+#define NN__TARGET       NN__TARGETS("avx512f,avx2,fma")
+#define NN__LANES        (64 / (int)sizeof(nn_real))
+#define NN__LOG2_LANES   (sizeof(nn_real) == 4 ? 4 : 3)
+#define NN__TILE_ROWS    8
+#define NN__TILE_VECTORS 3
+#define NN__PACK_ROW     SIZE_MAX
+
+#ifdef NN_DOUBLE
+#define NN__VECTOR __m512d
+#else
+#define NN__VECTOR __m512
+#endif
+#define NN__LOAD(p)             NN__M512(loadu)(p)
+#define NN__STORE(p, v)         NN__M512(storeu)(p, v)
+#define NN__LOAD_SOME(p, n)     NN__M512(maskz_loadu)(NN__MASK512(n), p)
+#define NN__STORE_SOME(p, v, n) NN__M512(mask_storeu)(p, NN__MASK512(n), v)
+#define NN__SET1(x)             NN__M512(set1)(x)
+#define NN__ADD(a, b)           NN__M512(add)(a, b)
+#define NN__SUB(a, b)           NN__M512(sub)(a, b)
+#define NN__MUL(a, b)           NN__M512(mul)(a, b)
+#define NN__DIV(a, b)           NN__M512(div)(a, b)
+#define NN__SQRT(v)             NN__M512(maskz_sqrt)(NN__ALL512, v)
+#ifndef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__M512(fmadd)(a, b, c)
+#define NN__FNMA(a, b, c) NN__M512(fnmadd)(a, b, c)
+#endif
+#ifdef NN_DOUBLE
+#define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), y, x)
+#else
+#define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x)
+#endif
+#define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
+#define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
+#define NN__BITS_AND(a, b)   NN__WHOLE512(and, a, b)
+#define NN__BITS_OR(a, b)    NN__WHOLE512(or, a, b)
+#define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
+#define NN__ZIP_LOW(a, b)    NN__ZIP512(a, b, 0)
+#define NN__ZIP_HIGH(a, b)   NN__ZIP512(a, b, NN__LANES / 2)
+
+NN__DEFINE_KERNELS
+
+#undef NN__ISA
+#undef NN__ISA_NAME
+#undef NN__TARGET
+#undef NN__LANES
+#undef NN__LOG2_LANES
+#undef NN__TILE_ROWS
+#undef NN__TILE_VECTORS
+#undef NN__PACK_ROW
+#undef NN__VECTOR
+#undef NN__LOAD
+#undef NN__STORE
+#undef NN__LOAD_SOME
+#undef NN__STORE_SOME
+#undef NN__SET1
+#undef NN__ADD
+#undef NN__SUB
+#undef NN__MUL
+#undef NN__DIV
+#undef NN__SQRT
+#undef NN__SELECT_LESS
+#undef NN__BITS_ADD
+#undef NN__BITS_SUB
+#undef NN__BITS_AND
+#undef NN__BITS_OR
+#undef NN__BITS_LEFT
+#undef NN__BITS_RIGHT
+#undef NN__ANY_BITS
+#undef NN__ZIP_LOW
+#undef NN__ZIP_HIGH
+#ifndef NN_NO_FMA
+#undef NN__FMA
+#undef NN__FNMA
+#endif
+
+/* ---- x86-64: AVX2 and FMA -------------------------------------------------------------------- */
+
+#ifdef NN_DOUBLE
+#define NN__M256(operation) _mm256_##operation##_pd
+#define NN__I256(operation) _mm256_##operation##_epi64
+#define NN__INTEGERS256(v)  _mm256_castpd_si256(v)
+#define NN__REALS256(v)     _mm256_castsi256_pd(v)
+#else
+#define NN__M256(operation) _mm256_##operation##_ps
+#define NN__I256(operation) _mm256_##operation##_epi32
+#define NN__INTEGERS256(v)  _mm256_castps_si256(v)
+#define NN__REALS256(v)     _mm256_castsi256_ps(v)
+#endif
+/* The first n lanes of this, from its end on, are set: 32 bytes from byte 32 - n * size on. */
+static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+#define NN__MASK256(n)                                                                             \
+    _mm256_loadu_si256(                                                                            \
+        (const __m256i *)(const void *)(nn__mask256 + 8 - (n) * (int)sizeof(nn_real) / 4))
+#define NN__WHOLE256(operation, a, b)                                                              \
+    NN__REALS256(_mm256_##operation##_si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
+#define NN__BITS256(operation, a, b)                                                               \
+    NN__REALS256(NN__I256(operation)(NN__INTEGERS256(a), NN__INTEGERS256(b)))
+
+#define NN__ISA      avx2
+#define NN__ISA_NAME "avx2"
+#ifdef NN_NO_FMA
+#define NN__TARGET NN__TARGETS("avx2")
+#else
+#define NN__TARGET NN__TARGETS("avx2,fma")
+#endif
+#define NN__LANES        (32 / (int)sizeof(nn_real))
+#define NN__LOG2_LANES   (sizeof(nn_real) == 4 ? 3 : 2)
+#define NN__TILE_ROWS    6
+#define NN__TILE_VECTORS 2
+#define NN__PACK_ROW     512
+
+#ifdef NN_DOUBLE
+#define NN__VECTOR __m256d
+#else
+#define NN__VECTOR __m256
+#endif
+#define NN__LOAD(p)             NN__M256(loadu)(p)
+#define NN__STORE(p, v)         NN__M256(storeu)(p, v)
+#define NN__LOAD_SOME(p, n)     NN__M256(maskload)(p, NN__MASK256(n))
+#define NN__STORE_SOME(p, v, n) NN__M256(maskstore)(p, NN__MASK256(n), v)
+#define NN__SET1(x)             NN__M256(set1)(x)
+#define NN__ADD(a, b)           NN__M256(add)(a, b)
+#define NN__SUB(a, b)           NN__M256(sub)(a, b)
+#define NN__MUL(a, b)           NN__M256(mul)(a, b)
+#define NN__DIV(a, b)           NN__M256(div)(a, b)
+#define NN__SQRT(v)             NN__M256(sqrt)(v)
+#ifndef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__M256(fmadd)(a, b, c)
+#define NN__FNMA(a, b, c) NN__M256(fnmadd)(a, b, c)
+#endif
+#define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
+#define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
+#define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
+#define NN__BITS_AND(a, b)          NN__WHOLE256(and, a, b)
+#define NN__BITS_OR(a, b)           NN__WHOLE256(or, a, b)
+#define NN__BITS_LEFT(v, n)         NN__REALS256(NN__I256(slli)(NN__INTEGERS256(v), n))
+#define NN__BITS_RIGHT(v, n)        NN__REALS256(NN__I256(srli)(NN__INTEGERS256(v), n))
+#define NN__ANY_BITS(v)             (!_mm256_testz_si256(NN__INTEGERS256(v), NN__INTEGERS256(v)))
+#define NN__ZIP_LOW(a, b)                                                                          \
+    NN__M256(permute2f128)(NN__M256(unpacklo)(a, b), NN__M256(unpackhi)(a, b), 0x20)
+#define NN__ZIP_HIGH(a, b)                                                                         \
+    NN__M256(permute2f128)(NN__M256(unpacklo)(a, b), NN__M256(unpackhi)(a, b), 0x31)
+
+NN__DEFINE_KERNELS
+
+#elif defined(NN__NEON)
+
+/* ---- aarch64: NEON --------------------------------------------------------------------------- */
+
+#ifdef NN_DOUBLE
+#define NN__VECTOR       float64x2_t
+#define NN__F(operation) operation##_f64
+#define NN__U(operation) operation##_u64
+#define NN__INTEGERS(v)  vreinterpretq_u64_f64(v)
+#define NN__REALS(v)     vreinterpretq_f64_u64(v)
+#define NN__WORDS(v)     vreinterpretq_u32_f64(v)
+#else
+#define NN__VECTOR       float32x4_t
+#define NN__F(operation) operation##_f32
+#define NN__U(operation) operation##_u32
+#define NN__INTEGERS(v)  vreinterpretq_u32_f32(v)
+#define NN__REALS(v)     vreinterpretq_f32_u32(v)
+#define NN__WORDS(v)     vreinterpretq_u32_f32(v)
+#endif
+
+#define NN__ISA      neon
+#define NN__ISA_NAME "neon"
+#define NN__TARGET
+#define NN__LANES        (16 / (int)sizeof(nn_real))
+#define NN__LOG2_LANES   (sizeof(nn_real) == 4 ? 2 : 1)
+#define NN__TILE_ROWS    8
+#define NN__TILE_VECTORS 3
+#define NN__PACK_ROW     512
+
+static NN__VECTOR nn__load_some(const nn_real *p, int n)
+{
+    nn_real lanes[NN__LANES] = {0};
+    memcpy(lanes, p, (size_t)n * sizeof *p);
+    return NN__F(vld1q)(lanes);
+}
+
+static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
+{
+    nn_real lanes[NN__LANES];
+    NN__F(vst1q)(lanes, v);
+    memcpy(p, lanes, (size_t)n * sizeof *p);
+}
+
+#define NN__LOAD(p)             NN__F(vld1q)(p)
+#define NN__STORE(p, v)         NN__F(vst1q)(p, v)
+#define NN__LOAD_SOME(p, n)     nn__load_some(p, n)
+#define NN__STORE_SOME(p, v, n) nn__store_some(p, v, n)
+#define NN__SET1(x)             NN__F(vdupq_n)(x)
+#define NN__ADD(a, b)           NN__F(vaddq)(a, b)
+#define NN__SUB(a, b)           NN__F(vsubq)(a, b)
+#define NN__MUL(a, b)           NN__F(vmulq)(a, b)
+#define NN__DIV(a, b)           NN__F(vdivq)(a, b)
+#define NN__SQRT(v)             NN__F(vsqrtq)(v)
+#ifndef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__F(vfmaq)(c, a, b)
+#define NN__FNMA(a, b, c) NN__F(vfmsq)(c, a, b)
+#endif
+#define NN__SELECT_LESS(a, b, x, y) NN__F(vbslq)(NN__F(vcltq)(a, b), x, y)
+#define NN__BITS_ADD(a, b)          NN__REALS(NN__U(vaddq)(NN__INTEGERS(a), NN__INTEGERS(b)))
+#define NN__BITS_SUB(a, b)          NN__REALS(NN__U(vsubq)(NN__INTEGERS(a), NN__INTEGERS(b)))
+#define NN__BITS_AND(a, b)          NN__REALS(NN__U(vandq)(NN__INTEGERS(a), NN__INTEGERS(b)))
+#define NN__BITS_OR(a, b)           NN__REALS(NN__U(vorrq)(NN__INTEGERS(a), NN__INTEGERS(b)))
+#define NN__BITS_LEFT(v, n)         NN__REALS(NN__U(vshlq_n)(NN__INTEGERS(v), n))
+#define NN__BITS_RIGHT(v, n)        NN__REALS(NN__U(vshrq_n)(NN__INTEGERS(v), n))
+#define NN__ANY_BITS(v)             (vmaxvq_u32(NN__WORDS(v)) != 0)
+#define NN__ZIP_LOW(a, b)           NN__F(vzip1q)(a, b)
+#define NN__ZIP_HIGH(a, b)          NN__F(vzip2q)(a, b)
+
+NN__DEFINE_KERNELS
+
+#elif defined(NN__WASM)
+
+/* ---- WebAssembly: SIMD128, which has no fma -------------------------------------------------- */
+
+#ifdef NN_DOUBLE
+#define NN__F(operation)   wasm_f64x2_##operation
+#define NN__I(operation)   wasm_i64x2_##operation
+#define NN__SHIFT_RIGHT    wasm_u64x2_shr
+#define NN__ZIP_LOW(a, b)  wasm_i64x2_shuffle(a, b, 0, 2)
+#define NN__ZIP_HIGH(a, b) wasm_i64x2_shuffle(a, b, 1, 3)
+#else
+#define NN__F(operation)   wasm_f32x4_##operation
+#define NN__I(operation)   wasm_i32x4_##operation
+#define NN__SHIFT_RIGHT    wasm_u32x4_shr
+#define NN__ZIP_LOW(a, b)  wasm_i32x4_shuffle(a, b, 0, 4, 1, 5)
+#define NN__ZIP_HIGH(a, b) wasm_i32x4_shuffle(a, b, 2, 6, 3, 7)
+#endif
+
+#define NN__ISA      wasm
+#define NN__ISA_NAME "wasm"
+#define NN__TARGET
+#define NN__VECTOR       v128_t
+#define NN__LANES        (16 / (int)sizeof(nn_real))
+#define NN__LOG2_LANES   (sizeof(nn_real) == 4 ? 2 : 1)
+#define NN__TILE_ROWS    4
+#define NN__TILE_VECTORS 3
+#define NN__PACK_ROW     512
+
+static v128_t nn__load_some(const nn_real *p, int n)
+{
+    nn_real lanes[NN__LANES] = {0};
+    memcpy(lanes, p, (size_t)n * sizeof *p);
+    return wasm_v128_load(lanes);
+}
+
+static void nn__store_some(nn_real *p, v128_t v, int n)
+{
+    nn_real lanes[NN__LANES];
+    wasm_v128_store(lanes, v);
+    memcpy(p, lanes, (size_t)n * sizeof *p);
+}
+
+#define NN__LOAD(p)                 wasm_v128_load(p)
+#define NN__STORE(p, v)             wasm_v128_store(p, v)
+#define NN__LOAD_SOME(p, n)         nn__load_some(p, n)
+#define NN__STORE_SOME(p, v, n)     nn__store_some(p, v, n)
+#define NN__SET1(x)                 NN__F(splat)(x)
+#define NN__ADD(a, b)               NN__F(add)(a, b)
+#define NN__SUB(a, b)               NN__F(sub)(a, b)
+#define NN__MUL(a, b)               NN__F(mul)(a, b)
+#define NN__DIV(a, b)               NN__F(div)(a, b)
+#define NN__SQRT(v)                 NN__F(sqrt)(v)
+#define NN__SELECT_LESS(a, b, x, y) wasm_v128_bitselect(x, y, NN__F(lt)(a, b))
+#define NN__BITS_ADD(a, b)          NN__I(add)(a, b)
+#define NN__BITS_SUB(a, b)          NN__I(sub)(a, b)
+#define NN__BITS_AND(a, b)          wasm_v128_and(a, b)
+#define NN__BITS_OR(a, b)           wasm_v128_or(a, b)
+#define NN__BITS_LEFT(v, n)         NN__I(shl)(v, n)
+#define NN__BITS_RIGHT(v, n)        NN__SHIFT_RIGHT(v, n)
+#define NN__ANY_BITS(v)             wasm_v128_any_true(v)
+
+NN__DEFINE_KERNELS
+
+#endif
+#endif /* NN__SIMD */
+
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends. There is one so far.
+   The only place that chooses among back-ends: NN__RUN(model, adam)(...) is the model's adam.
    ============================================================================================= */
 
-#define nn__activate              nn__activate_scalar
-#define nn__dense_forward         nn__dense_forward_scalar
-#define nn__activation_gradient   nn__activation_gradient_scalar
-#define nn__dense_weight_gradient nn__dense_weight_gradient_scalar
-#define nn__dense_input_gradient  nn__dense_input_gradient_scalar
-#define nn__sgd                   nn__sgd_scalar
-#define nn__adam                  nn__adam_scalar
-#define nn__scale_row             nn__scale_row_scalar
-#define nn__all_finite            nn__all_finite_scalar
+#ifndef NN__SIMD
+#define NN__RUN(model, kernel) nn__##kernel##_scalar
+#else
+#define NN__RUN(model, kernel) ((model)->kernels->kernel)
+
+#ifdef NN_NO_TRAIN
+#define NN__TRAINING_SCALAR
+#else
+#define NN__TRAINING_SCALAR                                                                        \
+    , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
+        nn__activation_gradient_scalar, nn__softplus_scalar, nn__sgd_scalar, nn__adam_scalar
+#endif
+
+static const nn__kernels nn__kernels_scalar = {"scalar",
+                                               nn__activate_scalar,
+                                               nn__softmax_row_scalar,
+                                               nn__all_finite_scalar,
+                                               nn__scale_rows_scalar,
+                                               nn__dense_forward_scalar NN__TRAINING_SCALAR};
+
+#ifdef NN__X86
+static void nn__cpuid(unsigned leaf, unsigned registers[4])
+{
+#ifdef _MSC_VER
+    int r[4];
+    __cpuidex(r, (int)leaf, 0);
+    registers[0] = (unsigned)r[0];
+    registers[1] = (unsigned)r[1];
+    registers[2] = (unsigned)r[2];
+    registers[3] = (unsigned)r[3];
+#else
+    __cpuid_count(leaf, 0, registers[0], registers[1], registers[2], registers[3]);
+#endif
+}
+
+/* The register states that the operating system saves. */
+static unsigned nn__saved_states(void)
+{
+#ifdef _MSC_VER
+    return (unsigned)_xgetbv(0);
+#else
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+#endif
+}
+
+/* 1: AVX2 and FMA; 2: AVX-512F too; 0: neither, or the operating system does not know them (Intel's
+   manual, volume 1, 14.3 and 15.2). */
+static int nn__x86_level(void)
+{
+    const unsigned fma = 1u << 12, osxsave = 1u << 27, avx2 = 1u << 5, avx512f = 1u << 16;
+    const unsigned ymm = 0x6, zmm = 0xe6;
+    unsigned r[4], states;
+
+    nn__cpuid(0, r);
+    if (r[0] < 7) return 0;
+    nn__cpuid(1, r);
+    if ((r[2] & (fma | osxsave)) != (fma | osxsave)) return 0;
+    states = nn__saved_states();
+    nn__cpuid(7, r);
+    if (!(r[1] & avx2) || (states & ymm) != ymm) return 0;
+    return (r[1] & avx512f) && (states & zmm) == zmm ? 2 : 1;
+}
+#endif
+
+/* Back-end i of those that this machine has, from the scalar one to the best; NULL behind it. */
+static const nn__kernels *nn__kernels_at(int i)
+{
+    if (i == 0) return &nn__kernels_scalar;
+#if defined(NN__X86)
+    if (i > nn__x86_level()) return NULL;
+    return i == 1 ? &nn__kernels_avx2 : &nn__kernels_avx512;
+#elif defined(NN__NEON)
+    return i == 1 ? &nn__kernels_neon : NULL;
+#else
+    return i == 1 ? &nn__kernels_wasm : NULL;
+#endif
+}
+
+/* See NN_BACKEND. */
+static const nn__kernels *nn__find_kernels(const char *name)
+{
+    const nn__kernels *found = nn__kernels_at(0), *next;
+    int i;
+
+    for (i = 0; (next = nn__kernels_at(i)) != NULL; i++)
+        if (!name || strcmp(next->name, name) == 0) found = next;
+    return found;
+}
+#endif
 
 /* ================================================================================================
    >>model
@@ -1389,6 +2748,9 @@ struct nn_model {
     nn_real *parameters;
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
     nn_real *scratch;
+#ifdef NN__SIMD
+    const nn__kernels *kernels;
+#endif
     void *heap; /* what nn_free frees; NULL in the caller's memory */
     size_t parameter_count;
     int inputs, count;
@@ -1468,10 +2830,12 @@ static nn_status nn__check_shape(const nn_shape *shape)
 }
 
 /* Predicting goes through two buffers in turn: the scaled input and every second layer's output
-   live in the first, the other outputs in the second. The width of buffer 0 or 1. */
+   live in the first, the other outputs in the second. The width of buffer 0 or 1: each can hold the
+   outputs. */
 static int nn__buffer_width(int inputs, const nn_layer *layers, int count, int buffer)
 {
-    int i, width = buffer ? 0 : inputs;
+    const int outputs = layers[count - 1].width;
+    int i, width = buffer || inputs < outputs ? outputs : inputs;
 
     for (i = 1 - buffer; i < count; i += 2)
         if (layers[i].width > width) width = layers[i].width;
@@ -1572,6 +2936,9 @@ NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const
     nn__lay_out_model(made, &block, shape);
     NN_ASSERT(block.used == needed);
     memcpy(made->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
+#ifdef NN__SIMD
+    made->kernels = nn__find_kernels(NN_BACKEND);
+#endif
     made->inputs = shape->inputs;
     made->count = shape->count;
     made->heap = NULL;
@@ -1635,6 +3002,16 @@ NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape)
     return NN_OK;
 }
 
+NN_DEF const char *nn_backend(const nn_model *model)
+{
+    if (!model) return NULL;
+#ifdef NN__SIMD
+    return model->kernels->name;
+#else
+    return "scalar";
+#endif
+}
+
 NN_DEF nn_real *nn_parameters(nn_model *model)
 {
     return model ? model->parameters : NULL;
@@ -1654,15 +3031,13 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
     const size_t width = (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0);
     const nn_real *w = model->parameters;
     nn_real *buffer[2], *out = NULL;
-    int layer, b;
+    int layer;
 
     buffer[0] = scratch;
     buffer[1] = scratch + width * (size_t)rows;
     if (model->scaling != NN_SCALE_NONE) {
-        const size_t inputs = (size_t)model->inputs;
-        for (b = 0; b < rows; b++)
-            (void)nn__scale_row(x + (size_t)b * inputs, model->offset, model->offset + inputs,
-                                scratch + (size_t)b * inputs, model->inputs);
+        (void)NN__RUN(model, scale_rows)(x, NULL, model->offset, model->offset + model->inputs,
+                                         scratch, rows, model->inputs);
         x = scratch;
     }
     for (layer = 0; layer < model->count; layer++, x = out) {
@@ -1671,8 +3046,8 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
         const nn_real *bias = w + (size_t)in * (size_t)units;
 
         out = last && y ? y : buffer[(layer + 1) & 1];
-        nn__dense_forward(x, w, bias, out, rows, in, units,
-                          last ? NN_LINEAR : model->layers[layer].activation);
+        NN__RUN(model, dense_forward)
+        (x, w, bias, out, rows, in, units, last ? NN_LINEAR : model->layers[layer].activation);
         w = bias + units;
     }
     return out;
@@ -1706,12 +3081,12 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     outputs = (size_t)nn__outputs(model);
     if ((size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
         return NN_ERROR_OVERFLOW;
-    if (!nn__all_finite(x, (size_t)rows * inputs)) return NN_ERROR_DATA;
+    if (!NN__RUN(model, all_finite)(x, (size_t)rows * inputs)) return NN_ERROR_DATA;
 
     for (first = 0; first < rows; first += count, x += (size_t)count * inputs) {
         count = nn__predict_rows(rows - first);
         (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
-        nn__activate(nn__output_activation(model), y, count, (int)outputs);
+        NN__RUN(model, activate)(nn__output_activation(model), y, count, (int)outputs);
         y += (size_t)count * outputs;
     }
     return NN_OK;
@@ -1722,11 +3097,12 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
 /* ================================================================================================
    >>loss
    ------------------------------------------------------------------------------------------------
-   One row at a time: its value, then its gradient. Cross-entropies are computed from the logits z
+   A row's value, then its gradient. Cross-entropies are computed from the logits z
    (the last layer before its activation), so that nothing is lost where p rounds to 0 or 1.
    ============================================================================================= */
 
 typedef struct nn__objective {
+    const nn_model *model;
     nn_loss loss;
     nn_activation activation; /* of the last layer */
     int outputs;
@@ -1748,6 +3124,7 @@ static nn__objective nn__objective_of(const nn_model *model, nn_loss loss)
 {
     nn__objective objective;
 
+    objective.model = model;
     objective.loss = loss;
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
@@ -1763,51 +3140,91 @@ static nn_real nn__smooth(const nn__objective *objective, nn_real t)
     return s > 0 ? nn__fma(t, 1 - s, s / (nn_real)objective->outputs) : t;
 }
 
-/* The loss of one row: z[outputs], the logits, become p = activation(z); t[outputs], the targets.
+/* The three kinds of a row's loss; see nn__loss_rows. z and t: [outputs]. */
+static nn_real nn__binary_row(const nn_real *z, const nn_real *t, const nn_real *softplus,
+                              int outputs)
+{
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < outputs; j++) {
+        sum += nn__fma(-z[j], t[j], 0 > z[j] ? 0 : z[j]);
+        sum += softplus[j];
+    }
+    return sum / (nn_real)outputs;
+}
+
+static nn_real nn__cross_entropy_row(const nn__objective *objective, nn_real *z, const nn_real *t)
+{
+    const int outputs = objective->outputs;
+    nn_real sum = 0, total = 0, top = z[0];
+    int j;
+
+    for (j = 1; j < outputs; j++)
+        if (z[j] > top) top = z[j];
+    for (j = 0; j < outputs; j++) {
+        const nn_real target = nn__smooth(objective, t[j]);
+        sum = nn__fma(target, top - z[j], sum);
+        total += target;
+    }
+    return nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row)(z, outputs)), sum);
+}
+
+static nn_real nn__difference_row(const nn__objective *objective, const nn_real *p,
+                                  const nn_real *t)
+{
+    const nn_real delta = objective->delta;
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < objective->outputs; j++) {
+        const nn_real d = nn__absolute(p[j] - t[j]);
+        if (objective->loss == NN_MSE)
+            sum = nn__fma(d, d, sum);
+        else if (d > delta)
+            sum = nn__fma(delta, nn__fma(-(nn_real)0.5, delta, d), sum);
+        else
+            sum = nn__fma((nn_real)0.5 * d, d, sum);
+    }
+    return sum / (nn_real)objective->outputs;
+}
+
+/* The losses of rows: z[rows x outputs], the logits, become p = activation(z); t: the targets, row
+   index[b] of them for row b, or row b when index is NULL. terms[rows x outputs] is for scratch; its
+   first numbers become the rows' losses.
      MSE       mean over outputs of (p - t)^2
      Huber     mean over outputs of d^2 / 2 where d = |p - t| <= delta, else delta (d - delta / 2)
      binary    mean over outputs of max(z, 0) - z t + log1p(exp(-|z|))
      cross-e.  sum over outputs of t (log(sum of exp(z)) - z) */
-static nn_real nn__loss_row(const nn__objective *objective, nn_real *z, const nn_real *t)
+static void nn__loss_rows(const nn__objective *objective, nn_real *z, const nn_real *targets,
+                          const size_t *index, int rows, nn_real *terms)
 {
     const int outputs = objective->outputs;
-    nn_real sum = 0, total = 0, d, top;
-    int j;
+    const size_t width = (size_t)outputs;
+    const nn_loss loss = objective->loss;
+    int b;
 
-    switch (objective->loss) {
-    case NN_BINARY_CROSS_ENTROPY:
-        for (j = 0; j < outputs; j++) {
-            sum += nn__fma(-z[j], t[j], 0 > z[j] ? 0 : z[j]);
-            sum += nn__log1p(nn__exp(-nn__absolute(z[j])));
-        }
-        nn__activate(NN_SIGMOID, z, 1, outputs);
-        return sum / (nn_real)outputs;
-    case NN_CROSS_ENTROPY:
-        for (top = z[0], j = 1; j < outputs; j++)
-            if (z[j] > top) top = z[j];
-        for (j = 0; j < outputs; j++) {
-            const nn_real target = nn__smooth(objective, t[j]);
-            sum = nn__fma(target, top - z[j], sum);
-            total += target;
-        }
-        return nn__fma(total, nn__log1p(nn__softmax_row(z, outputs)), sum);
-    default:
-        nn__activate(objective->activation, z, 1, outputs);
-        for (j = 0; j < outputs; j++) {
-            d = nn__absolute(z[j] - t[j]);
-            if (objective->loss == NN_MSE)
-                sum = nn__fma(d, d, sum);
-            else if (d > objective->delta)
-                sum = nn__fma(objective->delta, nn__fma(-(nn_real)0.5, objective->delta, d), sum);
-            else
-                sum = nn__fma((nn_real)0.5 * d, d, sum);
-        }
-        return sum / (nn_real)outputs;
+    if (loss == NN_BINARY_CROSS_ENTROPY)
+        NN__RUN(objective->model, softplus)(z, terms, (size_t)rows * width);
+    else if (loss != NN_CROSS_ENTROPY)
+        NN__RUN(objective->model, activate)(objective->activation, z, rows, outputs);
+    for (b = 0; b < rows; b++) {
+        const nn_real *t = targets + (index ? index[b] : (size_t)b) * width;
+        nn_real *row = z + (size_t)b * width;
+        if (loss == NN_CROSS_ENTROPY)
+            terms[b] = nn__cross_entropy_row(objective, row, t);
+        else if (loss == NN_BINARY_CROSS_ENTROPY)
+            terms[b] = nn__binary_row(row, t, terms + (size_t)b * width, outputs);
+        else
+            terms[b] = nn__difference_row(objective, row, t);
     }
+    if (loss == NN_BINARY_CROSS_ENTROPY)
+        NN__RUN(objective->model, activate)(NN_SIGMOID, z, rows, outputs);
 }
 
-/* Its gradient: p[outputs], the outputs, become factor * dL/dz. slope[outputs] is for scratch.
-     MSE       dL/dp = 2 (p - t) / outputs            then through the activation
+/* Its gradient: p[outputs], the outputs, become factor * dL/dz, but those of MSE and Huber are left
+   and slope[outputs] becomes factor * dL/dp.
+     MSE       dL/dp = 2 (p - t) / outputs
      Huber     dL/dp = clamp(p - t, +-delta) / outputs
      binary    dL/dz = (p - t) / outputs
      cross-e.  dL/dz = p * sum(t) - t */
@@ -1837,7 +3254,6 @@ static void nn__loss_gradient_row(const nn__objective *objective, nn_real *p, co
                 d = d > 0 ? delta : -delta;
             slope[j] = d * share;
         }
-        nn__activation_gradient(objective->activation, p, slope, 1, outputs);
     }
 }
 
@@ -1911,17 +3327,19 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     return NN_OK;
 }
 
-/* All that a model is given to learn from, or to be measured on. */
-static nn_status nn__check_data(const nn_data *data, int inputs, int outputs, nn_loss loss)
+static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
 {
-    nn_status status = nn__check_arrays(data);
-    int b, positive = 0;
+    const nn_status status = nn__check_arrays(data);
 
     if (status != NN_OK) return status;
-    if (data->inputs != inputs || data->outputs != outputs) return NN_ERROR_SHAPE;
-    if (!nn__all_finite(data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !nn__all_finite(data->y, (size_t)data->rows * (size_t)data->outputs))
-        return NN_ERROR_DATA;
+    return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
+}
+
+static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
+{
+    nn_status status;
+    int b, positive = 0;
+
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
         if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
@@ -1932,9 +3350,16 @@ static nn_status nn__check_data(const nn_data *data, int inputs, int outputs, nn
     return positive ? NN_OK : NN_ERROR_WEIGHT;
 }
 
+/* All that a model is given to learn from, or to be measured on. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
-    return nn__check_data(data, model->inputs, nn__outputs(model), loss);
+    const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
+
+    if (status != NN_OK) return status;
+    if (!NN__RUN(model, all_finite)(data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !NN__RUN(model, all_finite)(data->y, (size_t)data->rows * (size_t)data->outputs))
+        return NN_ERROR_DATA;
+    return nn__check_rows(data, loss);
 }
 
 /* Rows of a data set in some order: place i holds row first + i, shuffled among all of the data's
@@ -2066,7 +3491,10 @@ struct nn_trainer {
     nn_real *input;                             /* [batch x inputs], scaled */
     nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
                          and the mask: 0 or 1 / (1 - dropout) */
-    nn_real *slope;   /* [outputs of the last layer] */
+    nn_real *terms;   /* [batch x outputs of the last layer], of the losses and their gradients */
+#ifdef NN__SIMD
+    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
+#endif
     nn_real *dropout; /* [layers] or NULL */
     size_t *index;    /* [batch] the batch's rows in the data */
     void *heap;
@@ -2099,6 +3527,12 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     const size_t count = model->parameter_count, batch = (size_t)nn__batch_capacity(o);
     size_t columns = 0, layer_columns;
     int layer;
+#ifdef NN__SIMD
+    int widest = 0;
+
+    for (layer = 0; layer < model->count - 1; layer++)
+        if (model->layers[layer].width > widest) widest = model->layers[layer].width;
+#endif
 
     for (layer = 0; layer < model->count; layer++) {
         layer_columns = nn__layer_columns(model, o->dropout, layer);
@@ -2114,7 +3548,10 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
     trainer->outputs = nn__take_reals(block, batch, columns);
-    trainer->slope = nn__take_reals(block, 1, (size_t)nn__outputs(model));
+    trainer->terms = nn__take_reals(block, batch, (size_t)nn__outputs(model));
+#ifdef NN__SIMD
+    trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
+#endif
     if (o->dropout) trainer->dropout = nn__take_reals(block, 1, (size_t)model->count);
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
 }
@@ -2272,17 +3709,25 @@ static const nn_real *nn__input_of(const nn_trainer *trainer, int layer, int tra
     return outputs;
 }
 
-/* Copies rows of the data into the batch, scaled as the model wants it; 0 if one is not finite. */
-static int nn__load_batch(nn_trainer *trainer, const nn_real *x, int rows)
+/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
+static nn_real *nn__buffer_of(const nn_trainer *trainer)
+{
+#ifdef NN__SIMD
+    return trainer->buffer;
+#else
+    (void)trainer;
+    return NULL;
+#endif
+}
+
+/* Copies rows of the data into the batch, scaled as the model wants it: those that index
+   names, or the first ones when it is NULL. Returns 0 if one is not finite. */
+static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
-    const size_t inputs = (size_t)model->inputs;
-    int b, good = 1;
 
-    for (b = 0; b < rows; b++)
-        good &= nn__scale_row(x + trainer->index[b] * inputs, model->offset, model->offset + inputs,
-                              trainer->input + (size_t)b * inputs, model->inputs);
-    return good;
+    return NN__RUN(model, scale_rows)(x, index, model->offset, model->offset + model->inputs,
+                                      trainer->input, rows, model->inputs);
 }
 
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
@@ -2315,8 +3760,9 @@ static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
         const nn_real *bias = w + (size_t)in * (size_t)units;
 
         out = nn__outputs_of(trainer, layer);
-        nn__dense_forward(nn__input_of(trainer, layer, training), w, bias, out, rows, in, units,
-                          last ? NN_LINEAR : model->layers[layer].activation);
+        NN__RUN(model, dense_forward)
+        (nn__input_of(trainer, layer, training), w, bias, out, rows, in, units,
+         last ? NN_LINEAR : model->layers[layer].activation);
         if (training && nn__layer_dropout(trainer->dropout, layer) > 0)
             nn__drop(trainer, layer, rows);
         w = bias + units;
@@ -2337,15 +3783,15 @@ static void nn__backward(nn_trainer *trainer, int rows)
         const nn_real *dz = nn__outputs_of(trainer, layer);
         const size_t start = end - ((size_t)in + 1) * (size_t)units;
 
-        nn__dense_weight_gradient(nn__input_of(trainer, layer, 1), dz, trainer->gradients + start,
-                                  trainer->gradients + end - units, rows, in, units,
-                                  trainer->pending);
+        NN__RUN(model, dense_weight_gradient)
+        (nn__input_of(trainer, layer, 1), dz, trainer->gradients + start,
+         trainer->gradients + end - units, rows, in, units, trainer->pending);
         if (layer > 0) {
             nn_real *y = nn__outputs_of(trainer, layer - 1);
             const int dropped = nn__layer_dropout(trainer->dropout, layer - 1) > 0;
-            nn__dense_input_gradient(dz, model->parameters + start,
-                                     dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
-                                     rows, in, units, model->layers[layer - 1].activation);
+            NN__RUN(model, dense_input_gradient)
+            (dz, model->parameters + start, dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL,
+             y, nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
         }
         end = start;
     }
@@ -2355,17 +3801,17 @@ static void nn__backward(nn_trainer *trainer, int rows)
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
     nn_real *outputs;
-    int b;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
     if (rows < 1) return NN_ERROR_SIZE;
     if (rows > trainer->batch) return NN_ERROR_BATCH;
-    if (!nn__all_finite(x, (size_t)rows * (size_t)trainer->model->inputs)) return NN_ERROR_DATA;
-    for (b = 0; b < rows; b++) trainer->index[b] = (size_t)b;
-    (void)nn__load_batch(trainer, x, rows);
+    if (!NN__RUN(trainer->model, all_finite)(x, (size_t)rows * (size_t)trainer->model->inputs))
+        return NN_ERROR_DATA;
+    (void)nn__load_batch(trainer, x, NULL, rows);
     outputs = nn__forward(trainer, rows, 1);
-    nn__activate(nn__output_activation(trainer->model), outputs, rows, nn__outputs(trainer->model));
+    NN__RUN(trainer->model, activate)
+    (nn__output_activation(trainer->model), outputs, rows, nn__outputs(trainer->model));
     trainer->rows = rows;
     *y = outputs;
     return NN_OK;
@@ -2382,14 +3828,15 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     model = trainer->model;
     rows = trainer->rows;
     outputs = nn__outputs(model);
-    if (!nn__all_finite(dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
+    if (!NN__RUN(model, all_finite)(dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
-    nn__activation_gradient(nn__output_activation(model), nn__outputs_of(trainer, model->count - 1),
-                            dy, rows, outputs);
+    NN__RUN(model, activation_gradient)
+    (nn__output_activation(model), nn__outputs_of(trainer, model->count - 1), dy, rows, outputs);
     nn__backward(trainer, rows);
     if (dx) {
-        nn__dense_input_gradient(trainer->outputs, model->parameters, NULL, dx, rows, model->inputs,
-                                 model->layers[0].width, NN_LINEAR);
+        NN__RUN(model, dense_input_gradient)
+        (trainer->outputs, model->parameters, NULL, dx, NULL, rows, model->inputs,
+         model->layers[0].width, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -2477,15 +3924,15 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
         step.decay = nn__fma(-rate, o->weight_decay, 1);
         step.learning_rate = rate / (1 - trainer->state.beta1_power);
         step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
-        good = nn__adam(model->parameters, trainer->gradients, trainer->first, trainer->second,
-                        model->parameter_count, &step);
+        good = NN__RUN(model, adam)(model->parameters, trainer->gradients, trainer->first,
+                                    trainer->second, model->parameter_count, &step);
     } else {
         step.learning_rate = rate;
         step.decay = o->weight_decay;
         step.momentum = o->momentum;
         step.nesterov = o->nesterov != 0;
-        good = nn__sgd(model->parameters, trainer->gradients, trainer->first,
-                       model->parameter_count, &step);
+        good = NN__RUN(model, sgd)(model->parameters, trainer->gradients, trainer->first,
+                                   model->parameter_count, &step);
     }
     return good ? NN_OK : NN_ERROR_DIVERGED;
 }
@@ -2535,21 +3982,25 @@ static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, int rows, n
     *weight = total;
     trainer->rows = 0;
     if (!rows) return NN_OK;
-    if (!nn__load_batch(trainer, data->x, rows)) return NN_ERROR_DATA;
+    if (!nn__load_batch(trainer, data->x, trainer->index, rows)) return NN_ERROR_DATA;
     p = nn__forward(trainer, rows, 1);
-    for (b = 0; b < rows; b++, p += outputs) {
-        const size_t row = trainer->index[b];
-        const nn_real *t = data->y + row * outputs;
-        const nn_real loss = nn__loss_row(&objective, p, t);
-
-        nn__count_row(&batch, data, row, loss, objective.loss, p);
-        nn__loss_gradient_row(&objective, p, t, nn__row_weight(data, row) / total, trainer->slope);
-    }
+    nn__loss_rows(&objective, p, data->y, trainer->index, rows, trainer->terms);
+    for (b = 0; b < rows; b++)
+        nn__count_row(&batch, data, trainer->index[b], trainer->terms[b], objective.loss,
+                      p + (size_t)b * outputs);
     if (!(batch.loss - batch.loss == 0)) return NN_ERROR_DIVERGED;
     sums->loss += batch.loss;
     sums->weight += batch.weight;
     sums->counted += batch.counted;
     sums->correct += batch.correct;
+    for (b = 0; b < rows; b++) {
+        const size_t row = trainer->index[b], at = (size_t)b * outputs;
+        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs,
+                              nn__row_weight(data, row) / total, trainer->terms + at);
+    }
+    if (objective.loss == NN_MSE || objective.loss == NN_HUBER)
+        NN__RUN(trainer->model, activation_gradient)
+    (objective.activation, p, trainer->terms, rows, objective.outputs);
     nn__backward(trainer, rows);
     return NN_OK;
 }
@@ -2680,7 +4131,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     status = nn__check_arrays(data);
     if (status != NN_OK) return status;
     if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
-    if (!nn__all_finite(data->x, (size_t)data->rows * (size_t)data->inputs) ||
+    if (!NN__RUN(model, all_finite)(data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__can_be_scaled(data))
         return NN_ERROR_DATA;
     rows = nn__all_rows(data);
@@ -2700,13 +4151,12 @@ static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
     for (first = 0; first < rows->count; first += count) {
         count = rows->count - first < trainer->batch ? rows->count - first : trainer->batch;
         for (b = 0; b < count; b++) trainer->index[b] = nn__row(rows, first + b);
-        (void)nn__load_batch(trainer, rows->data->x, count);
+        (void)nn__load_batch(trainer, rows->data->x, trainer->index, count);
         p = nn__forward(trainer, count, 0);
-        for (b = 0; b < count; b++, p += outputs) {
-            const size_t row = trainer->index[b];
-            const nn_real loss = nn__loss_row(&objective, p, rows->data->y + row * outputs);
-            nn__count_row(&sums, rows->data, row, loss, objective.loss, p);
-        }
+        nn__loss_rows(&objective, p, rows->data->y, trainer->index, count, trainer->terms);
+        for (b = 0; b < count; b++)
+            nn__count_row(&sums, rows->data, trainer->index[b], trainer->terms[b], objective.loss,
+                          p + (size_t)b * outputs);
     }
     return sums;
 }
@@ -3058,14 +4508,17 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     int first, b, count;
 
     for (first = 0; first < data->rows; first += count) {
-        nn_real *p;
+        nn_real *p, *terms = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
+        if (p == terms) /* the terms of the losses go into the other buffer */
+            terms += (size_t)count *
+                     (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0);
+        nn__loss_rows(&objective, p, data->y + (size_t)first * outputs, NULL, count, terms);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
-            const nn_real value = nn__loss_row(&objective, p, data->y + row * outputs);
             nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, value, loss, p);
+            nn__count_row(&tally->sums, data, row, terms[b], loss, p);
         }
     }
 }
@@ -3498,7 +4951,12 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
-        status = nn__check_data(data, shape->inputs, shape->layers[shape->count - 1].width, o.loss);
+        status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
+    if (status == NN_OK && /* there is no model yet */
+        !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
+          nn__all_finite_scalar(data->y, (size_t)data->rows * (size_t)data->outputs)))
+        status = NN_ERROR_DATA;
+    if (status == NN_OK) status = nn__check_rows(data, o.loss);
     if (folds < 2 || (status == NN_OK && folds > data->rows)) return NN_ERROR_OPTION;
     memset(results, 0, (size_t)folds * sizeof *results);
     fold.folds = folds;
@@ -4562,7 +6020,7 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
     image->model = trainer ? trainer->model : model;
     image->trainer = trainer;
     if (!image->model) return NN_ERROR_NULL;
-    if (!nn__all_finite(image->model->parameters, image->model->parameter_count))
+    if (!NN__RUN(image->model, all_finite)(image->model->parameters, image->model->parameter_count))
         return NN_ERROR_PARAMETER;
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
 }
