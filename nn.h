@@ -744,9 +744,11 @@ static double nn__seconds(void)
 #include <intrin.h>
 #define NN__TARGETS(list)
 #define NN__INLINE static NN__TARGET __forceinline
+#define NN__APART  __declspec(noinline)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
+#define NN__APART         __attribute__((noinline)) /* so that small nets do not pay for its frame */
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -1407,8 +1409,8 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
 
 #endif /* NN_NO_TRAIN */
 
-/* out[rows x width] = (x - offset[width]) * factor[width], row b from row index[b] of x, or from
-   row b when index is NULL; returns 0 if an x is not finite. */
+/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
+   index[b] of x, or from row b when index is NULL. Returns 0 if an x is not finite. */
 static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
                                  const nn_real *factor, nn_real *out, int rows, int width)
 {
@@ -1418,7 +1420,7 @@ static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn
         const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
         for (i = 0; i < width; i++) {
             good &= nn__is_finite(row[i]);
-            *out++ = (row[i] - offset[i]) * factor[i];
+            *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
         }
     }
     return good;
@@ -1454,8 +1456,8 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 /* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
    the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
    c[i * c_row + j]. Element (k, j) of b is b[k * b_row + j]; when it is transposed,
-   b[j * b_row + k]. start is [rows x columns] by start_row, 0 for one row that serves all (a bias),
-   and may be c; NULL is zeros. c overlaps neither a nor b. */
+   b[j * b_row + k]. start is [rows x columns] by start_row, which is 0 for one row that serves all:
+   a bias, or nn__zeros. It may be c; c overlaps neither a nor b. */
 typedef struct nn__product {
     const nn_real *a;
     size_t a_row, a_step;
@@ -1469,6 +1471,15 @@ typedef struct nn__product {
     int rows, columns, depth;
 } nn__product;
 
+enum {
+    NN__PANEL_DEPTH = 256,
+    NN__PANEL_COLUMNS = 192 / sizeof(nn_real), /* the most that a back-end has: 3 of 64 bytes */
+    NN__WIDE_VECTORS = 8                       /* in a panel of one row */
+};
+
+/* As wide as a panel can be. */
+static const nn_real nn__zeros[NN__WIDE_VECTORS * 64 / sizeof(nn_real)] = {0};
+
 /* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
    8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
    whole vectors, zeros behind the last column. */
@@ -1480,13 +1491,6 @@ typedef struct nn__panels {
     size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
 } nn__panels;
 
-enum {
-    NN__PANEL_DEPTH = 256,
-    NN__PANEL_COLUMNS = 192 / sizeof(nn_real), /* the most that a back-end has: 3 of 64 bytes */
-    NN__WIDE_VECTORS = 8                       /* in a panel of one row */
-};
-
-static const nn_real nn__zeros[NN__WIDE_VECTORS * 64 / sizeof(nn_real)] = {0};
 static const nn_real nn__one_real = 1;
 
 /* The part of a product from a row and a column on. */
@@ -1497,7 +1501,7 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     part.a += (size_t)row * part.a_row;
     part.b += (size_t)column * (part.b_transposed ? part.b_row : 1);
     part.c += (size_t)row * part.c_row + (size_t)column;
-    if (part.start) part.start += (size_t)row * part.start_row + (size_t)column;
+    if (part.start != nn__zeros) part.start += (size_t)row * part.start_row + (size_t)column;
     part.rows = rows;
     part.columns = columns;
     return part;
@@ -1561,12 +1565,8 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
     nn__product part;
     int column, width;
 
-    if (product->b_transposed && (product->depth > 1 || product->b_row > 1)) {
+    if (product->b_transposed) {
         nn__multiply_packed(p, product);
-        return;
-    }
-    if (product->columns <= p->vectors * p->lanes) { /* in small nets, all there is */
-        p->panel(product);
         return;
     }
     if (product->b_row >= p->pack_row && product->rows >= 64) {
@@ -1604,9 +1604,9 @@ static int nn__piece(int count, int unit, int i, int pieces)
 }
 #endif
 
-static void nn__multiply(const nn__panels *p, const nn__product *product)
+/* With threads, where they pay. */
+static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product *product)
 {
-    if (product->rows < 1 || product->columns < 1) return;
 #ifdef _OPENMP
     {
         const int rows = product->rows, columns = product->columns;
@@ -1631,32 +1631,20 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
     nn__multiply_alone(p, product);
 }
 
-/* y[rows x out] = x[rows x in] * w[in x out] + bias[out] */
-static void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
-                                 const nn_real *bias, nn_real *y, int rows, int in, int out)
+static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
-    nn__product product;
-
-    product.a = x;
-    product.a_row = (size_t)in;
-    product.a_step = 1;
-    product.b = w;
-    product.b_row = product.c_row = (size_t)out;
-    product.b_transposed = 0;
-    product.start = bias;
-    product.start_row = 0;
-    product.c = y;
-    product.rows = rows;
-    product.columns = out;
-    product.depth = in;
-    nn__multiply(p, &product);
+    if (product->rows < 1 || product->columns < 1) return;
+    if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
+        p->panel(product); /* in small nets, this is all */
+    else
+        nn__multiply_large(p, product);
 }
 
 #ifndef NN_NO_TRAIN
 /* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
-static void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x, const nn_real *dz,
-                                         nn_real *dw, nn_real *db, int rows, int in, int out,
-                                         int accumulate)
+static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
+                                                   const nn_real *dz, nn_real *dw, nn_real *db,
+                                                   int rows, int in, int out, int accumulate)
 {
     nn__product product;
 
@@ -1664,47 +1652,41 @@ static void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x, 
     product.a_row = 1;
     product.a_step = (size_t)in;
     product.b = dz;
-    product.b_row = product.c_row = product.start_row = (size_t)out;
+    product.b_row = product.c_row = (size_t)out;
     product.b_transposed = 0;
-    product.start = accumulate ? dw : NULL;
+    product.start = accumulate ? dw : nn__zeros;
+    product.start_row = accumulate ? (size_t)out : 0;
     product.c = dw;
     product.rows = in;
     product.columns = out;
     product.depth = rows;
+    if (out == 1) { /* dw is then one row, too: dz^T * x, whose vectors are full */
+        product.a = dz;
+        product.a_step = 1;
+        product.b = x;
+        product.b_row = (size_t)in;
+        product.rows = 1;
+        product.columns = in;
+    }
     nn__multiply(p, &product);
     product.a = &nn__one_real;
     product.a_row = product.a_step = 0;
-    product.start = accumulate ? db : NULL;
+    product.b = dz;
+    product.b_row = (size_t)out;
+    product.start = accumulate ? db : nn__zeros;
     product.c = db;
     product.rows = 1;
+    product.columns = out;
     nn__multiply(p, &product);
 }
 
-/* dx[rows x in] = dz[rows x out] * w[in x out]^T */
-static void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz, const nn_real *w,
-                                        nn_real *dx, int rows, int in, int out)
-{
-    nn__product product;
-
-    product.a = dz;
-    product.a_row = product.b_row = (size_t)out;
-    product.a_step = 1;
-    product.b = w;
-    product.b_transposed = 1;
-    product.start = NULL;
-    product.start_row = 0;
-    product.c = dx;
-    product.c_row = (size_t)in;
-    product.rows = rows;
-    product.columns = in;
-    product.depth = out;
-    nn__multiply(p, &product);
-}
 #endif
 
 /* An elementwise kernel over z[rows x width], its rows divided among threads. */
-static void nn__activate_pieces(void (*activate)(nn_activation, nn_real *, int, int),
-                                nn_activation activation, nn_real *z, int rows, int width)
+typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
+
+static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
+                                int rows, int width)
 {
 #ifdef _OPENMP
     const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
@@ -1723,10 +1705,35 @@ static void nn__activate_pieces(void (*activate)(nn_activation, nn_real *, int, 
     activate(activation, z, rows, width);
 }
 
+/* As nn__dense_forward_scalar; activate is the back-end's. */
+static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
+                                           const nn_real *bias, nn_real *y, int rows, int in,
+                                           int out, nn_activation activation,
+                                           nn__activate_kernel activate)
+{
+    nn__product product;
+
+    product.a = x;
+    product.a_row = (size_t)in;
+    product.a_step = 1;
+    product.b = w;
+    product.b_row = product.c_row = (size_t)out;
+    product.b_transposed = 0;
+    product.start = bias;
+    product.start_row = 0;
+    product.c = y;
+    product.rows = rows;
+    product.columns = out;
+    product.depth = in;
+    nn__multiply(p, &product);
+    if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
+}
+
 #ifndef NN_NO_TRAIN
-static void nn__slope_pieces(void (*gradient)(nn_activation, nn_real *, const nn_real *, int, int),
-                             nn_activation activation, nn_real *y, const nn_real *dy, int rows,
-                             int width)
+typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
+
+static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
+                             const nn_real *dy, int rows, int width)
 {
 #ifdef _OPENMP
     const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
@@ -1743,6 +1750,36 @@ static void nn__slope_pieces(void (*gradient)(nn_activation, nn_real *, const nn
     }
 #endif
     gradient(activation, y, dy, rows, width);
+}
+
+/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
+                                                  const nn_real *w, const nn_real *mask, nn_real *y,
+                                                  nn_real *buffer, int rows, int in, int out,
+                                                  nn_activation activation,
+                                                  nn__slope_kernel gradient)
+{
+    const int plain = activation == NN_LINEAR && !mask;
+    const size_t count = (size_t)rows * (size_t)in;
+    nn__product product;
+    size_t i;
+
+    product.a = dz;
+    product.a_row = product.b_row = (size_t)out;
+    product.a_step = 1;
+    product.b = w;
+    product.b_transposed = out > 1;
+    product.start = nn__zeros;
+    product.start_row = 0;
+    product.c = plain ? y : buffer;
+    product.c_row = (size_t)in;
+    product.rows = rows;
+    product.columns = in;
+    product.depth = out;
+    nn__multiply(p, &product);
+    if (plain) return;
+    for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
+    nn__slope_pieces(gradient, activation, y, buffer, rows, in);
 }
 #endif
 
@@ -1789,10 +1826,22 @@ typedef struct nn__kernels {
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p, 0 in the others. n is all of them but in the last step of a loop. */
-#define NN__LOAD_UP_TO(p, n)     ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n) ((n) == NN__LANES ? NN__STORE(p, v) : NN__STORE_SOME(p, v, n))
-#define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
+/* The first n lanes at p, 0 in the others; n is all of them but in the last step of a loop. Half a
+   register and one number have forms of their own: what a masked store has written, or a masked
+   load wants, must first reach the cache, and small nets wait for nothing else. In a product's tile
+   the mask's load is the cheapest. */
+#define NN__LOAD_UP_TO(p, n)                                                                       \
+    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
+     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
+     : (n) == 1             ? NN__LOAD_ONE(p)                                                      \
+                            : NN__LOAD_SOME(p, n))
+#define NN__STORE_UP_TO(p, v, n)                                                                   \
+    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
+     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
+     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
+                            : NN__STORE_SOME(p, v, n))
+#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
 /* -x, |x|, -|x| */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
@@ -1816,12 +1865,12 @@ typedef struct nn__kernels {
         NN__UNROLL(i, rows)                                                                        \
         {                                                                                          \
             NN__UNROLL(v, vectors)                                                                 \
-            sum[i][v] = NN__LOAD_UP_TO(start + (size_t)i * start_row + v * NN__LANES,              \
-                                       v < vectors - 1 ? NN__LANES : last);                        \
+            sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,            \
+                                         v < vectors - 1 ? NN__LANES : last);                      \
         }                                                                                          \
         for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
             NN__UNROLL(v, vectors)                                                                 \
-            row[v] = NN__LOAD_UP_TO(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);        \
+            row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);      \
             NN__UNROLL(i, rows)                                                                    \
             {                                                                                      \
                 factor = NN__SET1(a[(size_t)i * a_row]);                                           \
@@ -1842,7 +1891,8 @@ typedef struct nn__kernels {
         if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
         break;
 
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. */
+/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
+   as in small nets, is done without their overhead. */
 #define NN__DEFINE_PANEL                                                                           \
     NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
     {                                                                                              \
@@ -1870,18 +1920,11 @@ typedef struct nn__kernels {
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
+    static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
     {                                                                                              \
         const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
         const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
-        nn__product from_zero;                                                                     \
                                                                                                    \
-        if (!p->start) {                                                                           \
-            from_zero = *p;                                                                        \
-            from_zero.start = nn__zeros;                                                           \
-            from_zero.start_row = 0;                                                               \
-            p = &from_zero;                                                                        \
-        }                                                                                          \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
         case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
         case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
@@ -1893,6 +1936,41 @@ typedef struct nn__kernels {
             NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
             break;                                                                                 \
         default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
+                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           int depth)                                              \
+    {                                                                                              \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        int k;                                                                                     \
+                                                                                                   \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+        return sum;                                                                                \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
+                                               size_t b_row, const nn_real *start, int columns,    \
+                                               int depth)                                          \
+    {                                                                                              \
+        if (columns == NN__LANES)                                                                  \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
+        if (columns == NN__LANES / 2)                                                              \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
+        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
+    {                                                                                              \
+        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+            NN__NAME(wide_panel)(p);                                                               \
+        } else {                                                                                   \
+            const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
+                                                      p->columns, p->depth);                       \
+            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
         }                                                                                          \
     }
 
@@ -1909,13 +1987,13 @@ typedef struct nn__kernels {
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
-    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x)                                              \
+    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
         NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
                                                                                                    \
-        x = NN__SELECT_LESS(x, NN__SET1(NN__EXP_LOW), NN__SET1(NN__EXP_LOW), x);                   \
-        x = NN__SELECT_LESS(NN__SET1(NN__EXP_HIGH), x, NN__SET1(NN__EXP_HIGH), x);                 \
+        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
+        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
         rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
         count = NN__SUB(rounded, rounder);                                                         \
         r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
@@ -1928,13 +2006,13 @@ typedef struct nn__kernels {
         half = NN__BITS_RIGHT(n, 1);                                                               \
         n = NN__BITS_SUB(n, half);                                                                 \
         sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
-        return NN__MUL(sum, NN__BITS_LEFT(n, NN__MANTISSA));                                       \
+        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1);                                                        \
-        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x)), sum = NN__ADD(e, one);                 \
+        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
         NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
                                                                                                    \
         small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
@@ -1945,7 +2023,7 @@ typedef struct nn__kernels {
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
         NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
-        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size));                                         \
+        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size), 0, 1);                                   \
                                                                                                    \
         p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
         e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
@@ -1955,23 +2033,28 @@ typedef struct nn__kernels {
 
 /* Activations, scaling, the check for NaN and infinity. */
 #define NN__DEFINE_PREDICTING                                                                      \
+    NN__INLINE NN__VECTOR NN__NAME(activated)(const nn_activation activation, NN__VECTOR v)        \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0);                                                       \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: return NN__MAX(zero, v);                                                     \
+        case NN_LEAKY_RELU:                                                                        \
+            return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
+        case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
+        case NN_TANH: return NN__NAME(tanh)(v);                                                    \
+        default: return v;                                                                         \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
     NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
     {                                                                                              \
         size_t i;                                                                                  \
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                               \
-            if (activation == NN_RELU)                                                             \
-                v = NN__SELECT_LESS(v, NN__SET1(0), NN__SET1(0), v);                               \
-            else if (activation == NN_LEAKY_RELU)                                                  \
-                v = NN__SELECT_LESS(NN__SET1(0), v, v,                                             \
-                                    NN__FMA(NN__SET1((nn_real)0.01), v, NN__SET1(0)));             \
-            else if (activation == NN_SIGMOID)                                                     \
-                v = NN__NAME(sigmoid)(v);                                                          \
-            else if (activation == NN_TANH)                                                        \
-                v = NN__NAME(tanh)(v);                                                             \
-            NN__STORE_UP_TO(z + i, v, n);                                                          \
+            const NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                         \
+            NN__STORE_UP_TO(z + i, NN__NAME(activated)(activation, v), n);                         \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -1986,7 +2069,8 @@ typedef struct nn__kernels {
         v = NN__SET1(row[top]);                                                                    \
         for (j = 0; j < width; j += NN__LANES) {                                                   \
             n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v)), n);    \
+            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v), 1, 0),  \
+                            n);                                                                    \
         }                                                                                          \
         for (j = 0; j < width; j++)                                                                \
             if (j != top) others += row[j];                                                        \
@@ -2042,8 +2126,11 @@ typedef struct nn__kernels {
                 n = NN__LANES_OF(width - i);                                                       \
                 v = NN__LOAD_UP_TO(row + i, n);                                                    \
                 bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
-                v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                     \
-                NN__STORE_UP_TO(out + i, NN__MUL(v, NN__LOAD_UP_TO(factor + i, n)), n);            \
+                if (offset) {                                                                      \
+                    v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
+                    v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
+                }                                                                                  \
+                NN__STORE_UP_TO(out + i, v, n);                                                    \
             }                                                                                      \
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
@@ -2053,8 +2140,23 @@ typedef struct nn__kernels {
                                                    const nn_real *bias, nn_real *y, int rows,      \
                                                    int in, int out, nn_activation activation)      \
     {                                                                                              \
-        nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out);                     \
-        nn__activate_pieces(NN__NAME(activate), activation, y, rows, out);                         \
+        NN__VECTOR v;                                                                              \
+                                                                                                   \
+        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
+                                 NN__NAME(activate));                                              \
+            return;                                                                                \
+        }                                                                                          \
+        if (rows < 1 || out < 1) return;                                                           \
+        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
+        switch (activation) {                                                                      \
+        case NN_RELU: v = NN__NAME(activated)(NN_RELU, v); break;                                  \
+        case NN_LEAKY_RELU: v = NN__NAME(activated)(NN_LEAKY_RELU, v); break;                      \
+        case NN_SIGMOID: v = NN__NAME(activated)(NN_SIGMOID, v); break;                            \
+        case NN_TANH: v = NN__NAME(activated)(NN_TANH, v); break;                                  \
+        default: break;                                                                            \
+        }                                                                                          \
+        NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
 #define NN__DEFINE_PANELS                                                                          \
@@ -2121,25 +2223,30 @@ typedef struct nn__kernels {
 
 /* Derivatives, losses and optimizers. */
 #define NN__DEFINE_TRAINING                                                                        \
-    NN__INLINE void NN__NAME(slope)(const nn_activation activation, nn_real *y, const nn_real *dy, \
-                                    size_t count)                                                  \
+    NN__INLINE NN__VECTOR NN__NAME(slope)(const nn_activation activation, NN__VECTOR y,            \
+                                          NN__VECTOR dy)                                           \
     {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        const NN__VECTOR zero = NN__SET1(0);                                                       \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: return NN__SELECT_LESS(zero, y, dy, zero);                                   \
+        case NN_LEAKY_RELU:                                                                        \
+            return NN__SELECT_LESS(zero, y, dy, NN__MUL(NN__SET1((nn_real)0.01), dy));             \
+        case NN_SIGMOID: return NN__MUL(dy, NN__FNMA(y, y, y));                                    \
+        case NN_TANH: return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                             \
+        default: return dy;                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(map_slope)(const nn_activation activation, nn_real *y,                \
+                                        const nn_real *dy, size_t count)                           \
+    {                                                                                              \
         size_t i;                                                                                  \
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n);                                         \
-            NN__VECTOR s = NN__LOAD_UP_TO(dy + i, n);                                              \
-            if (activation == NN_RELU)                                                             \
-                s = NN__SELECT_LESS(zero, v, s, zero);                                             \
-            else if (activation == NN_LEAKY_RELU)                                                  \
-                s = NN__SELECT_LESS(zero, v, s, NN__MUL(NN__SET1((nn_real)0.01), s));              \
-            else if (activation == NN_SIGMOID)                                                     \
-                s = NN__MUL(s, NN__FNMA(v, v, v));                                                 \
-            else if (activation == NN_TANH)                                                        \
-                s = NN__MUL(s, NN__FNMA(v, v, one));                                               \
-            NN__STORE_UP_TO(y + i, s, n);                                                          \
+            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n), s = NN__LOAD_UP_TO(dy + i, n);          \
+            NN__STORE_UP_TO(y + i, NN__NAME(slope)(activation, v, s), n);                          \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2163,15 +2270,33 @@ typedef struct nn__kernels {
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(slope)(NN_RELU, y, dy, count); break;                               \
-        case NN_LEAKY_RELU: NN__NAME(slope)(NN_LEAKY_RELU, y, dy, count); break;                   \
-        case NN_SIGMOID: NN__NAME(slope)(NN_SIGMOID, y, dy, count); break;                         \
-        case NN_TANH: NN__NAME(slope)(NN_TANH, y, dy, count); break;                               \
+        case NN_RELU: NN__NAME(map_slope)(NN_RELU, y, dy, count); break;                           \
+        case NN_LEAKY_RELU: NN__NAME(map_slope)(NN_LEAKY_RELU, y, dy, count); break;               \
+        case NN_SIGMOID: NN__NAME(map_slope)(NN_SIGMOID, y, dy, count); break;                     \
+        case NN_TANH: NN__NAME(map_slope)(NN_TANH, y, dy, count); break;                           \
         case NN_SOFTMAX:                                                                           \
             for (b = 0; b < rows; b++, y += width, dy += width)                                    \
                 NN__NAME(softmax_slope_row)(y, dy, width);                                         \
             break;                                                                                 \
-        default: NN__NAME(slope)(NN_LINEAR, y, dy, count);                                         \
+        default: NN__NAME(map_slope)(NN_LINEAR, y, dy, count);                                     \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    /* dw[in x out] of one row */                                                                  \
+    NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
+                                            int in, int out, const int accumulate)                 \
+    {                                                                                              \
+        int k, j, n;                                                                               \
+                                                                                                   \
+        for (k = 0; k < in; k++, dw += out) {                                                      \
+            const NN__VECTOR factor = NN__SET1(x[k]);                                              \
+            for (j = 0; j < out; j += NN__LANES) {                                                 \
+                NN__VECTOR v = NN__SET1(0);                                                        \
+                n = NN__LANES_OF(out - j);                                                         \
+                if (accumulate) v = NN__LOAD_UP_TO(dw + j, n);                                     \
+                v = NN__FMA(factor, NN__LOAD_UP_TO(dz + j, n), v);                                 \
+                NN__STORE_UP_TO(dw + j, v, n);                                                     \
+            }                                                                                      \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2179,20 +2304,63 @@ typedef struct nn__kernels {
                                                            nn_real *dw, nn_real *db, int rows,     \
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
-        nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out, accumulate); \
+        const nn_real *rest, *first;                                                               \
+        int columns, depth;                                                                        \
+                                                                                                   \
+        if (rows > 1) {                                                                            \
+            nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
+                                         accumulate);                                              \
+            return;                                                                                \
+        }                                                                                          \
+        if (rows < 1 && accumulate) return;                                                        \
+        depth = out == 1 ? 1 : in; /* with one output dw is one row, in the order of x */          \
+        columns = out == 1 ? in : out;                                                             \
+        first = out == 1 ? dz : x;                                                                 \
+        rest = out == 1 ? x : dz;                                                                  \
+        if (accumulate) {                                                                          \
+            NN__NAME(outer_product)(first, rest, dw, depth, columns, 1);                           \
+            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
+        } else {                                                                                   \
+            NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
+            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    /* With one output: no sum, and the activation's derivative at once. */                        \
+    NN__INLINE void NN__NAME(narrow_input_gradient)(const nn_real *dz, const nn_real *w,           \
+                                                    nn_real *y, int rows, int in,                  \
+                                                    const nn_activation activation)                \
+    {                                                                                              \
+        int b, k, n;                                                                               \
+                                                                                                   \
+        for (b = 0; b < rows; b++, y += in) {                                                      \
+            const NN__VECTOR factor = NN__SET1(dz[b]);                                             \
+            for (k = 0; k < in; k += NN__LANES) {                                                  \
+                NN__VECTOR v;                                                                      \
+                n = NN__LANES_OF(in - k);                                                          \
+                v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));                        \
+                v = NN__NAME(slope)(activation, NN__LOAD_UP_TO(y + k, n), v);                      \
+                NN__STORE_UP_TO(y + k, v, n);                                                      \
+            }                                                                                      \
+        }                                                                                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
-        const int plain = activation == NN_LINEAR && !mask;                                        \
-        size_t i, count = (size_t)rows * (size_t)in;                                               \
-                                                                                                   \
-        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, plain ? y : buffer, rows, in, out);  \
-        if (plain) return;                                                                         \
-        for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];                                  \
-        nn__slope_pieces(NN__NAME(activation_gradient), activation, y, buffer, rows, in);          \
+        if (rows == 1 && out == 1 && !mask) {                                                      \
+            switch (activation) {                                                                  \
+            case NN_RELU: NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_RELU); return;    \
+            case NN_SIGMOID:                                                                       \
+                NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_SIGMOID);                   \
+                return;                                                                            \
+            case NN_TANH: NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_TANH); return;    \
+            default: break;                                                                        \
+            }                                                                                      \
+        }                                                                                          \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
+                                    activation, NN__NAME(activation_gradient));                    \
     }                                                                                              \
                                                                                                    \
     /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
@@ -2203,7 +2371,7 @@ typedef struct nn__kernels {
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)));       \
+            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
             const NN__VECTOR u = NN__ADD(x, one);                                                  \
             NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
             NN__VECTOR k, c, f, s, w;                                                              \
@@ -2312,9 +2480,11 @@ typedef struct nn__kernels {
 
 /* ---- Primitives ------------------------------------------------------------------------------
    NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES.
+   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES, ..._HALF
+   the first half of them, ..._ONE the first.
    NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN. NN__BITS_... treat a
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
+   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
    lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
    NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
    NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
@@ -2370,9 +2540,26 @@ typedef struct nn__kernels {
 #else
 #define NN__VECTOR __m512
 #endif
-#define NN__LOAD(p)             NN__M512(loadu)(p)
-#define NN__STORE(p, v)         NN__M512(storeu)(p, v)
-#define NN__LOAD_SOME(p, n)     NN__M512(maskz_loadu)(NN__MASK512(n), p)
+#define NN__LOAD(p)         NN__M512(loadu)(p)
+#define NN__STORE(p, v)     NN__M512(storeu)(p, v)
+#define NN__LOAD_SOME(p, n) NN__M512(maskz_loadu)(NN__MASK512(n), p)
+#ifdef NN_DOUBLE
+#define NN__LOAD_HALF(p) _mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(), _mm256_loadu_pd(p), 0)
+#define NN__LOAD_ONE(p)                                                                            \
+    _mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(), _mm256_set_pd(0, 0, 0, *(p)), 0)
+#define NN__STORE_HALF(p, v) _mm256_storeu_pd(p, _mm512_maskz_extractf64x4_pd(0xff, v, 0))
+#define NN__STORE_ONE(p, v)                                                                        \
+    _mm_store_sd(p, _mm256_castpd256_pd128(_mm512_maskz_extractf64x4_pd(0xff, v, 0)))
+#else
+#define NN__LOAD_HALF(p)                                                                           \
+    _mm512_castpd_ps(_mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(),                           \
+                                              _mm256_castps_pd(_mm256_loadu_ps(p)), 0))
+#define NN__LOAD_ONE(p) _mm512_maskz_insertf32x4(0xffff, _mm512_setzero_ps(), _mm_load_ss(p), 0)
+#define NN__STORE_HALF(p, v)                                                                       \
+    _mm256_storeu_ps(p,                                                                            \
+                     _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xff, _mm512_castps_pd(v), 0)))
+#define NN__STORE_ONE(p, v) _mm_store_ss(p, _mm512_maskz_extractf32x4_ps(0xff, v, 0))
+#endif
 #define NN__STORE_SOME(p, v, n) NN__M512(mask_storeu)(p, NN__MASK512(n), v)
 #define NN__SET1(x)             NN__M512(set1)(x)
 #define NN__ADD(a, b)           NN__M512(add)(a, b)
@@ -2380,6 +2567,8 @@ typedef struct nn__kernels {
 #define NN__MUL(a, b)           NN__M512(mul)(a, b)
 #define NN__DIV(a, b)           NN__M512(div)(a, b)
 #define NN__SQRT(v)             NN__M512(maskz_sqrt)(NN__ALL512, v)
+#define NN__MAX(a, b)           NN__M512(maskz_max)(NN__ALL512, a, b)
+#define NN__MIN(a, b)           NN__M512(maskz_min)(NN__ALL512, a, b)
 #ifndef NN_NO_FMA
 #define NN__FMA(a, b, c)  NN__M512(fmadd)(a, b, c)
 #define NN__FNMA(a, b, c) NN__M512(fnmadd)(a, b, c)
@@ -2413,6 +2602,10 @@ NN__DEFINE_KERNELS
 #undef NN__LOAD
 #undef NN__STORE
 #undef NN__LOAD_SOME
+#undef NN__LOAD_HALF
+#undef NN__LOAD_ONE
+#undef NN__STORE_HALF
+#undef NN__STORE_ONE
 #undef NN__STORE_SOME
 #undef NN__SET1
 #undef NN__ADD
@@ -2420,6 +2613,8 @@ NN__DEFINE_KERNELS
 #undef NN__MUL
 #undef NN__DIV
 #undef NN__SQRT
+#undef NN__MAX
+#undef NN__MIN
 #undef NN__SELECT_LESS
 #undef NN__BITS_ADD
 #undef NN__BITS_SUB
@@ -2476,9 +2671,20 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #else
 #define NN__VECTOR __m256
 #endif
-#define NN__LOAD(p)             NN__M256(loadu)(p)
-#define NN__STORE(p, v)         NN__M256(storeu)(p, v)
-#define NN__LOAD_SOME(p, n)     NN__M256(maskload)(p, NN__MASK256(n))
+#define NN__LOAD(p)         NN__M256(loadu)(p)
+#define NN__STORE(p, v)     NN__M256(storeu)(p, v)
+#define NN__LOAD_SOME(p, n) NN__M256(maskload)(p, NN__MASK256(n))
+#ifdef NN_DOUBLE
+#define NN__LOAD_ONE(p)      _mm256_insertf128_pd(_mm256_setzero_pd(), _mm_load_sd(p), 0)
+#define NN__STORE_ONE(p, v)  _mm_store_sd(p, _mm256_castpd256_pd128(v))
+#define NN__LOAD_HALF(p)     _mm256_insertf128_pd(_mm256_setzero_pd(), _mm_loadu_pd(p), 0)
+#define NN__STORE_HALF(p, v) _mm_storeu_pd(p, _mm256_castpd256_pd128(v))
+#else
+#define NN__LOAD_ONE(p)      _mm256_insertf128_ps(_mm256_setzero_ps(), _mm_load_ss(p), 0)
+#define NN__STORE_ONE(p, v)  _mm_store_ss(p, _mm256_castps256_ps128(v))
+#define NN__LOAD_HALF(p)     _mm256_insertf128_ps(_mm256_setzero_ps(), _mm_loadu_ps(p), 0)
+#define NN__STORE_HALF(p, v) _mm_storeu_ps(p, _mm256_castps256_ps128(v))
+#endif
 #define NN__STORE_SOME(p, v, n) NN__M256(maskstore)(p, NN__MASK256(n), v)
 #define NN__SET1(x)             NN__M256(set1)(x)
 #define NN__ADD(a, b)           NN__M256(add)(a, b)
@@ -2486,6 +2692,8 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__MUL(a, b)           NN__M256(mul)(a, b)
 #define NN__DIV(a, b)           NN__M256(div)(a, b)
 #define NN__SQRT(v)             NN__M256(sqrt)(v)
+#define NN__MAX(a, b)           NN__M256(max)(a, b)
+#define NN__MIN(a, b)           NN__M256(min)(a, b)
 #ifndef NN_NO_FMA
 #define NN__FMA(a, b, c)  NN__M256(fmadd)(a, b, c)
 #define NN__FNMA(a, b, c) NN__M256(fnmadd)(a, b, c)
@@ -2551,6 +2759,10 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__LOAD(p)             NN__F(vld1q)(p)
 #define NN__STORE(p, v)         NN__F(vst1q)(p, v)
 #define NN__LOAD_SOME(p, n)     nn__load_some(p, n)
+#define NN__LOAD_HALF(p)        nn__load_some(p, NN__LANES / 2)
+#define NN__LOAD_ONE(p)         nn__load_some(p, 1)
+#define NN__STORE_HALF(p, v)    nn__store_some(p, v, NN__LANES / 2)
+#define NN__STORE_ONE(p, v)     nn__store_some(p, v, 1)
 #define NN__STORE_SOME(p, v, n) nn__store_some(p, v, n)
 #define NN__SET1(x)             NN__F(vdupq_n)(x)
 #define NN__ADD(a, b)           NN__F(vaddq)(a, b)
@@ -2558,6 +2770,8 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__MUL(a, b)           NN__F(vmulq)(a, b)
 #define NN__DIV(a, b)           NN__F(vdivq)(a, b)
 #define NN__SQRT(v)             NN__F(vsqrtq)(v)
+#define NN__MAX(a, b)           NN__SELECT_LESS(b, a, a, b)
+#define NN__MIN(a, b)           NN__SELECT_LESS(a, b, a, b)
 #ifndef NN_NO_FMA
 #define NN__FMA(a, b, c)  NN__F(vfmaq)(c, a, b)
 #define NN__FNMA(a, b, c) NN__F(vfmsq)(c, a, b)
@@ -2620,6 +2834,10 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__LOAD(p)                 wasm_v128_load(p)
 #define NN__STORE(p, v)             wasm_v128_store(p, v)
 #define NN__LOAD_SOME(p, n)         nn__load_some(p, n)
+#define NN__LOAD_HALF(p)            nn__load_some(p, NN__LANES / 2)
+#define NN__LOAD_ONE(p)             nn__load_some(p, 1)
+#define NN__STORE_HALF(p, v)        nn__store_some(p, v, NN__LANES / 2)
+#define NN__STORE_ONE(p, v)         nn__store_some(p, v, 1)
 #define NN__STORE_SOME(p, v, n)     nn__store_some(p, v, n)
 #define NN__SET1(x)                 NN__F(splat)(x)
 #define NN__ADD(a, b)               NN__F(add)(a, b)
@@ -2627,6 +2845,8 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__MUL(a, b)               NN__F(mul)(a, b)
 #define NN__DIV(a, b)               NN__F(div)(a, b)
 #define NN__SQRT(v)                 NN__F(sqrt)(v)
+#define NN__MAX(a, b)               NN__F(pmax)(b, a)
+#define NN__MIN(a, b)               NN__F(pmin)(b, a)
 #define NN__SELECT_LESS(a, b, x, y) wasm_v128_bitselect(x, y, NN__F(lt)(a, b))
 #define NN__BITS_ADD(a, b)          NN__I(add)(a, b)
 #define NN__BITS_SUB(a, b)          NN__I(sub)(a, b)
@@ -2644,13 +2864,13 @@ NN__DEFINE_KERNELS
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends: NN__RUN(model, adam)(...) is the model's adam.
+   The only place that chooses among back-ends: NN__RUN(model, adam, ...) is the adam of the model's back-end.
    ============================================================================================= */
 
 #ifndef NN__SIMD
-#define NN__RUN(model, kernel) nn__##kernel##_scalar
+#define NN__RUN(model, kernel, ...) nn__##kernel##_scalar(__VA_ARGS__)
 #else
-#define NN__RUN(model, kernel) ((model)->kernels->kernel)
+#define NN__RUN(model, kernel, ...) (model)->kernels->kernel(__VA_ARGS__)
 
 #ifdef NN_NO_TRAIN
 #define NN__TRAINING_SCALAR
@@ -2748,6 +2968,7 @@ struct nn_model {
     nn_real *parameters;
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
     nn_real *scratch;
+    size_t first_width; /* of the first of the two buffers in scratch */
 #ifdef NN__SIMD
     const nn__kernels *kernels;
 #endif
@@ -2868,6 +3089,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn_shape 
     model->parameters = (nn_real *)nn__take(block, parameters, sizeof(nn_real));
     model->offset = nn__take_reals(block, 2, inputs);
     model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, (size_t)first + (size_t)second);
+    model->first_width = (size_t)first;
     model->parameter_count = parameters;
 }
 
@@ -3023,31 +3245,31 @@ NN_DEF size_t nn_parameter_count(const nn_model *model)
 }
 
 /* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
-   The last layer stays before its activation: its logits [rows x outputs] are left in y, or in the
-   scratch when y is NULL; returns where. x must be finite and not yet scaled. */
+   The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
+   the last activation: logits. Returns where. x must be finite and not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y)
 {
-    const size_t width = (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0);
+    nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
     const nn_real *w = model->parameters;
-    nn_real *buffer[2], *out = NULL;
-    int layer;
+    int layer, in = model->inputs, units;
 
-    buffer[0] = scratch;
-    buffer[1] = scratch + width * (size_t)rows;
     if (model->scaling != NN_SCALE_NONE) {
-        (void)NN__RUN(model, scale_rows)(x, NULL, model->offset, model->offset + model->inputs,
-                                         scratch, rows, model->inputs);
-        x = scratch;
+        (void)NN__RUN(model, scale_rows, x, NULL, model->offset, model->offset + in, next, rows,
+                      in);
+        x = next;
     }
-    for (layer = 0; layer < model->count; layer++, x = out) {
-        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
+    for (layer = 0; layer < model->count; layer++, x = out, in = units) {
         const int last = layer == model->count - 1;
-        const nn_real *bias = w + (size_t)in * (size_t)units;
+        const nn_real *bias;
 
-        out = last && y ? y : buffer[(layer + 1) & 1];
-        NN__RUN(model, dense_forward)
-        (x, w, bias, out, rows, in, units, last ? NN_LINEAR : model->layers[layer].activation);
+        units = model->layers[layer].width;
+        bias = w + (size_t)in * (size_t)units;
+        out = last && y ? y : other;
+        other = next;
+        next = out;
+        NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
+                last && !y ? NN_LINEAR : model->layers[layer].activation);
         w = bias + units;
     }
     return out;
@@ -3079,14 +3301,15 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
     inputs = (size_t)model->inputs;
     outputs = (size_t)nn__outputs(model);
-    if ((size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
+    if (rows > 1 &&
+        (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
         return NN_ERROR_OVERFLOW;
-    if (!NN__RUN(model, all_finite)(x, (size_t)rows * inputs)) return NN_ERROR_DATA;
+    if (!NN__RUN(model, all_finite, x, (size_t)rows * inputs)) return NN_ERROR_DATA;
 
-    for (first = 0; first < rows; first += count, x += (size_t)count * inputs) {
+    for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
         (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
-        NN__RUN(model, activate)(nn__output_activation(model), y, count, (int)outputs);
+        x += (size_t)count * inputs;
         y += (size_t)count * outputs;
     }
     return NN_OK;
@@ -3167,7 +3390,7 @@ static nn_real nn__cross_entropy_row(const nn__objective *objective, nn_real *z,
         sum = nn__fma(target, top - z[j], sum);
         total += target;
     }
-    return nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row)(z, outputs)), sum);
+    return nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
 }
 
 static nn_real nn__difference_row(const nn__objective *objective, const nn_real *p,
@@ -3205,9 +3428,9 @@ static void nn__loss_rows(const nn__objective *objective, nn_real *z, const nn_r
     int b;
 
     if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, softplus)(z, terms, (size_t)rows * width);
+        NN__RUN(objective->model, softplus, z, terms, (size_t)rows * width);
     else if (loss != NN_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate)(objective->activation, z, rows, outputs);
+        NN__RUN(objective->model, activate, objective->activation, z, rows, outputs);
     for (b = 0; b < rows; b++) {
         const nn_real *t = targets + (index ? index[b] : (size_t)b) * width;
         nn_real *row = z + (size_t)b * width;
@@ -3219,7 +3442,7 @@ static void nn__loss_rows(const nn__objective *objective, nn_real *z, const nn_r
             terms[b] = nn__difference_row(objective, row, t);
     }
     if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate)(NN_SIGMOID, z, rows, outputs);
+        NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
 }
 
 /* Its gradient: p[outputs], the outputs, become factor * dL/dz, but those of MSE and Huber are left
@@ -3340,6 +3563,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     nn_status status;
     int b, positive = 0;
 
+    if (!data->weight && !data->classes && (loss == NN_MSE || loss == NN_HUBER)) return NN_OK;
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
         if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
@@ -3356,8 +3580,8 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
 
     if (status != NN_OK) return status;
-    if (!NN__RUN(model, all_finite)(data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !NN__RUN(model, all_finite)(data->y, (size_t)data->rows * (size_t)data->outputs))
+    if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !NN__RUN(model, all_finite, data->y, (size_t)data->rows * (size_t)data->outputs))
         return NN_ERROR_DATA;
     return nn__check_rows(data, loss);
 }
@@ -3697,14 +3921,15 @@ static size_t nn__plane(const nn_trainer *trainer, int layer)
     return (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
 }
 
-/* The input of a layer: the batch, or the outputs of the layer before, after their dropout. */
-static const nn_real *nn__input_of(const nn_trainer *trainer, int layer, int training)
+/* The input of a layer in training: the batch, or the outputs of the layer before, after their
+   dropout. */
+static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
 {
     const nn_real *outputs;
 
     if (layer == 0) return trainer->input;
     outputs = nn__outputs_of(trainer, layer - 1);
-    if (training && nn__layer_dropout(trainer->dropout, layer - 1) > 0)
+    if (nn__layer_dropout(trainer->dropout, layer - 1) > 0)
         outputs += nn__plane(trainer, layer - 1);
     return outputs;
 }
@@ -3726,8 +3951,10 @@ static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *i
 {
     const nn_model *model = trainer->model;
 
-    return NN__RUN(model, scale_rows)(x, index, model->offset, model->offset + model->inputs,
-                                      trainer->input, rows, model->inputs);
+    const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
+
+    return NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs,
+                   trainer->input, rows, model->inputs);
 }
 
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
@@ -3750,21 +3977,25 @@ static void nn__drop(nn_trainer *trainer, int layer, int rows)
 static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
-    const nn_real *w = model->parameters;
-    nn_real *out = NULL;
-    int layer;
+    const nn_real *w = model->parameters, *x = trainer->input;
+    nn_real *next = trainer->outputs, *out = NULL;
+    int layer, in = model->inputs, units;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
+    for (layer = 0; layer < model->count; layer++, in = units) {
         const int last = layer == model->count - 1;
-        const nn_real *bias = w + (size_t)in * (size_t)units;
+        const nn_real *bias;
 
-        out = nn__outputs_of(trainer, layer);
-        NN__RUN(model, dense_forward)
-        (nn__input_of(trainer, layer, training), w, bias, out, rows, in, units,
-         last ? NN_LINEAR : model->layers[layer].activation);
-        if (training && nn__layer_dropout(trainer->dropout, layer) > 0)
+        units = model->layers[layer].width;
+        bias = w + (size_t)in * (size_t)units;
+        out = next;
+        NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
+                last ? NN_LINEAR : model->layers[layer].activation);
+        x = out;
+        if (training && nn__layer_dropout(trainer->dropout, layer) > 0) {
             nn__drop(trainer, layer, rows);
+            x += nn__plane(trainer, layer);
+        }
+        next += nn__layer_columns(model, trainer->dropout, layer) * (size_t)trainer->batch;
         w = bias + units;
     }
     return out;
@@ -3783,15 +4014,15 @@ static void nn__backward(nn_trainer *trainer, int rows)
         const nn_real *dz = nn__outputs_of(trainer, layer);
         const size_t start = end - ((size_t)in + 1) * (size_t)units;
 
-        NN__RUN(model, dense_weight_gradient)
-        (nn__input_of(trainer, layer, 1), dz, trainer->gradients + start,
-         trainer->gradients + end - units, rows, in, units, trainer->pending);
+        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, layer), dz,
+                trainer->gradients + start, trainer->gradients + end - units, rows, in, units,
+                trainer->pending);
         if (layer > 0) {
             nn_real *y = nn__outputs_of(trainer, layer - 1);
             const int dropped = nn__layer_dropout(trainer->dropout, layer - 1) > 0;
-            NN__RUN(model, dense_input_gradient)
-            (dz, model->parameters + start, dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL,
-             y, nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
+            NN__RUN(model, dense_input_gradient, dz, model->parameters + start,
+                    dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
+                    nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
         }
         end = start;
     }
@@ -3806,12 +4037,12 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     if (!trainer || !x || !y) return NN_ERROR_NULL;
     if (rows < 1) return NN_ERROR_SIZE;
     if (rows > trainer->batch) return NN_ERROR_BATCH;
-    if (!NN__RUN(trainer->model, all_finite)(x, (size_t)rows * (size_t)trainer->model->inputs))
+    if (!NN__RUN(trainer->model, all_finite, x, (size_t)rows * (size_t)trainer->model->inputs))
         return NN_ERROR_DATA;
     (void)nn__load_batch(trainer, x, NULL, rows);
     outputs = nn__forward(trainer, rows, 1);
-    NN__RUN(trainer->model, activate)
-    (nn__output_activation(trainer->model), outputs, rows, nn__outputs(trainer->model));
+    NN__RUN(trainer->model, activate, nn__output_activation(trainer->model), outputs, rows,
+            nn__outputs(trainer->model));
     trainer->rows = rows;
     *y = outputs;
     return NN_OK;
@@ -3828,15 +4059,14 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     model = trainer->model;
     rows = trainer->rows;
     outputs = nn__outputs(model);
-    if (!NN__RUN(model, all_finite)(dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
+    if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
-    NN__RUN(model, activation_gradient)
-    (nn__output_activation(model), nn__outputs_of(trainer, model->count - 1), dy, rows, outputs);
+    NN__RUN(model, activation_gradient, nn__output_activation(model),
+            nn__outputs_of(trainer, model->count - 1), dy, rows, outputs);
     nn__backward(trainer, rows);
     if (dx) {
-        NN__RUN(model, dense_input_gradient)
-        (trainer->outputs, model->parameters, NULL, dx, NULL, rows, model->inputs,
-         model->layers[0].width, NN_LINEAR);
+        NN__RUN(model, dense_input_gradient, trainer->outputs, model->parameters, NULL, dx, NULL,
+                rows, model->inputs, model->layers[0].width, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -3924,15 +4154,15 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
         step.decay = nn__fma(-rate, o->weight_decay, 1);
         step.learning_rate = rate / (1 - trainer->state.beta1_power);
         step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
-        good = NN__RUN(model, adam)(model->parameters, trainer->gradients, trainer->first,
-                                    trainer->second, model->parameter_count, &step);
+        good = NN__RUN(model, adam, model->parameters, trainer->gradients, trainer->first,
+                       trainer->second, model->parameter_count, &step);
     } else {
         step.learning_rate = rate;
         step.decay = o->weight_decay;
         step.momentum = o->momentum;
         step.nesterov = o->nesterov != 0;
-        good = NN__RUN(model, sgd)(model->parameters, trainer->gradients, trainer->first,
-                                   model->parameter_count, &step);
+        good = NN__RUN(model, sgd, model->parameters, trainer->gradients, trainer->first,
+                       model->parameter_count, &step);
     }
     return good ? NN_OK : NN_ERROR_DIVERGED;
 }
@@ -3960,47 +4190,61 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_re
     sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Forward, loss and backward of the rows that trainer->index names, but those of weight 0. Adds to
-   *sums; *weight is the batch's sum of weights: if that is 0, there is nothing to learn and the
-   gradients are left. */
-static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, int rows, nn__sums *sums,
-                           nn_real *weight)
+/* Leaves out the rows of weight 0 from those that index names (NULL: the first ones); *index is then
+   the trainer's, *rows how many are left, and the sum of their weights is returned. */
+static nn_real nn__weigh(nn_trainer *trainer, const nn_data *data, const size_t **index, int *rows)
+{
+    nn_real total = 0;
+    int b, kept = 0;
+
+    if (!data->weight) return (nn_real)*rows;
+    for (b = 0; b < *rows; b++) {
+        const size_t row = *index ? (*index)[b] : (size_t)b;
+        if (data->weight[row] == 0) continue;
+        total += data->weight[row];
+        trainer->index[kept++] = row;
+    }
+    *index = trainer->index;
+    *rows = kept;
+    return total;
+}
+
+/* Forward, loss and backward of the rows that index names (NULL: the first ones), but those of
+   weight 0. Adds to *sums; *weight is the batch's sum of weights: if that is 0, there is nothing to
+   learn and the gradients are left. */
+static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, const size_t *index, int rows,
+                           nn__sums *sums, nn_real *weight)
 {
     const nn__objective objective = nn__objective_for(trainer);
     const size_t outputs = (size_t)objective.outputs;
     nn__sums batch = {0, 0, 0, 0};
-    nn_real total = 0, *p;
-    int b, kept = 0;
+    nn_real *p, factor;
+    int b;
 
-    for (b = 0; b < rows; b++) {
-        const size_t row = trainer->index[b];
-        if (nn__row_weight(data, row) == 0) continue;
-        total += nn__row_weight(data, row);
-        trainer->index[kept++] = row;
-    }
-    rows = kept;
-    *weight = total;
+    *weight = nn__weigh(trainer, data, &index, &rows);
     trainer->rows = 0;
     if (!rows) return NN_OK;
-    if (!nn__load_batch(trainer, data->x, trainer->index, rows)) return NN_ERROR_DATA;
+    if (!nn__load_batch(trainer, data->x, index, rows)) return NN_ERROR_DATA;
     p = nn__forward(trainer, rows, 1);
-    nn__loss_rows(&objective, p, data->y, trainer->index, rows, trainer->terms);
+    nn__loss_rows(&objective, p, data->y, index, rows, trainer->terms);
     for (b = 0; b < rows; b++)
-        nn__count_row(&batch, data, trainer->index[b], trainer->terms[b], objective.loss,
+        nn__count_row(&batch, data, index ? index[b] : (size_t)b, trainer->terms[b], objective.loss,
                       p + (size_t)b * outputs);
     if (!(batch.loss - batch.loss == 0)) return NN_ERROR_DIVERGED;
     sums->loss += batch.loss;
     sums->weight += batch.weight;
     sums->counted += batch.counted;
     sums->correct += batch.correct;
+    factor = 1 / *weight;
     for (b = 0; b < rows; b++) {
-        const size_t row = trainer->index[b], at = (size_t)b * outputs;
-        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs,
-                              nn__row_weight(data, row) / total, trainer->terms + at);
+        const size_t row = index ? index[b] : (size_t)b, at = (size_t)b * outputs;
+        if (data->weight) factor = data->weight[row] / *weight;
+        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs, factor,
+                              trainer->terms + at);
     }
     if (objective.loss == NN_MSE || objective.loss == NN_HUBER)
-        NN__RUN(trainer->model, activation_gradient)
-    (objective.activation, p, trainer->terms, rows, objective.outputs);
+        NN__RUN(trainer->model, activation_gradient, objective.activation, p, trainer->terms, rows,
+                objective.outputs);
     nn__backward(trainer, rows);
     return NN_OK;
 }
@@ -4010,15 +4254,13 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double
     nn__sums sums = {0, 0, 0, 0};
     nn_real weight;
     nn_status status;
-    int b;
 
     if (loss) *loss = 0;
     if (!trainer) return NN_ERROR_NULL;
     status = nn__check_fits(batch, trainer->model, trainer->options.loss);
     if (status != NN_OK) return status;
     if (batch->rows > trainer->batch) return NN_ERROR_BATCH;
-    for (b = 0; b < batch->rows; b++) trainer->index[b] = (size_t)b;
-    status = nn__learn(trainer, batch, batch->rows, &sums, &weight);
+    status = nn__learn(trainer, batch, NULL, batch->rows, &sums, &weight);
     if (status == NN_OK && loss) *loss = sums.loss / sums.weight;
     return status;
 }
@@ -4131,7 +4373,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     status = nn__check_arrays(data);
     if (status != NN_OK) return status;
     if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
-    if (!NN__RUN(model, all_finite)(data->x, (size_t)data->rows * (size_t)data->inputs) ||
+    if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__can_be_scaled(data))
         return NN_ERROR_DATA;
     rows = nn__all_rows(data);
@@ -4228,7 +4470,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
                 nn__shuffled((uint32_t)(state->position + b), (uint32_t)count, state->epoch_key);
             trainer->index[b] = nn__row(&run->training, (int)place);
         }
-        status = nn__learn(trainer, data, rows, &state->sums, &weight);
+        status = nn__learn(trainer, data, trainer->index, rows, &state->sums, &weight);
         if (status == NN_OK && weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
@@ -4511,9 +4753,7 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         nn_real *p, *terms = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == terms) /* the terms of the losses go into the other buffer */
-            terms += (size_t)count *
-                     (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0);
+        if (p == terms) terms += (size_t)count * model->first_width; /* the other buffer */
         nn__loss_rows(&objective, p, data->y + (size_t)first * outputs, NULL, count, terms);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
@@ -6020,7 +6260,7 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
     image->model = trainer ? trainer->model : model;
     image->trainer = trainer;
     if (!image->model) return NN_ERROR_NULL;
-    if (!NN__RUN(image->model, all_finite)(image->model->parameters, image->model->parameter_count))
+    if (!NN__RUN(image->model, all_finite, image->model->parameters, image->model->parameter_count))
         return NN_ERROR_PARAMETER;
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
 }
