@@ -1826,14 +1826,14 @@ typedef struct nn__kernels {
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p, 0 in the others; n is all of them but in the last step of a loop. Half a
-   register and one number have forms of their own: what a masked store has written, or a masked
-   load wants, must first reach the cache, and small nets wait for nothing else. In a product's tile
-   the mask's load is the cheapest. */
+/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step of
+   a loop. Half a register and one number have forms of their own: what a masked store has written,
+   or a masked load wants, must first reach the cache, and small nets wait for nothing else. In a
+   product's tile the masked load is the cheapest. */
 #define NN__LOAD_UP_TO(p, n)                                                                       \
     ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
      : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__LOAD_ONE(p)                                                      \
+     : (n) == 1             ? NN__SET1(*(p))                                                       \
                             : NN__LOAD_SOME(p, n))
 #define NN__STORE_UP_TO(p, v, n)                                                                   \
     ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
@@ -2480,8 +2480,9 @@ typedef struct nn__kernels {
 
 /* ---- Primitives ------------------------------------------------------------------------------
    NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES, ..._HALF
-   the first half of them, ..._ONE the first.
+   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
+   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
+   NN__STORE_ONE the first number.
    NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
    NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
    a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
@@ -2544,17 +2545,13 @@ typedef struct nn__kernels {
 #define NN__STORE(p, v)     NN__M512(storeu)(p, v)
 #define NN__LOAD_SOME(p, n) NN__M512(maskz_loadu)(NN__MASK512(n), p)
 #ifdef NN_DOUBLE
-#define NN__LOAD_HALF(p) _mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(), _mm256_loadu_pd(p), 0)
-#define NN__LOAD_ONE(p)                                                                            \
-    _mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(), _mm256_set_pd(0, 0, 0, *(p)), 0)
+#define NN__LOAD_HALF(p)     _mm512_maskz_broadcast_f64x4(0xff, _mm256_loadu_pd(p))
 #define NN__STORE_HALF(p, v) _mm256_storeu_pd(p, _mm512_maskz_extractf64x4_pd(0xff, v, 0))
 #define NN__STORE_ONE(p, v)                                                                        \
     _mm_store_sd(p, _mm256_castpd256_pd128(_mm512_maskz_extractf64x4_pd(0xff, v, 0)))
 #else
 #define NN__LOAD_HALF(p)                                                                           \
-    _mm512_castpd_ps(_mm512_maskz_insertf64x4(0xff, _mm512_setzero_pd(),                           \
-                                              _mm256_castps_pd(_mm256_loadu_ps(p)), 0))
-#define NN__LOAD_ONE(p) _mm512_maskz_insertf32x4(0xffff, _mm512_setzero_ps(), _mm_load_ss(p), 0)
+    _mm512_castpd_ps(_mm512_maskz_broadcast_f64x4(0xff, _mm256_castps_pd(_mm256_loadu_ps(p))))
 #define NN__STORE_HALF(p, v)                                                                       \
     _mm256_storeu_ps(p,                                                                            \
                      _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xff, _mm512_castps_pd(v), 0)))
@@ -2603,7 +2600,6 @@ NN__DEFINE_KERNELS
 #undef NN__STORE
 #undef NN__LOAD_SOME
 #undef NN__LOAD_HALF
-#undef NN__LOAD_ONE
 #undef NN__STORE_HALF
 #undef NN__STORE_ONE
 #undef NN__STORE_SOME
@@ -2675,14 +2671,12 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__STORE(p, v)     NN__M256(storeu)(p, v)
 #define NN__LOAD_SOME(p, n) NN__M256(maskload)(p, NN__MASK256(n))
 #ifdef NN_DOUBLE
-#define NN__LOAD_ONE(p)      _mm256_insertf128_pd(_mm256_setzero_pd(), _mm_load_sd(p), 0)
 #define NN__STORE_ONE(p, v)  _mm_store_sd(p, _mm256_castpd256_pd128(v))
-#define NN__LOAD_HALF(p)     _mm256_insertf128_pd(_mm256_setzero_pd(), _mm_loadu_pd(p), 0)
+#define NN__LOAD_HALF(p)     _mm256_broadcast_pd((const __m128d *)(const void *)(p))
 #define NN__STORE_HALF(p, v) _mm_storeu_pd(p, _mm256_castpd256_pd128(v))
 #else
-#define NN__LOAD_ONE(p)      _mm256_insertf128_ps(_mm256_setzero_ps(), _mm_load_ss(p), 0)
 #define NN__STORE_ONE(p, v)  _mm_store_ss(p, _mm256_castps256_ps128(v))
-#define NN__LOAD_HALF(p)     _mm256_insertf128_ps(_mm256_setzero_ps(), _mm_loadu_ps(p), 0)
+#define NN__LOAD_HALF(p)     _mm256_broadcast_ps((const __m128 *)(const void *)(p))
 #define NN__STORE_HALF(p, v) _mm_storeu_ps(p, _mm256_castps256_ps128(v))
 #endif
 #define NN__STORE_SOME(p, v, n) NN__M256(maskstore)(p, NN__MASK256(n), v)
@@ -2760,7 +2754,6 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__STORE(p, v)         NN__F(vst1q)(p, v)
 #define NN__LOAD_SOME(p, n)     nn__load_some(p, n)
 #define NN__LOAD_HALF(p)        nn__load_some(p, NN__LANES / 2)
-#define NN__LOAD_ONE(p)         nn__load_some(p, 1)
 #define NN__STORE_HALF(p, v)    nn__store_some(p, v, NN__LANES / 2)
 #define NN__STORE_ONE(p, v)     nn__store_some(p, v, 1)
 #define NN__STORE_SOME(p, v, n) nn__store_some(p, v, n)
@@ -2835,7 +2828,6 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__STORE(p, v)             wasm_v128_store(p, v)
 #define NN__LOAD_SOME(p, n)         nn__load_some(p, n)
 #define NN__LOAD_HALF(p)            nn__load_some(p, NN__LANES / 2)
-#define NN__LOAD_ONE(p)             nn__load_some(p, 1)
 #define NN__STORE_HALF(p, v)        nn__store_some(p, v, NN__LANES / 2)
 #define NN__STORE_ONE(p, v)         nn__store_some(p, v, 1)
 #define NN__STORE_SOME(p, v, n)     nn__store_some(p, v, n)
