@@ -754,7 +754,14 @@ static double nn__seconds(void)
 #endif
 #endif
 #ifdef _OPENMP
+#define NN__THREADS
 #include <omp.h>
+#endif
+#ifdef NN_USE_OPENBLAS
+#include <cblas.h>
+#ifndef NN_OPENBLAS_WORK /* multiply-adds of a product from which on OpenBLAS computes it */
+#define NN_OPENBLAS_WORK 1e8
+#endif
 #endif
 #endif
 
@@ -1582,7 +1589,7 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 
 /* Work is divided among threads by outputs; below these many multiply-adds, or outputs of an
    elementwise kernel, to a thread, starting them would cost more than it brings. */
-#ifdef _OPENMP
+#ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
 
@@ -1604,10 +1611,41 @@ static int nn__piece(int count, int unit, int i, int pieces)
 }
 #endif
 
-/* With threads, where they pay. */
+#ifdef NN_USE_OPENBLAS
+/* By OpenBLAS. The order of its sums is its own: see THE SAME BITS. */
+static void nn__multiply_blas(const nn__product *p)
+{
+    const CBLAS_TRANSPOSE ta = p->a_step == 1 ? CblasNoTrans : CblasTrans;
+    const CBLAS_TRANSPOSE tb = p->b_transposed ? CblasTrans : CblasNoTrans;
+    const int a_row = (int)(p->a_step == 1 ? p->a_row : p->a_step);
+    const int b_row = (int)p->b_row, c_row = (int)p->c_row;
+    const nn_real beta = p->start == nn__zeros ? 0 : 1;
+    int i;
+
+    for (i = 0; beta > 0 && p->start != p->c && i < p->rows; i++)
+        memcpy(p->c + (size_t)i * p->c_row, p->start + (size_t)i * p->start_row,
+               (size_t)p->columns * sizeof(nn_real));
+#ifdef NN_DOUBLE
+    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+                beta, p->c, c_row);
+#else
+    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+                beta, p->c, c_row);
+#endif
+}
+#endif
+
+/* With threads or OpenBLAS, where they pay. */
 static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product *product)
 {
-#ifdef _OPENMP
+#ifdef NN_USE_OPENBLAS
+    if (product->rows > 1 &&
+        (double)product->rows * product->columns * product->depth >= NN_OPENBLAS_WORK) {
+        nn__multiply_blas(product);
+        return;
+    }
+#endif
+#ifdef NN__THREADS
     {
         const int rows = product->rows, columns = product->columns;
         const int pieces = nn__pieces((double)rows * columns * product->depth, NN__PRODUCT_GRAIN);
@@ -1688,7 +1726,7 @@ typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
 static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
                                 int rows, int width)
 {
-#ifdef _OPENMP
+#ifdef NN__THREADS
     const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
     int i;
 
@@ -1735,7 +1773,7 @@ typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int,
 static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
                              const nn_real *dy, int rows, int width)
 {
-#ifdef _OPENMP
+#ifdef NN__THREADS
     const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
     int i;
 
@@ -4118,17 +4156,48 @@ static int nn__has_schedule(const nn_trainer *trainer)
            trainer->run_steps;
 }
 
+/* Updates the parameters from first on, count of them; 0 if one would not stay finite. */
+static int nn__update_some(nn_trainer *trainer, size_t first, size_t count, const nn__step *step)
+{
+    nn_real *theta = trainer->model->parameters + first;
+    const nn_real *gradient = trainer->gradients + first;
+
+    if (trainer->options.optimizer == NN_ADAM)
+        return NN__RUN(trainer->model, adam, theta, gradient, trainer->first + first,
+                       trainer->second + first, count, step);
+    return NN__RUN(trainer->model, sgd, theta, gradient,
+                   trainer->first ? trainer->first + first : NULL, count, step);
+}
+
+static int nn__update_all(nn_trainer *trainer, const nn__step *step)
+{
+    const size_t count = trainer->model->parameter_count;
+#ifdef NN__THREADS
+    const int pieces = nn__pieces((double)count, NN__ELEMENT_GRAIN);
+    int i, bad = 0;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static) reduction(+ : bad)
+        for (i = 0; i < pieces; i++) {
+            const size_t share = (count / (size_t)pieces + 64) / 64 * 64, from = share * (size_t)i;
+            if (from >= count) continue;
+            bad +=
+                !nn__update_some(trainer, from, share < count - from ? share : count - from, step);
+        }
+        return !bad;
+    }
+#endif
+    return nn__update_some(trainer, 0, count, step);
+}
+
 NN_DEF nn_status nn_update(nn_trainer *trainer)
 {
     const nn_options *o;
-    nn_model *model;
     nn__step step;
     nn_real rate;
-    int good;
 
     if (!trainer) return NN_ERROR_NULL;
     o = &trainer->options;
-    model = trainer->model;
     if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
     rate = (nn_real)nn_learning_rate(trainer);
     memset(&step, 0, sizeof step);
@@ -4146,17 +4215,13 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
         step.decay = nn__fma(-rate, o->weight_decay, 1);
         step.learning_rate = rate / (1 - trainer->state.beta1_power);
         step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
-        good = NN__RUN(model, adam, model->parameters, trainer->gradients, trainer->first,
-                       trainer->second, model->parameter_count, &step);
     } else {
         step.learning_rate = rate;
         step.decay = o->weight_decay;
         step.momentum = o->momentum;
         step.nesterov = o->nesterov != 0;
-        good = NN__RUN(model, sgd, model->parameters, trainer->gradients, trainer->first,
-                       model->parameter_count, &step);
     }
-    return good ? NN_OK : NN_ERROR_DIVERGED;
+    return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
 }
 
 /* ---- The batch level ------------------------------------------------------------------------- */
