@@ -1538,13 +1538,12 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     const int most = p->vectors * p->lanes;
     int k, column, width, depth, i;
 
-    for (k = 0; k < whole->depth; k += depth) {
-        depth = whole->depth - k < NN__PANEL_DEPTH ? whole->depth - k : NN__PANEL_DEPTH;
-        for (column = 0; column < whole->columns; column += width) {
-            nn__product part;
-            width = nn__panel_width(p, whole, column);
-            if (width > most) width = most;
-            part = nn__part(whole, 0, whole->rows, column, width);
+    for (column = 0; column < whole->columns; column += width) {
+        width = nn__panel_width(p, whole, column);
+        if (width > most) width = most;
+        for (k = 0; k < whole->depth; k += depth) {
+            nn__product part = nn__part(whole, 0, whole->rows, column, width);
+            depth = whole->depth - k < NN__PANEL_DEPTH ? whole->depth - k : NN__PANEL_DEPTH;
             part.a += (size_t)k * part.a_step;
             part.depth = depth;
             if (k) {
