@@ -11,6 +11,7 @@
        >>platform    the C library's functions, replaceable; memory blocks
        >>math        exp, tanh, sigmoid, log1p, cosine; the random generator
        >>reference   the scalar kernels: the definition of every arithmetic result
+       >>simd        the same kernels for AVX-512, AVX2, NEON, WebAssembly; threads; OpenBLAS
        >>dispatch    which kernels are used
        >>model       layers, parameters, memory layout, predicting
        >>loss        value and gradient, side by side
@@ -30,8 +31,9 @@
        #include "nn.h"
 
    and in others only the #include. Compile with any C99 or C++11 compiler; link the C library's
-   mathematics where that is separate (-lm). No flag is needed; -O2 or -O3 makes it fast, and
-   -march=native faster, without a change in any result.
+   mathematics where that is separate (-lm). No flag is needed but -O2, for speed: the kernels for
+   the processor's vector registers are compiled without -march and chosen when a model is made.
+   No flag changes a result.
 
        const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
        nn_options how = {0};                   // in C++: = {}
@@ -71,16 +73,21 @@
    MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
    nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
    nn_trainer_size bytes. Nothing is allocated by a step, a batch, an epoch or a prediction. Files,
-   data sets and nn_evaluate allocate what they need and say so in their names or comments.
+   data sets and nn_evaluate allocate what they need and say so in their names or comments. The
+   vector kernels use up to 50 kB of stack.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
-   needs one thread at a time.
+   needs one thread at a time. Compiled with OpenMP (-fopenmp), the vector kernels divide a large
+   product or update among its threads, by outputs: any number of threads gives the same bits. Small
+   nets stay on one. Threads that wait spin: on a busy machine set OMP_WAIT_POLICY=passive.
 
    THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
-   compiler, optimisation level, operating system and byte order, because every result is a fixed
-   sequence of IEEE operations: sums go in a fixed order, multiply-adds are explicit fma, and exp,
-   tanh, sigmoid, log1p and cosine are computed here. What breaks it: -ffast-math (refused unless
+   compiler, optimisation level, operating system, byte order, set of vector instructions and number
+   of threads, because every result is a fixed sequence of IEEE operations: sums go in a fixed
+   order, which vectors and threads keep by dividing outputs and never a sum; multiply-adds are
+   explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it: NN_USE_OPENBLAS, in
+   products of more than NN_OPENBLAS_WORK multiply-adds; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
    other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
    double that is not 64 bits (AVR); under NN_DOUBLE, a C library whose fma rounds twice. NN_NO_FMA
@@ -99,6 +106,10 @@
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
+       NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
+       NN_USE_OPENBLAS     large products go to OpenBLAS (link it), where there are vector kernels
+       NN_OPENBLAS_WORK    multiply-adds of a product from which on they do: 1e8
+       NN_BACKEND          see >>platform: forces a set of kernels, for tests
        NN_NO_FMA           for machines without fma: multiply, then add, each rounded (clang must
                            not be told -ffp-contract=fast)
        NN_DOUBLE           all in double instead of float
@@ -111,8 +122,9 @@
    NN_ASSERT, NN_FMA, NN_SQRT, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
    NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
-   LIMITS. Dense layers only; one thread; counts of rows and widths are int. The largest error of
-   the functions in >>math is 2 ulp. Denormal numbers work.
+   LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
+   in >>math is 2 ulp. Denormal numbers work. x86-64 processors without fma (before 2013) compute
+   the same bits, much slower; NN_NO_FMA is faster there.
 */
 
 /* ================================================================================================
@@ -264,8 +276,8 @@ NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed);
 /* What the model was made of; shape->layers points into the model. */
 NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
 
-/* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar"; NULL for NULL. All give the same
-   bits. */
+/* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar", and "+openblas" behind it where
+   that computes large products. NULL for NULL. */
 NN_DEF const char *nn_backend(const nn_model *model);
 
 /* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
@@ -748,7 +760,7 @@ static double nn__seconds(void)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
-#define NN__APART         __attribute__((noinline)) /* so that small nets do not pay for its frame */
+#define NN__APART         __attribute__((noinline)) /* small nets need not pay for its frame */
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -762,6 +774,9 @@ static double nn__seconds(void)
 #ifndef NN_OPENBLAS_WORK /* multiply-adds of a product from which on OpenBLAS computes it */
 #define NN_OPENBLAS_WORK 1e8
 #endif
+#define NN__WITH_OPENBLAS "+openblas"
+#else
+#define NN__WITH_OPENBLAS
 #endif
 #endif
 
@@ -1677,6 +1692,77 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
         nn__multiply_large(p, product);
 }
 
+/* An elementwise kernel over z[rows x width], its rows divided among threads. */
+typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
+
+static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
+                                int rows, int width)
+{
+#ifdef NN__THREADS
+    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
+    int i;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int from = nn__piece(rows, 1, i, pieces);
+            activate(activation, z + (size_t)from * (size_t)width,
+                     nn__piece(rows, 1, i + 1, pieces) - from, width);
+        }
+        return;
+    }
+#endif
+    activate(activation, z, rows, width);
+}
+
+#ifndef NN_NO_TRAIN
+typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
+
+static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
+                             const nn_real *dy, int rows, int width)
+{
+#ifdef NN__THREADS
+    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
+    int i;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int from = nn__piece(rows, 1, i, pieces);
+            const size_t at = (size_t)from * (size_t)width;
+            gradient(activation, y + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
+        }
+        return;
+    }
+#endif
+    gradient(activation, y, dy, rows, width);
+}
+#endif
+
+/* As nn__dense_forward_scalar; activate is the back-end's. */
+static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
+                                           const nn_real *bias, nn_real *y, int rows, int in,
+                                           int out, nn_activation activation,
+                                           nn__activate_kernel activate)
+{
+    nn__product product;
+
+    product.a = x;
+    product.a_row = (size_t)in;
+    product.a_step = 1;
+    product.b = w;
+    product.b_row = product.c_row = (size_t)out;
+    product.b_transposed = 0;
+    product.start = bias;
+    product.start_row = 0;
+    product.c = y;
+    product.rows = rows;
+    product.columns = out;
+    product.depth = in;
+    nn__multiply(p, &product);
+    if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
+}
+
 #ifndef NN_NO_TRAIN
 /* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
@@ -1717,78 +1803,6 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     nn__multiply(p, &product);
 }
 
-#endif
-
-/* An elementwise kernel over z[rows x width], its rows divided among threads. */
-typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
-
-static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
-                                int rows, int width)
-{
-#ifdef NN__THREADS
-    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
-    int i;
-
-    if (pieces > 1) {
-#pragma omp parallel for schedule(static)
-        for (i = 0; i < pieces; i++) {
-            const int from = nn__piece(rows, 1, i, pieces);
-            activate(activation, z + (size_t)from * (size_t)width,
-                     nn__piece(rows, 1, i + 1, pieces) - from, width);
-        }
-        return;
-    }
-#endif
-    activate(activation, z, rows, width);
-}
-
-/* As nn__dense_forward_scalar; activate is the back-end's. */
-static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
-                                           const nn_real *bias, nn_real *y, int rows, int in,
-                                           int out, nn_activation activation,
-                                           nn__activate_kernel activate)
-{
-    nn__product product;
-
-    product.a = x;
-    product.a_row = (size_t)in;
-    product.a_step = 1;
-    product.b = w;
-    product.b_row = product.c_row = (size_t)out;
-    product.b_transposed = 0;
-    product.start = bias;
-    product.start_row = 0;
-    product.c = y;
-    product.rows = rows;
-    product.columns = out;
-    product.depth = in;
-    nn__multiply(p, &product);
-    if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
-}
-
-#ifndef NN_NO_TRAIN
-typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
-
-static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
-                             const nn_real *dy, int rows, int width)
-{
-#ifdef NN__THREADS
-    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
-    int i;
-
-    if (pieces > 1) {
-#pragma omp parallel for schedule(static)
-        for (i = 0; i < pieces; i++) {
-            const int from = nn__piece(rows, 1, i, pieces);
-            const size_t at = (size_t)from * (size_t)width;
-            gradient(activation, y + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
-        }
-        return;
-    }
-#endif
-    gradient(activation, y, dy, rows, width);
-}
-
 /* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
 static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
                                                   const nn_real *w, const nn_real *mask, nn_real *y,
@@ -1824,7 +1838,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 /* A back-end: functions of the signatures and the bits of the scalar ones. */
 typedef struct nn__kernels {
-    const char *name;
+    const char *name, *label; /* what nn_backend says */
     void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
     nn_real (*softmax_row)(nn_real *row, int width);
     int (*all_finite)(const nn_real *x, size_t count);
@@ -1863,10 +1877,10 @@ typedef struct nn__kernels {
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step of
-   a loop. Half a register and one number have forms of their own: what a masked store has written,
-   or a masked load wants, must first reach the cache, and small nets wait for nothing else. In a
-   product's tile the masked load is the cheapest. */
+/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
+   of a loop. Half a register and one number have forms of their own: what a masked store has
+   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
+   else. In a product's tile the masked load is the cheapest. */
 #define NN__LOAD_UP_TO(p, n)                                                                       \
     ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
      : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
@@ -2201,9 +2215,13 @@ typedef struct nn__kernels {
                                                 NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
 
 #define NN__DEFINE_TABLE                                                                           \
-    static const nn__kernels NN__NAME(kernels) = {                                                 \
-        NN__ISA_NAME,         NN__NAME(activate),   NN__NAME(softmax_row),                         \
-        NN__NAME(all_finite), NN__NAME(scale_rows), NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
+    static const nn__kernels NN__NAME(kernels) = {NN__ISA_NAME,                                    \
+                                                  NN__ISA_NAME NN__WITH_OPENBLAS,                  \
+                                                  NN__NAME(activate),                              \
+                                                  NN__NAME(softmax_row),                           \
+                                                  NN__NAME(all_finite),                            \
+                                                  NN__NAME(scale_rows),                            \
+                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
 
 #ifdef NN_NO_TRAIN
 #define NN__OF_TRAINING(name) NULL
@@ -2893,7 +2911,8 @@ NN__DEFINE_KERNELS
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends: NN__RUN(model, adam, ...) is the adam of the model's back-end.
+   The only place that chooses among back-ends: NN__RUN(model, adam, ...) calls the adam of the
+   model's one.
    ============================================================================================= */
 
 #ifndef NN__SIMD
@@ -2910,6 +2929,7 @@ NN__DEFINE_KERNELS
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
+                                               "scalar",
                                                nn__activate_scalar,
                                                nn__softmax_row_scalar,
                                                nn__all_finite_scalar,
@@ -3058,10 +3078,12 @@ static int nn__outputs(const nn_model *model)
     return model->layers[model->count - 1].width;
 }
 
+#ifndef NN_NO_TRAIN
 static nn_activation nn__output_activation(const nn_model *model)
 {
     return model->layers[model->count - 1].activation;
 }
+#endif
 
 static nn_status nn__check_shape(const nn_shape *shape)
 {
@@ -3257,7 +3279,7 @@ NN_DEF const char *nn_backend(const nn_model *model)
 {
     if (!model) return NULL;
 #ifdef NN__SIMD
-    return model->kernels->name;
+    return model->kernels->label;
 #else
     return "scalar";
 #endif
@@ -3442,8 +3464,8 @@ static nn_real nn__difference_row(const nn__objective *objective, const nn_real 
 }
 
 /* The losses of rows: z[rows x outputs], the logits, become p = activation(z); t: the targets, row
-   index[b] of them for row b, or row b when index is NULL. terms[rows x outputs] is for scratch; its
-   first numbers become the rows' losses.
+   index[b] of them for row b, or row b when index is NULL. terms[rows x outputs] is for scratch;
+   its first numbers become the rows' losses.
      MSE       mean over outputs of (p - t)^2
      Huber     mean over outputs of d^2 / 2 where d = |p - t| <= delta, else delta (d - delta / 2)
      binary    mean over outputs of max(z, 0) - z t + log1p(exp(-|z|))
@@ -4246,8 +4268,8 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_re
     sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Leaves out the rows of weight 0 from those that index names (NULL: the first ones); *index is then
-   the trainer's, *rows how many are left, and the sum of their weights is returned. */
+/* Leaves out the rows of weight 0 from those that index names (NULL: the first ones); *index is
+   then the trainer's, *rows how many are left, and the sum of their weights is returned. */
 static nn_real nn__weigh(nn_trainer *trainer, const nn_data *data, const size_t **index, int *rows)
 {
     nn_real total = 0;
