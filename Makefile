@@ -1,12 +1,20 @@
 # make            build the examples           make sanitize  the tests under ASan, UBSan and TSan
 # make run        train the bundled classifier make interop   model files against PyTorch's
-# make test       build and run every test     make install   copy the header to PREFIX/include
-# make clean      remove build/
+# make test       build and run every test     make portable  the same bits on other machines
+# make bench      speed, beside other libraries'
+# make install    copy the header to PREFIX/include            make clean   remove build/
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
+# OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
 
 CFLAGS = -O2
 LDLIBS = -lm
+
+OPENBLAS := $(shell pkg-config --exists openblas 2>/dev/null && echo 1)
+ifeq ($(OPENBLAS),1)
+BLAS_CFLAGS := -DNN_USE_OPENBLAS $(shell pkg-config --cflags openblas)
+BLAS_LIBS := $(shell pkg-config --libs openblas)
+endif
 
 EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
 TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
@@ -16,16 +24,19 @@ all: $(EXAMPLES)
 run: build/iris2
 	./build/iris2
 
-test: $(TESTS)
-	sh tests/run $(TESTS)
+# Every test with each back-end that the machine has.
+test: $(TESTS) build/backends
+	BACKENDS="$$(build/backends)" sh tests/run $(TESTS)
 
 # MNIST=folder adds the test on MNIST. -O3 -march=native changes its speed, not its bits.
 build/test_accuracy: CFLAGS += $(if $(MNIST),-O3 -march=native)
 build/test_threads: CFLAGS += -pthread
+build/test_openblas: CFLAGS += $(BLAS_CFLAGS)
+build/test_openblas: LDLIBS += $(BLAS_LIBS)
 
 build/%: examples/%.c nn.h
 	@mkdir -p build
-	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
+	$(CC) $(CFLAGS) $(BLAS_CFLAGS) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
 
 build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
 	@mkdir -p build
@@ -48,6 +59,15 @@ build/venv/installed:
 	build/venv/bin/pip install --quiet --disable-pip-version-check safetensors
 	touch $@
 
+# Installs nothing; runs what toolchains it finds and names the others.
+portable:
+	sh tests/portable.sh
+
+# Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
+# libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".
+bench:
+	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench.py $(BENCH)
+
 PREFIX = /usr/local
 
 install:
@@ -57,4 +77,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test sanitize interop install clean
+.PHONY: all run test sanitize interop portable bench install clean

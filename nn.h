@@ -86,13 +86,13 @@
    compiler, optimisation level, operating system, byte order, set of vector instructions and number
    of threads, because every result is a fixed sequence of IEEE operations: sums go in a fixed
    order, which vectors and threads keep by dividing outputs and never a sum; multiply-adds are
-   explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it: NN_USE_OPENBLAS, in
-   products of more than NN_OPENBLAS_WORK multiply-adds; -ffast-math (refused unless
+   explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
+   NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
    other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
-   double that is not 64 bits (AVR); under NN_DOUBLE, a C library whose fma rounds twice. NN_NO_FMA
-   and NN_DOUBLE each have bits of their own, the same again on every machine. Times in nn_progress
-   are no part of this.
+   double that is not 64 bits (AVR); under NN_DOUBLE, a C library whose fma is not
+   exact. NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
+   Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
@@ -1220,7 +1220,7 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
 static nn_real nn__activate_one(nn_activation activation, nn_real z)
 {
     switch (activation) {
-    case NN_RELU: return 0 > z ? 0 : z;
+    case NN_RELU: return z <= 0 ? 0 : z; /* the other way round, compilers make -0 of -0 or not */
     case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
     case NN_SIGMOID: return nn__sigmoid(z);
     case NN_TANH: return nn__tanh(z);
@@ -1590,7 +1590,7 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
         nn__multiply_packed(p, product);
         return;
     }
-    if (product->b_row >= p->pack_row && product->rows >= 64) {
+    if (product->b_row >= p->pack_row && product->rows >= 64 && product->depth > 0) {
         nn__multiply_packed(p, product);
         return;
     }
@@ -2089,7 +2089,7 @@ typedef struct nn__kernels {
         const NN__VECTOR zero = NN__SET1(0);                                                       \
                                                                                                    \
         switch (activation) {                                                                      \
-        case NN_RELU: return NN__MAX(zero, v);                                                     \
+        case NN_RELU: return NN__ADD(NN__MAX(zero, v), zero);                                      \
         case NN_LEAKY_RELU:                                                                        \
             return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
         case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
@@ -2362,12 +2362,11 @@ typedef struct nn__kernels {
         const nn_real *rest, *first;                                                               \
         int columns, depth;                                                                        \
                                                                                                    \
-        if (rows > 1) {                                                                            \
+        if (rows != 1) {                                                                           \
             nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
                                          accumulate);                                              \
             return;                                                                                \
         }                                                                                          \
-        if (rows < 1 && accumulate) return;                                                        \
         depth = out == 1 ? 1 : in; /* with one output dw is one row, in the order of x */          \
         columns = out == 1 ? in : out;                                                             \
         first = out == 1 ? dz : x;                                                                 \
@@ -2965,7 +2964,7 @@ static unsigned nn__saved_states(void)
 
 /* 1: AVX2 and FMA; 2: AVX-512F too; 0: neither, or the operating system does not know them (Intel's
    manual, volume 1, 14.3 and 15.2). */
-static int nn__x86_level(void)
+static int nn__level(void)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx2 = 1u << 5, avx512f = 1u << 16;
     const unsigned ymm = 0x6, zmm = 0xe6;
@@ -2980,29 +2979,36 @@ static int nn__x86_level(void)
     if (!(r[1] & avx2) || (states & ymm) != ymm) return 0;
     return (r[1] & avx512f) && (states & zmm) == zmm ? 2 : 1;
 }
+#else
+static int nn__level(void)
+{
+    return 1;
+}
 #endif
 
-/* Back-end i of those that this machine has, from the scalar one to the best; NULL behind it. */
-static const nn__kernels *nn__kernels_at(int i)
+/* Back-end i, from the scalar one to the best of a level (see nn__level);
+   NULL behind it. */
+static const nn__kernels *nn__kernels_of(int i, int level)
 {
     if (i == 0) return &nn__kernels_scalar;
+    if (i > level) return NULL;
 #if defined(NN__X86)
-    if (i > nn__x86_level()) return NULL;
     return i == 1 ? &nn__kernels_avx2 : &nn__kernels_avx512;
 #elif defined(NN__NEON)
-    return i == 1 ? &nn__kernels_neon : NULL;
+    return &nn__kernels_neon;
 #else
-    return i == 1 ? &nn__kernels_wasm : NULL;
+    return &nn__kernels_wasm;
 #endif
 }
 
 /* See NN_BACKEND. */
 static const nn__kernels *nn__find_kernels(const char *name)
 {
-    const nn__kernels *found = nn__kernels_at(0), *next;
+    const nn__kernels *found = &nn__kernels_scalar, *next;
+    const int level = nn__level();
     int i;
 
-    for (i = 0; (next = nn__kernels_at(i)) != NULL; i++)
+    for (i = 0; (next = nn__kernels_of(i, level)) != NULL; i++)
         if (!name || strcmp(next->name, name) == 0) found = next;
     return found;
 }

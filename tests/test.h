@@ -15,6 +15,16 @@
 #define TEST_FUNCTION static
 #endif
 
+/* The environment's NN_BACKEND forces a back-end of the header, which must be included later. */
+#ifndef NN_BACKEND
+#define NN_BACKEND test_backend()
+
+TEST_FUNCTION const char *test_backend(void)
+{
+    return getenv("NN_BACKEND");
+}
+#endif
+
 static int test_passed, test_failed, test_bad;
 
 /* Counts a failure and goes on; prints the first few of each test. */

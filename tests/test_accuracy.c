@@ -1,9 +1,10 @@
 /* Accuracy on real data, over several seeds, none of them chosen: at least what scikit-learn's
    MLPClassifier and PyTorch reach with the same recipe. MNIST is tested when the environment
    variable MNIST names a folder that holds it, and is otherwise counted as skipped. */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 typedef struct accuracies {
     double sum, worst;

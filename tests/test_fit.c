@@ -1,8 +1,9 @@
 /* What nn_fit and the trainer do: shuffling, batches, validation, early stopping, callbacks,
    progress, row weights, dropout, scaling, smoothing. */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 enum { MAX_ROWS = 16 };
 

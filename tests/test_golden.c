@@ -1,9 +1,10 @@
 /* Agreement with PyTorch, 1e-5 in float and 1e-12 in double (tests/test_golden_double.c): outputs,
    losses, gradients of parameters and inputs, 20 steps of each optimizer, learning rates.
    The vectors in tests/golden/ and what they cover: tests/golden.py, which made them. */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 /* Values are compared relative to the larger of the two, or, if that is more, to a share of the
    largest of their array (a weight matrix, a bias, the outputs, ...). A value is a sum of

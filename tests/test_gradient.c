@@ -7,9 +7,10 @@
    error of 1e-7 can therefore be told from noise only for values above some 1e-5; FLOOR leaves a
    factor of ten. Most values are above it, which is checked. */
 #define NN_DOUBLE
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 #define TOLERANCE 1e-7
 #define FLOOR     1e-4

@@ -2,9 +2,10 @@
    argument: the largest error in ulp must be within what the header states, and that within 2.
    (With STRIDE 1 the float build takes all arguments, some minutes.) Also the cosine of the
    schedules, and the random order of rows. */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 #include <float.h>
 
 #ifdef NN_DOUBLE

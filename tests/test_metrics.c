@@ -1,9 +1,10 @@
 /* Metrics against constants that scikit-learn 1.2.1 gave for fixed data and against definitions
    coded once more, slowly, below. The model is one layer with identity weights, so that its
    outputs are the activation of the inputs. Usage: test_metrics [seed] */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 static uint64_t first_seed = 1;
 static uint64_t random_state;

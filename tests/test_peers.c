@@ -19,9 +19,10 @@ static void counted_free(void *memory)
 
 #define NN_MALLOC(size) counted_malloc(size)
 #define NN_FREE(memory) counted_free(memory)
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 #if !defined(_WIN32)
 #include <fcntl.h>

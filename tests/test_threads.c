@@ -1,9 +1,10 @@
 /* Several threads predict with one const model, each with its own scratch, and make and train
    models of their own: the same bits as alone. For ThreadSanitizer as well. Needs -pthread. */
 #define _POSIX_C_SOURCE 200809L
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 #include <pthread.h>
 

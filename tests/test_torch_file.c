@@ -1,8 +1,9 @@
 /* A file that the safetensors package wrote from a PyTorch state_dict, tests/data/torch_mlp, loads
    and predicts what PyTorch did. tests/interop.py made both files (make-sample). */
+#include "test.h"
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
-#include "test.h"
 
 #define SAFETENSORS "tests/data/torch_mlp.safetensors"
 

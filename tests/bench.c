@@ -1,0 +1,505 @@
+/* The C side of `make bench`: nn.h, the core's multiply-add peak, OpenBLAS (when compiled with
+   -DBENCH_OPENBLAS and linked with it) and FANN (-DBENCH_FANN, -lfann). tests/bench.py builds this
+   program, asks it, and compares; alone it can be run as
+
+       echo 'forward nn 0.01 128x128x784' | build/bench [--backend NAME]
+
+   It reads requests, one a line, and answers each with a line: units per second, measured over at
+   least SECONDS, or "skipped" for what it was built without.
+
+       WHAT SIDE SECONDS SIZES [BATCH ROWS]     one unit is
+       about                                    (answers with the name of the back-end)
+       peak nn SECONDS                          a flop of independent multiply-adds
+       forward nn|openblas SECONDS MxNxK        a flop of y[M x N] = relu(x[M x K] w[K x N] + bias)
+       weights nn|openblas SECONDS MxNxK        a flop of dw[M x N] = x[K x M]^T dz[K x N]
+       inputs nn|openblas SECONDS MxNxK         a flop of dx[M x N] = dz[M x K] w[N x K]^T, in nn.h
+                                                times the slope of the ReLU before it
+       train nn|fann SECONDS 784-128-10 BATCH ROWS   a row; batches go round a data set of ROWS
+       fit nn SECONDS 784-128-10 BATCH ROWS     a row of nn_fit, everything included
+       predict nn|fann SECONDS 784-128-10       a row, predicted alone
+
+   A net with one output is sigmoid throughout and learns the squared error by SGD; others have ReLU
+   and softmax, and learn the cross-entropy by Adam. FANN's are sigmoid and learn row by row. */
+#define _POSIX_C_SOURCE 199309L /* clock_gettime */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *backend; /* NULL: the best one */
+#define NN_BACKEND backend
+#define NN_STATIC
+#define NN_IMPLEMENTATION
+#include "nn.h"
+#ifndef NN__SIMD
+#error "there is no back-end to measure here but the scalar one"
+#endif
+
+#ifdef BENCH_OPENBLAS
+#include <cblas.h>
+#endif
+#ifdef BENCH_FANN
+#include <fann.h>
+#endif
+
+enum { LAYERS = 8, OUTPUTS = 16, EPOCHS = 5 };
+
+typedef struct request {
+    char what[16], side[16], sizes_text[64];
+    double seconds;
+    int sizes[LAYERS + 1], count; /* of sizes_text */
+    int batch, rows;
+} request;
+
+/* A piece of work to be measured: does it once and returns how many units that was. */
+typedef double (*step)(void *state);
+
+static void fail(const char *why)
+{
+    fprintf(stderr, "bench: %s\n", why);
+    exit(1);
+}
+
+static void check(nn_status status)
+{
+    if (status != NN_OK) fail(nn_status_text(status));
+}
+
+/* Seconds: of the processor for one thread, so that other programs' time is not counted, and of the
+   clock on the wall for several. */
+static double now(void)
+{
+    struct timespec time;
+
+#ifdef _OPENMP
+    clock_gettime(CLOCK_MONOTONIC, &time);
+#else
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+#endif
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* Units per second, once the caches are warm. */
+static double measure(step work, void *state, double seconds)
+{
+    double units = work(state), begin, elapsed;
+    long i, n;
+
+    for (n = 1;; n *= 2) {
+        begin = now();
+        for (i = 0; i < n; i++) work(state);
+        elapsed = now() - begin;
+        if (elapsed >= seconds) return units * (double)n / elapsed;
+    }
+}
+
+/* ---- Memory and numbers ---------------------------------------------------------------------- */
+
+/* count floats in [-1, 1), the same ones every time, aligned as nn.h aligns its own. Sets *block to
+   what is to be freed. */
+static float *random_floats(size_t count, void **block)
+{
+    uint32_t state = 1;
+    float *floats;
+    size_t i;
+
+    if (!(*block = malloc(count * sizeof *floats + 64))) fail("out of memory");
+    floats = (float *)(((uintptr_t)*block + 63) / 64 * 64);
+    for (i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        floats[i] = (float)(state >> 8) / 8388608 - 1;
+    }
+    return floats;
+}
+
+/* ---- Peak: chains of multiply-adds that wait for nothing but themselves ---------------------- */
+
+/* As many chains as a core's latency times its units at least, 10 on x86 and 16 on aarch64, and no
+   more than it has registers for. */
+#define EACH_OF_12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define EACH_OF_24(F)                                                                              \
+    EACH_OF_12(F)                                                                                  \
+    F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
+
+#define BEGIN_CHAIN(i) vector c##i = SET((float)i); /* unequal, or the compiler merges them */
+#define STEP_CHAIN(i)  c##i = FMA(c##i, half, half);
+#define END_CHAIN(i)   end = FMA(end, half, c##i);
+#define PEAK_FUNCTION(EACH_CHAIN, chains)                                                          \
+    {                                                                                              \
+        const vector half = SET(0.5f);                                                             \
+        vector end = half;                                                                         \
+        int n;                                                                                     \
+        EACH_CHAIN(BEGIN_CHAIN)                                                                    \
+        for (n = 0; n < 1000; n++) {                                                               \
+            EACH_CHAIN(STEP_CHAIN)                                                                 \
+        }                                                                                          \
+        EACH_CHAIN(END_CHAIN)                                                                      \
+        memcpy(state, &end, sizeof end);                                                           \
+        return 1000.0 * chains * 2 * sizeof(vector) / sizeof(float);                               \
+    }
+
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#include <immintrin.h>
+
+#define SET _mm512_set1_ps
+#define FMA _mm512_fmadd_ps
+__attribute__((target("avx512f"))) static double peak_avx512(void *state)
+{
+    typedef __m512 vector;
+    PEAK_FUNCTION(EACH_OF_24, 24)
+}
+#undef SET
+#undef FMA
+
+#define SET _mm256_set1_ps
+#define FMA _mm256_fmadd_ps
+__attribute__((target("avx2,fma"))) static double peak_avx2(void *state)
+{
+    typedef __m256 vector;
+    PEAK_FUNCTION(EACH_OF_12, 12)
+}
+#undef SET
+#undef FMA
+
+static step best_peak(void)
+{
+    if (__builtin_cpu_supports("avx512f")) return peak_avx512;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? peak_avx2 : NULL;
+}
+
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+
+#define SET          vdupq_n_f32
+#define FMA(a, b, c) vfmaq_f32(c, a, b)
+static double peak_neon(void *state)
+{
+    typedef float32x4_t vector;
+    PEAK_FUNCTION(EACH_OF_24, 24)
+}
+#undef SET
+#undef FMA
+
+static step best_peak(void)
+{
+    return peak_neon;
+}
+
+#else
+static step best_peak(void)
+{
+    return NULL;
+}
+#endif
+
+static double peak_rate(const request *r, step unused)
+{
+    float last[16];
+
+    (void)unused;
+    return best_peak() ? measure(best_peak(), last, r->seconds) : 0;
+}
+
+/* ---- Products of matrices -------------------------------------------------------------------- */
+
+typedef struct product {
+    int m, n, k;
+    double flops;
+    float *a, *b, *c, *buffer, *bias; /* m * k, k * n, m * n, m * n, n */
+    const nn__kernels *kernels;
+} product;
+
+static double forward_nn(void *state)
+{
+    product *p = (product *)state;
+
+    p->kernels->dense_forward(p->a, p->b, p->bias, p->c, p->m, p->k, p->n, NN_RELU);
+    return p->flops;
+}
+
+static double weights_nn(void *state)
+{
+    product *p = (product *)state;
+
+    p->kernels->dense_weight_gradient(p->a, p->b, p->c, p->bias, p->k, p->m, p->n, 0);
+    return p->flops;
+}
+
+static double inputs_nn(void *state)
+{
+    product *p = (product *)state;
+
+    p->kernels->dense_input_gradient(p->a, p->b, NULL, p->c, p->buffer, p->m, p->n, p->k, NN_RELU);
+    return p->flops;
+}
+
+#ifdef BENCH_OPENBLAS
+static double forward_openblas(void *state)
+{
+    product *p = (product *)state;
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, p->m, p->n, p->k, 1, p->a, p->k, p->b,
+                p->n, 0, p->c, p->n);
+    return p->flops;
+}
+
+static double weights_openblas(void *state)
+{
+    product *p = (product *)state;
+
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, p->m, p->n, p->k, 1, p->a, p->m, p->b,
+                p->n, 0, p->c, p->n);
+    return p->flops;
+}
+
+static double inputs_openblas(void *state)
+{
+    product *p = (product *)state;
+
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, p->m, p->n, p->k, 1, p->a, p->k, p->b,
+                p->k, 0, p->c, p->n);
+    return p->flops;
+}
+#endif
+
+/* Takes count floats from *memory, and what it takes to the next multiple of 64 bytes. */
+static float *take(float **memory, size_t count)
+{
+    float *taken = *memory;
+
+    *memory += (count + 15) / 16 * 16;
+    return taken;
+}
+
+static double product_rate(const request *r, step work)
+{
+    const size_t m = (size_t)r->sizes[0], n = (size_t)r->sizes[1], k = (size_t)r->sizes[2];
+    product p;
+    void *block;
+    float *memory = random_floats(m * k + k * n + 2 * m * n + n + 5 * 16, &block);
+    double rate;
+
+    p.m = (int)m;
+    p.n = (int)n;
+    p.k = (int)k;
+    p.flops = 2.0 * (double)m * (double)n * (double)k;
+    p.a = take(&memory, m * k);
+    p.b = take(&memory, k * n);
+    p.c = take(&memory, m * n);
+    p.buffer = take(&memory, m * n);
+    p.bias = take(&memory, n);
+    p.kernels = nn__find_kernels(backend);
+    rate = measure(work, &p, r->seconds);
+    free(block);
+    return rate;
+}
+
+/* ---- Nets ------------------------------------------------------------------------------------ */
+
+typedef struct net {
+    nn_model *model;
+    nn_trainer *trainer;
+    nn_options options;
+    nn_data data;
+    int next; /* row of data */
+} net;
+
+/* Rows of random inputs, and classes that have nothing to do with them: speed is all there is. */
+static nn_data make_data(int rows, int inputs, int outputs)
+{
+    const size_t count = (size_t)rows * (size_t)inputs;
+    nn_data data = {0};
+    float *x = random_floats(count + (size_t)rows * (size_t)outputs, &data.memory);
+    float *y = x + count;
+    int i;
+
+    data.rows = rows;
+    data.inputs = inputs;
+    data.outputs = outputs;
+    data.x = x;
+    data.y = y;
+    for (i = 0; i < rows * outputs; i++)
+        y[i] = outputs > 1 ? (float)(i % outputs == i / outputs * 7 % outputs) : (float)(i % 2);
+    return data;
+}
+
+static double train_nn(void *state)
+{
+    net *n = (net *)state;
+    const int batch = n->options.batch_size;
+    double loss;
+
+    check(nn_train_batch(n->trainer, n->data.x + (size_t)n->next * (size_t)n->data.inputs,
+                         n->data.y + (size_t)n->next * (size_t)n->data.outputs, batch, &loss));
+    n->next = (n->next + batch) % n->data.rows;
+    return batch;
+}
+
+static double fit_nn(void *state)
+{
+    net *n = (net *)state;
+
+    check(nn_fit(n->model, &n->data, &n->options));
+    return (double)n->data.rows * EPOCHS;
+}
+
+static double predict_nn(void *state)
+{
+    net *n = (net *)state;
+    nn_real y[OUTPUTS];
+
+    check(nn_predict(n->model, n->data.x, 1, y, NULL));
+    return 1;
+}
+
+static double net_rate(const request *r, step work)
+{
+    const int last = r->count - 2, outputs = r->sizes[r->count - 1];
+    nn_layer layers[LAYERS];
+    net n = {0};
+    double rate;
+    int i;
+
+    if (outputs > OUTPUTS) fail("too many outputs");
+    for (i = 0; i <= last; i++) {
+        layers[i].width = r->sizes[i + 1];
+        layers[i].activation = outputs == 1 ? NN_SIGMOID : i < last ? NN_RELU : NN_SOFTMAX;
+    }
+    n.options.loss = outputs == 1 ? NN_MSE : NN_CROSS_ENTROPY;
+    n.options.optimizer = outputs == 1 ? NN_SGD : NN_ADAM;
+    n.options.batch_size = r->batch;
+    n.options.epochs = EPOCHS;
+    n.data = make_data(r->rows, r->sizes[0], outputs);
+    check(nn_create(&n.model, r->sizes[0], layers, last + 1, 1));
+    check(nn_trainer_create(&n.trainer, n.model, &n.options));
+    rate = measure(work, &n, r->seconds);
+    nn_trainer_free(n.trainer);
+    nn_free(n.model);
+    nn_data_free(&n.data);
+    return rate;
+}
+
+#ifdef BENCH_FANN
+typedef struct fann_net {
+    struct fann *ann;
+    nn_data data;
+    int next;
+} fann_net;
+
+static double train_fann(void *state)
+{
+    fann_net *n = (fann_net *)state;
+
+    /* It only reads what it is given, const or not. */
+    fann_train(n->ann, (fann_type *)n->data.x + n->next * n->data.inputs,
+               (fann_type *)n->data.y + n->next * n->data.outputs);
+    n->next = (n->next + 1) % n->data.rows;
+    return 1;
+}
+
+static double predict_fann(void *state)
+{
+    fann_net *n = (fann_net *)state;
+
+    fann_run(n->ann, (fann_type *)n->data.x);
+    return 1;
+}
+
+static double fann_rate(const request *r, step work)
+{
+    unsigned widths[LAYERS + 1];
+    fann_net n;
+    double rate;
+    int i;
+
+    for (i = 0; i < r->count; i++) widths[i] = (unsigned)r->sizes[i];
+    n.ann = fann_create_standard_array((unsigned)r->count, widths);
+    if (!n.ann) fail("fann_create_standard_array failed");
+    fann_set_activation_function_hidden(n.ann, FANN_SIGMOID);
+    fann_set_activation_function_output(n.ann, FANN_SIGMOID);
+    fann_set_training_algorithm(n.ann, FANN_TRAIN_INCREMENTAL);
+    n.data = make_data(r->rows, r->sizes[0], r->sizes[r->count - 1]);
+    n.next = 0;
+    rate = measure(work, &n, r->seconds);
+    nn_data_free(&n.data);
+    fann_destroy(n.ann);
+    return rate;
+}
+#endif
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *what, *side;
+    int sizes; /* at least */
+    double (*rate)(const request *, step);
+    step work;
+} works[] = {
+    {"peak", "nn", 0, peak_rate, NULL},
+    {"forward", "nn", 3, product_rate, forward_nn},
+    {"weights", "nn", 3, product_rate, weights_nn},
+    {"inputs", "nn", 3, product_rate, inputs_nn},
+    {"train", "nn", 2, net_rate, train_nn},
+    {"fit", "nn", 2, net_rate, fit_nn},
+    {"predict", "nn", 2, net_rate, predict_nn},
+#ifdef BENCH_OPENBLAS
+    {"forward", "openblas", 3, product_rate, forward_openblas},
+    {"weights", "openblas", 3, product_rate, weights_openblas},
+    {"inputs", "openblas", 3, product_rate, inputs_openblas},
+#endif
+#ifdef BENCH_FANN
+    {"train", "fann", 2, fann_rate, train_fann},
+    {"predict", "fann", 2, fann_rate, predict_fann},
+#endif
+};
+
+/* Fills r from its line, with as many sizes as it names; BATCH and ROWS are 1 when left out. */
+static void parse(request *r, const char *line)
+{
+    char *text;
+
+    memset(r, 0, sizeof *r);
+    r->batch = r->rows = 1;
+    if (sscanf(line, "%15s %15s %lf %63s %d %d", r->what, r->side, &r->seconds, r->sizes_text,
+               &r->batch, &r->rows) < 1)
+        fail("an empty request");
+    for (text = strtok(r->sizes_text, "x-"); text; text = strtok(NULL, "x-"))
+        if (r->count > LAYERS || (r->sizes[r->count++] = atoi(text)) < 1) fail("bad sizes");
+}
+
+static double answer(const request *r)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof works / sizeof *works; i++) {
+        if (strcmp(works[i].what, r->what) || strcmp(works[i].side, r->side)) continue;
+        if (r->count < works[i].sizes) fail("too few sizes");
+        return works[i].rate(r, works[i].work);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char line[256];
+    request r;
+    double rate;
+
+    if (argc == 3 && !strcmp(argv[1], "--backend")) backend = argv[2];
+    if (argc != (backend ? 3 : 1)) fail("usage: bench [--backend NAME]");
+#ifdef BENCH_OPENBLAS
+    openblas_set_num_threads(1);
+#endif
+    while (fgets(line, sizeof line, stdin)) {
+        parse(&r, line);
+        if (!strcmp(r.what, "about")) {
+            puts(nn__find_kernels(backend)->name);
+        } else if ((rate = answer(&r)) > 0) {
+            printf("%.9g\n", rate);
+        } else {
+            puts("skipped");
+        }
+        fflush(stdout);
+    }
+    return 0;
+}
