@@ -1493,14 +1493,12 @@ typedef struct nn__product {
     int rows, columns, depth;
 } nn__product;
 
-enum {
-    NN__PANEL_DEPTH = 256,
-    NN__PANEL_COLUMNS = 192 / sizeof(nn_real), /* the most that a back-end has: 3 of 64 bytes */
-    NN__WIDE_VECTORS = 8                       /* in a panel of one row */
-};
+#define NN__PANEL_DEPTH   256
+#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* the most that a back-end has: 3 of 64 bytes */
+#define NN__WIDE_VECTORS  8                       /* in a panel of one row */
 
-/* As wide as a panel can be. */
-static const nn_real nn__zeros[NN__WIDE_VECTORS * 64 / sizeof(nn_real)] = {0};
+/* As wide as a panel can be: a vector has at most 16 lanes. */
+static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
    8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
@@ -3781,6 +3779,7 @@ struct nn_trainer {
     void *heap;
     int batch;          /* rows that fit */
     int rows;           /* rows of the last nn_forward that wait for nn_backward */
+    int learned;        /* rows of the last backward pass */
     int pending;        /* the gradients hold something that no update has used */
     uint32_t run_steps; /* updates in the whole of nn_fit */
 };
@@ -3906,7 +3905,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     nn__zero(made->best, model->parameter_count);
     made->heap = NULL;
     made->batch = nn__batch_capacity(&o);
-    made->rows = made->pending = 0;
+    made->rows = made->learned = made->pending = 0;
     made->run_steps = 0;
     *trainer = made;
     return NN_OK;
@@ -4083,6 +4082,7 @@ static void nn__backward(nn_trainer *trainer, int rows)
         }
         end = start;
     }
+    trainer->learned = rows;
     trainer->pending = 1;
 }
 
@@ -4200,7 +4200,9 @@ static int nn__update_all(nn_trainer *trainer, const nn__step *step)
 {
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
-    const int pieces = nn__pieces((double)count, NN__ELEMENT_GRAIN);
+    /* A batch whose products stay on one thread would have to fetch the parts of the others. */
+    const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
+    const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
 
     if (pieces > 1) {

@@ -254,7 +254,7 @@ switches()
     blas=
     if pkg-config --exists openblas 2>/dev/null; then
         list="$list USE_OPENBLAS"
-        blas=$(pkg-config --cflags openblas)
+        blas=$(pkg-config --cflags openblas | sed 's/-I/-isystem /g') # its warnings are its own
     fi
     for a in $list; do
         started=0

@@ -4,12 +4,17 @@
 CC=${CC:-cc}
 mkdir -p build/sanitize
 programs=
+list=
 for source in tests/test_*.c; do
     name=$(basename "$source" .c)
     programs="$programs build/sanitize/$name"
-    $CC -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-        -pthread -I. -o "build/sanitize/$name" "$source" -lm || exit 1
+    list="$list $name"
 done
+# Two at a time: most of the time is the compiler's.
+# shellcheck disable=SC2086
+printf '%s\n' $list | xargs -P 2 -I NAME $CC -g -O1 -fno-omit-frame-pointer \
+    -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -I. \
+    -o build/sanitize/NAME tests/NAME.c -lm || exit 1
 $CC -g -O1 -fsanitize=thread -pthread -I. -o build/sanitize/threads_tsan tests/test_threads.c -lm ||
     exit 1
 # returning NULL for too large a size is what the library expects of malloc
