@@ -33,7 +33,7 @@
    and in others only the #include. Compile with any C99 or C++11 compiler; link the C library's
    mathematics where that is separate (-lm). No flag is needed but -O2, for speed: the kernels for
    the processor's vector registers are compiled without -march and chosen when a model is made.
-   No flag changes a result.
+   (WebAssembly's need -msimd128 and, as it has no fma, NN_NO_FMA.) No flag changes a result.
 
        const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
        nn_options how = {0};                   // in C++: = {}
@@ -78,8 +78,9 @@
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
-   needs one thread at a time. Compiled with OpenMP (-fopenmp), the vector kernels divide a large
-   product or update among its threads, by outputs: any number of threads gives the same bits. Small
+   needs one thread at a time. Compiled with OpenMP (-fopenmp), large products of
+   the vector kernels and large updates are divided among its threads, by outputs: any number of
+   threads gives the same bits. Small
    nets stay on one. Threads that wait spin: on a busy machine set OMP_WAIT_POLICY=passive.
 
    THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
@@ -107,7 +108,8 @@
        NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
-       NN_USE_OPENBLAS     large products go to OpenBLAS (link it), where there are vector kernels
+       NN_USE_OPENBLAS     large products of more than one row go to OpenBLAS (link it), where
+                           there are vector kernels
        NN_OPENBLAS_WORK    multiply-adds of a product from which on they do: 1e8
        NN_BACKEND          see >>platform: forces a set of kernels, for tests
        NN_NO_FMA           for machines without fma: multiply, then add, each rounded (clang must
@@ -736,8 +738,10 @@ static double nn__seconds(void)
 /* Which vector instructions the compiler can be asked for, flags or none: x86-64's are compiled by
    a target attribute for each function and chosen at run time; the others come with the target. */
 #ifndef NN_NO_SIMD
-#if (defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 6))) ||       \
-    (defined(_M_X64) && defined(_MSC_VER) && _MSC_VER >= 1920 && !defined(_M_ARM64EC))
+#if (defined(__x86_64__) && !defined(_MSC_VER) &&                                                  \
+     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 8))) ||                              \
+    (defined(_M_X64) && defined(_MSC_VER) && _MSC_VER >= 1920 && !defined(__clang__) &&            \
+     !defined(_M_ARM64EC))
 #define NN__SIMD
 #define NN__X86
 #include <immintrin.h>
@@ -1502,7 +1506,7 @@ static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
    8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
-   whole vectors, zeros behind the last column. */
+   whole vectors; what is behind the last column is not read. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
     void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
@@ -1599,8 +1603,8 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
     }
 }
 
-/* Work is divided among threads by outputs; below these many multiply-adds, or outputs of an
-   elementwise kernel, to a thread, starting them would cost more than it brings. */
+/* Work is divided among threads by outputs. With fewer multiply-adds than this, or outputs of an
+   elementwise kernel, to a thread, starting it would cost more than it brings. */
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
@@ -1697,9 +1701,9 @@ static void nn__activate_pieces(nn__activate_kernel activate, nn_activation acti
                                 int rows, int width)
 {
 #ifdef NN__THREADS
-    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
-    int i;
+    int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
 
+    if (pieces > rows) pieces = rows;
     if (pieces > 1) {
 #pragma omp parallel for schedule(static)
         for (i = 0; i < pieces; i++) {
@@ -1720,9 +1724,9 @@ static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation
                              const nn_real *dy, int rows, int width)
 {
 #ifdef NN__THREADS
-    const int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN);
-    int i;
+    int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
 
+    if (pieces > rows) pieces = rows;
     if (pieces > 1) {
 #pragma omp parallel for schedule(static)
         for (i = 0; i < pieces; i++) {
@@ -1892,7 +1896,7 @@ typedef struct nn__kernels {
 #define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
 #define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
-/* -x, |x|, -|x| */
+/* |x|, -|x| */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
 #define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
 #define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
@@ -1911,27 +1915,23 @@ typedef struct nn__kernels {
         NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
         int i, v, k;                                                                               \
                                                                                                    \
-        NN__UNROLL(i, rows)                                                                        \
-        {                                                                                          \
-            NN__UNROLL(v, vectors)                                                                 \
-            sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,            \
-                                         v < vectors - 1 ? NN__LANES : last);                      \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,        \
+                                             v < vectors - 1 ? NN__LANES : last);                  \
         }                                                                                          \
         for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
-            NN__UNROLL(v, vectors)                                                                 \
-            row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);      \
-            NN__UNROLL(i, rows)                                                                    \
-            {                                                                                      \
+            NN__UNROLL (v, vectors)                                                                \
+                row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
+            NN__UNROLL (i, rows) {                                                                 \
                 factor = NN__SET1(a[(size_t)i * a_row]);                                           \
-                NN__UNROLL(v, vectors)                                                             \
-                sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);                                    \
+                NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
             }                                                                                      \
         }                                                                                          \
-        NN__UNROLL(i, rows)                                                                        \
-        {                                                                                          \
-            NN__UNROLL(v, vectors)                                                                 \
-            NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                      \
-                            v < vectors - 1 ? NN__LANES : last);                                   \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                  \
+                                v < vectors - 1 ? NN__LANES : last);                               \
         }                                                                                          \
     }
 
@@ -1945,8 +1945,8 @@ typedef struct nn__kernels {
 #define NN__DEFINE_PANEL                                                                           \
     NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
     {                                                                                              \
-        const int tiles = (p->rows + NN__TILE_ROWS - 1) / NN__TILE_ROWS;                           \
-        const int most = (p->rows + tiles - 1) / tiles, larger = p->rows - tiles * (most - 1);     \
+        const int tiles = (p->rows - 1) / NN__TILE_ROWS + 1;                                       \
+        const int most = (p->rows - 1) / tiles + 1, larger = p->rows - tiles * (most - 1);         \
         const nn_real *a = p->a, *start = p->start;                                                \
         nn_real *c = p->c;                                                                         \
         int i, rows;                                                                               \
@@ -2031,8 +2031,7 @@ typedef struct nn__kernels {
         NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
         int i;                                                                                     \
                                                                                                    \
-        NN__UNROLL(i, count - 1)                                                                   \
-        sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                                             \
+        NN__UNROLL (i, count - 1) sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                   \
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
@@ -2241,15 +2240,12 @@ typedef struct nn__kernels {
         NN__VECTOR t[NN__LANES];                                                                   \
         int i, round;                                                                              \
                                                                                                    \
-        NN__UNROLL(round, NN__LOG2_LANES)                                                          \
-        {                                                                                          \
-            NN__UNROLL(i, NN__LANES / 2)                                                           \
-            {                                                                                      \
+        NN__UNROLL (round, NN__LOG2_LANES) {                                                       \
+            NN__UNROLL (i, NN__LANES / 2) {                                                        \
                 t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
                 t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
             }                                                                                      \
-            NN__UNROLL(i, NN__LANES)                                                               \
-            v[i] = t[i];                                                                           \
+            NN__UNROLL (i, NN__LANES) v[i] = t[i];                                                 \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2262,15 +2258,14 @@ typedef struct nn__kernels {
         for (column = 0; column < columns; column += NN__LANES)                                    \
             for (k = 0; k < depth; k += NN__LANES) {                                               \
                 n = NN__LANES_OF(depth - k);                                                       \
-                NN__UNROLL(i, NN__LANES)                                                           \
-                {                                                                                  \
+                NN__UNROLL (i, NN__LANES) {                                                        \
                     v[i] = NN__SET1(0);                                                            \
                     if (column + i < columns)                                                      \
                         v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
                 }                                                                                  \
                 NN__NAME(transpose_square)(v);                                                     \
-                NN__UNROLL(i, NN__LANES)                                                           \
-                if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);                \
+                NN__UNROLL (i, NN__LANES)                                                          \
+                    if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);            \
             }                                                                                      \
     }
 
@@ -2378,22 +2373,17 @@ typedef struct nn__kernels {
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    /* With one output: no sum, and the activation's derivative at once. */                        \
-    NN__INLINE void NN__NAME(narrow_input_gradient)(const nn_real *dz, const nn_real *w,           \
-                                                    nn_real *y, int rows, int in,                  \
-                                                    const nn_activation activation)                \
+    /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
+    NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
+                                                    int in, const nn_activation activation)        \
     {                                                                                              \
-        int b, k, n;                                                                               \
+        const NN__VECTOR factor = NN__SET1(dz);                                                    \
+        int k;                                                                                     \
                                                                                                    \
-        for (b = 0; b < rows; b++, y += in) {                                                      \
-            const NN__VECTOR factor = NN__SET1(dz[b]);                                             \
-            for (k = 0; k < in; k += NN__LANES) {                                                  \
-                NN__VECTOR v;                                                                      \
-                n = NN__LANES_OF(in - k);                                                          \
-                v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));                        \
-                v = NN__NAME(slope)(activation, NN__LOAD_UP_TO(y + k, n), v);                      \
-                NN__STORE_UP_TO(y + k, v, n);                                                      \
-            }                                                                                      \
+        for (k = 0; k < in; k += NN__LANES) {                                                      \
+            const int n = NN__LANES_OF(in - k);                                                    \
+            const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));           \
+            NN__STORE_UP_TO(y + k, NN__NAME(slope)(activation, NN__LOAD_UP_TO(y + k, n), v), n);   \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2403,11 +2393,9 @@ typedef struct nn__kernels {
     {                                                                                              \
         if (rows == 1 && out == 1 && !mask) {                                                      \
             switch (activation) {                                                                  \
-            case NN_RELU: NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_RELU); return;    \
-            case NN_SIGMOID:                                                                       \
-                NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_SIGMOID);                   \
-                return;                                                                            \
-            case NN_TANH: NN__NAME(narrow_input_gradient)(dz, w, y, rows, in, NN_TANH); return;    \
+            case NN_RELU: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_RELU); return;         \
+            case NN_SIGMOID: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_SIGMOID); return;   \
+            case NN_TANH: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_TANH); return;         \
             default: break;                                                                        \
             }                                                                                      \
         }                                                                                          \
@@ -2691,7 +2679,7 @@ NN__DEFINE_KERNELS
 #define NN__INTEGERS256(v)  _mm256_castps_si256(v)
 #define NN__REALS256(v)     _mm256_castsi256_ps(v)
 #endif
-/* The first n lanes of this, from its end on, are set: 32 bytes from byte 32 - n * size on. */
+/* Loaded from byte 32 - n * sizeof(nn_real) on, it has its first n lanes set. */
 static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #define NN__MASK256(n)                                                                             \
     _mm256_loadu_si256(                                                                            \
@@ -2984,8 +2972,7 @@ static int nn__level(void)
 }
 #endif
 
-/* Back-end i, from the scalar one to the best of a level (see nn__level);
-   NULL behind it. */
+/* Back-end i, from the scalar one to the best of a level; NULL past the last. */
 static const nn__kernels *nn__kernels_of(int i, int level)
 {
     if (i == 0) return &nn__kernels_scalar;
@@ -3095,9 +3082,11 @@ static nn_status nn__check_shape(const nn_shape *shape)
 
     if (!shape || !shape->layers) return NN_ERROR_NULL;
     if (shape->inputs < 1 || shape->count < 1) return NN_ERROR_SIZE;
+    if (shape->inputs > INT_MAX - 64) return NN_ERROR_OVERFLOW;
     for (i = 0; i < shape->count; i++) {
         const int activation = (int)shape->layers[i].activation;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
+        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
         if (activation < 0 || activation > (int)NN_SOFTMAX ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
@@ -4006,7 +3995,6 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
-
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
 
     return NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs,
@@ -4200,7 +4188,7 @@ static int nn__update_all(nn_trainer *trainer, const nn__step *step)
 {
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
-    /* A batch whose products stay on one thread would have to fetch the parts of the others. */
+    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
     const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
