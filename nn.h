@@ -91,8 +91,8 @@
    NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
    other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
-   double that is not 64 bits (AVR); under NN_DOUBLE, a C library whose fma is not
-   exact. NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
+   C library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep
+   the promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
    Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
@@ -454,16 +454,16 @@ typedef struct nn_options {
 
 /* What a callback sees. Losses and accuracies are means over rows; NaN when there is none. */
 struct nn_progress {
-    int epoch, epochs;     /* from 1; epochs in all */
-    int batch, batches;    /* from 1; batch == 0: the epoch is complete */
-    double loss, accuracy; /* over the epoch's rows so far, each measured before its update */
-    double validation_loss, validation_accuracy; /* NaN before the epoch is complete */
-    double learning_rate;                        /* of the last update */
-    double gradient_norm; /* of the last update, before clipping; NaN unless clip_norm > 0 */
-    double elapsed;       /* seconds since nn_fit began */
-    double remaining;     /* seconds to the last epoch at the pace so far */
-    int best_epoch;       /* with the lowest loss so far, from 1; 0 without patience */
-    nn_trainer *trainer;  /* to save a checkpoint, say */
+    int epoch, epochs;      /* from 1; epochs in all */
+    int batch, batches;     /* from 1; batch == 0: the epoch is complete */
+    nn_real loss, accuracy; /* over the epoch's rows so far, each measured before its update */
+    nn_real validation_loss, validation_accuracy; /* NaN before the epoch is complete */
+    nn_real learning_rate;                        /* of the last update */
+    nn_real gradient_norm; /* of the last update, before clipping; NaN unless clip_norm > 0 */
+    double elapsed;        /* seconds since nn_fit began; 0 without a clock */
+    double remaining;      /* seconds to the last epoch at the pace so far; 0 without a clock */
+    int best_epoch;        /* with the lowest loss so far, from 1; 0 without patience */
+    nn_trainer *trainer;   /* to save a checkpoint, say */
     const nn_model *model;
 };
 
@@ -496,11 +496,11 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
 
 /* One update from x[rows x inputs], y[rows x outputs], rows <= batch_size; loss may be NULL. */
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
-                                double *loss);
+                                nn_real *loss);
 
 /* The same without the update: adds the gradient of the batch's mean loss to the gradients. For
    row weights, gradient accumulation, or summing gradients over processes before nn_update. */
-NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double *loss);
+NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
 /* Outputs of x[rows x inputs], rows <= batch_size, with dropout on: *y [rows x outputs] stays the
    trainer's, until the next call. */
@@ -525,11 +525,11 @@ NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer);
 
 /* The rate of the next update; NaN for NULL. nn_set_learning_rate replaces the base rate (> 0) that
    the schedule scales. */
-NN_DEF double nn_learning_rate(const nn_trainer *trainer);
+NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer);
 NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate);
 
 /* The global norm of the gradients at the last update, before clipping; NaN without clip_norm. */
-NN_DEF double nn_gradient_norm(const nn_trainer *trainer);
+NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer);
 
 #ifndef NN_NO_STDIO
 /* A callback that prints one line for each epoch to the FILE * given as user (NULL: stdout). With
@@ -542,14 +542,14 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
 /* Each NaN where it has no meaning. Rows of weight 0 are left out of all; otherwise weights count
    in the loss alone. A ratio 0 / 0 is 0. */
 typedef struct nn_metrics {
-    double loss;
-    int rows, correct;            /* classes, or a cross-entropy: rows, and rows predicted right */
-    double accuracy;              /* correct / rows */
-    double precision, recall, f1; /* two classes: of class 1 */
-    double macro_precision, macro_recall, macro_f1; /* mean over the classes */
-    double auc;      /* two classes: area under the ROC curve, ties count half */
-    double mse, mae; /* mean over rows and outputs */
-    double r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
+    nn_real loss;
+    int rows, correct;             /* classes, or a cross-entropy: rows, and rows predicted right */
+    nn_real accuracy;              /* correct / rows */
+    nn_real precision, recall, f1; /* two classes: of class 1 */
+    nn_real macro_precision, macro_recall, macro_f1; /* mean over the classes */
+    nn_real auc;      /* two classes: area under the ROC curve, ties count half */
+    nn_real mse, mae; /* mean over rows and outputs */
+    nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
 } nn_metrics;
 
 /* Measures the model on data; the loss without label smoothing, Huber's with delta 1. Uses the
@@ -563,7 +563,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
 NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *matrix);
 
 /* Precision, recall and F1 of one class of a confusion matrix, in scores[3]. */
-NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, double *scores);
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_real *scores);
 
 #ifndef NN_NO_MALLOC
 /* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
@@ -713,11 +713,8 @@ extern "C"
 #endif
 
 #ifndef NN_NO_TRAIN
-#ifndef NN_TIME /* seconds, for the progress of nn_fit; never part of a result */
-#ifdef NN_NO_STDIO
-#define NN_TIME() 0.0
-#else
-#define NN_TIME() nn__seconds()
+#if !defined(NN_TIME) && !defined(NN_NO_STDIO)
+#define NN_TIME() nn__seconds() /* for the progress of nn_fit; never part of a result */
 #include <time.h>
 
 /* Wall-clock time; the processor's time where C11's timespec_get is missing. */
@@ -731,7 +728,6 @@ static double nn__seconds(void)
 #endif
     return (double)clock() / CLOCKS_PER_SEC;
 }
-#endif
 #endif
 #endif
 
@@ -933,18 +929,6 @@ static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 #endif
 }
 
-#ifndef NN_NO_TRAIN
-/* sum + a * b in double. The product of two floats is exact in double, fused or not. */
-static double nn__add_product(double sum, nn_real a, nn_real b)
-{
-#ifdef NN_DOUBLE
-    return nn__fma(a, b, sum);
-#else
-    return sum + (double)a * (double)b;
-#endif
-}
-#endif
-
 #ifdef NN_DOUBLE
 typedef uint64_t nn__bits;
 #define NN__MANTISSA       52
@@ -1096,6 +1080,34 @@ static nn_real nn__tanh(nn_real x)
 }
 
 #ifndef NN_NO_TRAIN
+
+/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
+   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
+   on every machine, and slow on some. */
+typedef struct nn__sum {
+    nn_real high, low;
+} nn__sum;
+
+static void nn__add(nn__sum *sum, nn_real x)
+{
+    const nn_real high = sum->high + x, added = high - sum->high;
+
+    sum->low += (sum->high - (high - added)) + (x - added);
+    sum->high = high;
+}
+
+static nn_real nn__total(const nn__sum *sum)
+{
+    return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
+}
+
+/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+static nn_real nn__rounded_product(nn_real a, nn_real b)
+{
+    volatile nn_real product = a * b;
+
+    return product;
+}
 
 static const nn_real nn__log1p_terms[] = {
 #ifdef NN_DOUBLE
@@ -3670,9 +3682,9 @@ static size_t nn__row(const nn__rows *rows, int i)
    ============================================================================================= */
 
 /* value, or what 0 stands for */
-static nn_real nn__or(nn_real value, double standard)
+static nn_real nn__or(nn_real value, nn_real standard)
 {
-    return value != 0 ? value : (nn_real)standard;
+    return value != 0 ? value : standard;
 }
 
 static int nn__in_unit(nn_real x) /* [0, 1) */
@@ -3714,7 +3726,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     nn_real half;
 
     switch (o->schedule) {
-    case NN_STEP: return rate * nn__power(nn__or(o->step_factor, 0.1), step / length);
+    case NN_STEP: return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
     case NN_COSINE: /* Loshchilov and Hutter 2017, without restarts */
         if (step >= length) return o->minimum_learning_rate;
         half =
@@ -3730,7 +3742,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
 
 /* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
 typedef struct nn__sums {
-    double loss, weight;
+    nn__sum loss, weight;
     int counted, correct;
 } nn__sums;
 
@@ -3744,8 +3756,8 @@ typedef struct nn__state {
     nn__sums sums;      /* over them */
     int best_epoch;     /* the one with the lowest loss, from 1 */
     int waited;         /* epochs since then */
-    double best_loss;
-    double gradient_norm;             /* of the last update, for the callback */
+    nn_real best_loss;
+    nn_real gradient_norm;            /* of the last update, for the callback */
     nn_real last_rate;                /* too */
     nn_real learning_rate;            /* before the schedule */
     nn_real beta1_power, beta2_power; /* beta^step */
@@ -3886,7 +3898,8 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->options.dropout = made->dropout;
     memset(&made->state, 0, sizeof made->state);
     made->state.random = nn__random_start(o.seed);
-    made->state.learning_rate = nn__or(o.learning_rate, o.optimizer == NN_ADAM ? 1e-3 : 1e-2);
+    made->state.learning_rate =
+        nn__or(o.learning_rate, (nn_real)(o.optimizer == NN_ADAM ? 1e-3 : 1e-2));
     made->state.beta1_power = made->state.beta2_power = 1;
     nn__zero(made->gradients, model->parameter_count);
     nn__zero(made->first, model->parameter_count);
@@ -4119,12 +4132,12 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     return NN_OK;
 }
 
-NN_DEF double nn_learning_rate(const nn_trainer *trainer)
+NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
 {
     const nn_options *o;
     uint32_t step, warmup, length;
 
-    if (!trainer) return (double)NAN;
+    if (!trainer) return NAN;
     o = &trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
@@ -4144,24 +4157,35 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
     return NN_OK;
 }
 
-NN_DEF double nn_gradient_norm(const nn_trainer *trainer)
+NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
 {
-    return trainer && trainer->options.clip_norm > 0 ? trainer->state.gradient_norm : (double)NAN;
+    return trainer && trainer->options.clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
-/* The global norm of the gradients, and the factor that clips it. */
+/* The norm of x[count], computed from x * scale, a power of two. */
+static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
+{
+    nn__sum sum = {0, 0};
+    size_t i;
+
+    for (i = 0; i < count; i++) nn__add(&sum, nn__rounded_product(x[i] * scale, x[i] * scale));
+    return NN_SQRT(nn__total(&sum)) / scale;
+}
+
+/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
+   again, smaller. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
     const size_t count = trainer->model->parameter_count;
-    double sum = 0, factor;
-    size_t i;
+    nn_real norm, factor;
 
     if (trainer->options.clip_norm == 0) return 1;
-    for (i = 0; i < count; i++)
-        sum = nn__add_product(sum, trainer->gradients[i], trainer->gradients[i]);
-    trainer->state.gradient_norm = sqrt(sum);
-    factor = trainer->options.clip_norm / (trainer->state.gradient_norm + 1e-6);
-    return factor < 1 ? (nn_real)factor : 1;
+    norm = nn__norm(trainer->gradients, count, 1);
+    if (!nn__is_finite(norm))
+        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
+    trainer->state.gradient_norm = norm;
+    factor = trainer->options.clip_norm / (norm + (nn_real)1e-6);
+    return factor < 1 ? factor : 1;
 }
 
 /* A schedule over the whole of nn_fit has no length outside it. */
@@ -4216,17 +4240,17 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     if (!trainer) return NN_ERROR_NULL;
     o = &trainer->options;
     if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
-    rate = (nn_real)nn_learning_rate(trainer);
+    rate = nn_learning_rate(trainer);
     memset(&step, 0, sizeof step);
     step.clip = nn__clip(trainer);
     trainer->pending = 0;
-    if (o->clip_norm > 0 && !(trainer->state.gradient_norm < HUGE_VAL)) return NN_ERROR_DIVERGED;
+    if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
     trainer->state.last_rate = rate;
     trainer->state.step++;
     if (o->optimizer == NN_ADAM) {
-        step.beta1 = nn__or(o->beta1, 0.9);
-        step.beta2 = nn__or(o->beta2, 0.999);
-        step.epsilon = nn__or(o->epsilon, 1e-8);
+        step.beta1 = nn__or(o->beta1, (nn_real)0.9);
+        step.beta2 = nn__or(o->beta2, (nn_real)0.999);
+        step.epsilon = nn__or(o->epsilon, (nn_real)1e-8);
         trainer->state.beta1_power *= step.beta1;
         trainer->state.beta2_power *= step.beta2;
         step.decay = nn__fma(-rate, o->weight_decay, 1);
@@ -4258,10 +4282,15 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_re
     const nn_real weight = nn__row_weight(data, row);
 
     if (weight == 0) return;
-    sums->loss = nn__add_product(sums->loss, weight, loss);
-    sums->weight += weight;
+    nn__add(&sums->loss, nn__rounded_product(weight, loss));
+    nn__add(&sums->weight, weight);
     sums->counted++;
     sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+}
+
+static nn_real nn__mean_loss(const nn__sums *sums)
+{
+    return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
 /* Leaves out the rows of weight 0 from those that index names (NULL: the first ones); *index is
@@ -4291,7 +4320,7 @@ static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, const size_
 {
     const nn__objective objective = nn__objective_for(trainer);
     const size_t outputs = (size_t)objective.outputs;
-    nn__sums batch = {0, 0, 0, 0};
+    nn__sums batch = {{0, 0}, {0, 0}, 0, 0};
     nn_real *p, factor;
     int b;
 
@@ -4304,9 +4333,11 @@ static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, const size_
     for (b = 0; b < rows; b++)
         nn__count_row(&batch, data, index ? index[b] : (size_t)b, trainer->terms[b], objective.loss,
                       p + (size_t)b * outputs);
-    if (!(batch.loss - batch.loss == 0)) return NN_ERROR_DIVERGED;
-    sums->loss += batch.loss;
-    sums->weight += batch.weight;
+    if (!nn__is_finite(batch.loss.high)) return NN_ERROR_DIVERGED;
+    nn__add(&sums->loss, batch.loss.high);
+    nn__add(&sums->loss, batch.loss.low);
+    nn__add(&sums->weight, batch.weight.high);
+    nn__add(&sums->weight, batch.weight.low);
     sums->counted += batch.counted;
     sums->correct += batch.correct;
     factor = 1 / *weight;
@@ -4323,9 +4354,9 @@ static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, const size_
     return NN_OK;
 }
 
-NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double *loss)
+NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
-    nn__sums sums = {0, 0, 0, 0};
+    nn__sums sums = {{0, 0}, {0, 0}, 0, 0};
     nn_real weight;
     nn_status status;
 
@@ -4335,12 +4366,12 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, double
     if (status != NN_OK) return status;
     if (batch->rows > trainer->batch) return NN_ERROR_BATCH;
     status = nn__learn(trainer, batch, NULL, batch->rows, &sums, &weight);
-    if (status == NN_OK && loss) *loss = sums.loss / sums.weight;
+    if (status == NN_OK && loss) *loss = nn__mean_loss(&sums);
     return status;
 }
 
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
-                                double *loss)
+                                nn_real *loss)
 {
     nn_data batch;
     nn_status status;
@@ -4362,11 +4393,13 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* ---- The loop level -------------------------------------------------------------------------- */
 
-/* Sums of up to 16 columns at a time: a few cache lines of each row. */
-typedef struct nn__columns {
-    nn_real low[16], high[16];
-    double sum[16], squares[16]; /* squares: of distances from the offset */
-} nn__columns;
+/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
+   the offset. Some columns at a time: a part of each row's cache line. */
+enum { NN__COLUMNS = 8 };
+typedef struct nn__column {
+    nn_real low, high;
+    nn__sum sum, squares;
+} nn__column;
 
 /* offset and factor of the inputs first .. first + count - 1, over some rows */
 static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
@@ -4374,37 +4407,38 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
 {
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
     const nn_real *x = rows->data->x + first, *row;
-    nn__columns columns;
+    const nn_real n = (nn_real)rows->count;
+    nn__column columns[NN__COLUMNS], *column;
     int i, b;
 
-    memset(&columns, 0, sizeof columns);
+    memset(columns, 0, sizeof columns);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0; i < count; i++) {
-            if (b == 0 || row[i] < columns.low[i]) columns.low[i] = row[i];
-            if (b == 0 || row[i] > columns.high[i]) columns.high[i] = row[i];
-            columns.sum[i] += row[i];
+        for (i = 0, column = columns; i < count; i++, column++) {
+            if (b == 0 || row[i] < column->low) column->low = row[i];
+            if (b == 0 || row[i] > column->high) column->high = row[i];
+            nn__add(&column->sum, row[i]);
         }
     }
-    for (i = 0; i < count; i++)
-        offset[i] = scaling == NN_SCALE_MIN_MAX || columns.low[i] == columns.high[i]
-                        ? columns.low[i]
-                        : (nn_real)(columns.sum[i] / rows->count);
+    for (i = 0, column = columns; i < count; i++, column++)
+        offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
+                        ? column->low
+                        : nn__total(&column->sum) / n;
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
         for (i = 0; i < count; i++)
-            columns.squares[i] =
-                nn__add_product(columns.squares[i], row[i] - offset[i], row[i] - offset[i]);
+            nn__add(&columns[i].squares,
+                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
     }
-    for (i = 0; i < count; i++) {
-        spread = scaling == NN_SCALE_MIN_MAX ? columns.high[i] - columns.low[i]
-                                             : (nn_real)sqrt(columns.squares[i] / rows->count);
+    for (i = 0, column = columns; i < count; i++, column++) {
+        spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
+                                             : NN_SQRT(nn__total(&column->squares) / n);
         factor[i] = 1 / spread;
-        if (columns.low[i] == columns.high[i] || !nn__is_finite(factor[i])) factor[i] = 1;
+        if (column->low == column->high || !nn__is_finite(factor[i])) factor[i] = 1;
     }
 }
 
-/* Whether every column's spread, and its square times the rows, is finite. */
+/* Whether no sum over a column overflows, of its values or of its spread's square. */
 static int nn__can_be_scaled(const nn_data *data)
 {
     int i, b;
@@ -4417,7 +4451,9 @@ static int nn__can_be_scaled(const nn_data *data)
             if (*x > high) high = *x;
         }
         spread = high - low;
-        if (!nn__is_finite(spread) || !((double)spread * spread * data->rows < HUGE_VAL)) return 0;
+        if (!nn__is_finite(spread * spread * (nn_real)data->rows) ||
+            !nn__is_finite((nn__absolute(low) + nn__absolute(high)) * (nn_real)data->rows))
+            return 0;
     }
     return 1;
 }
@@ -4426,9 +4462,9 @@ static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling sc
 {
     int first, left;
 
-    for (first = 0; first < model->inputs; first += 16) {
+    for (first = 0; first < model->inputs; first += NN__COLUMNS) {
         left = model->inputs - first;
-        nn__fit_columns(model, rows, scaling, first, left < 16 ? left : 16);
+        nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
     }
     model->scaling = scaling;
 }
@@ -4460,7 +4496,7 @@ static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
     const nn__objective objective = nn__objective_for(trainer);
     const size_t outputs = (size_t)objective.outputs;
-    nn__sums sums = {0, 0, 0, 0};
+    nn__sums sums = {{0, 0}, {0, 0}, 0, 0};
     int first, b, count;
     nn_real *p;
 
@@ -4482,24 +4518,35 @@ typedef struct nn__run {
     nn_trainer *trainer;
     nn__rows training, validation; /* validation.count == 0: none */
     nn_progress progress;
+#ifdef NN_TIME
     double begin; /* time */
     double share; /* of the whole run that was done before this call, in epochs */
+#endif
 } nn__run;
 
 static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
 {
     nn_progress *progress = &run->progress;
-    const double mean = sums->loss / sums->weight;
-    const double right = accuracy ? (double)sums->correct / sums->counted : (double)NAN;
+    const nn_real mean = nn__mean_loss(sums);
+    const nn_real right = accuracy ? (nn_real)sums->correct / (nn_real)sums->counted : NAN;
 
     if (validation) {
         progress->validation_loss = mean;
         progress->validation_accuracy = right;
     } else {
-        progress->loss = sums->weight > 0 ? mean : (double)NAN;
-        progress->accuracy = sums->weight > 0 ? right : (double)NAN;
+        progress->loss = sums->counted ? mean : NAN;
+        progress->accuracy = sums->counted ? right : NAN;
     }
 }
+
+#ifdef NN_TIME
+/* Epochs done since the run began, in part. */
+static double nn__epochs_done(const nn__run *run)
+{
+    const nn__state *state = &run->trainer->state;
+    return state->epoch + (double)state->position / run->training.count - run->share;
+}
+#endif
 
 /* Tells the callback where the training is; returns whether it asks to stop. */
 static int nn__call_back(nn__run *run, int batch)
@@ -4507,16 +4554,17 @@ static int nn__call_back(nn__run *run, int batch)
     const nn_options *o = &run->trainer->options;
     const nn__state *state = &run->trainer->state;
     nn_progress *progress = &run->progress;
-    double done;
+#ifdef NN_TIME
+    const double done = nn__epochs_done(run);
 
+    progress->elapsed = NN_TIME() - run->begin;
+    progress->remaining = progress->elapsed / done * (progress->epochs - run->share - done);
+#endif
     progress->epoch = batch ? state->epoch + 1 : state->epoch;
     progress->batch = batch;
     progress->learning_rate = state->last_rate;
     progress->gradient_norm = nn_gradient_norm(run->trainer);
     progress->best_epoch = state->best_epoch;
-    done = state->epoch + (double)state->position / run->training.count - run->share;
-    progress->elapsed = NN_TIME() - run->begin;
-    progress->remaining = progress->elapsed / done * (progress->epochs - run->share - done);
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
@@ -4562,14 +4610,14 @@ static nn_status nn__end_epoch(nn__run *run)
 {
     nn_trainer *trainer = run->trainer;
     nn__state *state = &trainer->state;
-    double loss = run->progress.loss;
+    nn_real loss = run->progress.loss;
 
     if (run->validation.count) {
         const nn__sums sums = nn__validate(trainer, &run->validation);
         nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options.loss),
                    1);
         loss = run->progress.validation_loss;
-        if (!(loss - loss == 0)) return NN_ERROR_DIVERGED;
+        if (!nn__is_finite(loss)) return NN_ERROR_DIVERGED;
     }
     state->epoch++;
     state->position = 0;
@@ -4600,7 +4648,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
 {
     const nn_options *o = &trainer->options;
     nn_status status = nn__check_fits(data, trainer->model, o->loss);
-    double updates;
+    uint64_t updates;
     int held;
 
     if (status != NN_OK) return status;
@@ -4614,7 +4662,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         if (status != NN_OK) return status;
         run->validation = nn__all_rows(o->validation);
     } else if (o->validation_fraction > 0) {
-        held = (int)nn__add_product(0.5, o->validation_fraction, (nn_real)data->rows);
+        held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
         if (held >= data->rows) return NN_ERROR_SIZE;
         run->training.shuffled = run->validation.shuffled = 1;
@@ -4627,14 +4675,16 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
     run->progress.epochs = o->epochs ? o->epochs : 100;
     run->progress.batches = (run->training.count - 1) / trainer->batch + 1;
-    updates = (double)run->progress.epochs * run->progress.batches;
-    trainer->run_steps = updates < 4294967295.0 ? (uint32_t)updates : UINT32_MAX;
-    run->progress.validation_loss = run->progress.validation_accuracy = (double)NAN;
+    updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
+    trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
+    run->progress.validation_loss = run->progress.validation_accuracy = NAN;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
     trainer->pending = 0;
+#ifdef NN_TIME
     run->begin = NN_TIME();
-    run->share = trainer->state.epoch + (double)trainer->state.position / run->training.count;
+    run->share = nn__epochs_done(run); /* since the first */
+#endif
     if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
         if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
         nn__fit_scaling(trainer->model, &run->training, o->scaling);
@@ -4661,7 +4711,7 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
     state = &trainer->state;
     patience = trainer->options.patience;
     while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
-        run.progress.validation_loss = run.progress.validation_accuracy = (double)NAN;
+        run.progress.validation_loss = run.progress.validation_accuracy = NAN;
         status = nn__train_epoch(&run, &stop);
         if (status != NN_OK || (stop && state->position < run.training.count)) return status;
         status = nn__end_epoch(&run);
@@ -4698,17 +4748,18 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
         filled = (int)(30.0 * progress->batch / progress->batches);
         fprintf(file, "\rEpoch %d/%d: [", progress->epoch, progress->epochs);
         for (i = 0; i < 30; i++) fputc(i < filled ? '=' : ' ', file);
-        fprintf(file, "] loss %.4f, %.0f s left ", progress->loss, progress->remaining);
+        fprintf(file, "] loss %.4f, %.0f s left ", (double)progress->loss, progress->remaining);
         fputs(progress->batch == progress->batches ? "\r\033[K" : "", file);
         fflush(file);
         return 0;
     }
-    fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs, progress->loss);
-    if (progress->accuracy >= 0) fprintf(file, ", accuracy %.4f", progress->accuracy);
-    if (progress->validation_loss - progress->validation_loss == 0)
-        fprintf(file, ", validation loss %.4f", progress->validation_loss);
+    fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs,
+            (double)progress->loss);
+    if (progress->accuracy >= 0) fprintf(file, ", accuracy %.4f", (double)progress->accuracy);
+    if (nn__is_finite(progress->validation_loss))
+        fprintf(file, ", validation loss %.4f", (double)progress->validation_loss);
     if (progress->validation_accuracy >= 0)
-        fprintf(file, ", validation accuracy %.4f", progress->validation_accuracy);
+        fprintf(file, ", validation accuracy %.4f", (double)progress->validation_accuracy);
     fputc('\n', file);
     return 0;
 }
@@ -4718,23 +4769,24 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
    >>metrics
    ============================================================================================= */
 
-NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, double *scores)
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_real *scores)
 {
-    double hit, predicted = 0, actual = 0;
+    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
+    nn_real hit;
     int i;
 
     if (scores) scores[0] = scores[1] = scores[2] = 0;
     if (!matrix || !scores) return NN_ERROR_NULL;
     if (classes < 2) return NN_ERROR_SIZE;
     if (of_class < 0 || of_class >= classes) return NN_ERROR_LABEL;
-    hit = matrix[(size_t)of_class * (size_t)classes + (size_t)of_class];
+    hit = (nn_real)matrix[(size_t)of_class * (size_t)classes + (size_t)of_class];
     for (i = 0; i < classes; i++) {
-        predicted += matrix[(size_t)i * (size_t)classes + (size_t)of_class];
-        actual += matrix[(size_t)of_class * (size_t)classes + (size_t)i];
+        predicted += (unsigned long)matrix[(size_t)i * (size_t)classes + (size_t)of_class];
+        actual += (unsigned long)matrix[(size_t)of_class * (size_t)classes + (size_t)i];
     }
-    scores[0] = predicted > 0 ? hit / predicted : 0;
-    scores[1] = actual > 0 ? hit / actual : 0;
-    scores[2] = predicted + actual > 0 ? 2 * hit / (predicted + actual) : 0;
+    scores[0] = predicted ? hit / (nn_real)predicted : 0;
+    scores[1] = actual ? hit / (nn_real)actual : 0;
+    scores[2] = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
     return NN_OK;
 }
 
@@ -4754,13 +4806,13 @@ static int nn__compare_scores(const void *a, const void *b)
 
 /* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
    McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
-static double nn__roc_auc(nn__score *scores, int count)
+static nn_real nn__roc_auc(nn__score *scores, int count)
 {
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
     int i, k;
 
     for (i = 0; i < count; i++)
-        if (!nn__is_finite(scores[i].probability)) return (double)NAN;
+        if (!nn__is_finite(scores[i].probability)) return NAN;
     qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
     for (i = 0; i < count; i = k) {
         ties_negative = ties_positive = 0;
@@ -4772,18 +4824,18 @@ static double nn__roc_auc(nn__score *scores, int count)
         negatives += ties_negative;
         positives += ties_positive;
     }
-    return positives > 0 && negatives > 0 ? pairs / (positives * negatives) : (double)NAN;
+    return positives > 0 && negatives > 0 ? (nn_real)(pairs / (positives * negatives)) : NAN;
 }
 #endif
 
 /* What one pass over the rows collects. */
 typedef struct nn__tally {
     nn__sums sums;
-    double squares, absolutes; /* of errors, over rows and outputs */
-    double *residuals;         /* [outputs] sums of squared errors, or NULL */
-    int *matrix;               /* [classes x classes], or NULL */
+    nn__sum squares, absolutes; /* of errors, over rows and outputs */
+    nn__sum *residuals;         /* [outputs] sums of squared errors, or NULL */
+    int *matrix;                /* [classes x classes], or NULL */
 #ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no residuals */
-    double one_residual;
+    nn__sum one_residual;
     int two_by_two[4];
 #else
     nn__score *scores; /* [rows], or NULL */
@@ -4798,10 +4850,10 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 
     if (nn__row_weight(data, row) == 0) return;
     for (j = 0; j < data->outputs; j++) {
-        const nn_real d = p[j] - t[j];
-        tally->squares = nn__add_product(tally->squares, d, d);
-        tally->absolutes += nn__absolute(d);
-        if (tally->residuals) tally->residuals[j] = nn__add_product(tally->residuals[j], d, d);
+        const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
+        nn__add(&tally->squares, square);
+        nn__add(&tally->absolutes, nn__absolute(d));
+        if (tally->residuals) nn__add(&tally->residuals[j], square);
     }
     if (tally->matrix) {
         const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
@@ -4846,32 +4898,43 @@ static int nn__classes(const nn_data *data, nn_loss loss)
     return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
-/* R^2 of one output; NaN when its targets are constant. */
-static double nn__r_squared(const nn_data *data, int output, double residual, int counted)
+/* Sums over the counted rows of t - center and of its square, of one output's targets t. */
+static void nn__sum_deviations(const nn_data *data, int output, nn_real center, nn__sum *sum,
+                               nn__sum *squares)
 {
-    double mean = 0, total = 0, d;
     const nn_real *t = data->y + output;
-    nn_real high, low; /* d in two parts, whose products are exact */
     int b;
 
-    for (b = 0; b < data->rows; b++)
-        if (nn__row_weight(data, (size_t)b) > 0) mean += t[(size_t)b * (size_t)data->outputs];
-    mean /= counted;
-    for (b = 0; b < data->rows; b++) {
+    sum->high = sum->low = squares->high = squares->low = 0;
+    for (b = 0; b < data->rows; b++, t += data->outputs) {
         if (nn__row_weight(data, (size_t)b) == 0) continue;
-        d = t[(size_t)b * (size_t)data->outputs] - mean;
-        high = (nn_real)d;
-        low = (nn_real)(d - high);
-        total = nn__add_product(total, high, high);
-        total = nn__add_product(total, 2 * high, low);
-        total = nn__add_product(total, low, low);
+        nn__add(sum, *t - center);
+        nn__add(squares, nn__rounded_product(*t - center, *t - center));
     }
-    return total > 0 ? 1 - residual / total : (double)NAN;
+}
+
+/* R^2 of one output; NaN when its targets are constant. The mean that the squares are taken about
+   is rounded; the last term makes up for that. */
+static nn_real nn__r_squared(const nn_data *data, int output, nn_real residual, int counted)
+{
+    const nn_real n = (nn_real)counted;
+    nn_real center, rest, total;
+    nn__sum sum, squares;
+    int b = 0;
+
+    while (nn__row_weight(data, (size_t)b) == 0) b++;
+    center = data->y[(size_t)b * (size_t)data->outputs + (size_t)output];
+    nn__sum_deviations(data, output, center, &sum, &squares);
+    if (squares.high == 0) return NAN;
+    nn__sum_deviations(data, output, center + nn__total(&sum) / n, &sum, &squares);
+    rest = nn__total(&sum);
+    total = nn__fma(-rest, rest / n, nn__total(&squares));
+    return total > 0 ? 1 - residual / total : NAN;
 }
 
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
-    double scores[3] = {0, 0, 0}, sums[3] = {0, 0, 0};
+    nn_real scores[3] = {0, 0, 0}, sums[3] = {0, 0, 0};
     int c;
 
     for (c = 0; c < classes; c++) {
@@ -4880,9 +4943,9 @@ static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classe
         sums[1] += scores[1];
         sums[2] += scores[2];
     }
-    metrics->macro_precision = sums[0] / classes;
-    metrics->macro_recall = sums[1] / classes;
-    metrics->macro_f1 = sums[2] / classes;
+    metrics->macro_precision = sums[0] / (nn_real)classes;
+    metrics->macro_recall = sums[1] / (nn_real)classes;
+    metrics->macro_f1 = sums[2] / (nn_real)classes;
     if (classes == 2) { /* the last scores are those of class 1 */
         metrics->precision = scores[0];
         metrics->recall = scores[1];
@@ -4894,25 +4957,25 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
                                nn_loss loss)
 {
     const nn__sums *sums = &tally->sums;
-    const double cells = (double)sums->counted * data->outputs;
+    const nn_real cells = (nn_real)sums->counted * (nn_real)data->outputs;
     int j;
 
-    metrics->loss = sums->loss / sums->weight;
+    metrics->loss = nn__mean_loss(sums);
     metrics->rows = sums->counted;
-    metrics->mse = tally->squares / cells;
-    metrics->mae = tally->absolutes / cells;
-    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = (double)NAN;
-    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = (double)NAN;
-    metrics->auc = metrics->r2 = (double)NAN;
+    metrics->mse = nn__total(&tally->squares) / cells;
+    metrics->mae = nn__total(&tally->absolutes) / cells;
+    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = NAN;
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = NAN;
+    metrics->auc = metrics->r2 = NAN;
     if (nn__is_classification(data, loss)) {
         metrics->correct = sums->correct;
-        metrics->accuracy = (double)sums->correct / sums->counted;
+        metrics->accuracy = (nn_real)sums->correct / (nn_real)sums->counted;
     }
     if (tally->residuals) {
         metrics->r2 = 0;
         for (j = 0; j < data->outputs; j++)
-            metrics->r2 += nn__r_squared(data, j, tally->residuals[j], sums->counted);
-        metrics->r2 /= data->outputs;
+            metrics->r2 += nn__r_squared(data, j, nn__total(&tally->residuals[j]), sums->counted);
+        metrics->r2 /= (nn_real)data->outputs;
     }
     if (tally->matrix) nn__class_metrics(metrics, tally->matrix, tally->classes);
 }
@@ -4928,7 +4991,7 @@ static size_t nn__lay_out_tally(nn__tally *tally, const nn_data *data, void *bas
     if (classes == 2)
         tally->scores = (nn__score *)nn__take(&block, (size_t)data->rows, sizeof(nn__score));
     if (classes) tally->matrix = (int *)nn__take(&block, classes, classes * sizeof(int));
-    tally->residuals = (double *)nn__take(&block, (size_t)data->outputs, sizeof(double));
+    tally->residuals = (nn__sum *)nn__take(&block, (size_t)data->outputs, sizeof(nn__sum));
     return block.overflow ? 0 : block.used;
 }
 #endif
@@ -6090,7 +6153,7 @@ static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.activations", "
                                                "nn.scaling_values", "nn.state"};
 
 /* The numbers that an nn__state is in a file. */
-enum { NN__STATE_NUMBERS = 19 };
+enum { NN__STATE_NUMBERS = 21 };
 
 #ifndef NN_NO_TRAIN
 
@@ -6151,13 +6214,6 @@ typedef struct nn__image {
     const nn_trainer *trainer;
 } nn__image;
 
-static uint64_t nn__double_bits(double x)
-{
-    uint64_t bits = 0;
-    memcpy(&bits, &x, sizeof x);
-    return bits;
-}
-
 /* The trainer's state as numbers; the first one says what else must agree. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
@@ -6174,15 +6230,17 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
     numbers[7] = (uint64_t)state->sums.correct;
     numbers[8] = (uint64_t)state->best_epoch;
     numbers[9] = (uint64_t)state->waited;
-    numbers[10] = nn__double_bits(state->sums.loss);
-    numbers[11] = nn__double_bits(state->sums.weight);
-    numbers[12] = nn__double_bits(state->best_loss);
-    numbers[13] = nn__to_bits(state->learning_rate);
-    numbers[14] = nn__to_bits(state->beta1_power);
-    numbers[15] = nn__to_bits(state->beta2_power);
-    numbers[16] = nn__to_bits(state->last_rate);
-    numbers[17] = nn__double_bits(state->gradient_norm);
-    numbers[18] = (uint64_t)trainer->batch;
+    numbers[10] = (uint64_t)trainer->batch;
+    numbers[11] = nn__to_bits(state->sums.loss.high);
+    numbers[12] = nn__to_bits(state->sums.loss.low);
+    numbers[13] = nn__to_bits(state->sums.weight.high);
+    numbers[14] = nn__to_bits(state->sums.weight.low);
+    numbers[15] = nn__to_bits(state->best_loss);
+    numbers[16] = nn__to_bits(state->learning_rate);
+    numbers[17] = nn__to_bits(state->beta1_power);
+    numbers[18] = nn__to_bits(state->beta2_power);
+    numbers[19] = nn__to_bits(state->last_rate);
+    numbers[20] = nn__to_bits(state->gradient_norm);
 }
 
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
@@ -7148,13 +7206,6 @@ static int nn__next_activation(nn__span *list)
 
 #ifndef NN_NO_TRAIN
 
-static double nn__double_of(uint64_t bits)
-{
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 /* Reads the state's numbers, and checks that they fit the trainer; *state changes in any case. */
 static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
 {
@@ -7171,12 +7222,13 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
         if (!nn__take_hexadecimal(&value, 16, &n[i])) return NN_ERROR_METADATA;
     if (value.at != value.end) return NN_ERROR_METADATA;
     nn__state_numbers(trainer, own);
-    if (n[0] != own[0] || (n[5] && n[18] != own[18])) return NN_ERROR_OPTION;
+    if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
     for (i = 4; i < 10; i++)
         if (n[i] > INT_MAX) return NN_ERROR_METADATA;
-    if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4] ||
-        n[13] != (nn__bits)n[13] || n[14] != (nn__bits)n[14] || n[15] != (nn__bits)n[15])
+    if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
+    for (i = 11; i < NN__STATE_NUMBERS; i++)
+        if (n[i] != (nn__bits)n[i]) return NN_ERROR_METADATA;
     state->random = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
@@ -7186,19 +7238,22 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     state->sums.correct = (int)n[7];
     state->best_epoch = (int)n[8];
     state->waited = (int)n[9];
-    state->sums.loss = nn__double_of(n[10]);
-    state->sums.weight = nn__double_of(n[11]);
-    state->best_loss = nn__double_of(n[12]);
-    state->learning_rate = nn__from_bits((nn__bits)n[13]);
-    state->beta1_power = nn__from_bits((nn__bits)n[14]);
-    state->beta2_power = nn__from_bits((nn__bits)n[15]);
-    state->last_rate = nn__from_bits((nn__bits)n[16]);
-    state->gradient_norm = nn__double_of(n[17]);
+    state->sums.loss.high = nn__from_bits((nn__bits)n[11]);
+    state->sums.loss.low = nn__from_bits((nn__bits)n[12]);
+    state->sums.weight.high = nn__from_bits((nn__bits)n[13]);
+    state->sums.weight.low = nn__from_bits((nn__bits)n[14]);
+    state->best_loss = nn__from_bits((nn__bits)n[15]);
+    state->learning_rate = nn__from_bits((nn__bits)n[16]);
+    state->beta1_power = nn__from_bits((nn__bits)n[17]);
+    state->beta2_power = nn__from_bits((nn__bits)n[18]);
+    state->last_rate = nn__from_bits((nn__bits)n[19]);
+    state->gradient_norm = nn__from_bits((nn__bits)n[20]);
     if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
         !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
         !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
-        !(state->sums.loss - state->sums.loss == 0) ||
-        !(state->sums.weight >= 0 && state->sums.weight < HUGE_VAL))
+        !nn__is_finite(state->sums.loss.high) || !nn__is_finite(state->sums.loss.low) ||
+        !nn__is_finite(state->sums.weight.high) || !nn__is_finite(state->sums.weight.low) ||
+        state->sums.weight.high < 0)
         return NN_ERROR_METADATA;
     return NN_OK;
 }

@@ -29,7 +29,7 @@ static void check(nn_status status, const nn_place *place)
 static void print_confusion(const nn_model *model, const nn_data *test)
 {
     int matrix[CLASSES * CLASSES], truth, guess;
-    double scores[3];
+    nn_real scores[3];
 
     check(nn_confusion(model, test, matrix), NULL);
     printf("\ntrue class in rows, predicted in columns:\n    ");

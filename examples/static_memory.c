@@ -41,7 +41,7 @@ int main(void)
     nn_options how;
     nn_model *model, *copy;
     nn_trainer *trainer;
-    double loss = 0;
+    nn_real loss = 0;
     size_t size;
     int step, row;
 

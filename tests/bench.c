@@ -327,7 +327,7 @@ static double train_nn(void *state)
 {
     net *n = (net *)state;
     const int batch = n->options.batch_size;
-    double loss;
+    nn_real loss;
 
     check(nn_train_batch(n->trainer, n->data.x + (size_t)n->next * (size_t)n->data.inputs,
                          n->data.y + (size_t)n->next * (size_t)n->data.outputs, batch, &loss));

@@ -27,11 +27,6 @@ static uint64_t add_reals(uint64_t hash, const nn_real *x, size_t count)
     return hash;
 }
 
-static uint64_t add_double(uint64_t hash, double x)
-{
-    return add(hash, nn__double_bits(x));
-}
-
 static nn_real x[ROWS * INPUTS], targets[ROWS * OUTPUTS], weights[ROWS];
 
 /* Data that needs the whole range of the activations; targets that fit every loss. */
@@ -118,10 +113,10 @@ static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *
     CHECK(nn_predict(model, data->x, ROWS, y, NULL) == NN_OK);
     hash = add_reals(hash, y, ROWS * OUTPUTS);
     CHECK(nn_evaluate(model, data, loss, &m) == NN_OK);
-    hash = add_double(hash, m.loss);
-    hash = add_double(hash, m.mae);
-    hash = add_double(hash, m.r2);
-    hash = add_double(hash, m.macro_f1);
+    hash = add(hash, nn__to_bits(m.loss));
+    hash = add(hash, nn__to_bits(m.mae));
+    hash = add(hash, nn__to_bits(m.r2));
+    hash = add(hash, nn__to_bits(m.macro_f1));
     CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK);
     file = (unsigned char *)malloc(size);
     if (!CHECK(file && nn_save_memory(model, file, size, &size) == NN_OK)) return 0;
@@ -163,13 +158,13 @@ static uint64_t hash_run(int i)
 static void test_hash(void)
 {
 #if defined(NN_DOUBLE) && defined(NN_NO_FMA)
-    const uint64_t expected = UINT64_C(0x5bdc9ccb365a4e78);
+    const uint64_t expected = UINT64_C(0x1808293a778f35a9);
 #elif defined(NN_DOUBLE)
-    const uint64_t expected = UINT64_C(0x65e2c62904a8a49c);
+    const uint64_t expected = UINT64_C(0xec2f5e4bc29f2040);
 #elif defined(NN_NO_FMA)
-    const uint64_t expected = UINT64_C(0x481e83a12ffa4538);
+    const uint64_t expected = UINT64_C(0x324bcbebd6202c26);
 #else
-    const uint64_t expected = UINT64_C(0x2cc16333aab097b2);
+    const uint64_t expected = UINT64_C(0x1b5e7b42862e3530);
 #endif
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     int i;

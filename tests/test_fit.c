@@ -304,9 +304,9 @@ static void test_progress_fields(void)
     CHECK(r.bad == 0 && r.calls == 12 && r.batch_calls == 9 && r.epochs == 3);
     CHECK(r.last.epoch == 3 && r.last.epochs == 3 && r.last.batch == 0 && r.last.batches == 3);
     CHECK_NEAR(r.last.loss, m.loss, 1e-6, 0); /* the partial batch counts by its size */
-    CHECK_NEAR(r.last.accuracy, 0.6, 1e-12, 0);
+    CHECK(r.last.accuracy == 0.6f);
     CHECK_NEAR(r.last.validation_loss, m.loss, 1e-12, 0);
-    CHECK_NEAR(r.last.validation_accuracy, 0.6, 1e-12, 0);
+    CHECK(r.last.validation_accuracy == 0.6f);
     CHECK_NEAR(r.last.learning_rate, 1e-30, 1e-6, 0);
     CHECK(isnan(r.last.gradient_norm));
     CHECK(r.last.best_epoch == 0 && r.last.remaining == 0);
@@ -504,7 +504,7 @@ static void test_validation_fraction_with_patience(void)
 
 /* ---- Row weights ----------------------------------------------------------------------------- */
 
-static void gradient_of(nn_model *model, const nn_data *batch, double *loss, nn_real *gradients)
+static void gradient_of(nn_model *model, const nn_data *batch, nn_real *loss, nn_real *gradients)
 {
     nn_options how = options(NN_CROSS_ENTROPY, NN_SGD, 0.1);
     nn_trainer *trainer = trainer_of(model, &how);
@@ -517,7 +517,7 @@ static void gradient_of(nn_model *model, const nn_data *batch, double *loss, nn_
 static void check_same_gradient(nn_model *model, const nn_data *a, const nn_data *b)
 {
     nn_real g[64], h[64];
-    double loss_a, loss_b;
+    nn_real loss_a, loss_b;
     size_t i;
     gradient_of(model, a, &loss_a, g);
     gradient_of(model, b, &loss_b, h);
@@ -620,7 +620,7 @@ static void test_masked_row_may_overflow(void)
     nn_data data = table(x, y, 2, 1, 1);
     nn_model *model = line(1);
     nn_trainer *trainer = trainer_of(model, &how);
-    double loss = NAN;
+    nn_real loss = NAN;
     data.weight = weight;
     nn_parameters(model)[0] = 10;
     CHECK(nn_accumulate(trainer, &data, &loss) == NN_OK && loss == 81);
@@ -664,7 +664,7 @@ static void test_schedule_without_length(void)
     nn_options how = options(NN_MSE, NN_SGD, 0.1);
     nn_model *model = line(1);
     nn_trainer *trainer;
-    double loss = 7;
+    nn_real loss = 7;
     how.schedule = NN_COSINE;
     trainer = trainer_of(model, &how);
     CHECK(nn_train_batch(trainer, x, y, 2, &loss) == NN_ERROR_OPTION && loss == 0);
@@ -883,7 +883,7 @@ static void test_label_smoothing(void)
     nn_real soft[6];
     nn_data hard_rows = table(x, y, 2, 2, 3), soft_rows = table(x, soft, 2, 2, 3);
     nn_trainer *plain = trainer_of(model, &how), *smooth;
-    double a = NAN, b = NAN;
+    nn_real a = NAN, b = NAN;
     int i;
     for (i = 0; i < 6; i++) soft[i] = (nn_real)(0.7 * (double)y[i] + 0.1);
     how.label_smoothing = (nn_real)0.3;
@@ -961,7 +961,7 @@ static void test_minimal_data(void)
     nn_data data = table(&x, &y, 1, 1, 1);
     nn_model *a = line(1), *b = line(1), *c = line(1);
     nn_trainer *trainer_b = trainer_of(b, &how), *trainer_c = trainer_of(c, &how);
-    double loss = NAN;
+    nn_real loss = NAN;
     how.epochs = 1;
     CHECK(nn_fit(a, &data, &how) == NN_OK);
     CHECK(nn_train_batch(trainer_b, &x, &y, 1, &loss) == NN_OK && loss == 1);

@@ -364,7 +364,7 @@ static void check_loss(const loss_case *c, nn_model *model)
     const problem *p = c->p;
     nn_trainer *trainer = make_trainer(model, &c->how);
     nn_data batch;
-    double loss = NAN;
+    nn_real loss = NAN;
 
     memset(&batch, 0, sizeof batch);
     batch.rows = p->rows;
@@ -374,7 +374,8 @@ static void check_loss(const loss_case *c, nn_model *model)
     batch.y = p->target[c->target].value;
     batch.weight = c->weighted ? p->weight.value : NULL;
     if (CHECK(nn_accumulate(trainer, &batch, &loss) == NN_OK)) {
-        check_doubles("loss", &loss, &c->loss, 1);
+        const double got = loss;
+        check_doubles("loss", &got, &c->loss, 1);
         check_layers("gradients of nn_accumulate", p, nn_gradients(trainer), c->gradients.value);
     }
     nn_trainer_free(trainer);
@@ -534,16 +535,18 @@ static void check_steps(const training *t, nn_model *model)
     const problem *p = t->p;
     nn_trainer *trainer = make_trainer(model, &t->how);
     double losses[STEPS], rates[STEPS + 1];
+    nn_real loss;
     int step, first = 0, kept = 0;
 
     for (step = 0; step < STEPS; step++) {
         int batch = step % t->batches.count, rows = (int)t->batches.value[batch];
         if (batch == 0) first = 0;
-        losses[step] = NAN;
+        loss = NAN;
         rates[step] = nn_learning_rate(trainer);
         CHECK(nn_train_batch(trainer, p->x.value + first * p->widths[0],
                              p->target[t->target].value + first * p->widths[p->depth], rows,
-                             &losses[step]) == NN_OK);
+                             &loss) == NN_OK);
+        losses[step] = loss;
         first += rows;
         if (step + 1 == (int)t->steps.value[kept]) check_parameters(t, kept++, model);
     }

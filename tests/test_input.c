@@ -635,7 +635,7 @@ static void test_class_scores(void)
 {
     static const int matrix[] = {3, 1, 2, 4};
     static const int bad[][2] = {{2, 2}, {2, -1}, {2, INT_MAX}, {2, INT_MIN}};
-    double scores[3];
+    nn_real scores[3];
     size_t i;
     if (!begin()) return;
     REFUSED(nn_class_scores(NULL, 2, 0, scores), NN_ERROR_NULL);
@@ -659,7 +659,7 @@ static void test_training_nulls(void)
     nn_trainer *made = NULL;
     nn_metrics results[2];
     uint64_t memory[1024];
-    double loss;
+    nn_real loss;
     if (!begin()) return;
     REFUSED(nn_fit(NULL, &data, &how), NN_ERROR_NULL);
     REFUSED(nn_fit(model, NULL, &how), NN_ERROR_NULL);
@@ -694,7 +694,7 @@ static void test_batches(void)
     nn_options how = good_options();
     nn_data data = good_data();
     const nn_real *y = NULL;
-    double loss = 5;
+    nn_real loss = 5;
     if (!begin()) return;
     how.batch_size = ROWS + 1;
     REFUSED(nn_fit(model, &data, &how), NN_ERROR_BATCH);
@@ -716,7 +716,7 @@ static void test_batches(void)
 static void test_train_batch(void)
 {
     nn_real x[BATCH * INPUTS], y[BATCH];
-    double loss = 5;
+    nn_real loss = 5;
     int k;
     if (!begin()) return;
     REFUSED(nn_train_batch(NULL, good_x, good_y, 1, &loss), NN_ERROR_NULL);
@@ -1059,7 +1059,7 @@ static void test_overflowing_inputs(void)
     nn_model *made = NULL;
     nn_trainer *of = NULL;
     size_t bytes;
-    double loss = 5;
+    nn_real loss = 5;
     int i;
     for (i = 0; i < ROWS * INPUTS; i++) x[i] = i % 2 ? huge : -huge;
     data.x = x;

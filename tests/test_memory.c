@@ -743,7 +743,7 @@ static void train(nn_trainer *trainer, const nn_data *data)
     nn_real dx[8 * INPUTS], dy[8];
     const nn_real *y = NULL;
     nn_data batch = *data;
-    double loss = 0;
+    nn_real loss = 0;
     int rows;
     CHECK(nn_trainer_fit(trainer, data) == NN_OK);
     for (rows = 1; rows <= 8; rows++) {

@@ -101,7 +101,7 @@ static double loss_of_row(nn_model *model, nn_loss loss, const nn_real *x, const
     nn_trainer *trainer = trainer_of(model, &how);
     nn_shape shape;
     nn_data row;
-    double value = NAN;
+    nn_real value = NAN;
     CHECK(nn_get_shape(model, &shape) == NN_OK);
     row = table(x, y, 1, shape.inputs, shape.layers[shape.count - 1].width);
     CHECK(nn_accumulate(trainer, &row, &value) == NN_OK);
