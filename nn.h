@@ -161,6 +161,43 @@
 #define NN_REAL float
 #endif
 
+/* Which vector instructions the compiler can be asked for, flags or none: x86-64's are compiled by
+   a target attribute for each function and chosen at run time; the others come with the target. */
+#ifndef NN_NO_SIMD
+#if (defined(__x86_64__) && !defined(_MSC_VER) &&                                                  \
+     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 8))) ||                              \
+    (defined(_M_X64) && defined(_MSC_VER) && _MSC_VER >= 1920 && !defined(__clang__) &&            \
+     !defined(_M_ARM64EC))
+#define NN__SIMD
+#define NN__X86
+#elif (defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
+#define NN__SIMD
+#define NN__NEON
+#elif defined(__wasm_simd128__) && defined(NN_NO_FMA)
+#define NN__SIMD
+#define NN__WASM
+#endif
+#endif
+
+/* Rows that are predicted at a time: more cost scratch memory, fewer cost speed. */
+#ifndef NN_PREDICT_ROWS
+#ifdef NN_NO_MALLOC
+#define NN_PREDICT_ROWS 1
+#else
+#define NN_PREDICT_ROWS 32
+#endif
+#endif
+
+/* Arrays begin at multiples of this within a block, a power of two of at least sizeof(nn_real): a
+   cache line, or no more than needed where memory is scarce. */
+#ifndef NN_ALIGNMENT
+#ifdef NN_NO_MALLOC
+#define NN_ALIGNMENT sizeof(nn_real)
+#else
+#define NN_ALIGNMENT 64
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -184,7 +221,7 @@ typedef enum nn_status {
     NN_ERROR_SIZE,       /* a count or width is zero or negative, or there are too few rows */
     NN_ERROR_OVERFLOW,   /* sizes whose product does not fit in memory */
     NN_ERROR_MEMORY,     /* an allocation failed */
-    NN_ERROR_BLOCK,      /* the caller's memory is too small or not aligned */
+    NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
     NN_ERROR_OPTION,     /* an option is outside its range */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
@@ -261,11 +298,12 @@ NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers,
                            uint64_t seed);
 #endif
 
-/* The bytes that nn_create_in needs, 0 when the shape is not valid or they do not fit a size_t. */
+/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid or
+   they do not fit a size_t. */
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
-/* nn_create in the caller's memory of size bytes, aligned as malloc aligns; needs no heap. The
-   memory is the caller's to free, after the model's last use. Best speed: align it to 64. */
+/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap. The
+   memory is the caller's to free, after the model's last use. */
 NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
                               uint64_t seed);
 
@@ -415,6 +453,8 @@ typedef struct nn_options {
     nn_loss loss;
     nn_optimizer optimizer;
     int batch_size;        /* rows for each update; 0 means 32, or all if fewer */
+    int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
+                              memory and give the same bits, unless there is dropout; 0 means all */
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
     nn_real momentum;      /* SGD, in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
@@ -433,7 +473,7 @@ typedef struct nn_options {
     nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
     nn_real huber_delta;     /* > 0; 0 means 1 */
     const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
-                                [0, 1), the last one 0; NULL means none; is copied */
+                                [0, 1), the last one 0; NULL means none */
 
     nn_scaling
         scaling; /* fitted by nn_fit and nn_trainer_fit on the training rows, if the model has
@@ -474,15 +514,18 @@ struct nn_progress {
    batch may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights. */
 NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options);
 
-/* Makes a trainer for the model, which must outlive it; nn_trainer_free gives it back. */
+/* Makes a trainer for the model, which must outlive it; nn_trainer_free gives it back. The options
+   are copied, their dropout too; NULL means all defaults. */
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model,
                                    const nn_options *options);
 #endif
 
-/* The bytes that nn_trainer_create_in needs; 0 when model or options are not valid. */
+/* The bytes that nn_trainer_create_in needs, NN_TRAINER_SIZE at compile time; 0 when model or
+   options are not valid. */
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options);
 
-/* nn_trainer_create in the caller's memory, as nn_create_in. */
+/* nn_trainer_create in the caller's memory, as nn_create_in. It keeps nothing that the caller has:
+   model and options (not NULL) must outlive it, and options stay as they are. */
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
                                       nn_model *model, const nn_options *options);
 
@@ -502,7 +545,7 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    row weights, gradient accumulation, or summing gradients over processes before nn_update. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
-/* Outputs of x[rows x inputs], rows <= batch_size, with dropout on: *y [rows x outputs] stays the
+/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x outputs] stays the
    trainer's, until the next call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
@@ -616,6 +659,149 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif
 #endif
 #endif /* NN_NO_MALLOC */
+
+/* ---- Sizes at compile time ------------------------------------------------------------------- */
+
+/* What nn_model_size and nn_trainer_size return, as constants, for nets of at most eight layers:
+
+       static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
+       static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 4, 2, 8, 1)];    Adam, 4 rows
+
+   First for a trainer: the optimizer's numbers for each parameter (SGD 0, SGD with momentum 1, Adam
+   2, and one more with patience), and the rows that go through the net at a time
+   (micro_batch_size, or batch_size); the rest are inputs and widths. Dropout needs more. */
+#define NN_MODEL_SIZE(...) NN__EXPAND(NN__MODEL_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+#define NN_TRAINER_SIZE(moments, rows, ...)                                                        \
+    NN__EXPAND(NN__TRAINER_SIZE(moments, rows, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+
+/* Users need not read on to the end of the section: the types stand here for their sizes alone. */
+#define NN__EXPAND(x)     x
+#define NN__LARGER(a, b)  ((size_t)(a) > (size_t)(b) ? (size_t)(a) : (size_t)(b))
+#define NN__ALIGNED(size) (((size) + (NN_ALIGNMENT - 1)) / NN_ALIGNMENT * NN_ALIGNMENT)
+#define NN__ARRAY(count)  NN__ALIGNED((size_t)(count) * sizeof(nn_real))
+#define NN__PARAMETERS(a, b, c, d, e, f, g, h, i)                                                  \
+    (NN__DENSE(a, b) + NN__DENSE(b, c) + NN__DENSE(c, d) + NN__DENSE(d, e) + NN__DENSE(e, f) +     \
+     NN__DENSE(f, g) + NN__DENSE(g, h) + NN__DENSE(h, i))
+#define NN__DENSE(in, out) (((size_t)(in) + 1) * (size_t)(out))
+#define NN__OUTPUTS(b, c, d, e, f, g, h, i)                                                        \
+    ((i) ? (i) : (h) ? (h) : (g) ? (g) : (f) ? (f) : (e) ? (e) : (d) ? (d) : (c) ? (c) : (b))
+#define NN__BUFFER(a, c, e, g, i, outputs)                                                         \
+    NN__LARGER(NN__LARGER(NN__LARGER(a, c), NN__LARGER(e, g)), NN__LARGER(i, outputs))
+#define NN__LAYERS(b, c, d, e, f, g, h, i)                                                         \
+    ((size_t) !!(b) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
+#define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                       \
+    (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
+     NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
+     NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) + NN__ARRAY(2 * (size_t)(a)) +           \
+     NN__ARRAY(NN_PREDICT_ROWS *                                                                   \
+               (NN__BUFFER(a, c, e, g, i, NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                   \
+                NN__BUFFER(b, d, f, h, 0, NN__OUTPUTS(b, c, d, e, f, g, h, i)))))
+#ifdef NN__SIMD
+#define NN__HIDDEN(b, c) ((c) ? (b) : 0)
+#define NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i)                                             \
+    NN__ARRAY((size_t)(rows)*NN__LARGER(                                                           \
+        NN__LARGER(NN__LARGER(NN__HIDDEN(b, c), NN__HIDDEN(c, d)),                                 \
+                   NN__LARGER(NN__HIDDEN(d, e), NN__HIDDEN(e, f))),                                \
+        NN__LARGER(NN__LARGER(NN__HIDDEN(f, g), NN__HIDDEN(g, h)), NN__HIDDEN(h, i))))
+#else
+#define NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i) 0
+#endif
+#define NN__TRAINER_SIZE(moments, rows, a, b, c, d, e, f, g, h, i, more, ...)                      \
+    (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_trainer)) +             \
+     NN__ALIGNED((size_t)(rows) * sizeof(size_t)) +                                                \
+     ((moments) + (size_t)1) * NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +              \
+     NN__ARRAY((size_t)(rows) * (a)) +                                                             \
+     NN__ARRAY((size_t)(rows) * ((size_t)(b) + (c) + (d) + (e) + (f) + (g) + (h) + (i))) +         \
+     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                               \
+     NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
+
+/* How types are aligned, and the bytes that aligning a block may cost. */
+typedef union nn__widest {
+    void *pointer;
+    double real;
+    uint64_t integer;
+} nn__widest;
+struct nn__alignment {
+    char first;
+    nn__widest widest;
+};
+#define NN__ALIGN offsetof(struct nn__alignment, widest)
+#define NN__SLACK ((NN_ALIGNMENT > NN__ALIGN ? NN_ALIGNMENT : NN__ALIGN) - 1)
+
+struct nn_model {
+    nn_layer *layers; /* [count] */
+    nn_real *parameters;
+    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
+    nn_real *scratch;
+    size_t first_width; /* of the first of the two buffers in scratch */
+#ifdef NN__SIMD
+    const struct nn__kernels *kernels;
+#endif
+#ifndef NN_NO_MALLOC
+    void *heap; /* what nn_free frees; NULL in the caller's memory */
+#endif
+    size_t parameter_count;
+    int inputs, count;
+    nn_scaling scaling;
+};
+
+#ifndef NN_NO_TRAIN
+/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
+   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
+   on every machine, and slow on some. */
+typedef struct nn__sum {
+    nn_real high, low;
+} nn__sum;
+
+/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+typedef struct nn__sums {
+    nn__sum loss, weight;
+    int counted, correct;
+} nn__sums;
+
+/* What a checkpoint must restore, beside the arrays. */
+typedef struct nn__state {
+    uint64_t random;
+    uint64_t epoch_key; /* the order of the rows in this epoch */
+    uint32_t step;      /* updates done */
+    int epoch;          /* complete epochs */
+    int position;       /* rows of the next epoch that are done */
+    nn__sums sums;      /* over them */
+    int best_epoch;     /* the one with the lowest loss, from 1 */
+    int waited;         /* epochs since then */
+    nn_real best_loss;
+    nn_real gradient_norm;            /* of the last update, for the callback */
+    nn_real last_rate;                /* too */
+    nn_real learning_rate;            /* before the schedule */
+    nn_real beta1_power, beta2_power; /* beta^step */
+} nn__state;
+
+struct nn_trainer {
+    nn_model *model;
+    const nn_options *options;
+    nn__state state;
+    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
+    nn_real *input;                             /* [batch x inputs], scaled */
+    nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
+                         and the mask: 0 or 1 / (1 - dropout) */
+    nn_real *terms;   /* [batch x outputs of the last layer], of the losses and their gradients */
+#ifdef NN__SIMD
+    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
+#endif
+    size_t *index; /* [batch] rows in the data */
+#ifndef NN_NO_MALLOC
+    void *heap;
+#endif
+    uint32_t run_steps; /* updates in the whole of nn_fit */
+    int batch;          /* rows that fit: those of a micro-batch */
+    int rows;           /* rows of the last nn_forward that wait for nn_backward */
+#ifdef NN__SIMD
+    int learned; /* rows of the last backward pass */
+#endif
+    int pending; /* the gradients hold something that no update has used */
+};
+
+#endif
 
 #ifdef __cplusplus
 }
@@ -731,27 +917,14 @@ static double nn__seconds(void)
 #endif
 #endif
 
-/* Which vector instructions the compiler can be asked for, flags or none: x86-64's are compiled by
-   a target attribute for each function and chosen at run time; the others come with the target. */
-#ifndef NN_NO_SIMD
-#if (defined(__x86_64__) && !defined(_MSC_VER) &&                                                  \
-     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 8))) ||                              \
-    (defined(_M_X64) && defined(_MSC_VER) && _MSC_VER >= 1920 && !defined(__clang__) &&            \
-     !defined(_M_ARM64EC))
-#define NN__SIMD
-#define NN__X86
+#ifdef NN__SIMD
+#if defined(NN__X86)
 #include <immintrin.h>
-#elif (defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
-#define NN__SIMD
-#define NN__NEON
+#elif defined(NN__NEON)
 #include <arm_neon.h>
-#elif defined(__wasm_simd128__) && defined(NN_NO_FMA)
-#define NN__SIMD
-#define NN__WASM
+#else
 #include <wasm_simd128.h>
 #endif
-#endif
-#ifdef NN__SIMD
 #ifdef _MSC_VER
 #include <intrin.h>
 #define NN__TARGETS(list)
@@ -786,36 +959,6 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
-/* Rows that are predicted at a time: more cost scratch memory, fewer cost speed. */
-#ifndef NN_PREDICT_ROWS
-#ifdef NN_NO_MALLOC
-#define NN_PREDICT_ROWS 1
-#else
-#define NN_PREDICT_ROWS 32
-#endif
-#endif
-
-/* Arrays begin at multiples of this within a block, a power of two: a cache line, or as little as
-   the types allow where memory is scarce. */
-#ifndef NN_ALIGNMENT
-#ifdef NN_NO_MALLOC
-#define NN_ALIGNMENT NN__ALIGN
-#else
-#define NN_ALIGNMENT 64
-#endif
-#endif
-
-typedef union nn__widest {
-    void *pointer;
-    double real;
-    uint64_t integer;
-} nn__widest;
-struct nn__alignment {
-    char first;
-    nn__widest widest;
-};
-#define NN__ALIGN offsetof(struct nn__alignment, widest)
-
 /* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. The
    other arithmetic has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
@@ -834,7 +977,8 @@ struct nn__alignment {
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
 /* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
-   measure the block, so a size and a layout cannot disagree. */
+   measure the block, so a size and a layout cannot disagree. All arrays begin at multiples of
+   NN_ALIGNMENT; those with wider elements come first, while the offset is a multiple of theirs. */
 typedef struct nn__block {
     unsigned char *base;
     size_t used;
@@ -843,15 +987,13 @@ typedef struct nn__block {
 
 static void *nn__take(nn__block *block, size_t count, size_t size)
 {
-    size_t start = block->used, padding = (size_t)(NN_ALIGNMENT - start % NN_ALIGNMENT);
+    const size_t start = block->used;
 
-    if (padding == NN_ALIGNMENT) padding = 0;
-    if (padding > SIZE_MAX - start || (size && count > (SIZE_MAX - start - padding) / size)) {
+    if (count > (SIZE_MAX - NN__SLACK - NN_ALIGNMENT - start) / size) {
         block->overflow = 1;
         return NULL;
     }
-    start += padding;
-    block->used = start + count * size;
+    block->used = start + NN__ALIGNED(count * size);
     return block->base ? block->base + start : NULL;
 }
 
@@ -864,28 +1006,18 @@ static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
     return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
 }
 
-/* Checks a block of the caller's. */
-static nn_status nn__check_block(const void *memory, size_t size, size_t needed)
+/* The bytes of memory that a measured block needs, wherever the memory begins; 0: too many. */
+static size_t nn__block_size(const nn__block *block)
 {
-    if (!memory) return NN_ERROR_NULL;
-    if (size < needed || (uintptr_t)memory % NN__ALIGN != 0) return NN_ERROR_BLOCK;
-    return NN_OK;
+    return block->overflow ? 0 : block->used + NN__SLACK;
 }
 
-#ifndef NN_NO_MALLOC
-/* Allocates size bytes at a multiple of NN_ALIGNMENT; *heap is what to free. NULL: no memory. */
-static void *nn__allocate(size_t size, void **heap)
+/* Where a block begins in memory: at the next multiple that is aligned for all types. */
+static unsigned char *nn__align(void *memory)
 {
-    unsigned char *bytes;
-
-    *heap = NULL;
-    if (size > SIZE_MAX - NN_ALIGNMENT) return NULL;
-    bytes = (unsigned char *)NN_MALLOC(size + NN_ALIGNMENT - 1);
-    *heap = bytes;
-    if (!bytes) return NULL;
-    return bytes + (NN_ALIGNMENT - (uintptr_t)bytes % NN_ALIGNMENT) % NN_ALIGNMENT;
+    const size_t over = (uintptr_t)memory & NN__SLACK;
+    return (unsigned char *)memory + (over ? NN__SLACK + 1 - over : 0);
 }
-#endif
 
 /* ================================================================================================
    >>math
@@ -1080,13 +1212,6 @@ static nn_real nn__tanh(nn_real x)
 }
 
 #ifndef NN_NO_TRAIN
-
-/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
-   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
-   on every machine, and slow on some. */
-typedef struct nn__sum {
-    nn_real high, low;
-} nn__sum;
 
 static void nn__add(nn__sum *sum, nn_real x)
 {
@@ -3015,21 +3140,6 @@ static const nn__kernels *nn__find_kernels(const char *name)
    >>model
    ============================================================================================= */
 
-struct nn_model {
-    nn_layer *layers; /* [count] */
-    nn_real *parameters;
-    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
-    nn_real *scratch;
-    size_t first_width; /* of the first of the two buffers in scratch */
-#ifdef NN__SIMD
-    const nn__kernels *kernels;
-#endif
-    void *heap; /* what nn_free frees; NULL in the caller's memory */
-    size_t parameter_count;
-    int inputs, count;
-    nn_scaling scaling;
-};
-
 NN_DEF const char *nn_status_text(nn_status status)
 {
     static const char *const text[NN_STATUS_COUNT] = {
@@ -3038,7 +3148,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "a count or width is zero or negative, or there are too few rows",
         "the sizes are too large: their product does not fit in memory",
         "out of memory",
-        "the given memory is too small or not aligned",
+        "the given memory is too small, or the scratch is not aligned",
         "an option is outside its range",
         "unknown activation, or softmax before the last layer",
         "unknown loss, or the last layer's activation does not fit it",
@@ -3189,7 +3299,7 @@ NN_DEF size_t nn_model_size(const nn_shape *shape)
 
     if (nn__check_shape(shape) != NN_OK) return 0;
     nn__lay_out_model(&layout, &block, shape);
-    return block.overflow ? 0 : block.used;
+    return nn__block_size(&block);
 }
 
 NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
@@ -3206,20 +3316,22 @@ NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const
     if (status != NN_OK) return status;
     needed = nn_model_size(shape);
     if (!needed) return NN_ERROR_OVERFLOW;
-    status = nn__check_block(memory, size, needed);
-    if (status != NN_OK) return status;
+    if (!memory) return NN_ERROR_NULL;
+    if (size < needed) return NN_ERROR_BLOCK;
 
-    block.base = (unsigned char *)memory;
-    made = (nn_model *)memory;
+    block.base = nn__align(memory);
+    made = (nn_model *)(void *)block.base;
     nn__lay_out_model(made, &block, shape);
-    NN_ASSERT(block.used == needed);
+    NN_ASSERT(nn__block_size(&block) == needed);
     memcpy(made->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
 #ifdef NN__SIMD
     made->kernels = nn__find_kernels(NN_BACKEND);
 #endif
     made->inputs = shape->inputs;
     made->count = shape->count;
+#ifndef NN_NO_MALLOC
     made->heap = NULL;
+#endif
     nn__clear_scaling(made);
     (void)nn_randomize(made, seed);
     *model = made;
@@ -3230,7 +3342,7 @@ NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const
 static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t seed)
 {
     size_t size;
-    void *memory, *heap;
+    void *memory;
     nn_status status;
 
     if (!model) return NN_ERROR_NULL;
@@ -3239,13 +3351,13 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
     if (status != NN_OK) return status;
     size = nn_model_size(shape);
     if (!size) return NN_ERROR_OVERFLOW;
-    memory = nn__allocate(size, &heap);
+    memory = NN_MALLOC(size);
     if (!memory) return NN_ERROR_MEMORY;
     status = nn_create_in(model, memory, size, shape, seed);
     if (status == NN_OK)
-        (*model)->heap = heap;
+        (*model)->heap = memory;
     else
-        NN_FREE(heap);
+        NN_FREE(memory);
     return status;
 }
 
@@ -3385,7 +3497,9 @@ typedef struct nn__objective {
     nn_loss loss;
     nn_activation activation; /* of the last layer */
     int outputs;
-    nn_real smoothing, delta;
+    nn_real target_share, target_rest; /* of label smoothing (Szegedy et al. 2016): target t becomes
+                                          t * target_share + target_rest */
+    nn_real delta;                     /* Huber's */
 } nn__objective;
 
 static int nn__loss_fits(nn_loss loss, nn_activation activation)
@@ -3407,16 +3521,15 @@ static nn__objective nn__objective_of(const nn_model *model, nn_loss loss)
     objective.loss = loss;
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
-    objective.smoothing = 0;
+    objective.target_share = 1;
+    objective.target_rest = 0;
     objective.delta = 1;
     return objective;
 }
 
-/* t with label smoothing (Szegedy et al. 2016): (1 - s) t + s / outputs */
 static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 {
-    const nn_real s = objective->smoothing;
-    return s > 0 ? nn__fma(t, 1 - s, s / (nn_real)objective->outputs) : t;
+    return nn__fma(t, objective->target_share, objective->target_rest);
 }
 
 /* The three kinds of a row's loss; see nn__loss_rows. z and t: [outputs]. */
@@ -3642,31 +3755,32 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Rows of a data set in some order: place i holds row first + i, shuffled among all of the data's
-   rows by a key where there is one. */
+/* Rows of a data set in some order: place i holds row first + i. Where some rows are held out, all
+   of the data's are dealt by a key first; in training, the places are shuffled by another one. */
 typedef struct nn__rows {
     const nn_data *data;
     int first, count;
-    int shuffled;
-    uint64_t key;
+    int dealt, shuffled;
+    uint64_t deal, order;
 } nn__rows;
 
 static nn__rows nn__all_rows(const nn_data *data)
 {
     nn__rows rows;
 
+    memset(&rows, 0, sizeof rows);
     rows.data = data;
-    rows.first = 0;
     rows.count = data->rows;
-    rows.shuffled = 0;
-    rows.key = 0;
     return rows;
 }
 
 static size_t nn__row(const nn__rows *rows, int i)
 {
-    const uint32_t place = (uint32_t)(rows->first + i);
-    return rows->shuffled ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->key) : place;
+    uint32_t place = (uint32_t)i;
+
+    if (rows->shuffled) place = nn__shuffled(place, (uint32_t)rows->count, rows->order);
+    place += (uint32_t)rows->first;
+    return rows->dealt ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->deal) : place;
 }
 
 /* ================================================================================================
@@ -3687,35 +3801,63 @@ static nn_real nn__or(nn_real value, nn_real standard)
     return value != 0 ? value : standard;
 }
 
-static int nn__in_unit(nn_real x) /* [0, 1) */
+#ifndef NN_NO_MALLOC
+static nn_options nn__default_options(void)
 {
-    return x >= 0 && x < 1;
-}
+    nn_options options;
 
-static int nn__not_negative(nn_real x)
+    memset(&options, 0, sizeof options);
+    return options;
+}
+#endif
+
+/* The options by their ranges: integers that are not negative, numbers that are not negative, and
+   numbers in [0, 1). */
+static const unsigned short nn__counts[] = {
+    offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
+    offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
+    offsetof(nn_options, warmup_steps),     offsetof(nn_options, patience)};
+static const unsigned short nn__magnitudes[] = {
+    offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
+    offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
+    offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
+static const unsigned short nn__shares[] = {
+    offsetof(nn_options, momentum),        offsetof(nn_options, beta1),
+    offsetof(nn_options, beta2),           offsetof(nn_options, step_factor),
+    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
+
+/* Whether the numbers at the offsets are in [0, end). */
+static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, nn_real end)
 {
-    return x >= 0 && nn__is_finite(x);
+    nn_real x;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        memcpy(&x, (const char *)o + offsets[i], sizeof x);
+        if (!(x >= 0 && x < end)) return 0;
+    }
+    return 1;
 }
 
 static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 {
-    int i;
+    int i, n;
 
     if ((int)o->loss < 0 || !nn__loss_fits(o->loss, nn__output_activation(model)))
         return NN_ERROR_LOSS;
-    if (o->epochs < 0 || o->batch_size < 0 || o->patience < 0 || (int)o->optimizer < 0 ||
-        o->optimizer > NN_ADAM || (int)o->schedule < 0 || o->schedule > NN_COSINE ||
-        (int)o->scaling < 0 || o->scaling > NN_SCALE_MIN_MAX ||
-        !nn__not_negative(o->learning_rate) || !nn__in_unit(o->momentum) ||
-        (o->nesterov && !(o->momentum > 0)) || !nn__in_unit(o->beta1) || !nn__in_unit(o->beta2) ||
-        !nn__not_negative(o->epsilon) || !nn__not_negative(o->weight_decay) ||
-        !nn__not_negative(o->clip_norm) || o->schedule_steps < 0 || !nn__in_unit(o->step_factor) ||
-        !nn__not_negative(o->minimum_learning_rate) || o->warmup_steps < 0 ||
-        !nn__in_unit(o->label_smoothing) || !nn__not_negative(o->huber_delta) ||
-        !nn__in_unit(o->validation_fraction) || (o->validation && o->validation_fraction > 0))
+    for (i = 0; i < NN__COUNT(nn__counts); i++) {
+        memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
+        if (n < 0) return NN_ERROR_OPTION;
+    }
+    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), (nn_real)HUGE_VAL) ||
+        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
+        (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_COSINE ||
+        (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
+        (o->validation && o->validation_fraction > 0))
         return NN_ERROR_OPTION;
     for (i = 0; o->dropout && i < model->count; i++)
-        if (!nn__in_unit(o->dropout[i]) || (i == model->count - 1 && o->dropout[i] != 0))
+        if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
+            (i == model->count - 1 && o->dropout[i] != 0))
             return NN_ERROR_OPTION;
     return NN_OK;
 }
@@ -3740,72 +3882,34 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
    >>trainer
    ============================================================================================= */
 
-/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
-typedef struct nn__sums {
-    nn__sum loss, weight;
-    int counted, correct;
-} nn__sums;
-
-/* What a checkpoint must restore, beside the arrays. */
-typedef struct nn__state {
-    uint64_t random;
-    uint64_t epoch_key; /* the order of the rows in this epoch */
-    uint32_t step;      /* updates done */
-    int epoch;          /* complete epochs */
-    int position;       /* rows of the next epoch that are done */
-    nn__sums sums;      /* over them */
-    int best_epoch;     /* the one with the lowest loss, from 1 */
-    int waited;         /* epochs since then */
-    nn_real best_loss;
-    nn_real gradient_norm;            /* of the last update, for the callback */
-    nn_real last_rate;                /* too */
-    nn_real learning_rate;            /* before the schedule */
-    nn_real beta1_power, beta2_power; /* beta^step */
-} nn__state;
-
-struct nn_trainer {
-    nn_model *model;
-    nn_options options;
-    nn__state state;
-    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
-    nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
-                         and the mask: 0 or 1 / (1 - dropout) */
-    nn_real *terms;   /* [batch x outputs of the last layer], of the losses and their gradients */
-#ifdef NN__SIMD
-    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
-#endif
-    nn_real *dropout; /* [layers] or NULL */
-    size_t *index;    /* [batch] the batch's rows in the data */
-    void *heap;
-    int batch;          /* rows that fit */
-    int rows;           /* rows of the last nn_forward that wait for nn_backward */
-    int learned;        /* rows of the last backward pass */
-    int pending;        /* the gradients hold something that no update has used */
-    uint32_t run_steps; /* updates in the whole of nn_fit */
-};
-
-static int nn__batch_capacity(const nn_options *options)
+/* Rows of a batch; of those, the rows that go through the net at a time. */
+static int nn__batch_rows(const nn_options *options)
 {
     return options->batch_size ? options->batch_size : 32;
 }
 
-static nn_real nn__layer_dropout(const nn_real *dropout, int layer)
+static int nn__micro_batch_rows(const nn_options *options)
 {
-    return dropout ? dropout[layer] : 0;
+    const int micro = options->micro_batch_size, batch = nn__batch_rows(options);
+    return micro && micro < batch ? micro : batch;
+}
+
+static nn_real nn__layer_dropout(const nn_options *options, int layer)
+{
+    return options->dropout ? options->dropout[layer] : 0;
 }
 
 /* Columns that a layer's outputs take: three times its width with dropout. */
-static size_t nn__layer_columns(const nn_model *model, const nn_real *dropout, int layer)
+static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
-    return (size_t)model->layers[layer].width * (nn__layer_dropout(dropout, layer) > 0 ? 3 : 1);
+    return (size_t)model->layers[layer].width * (nn__layer_dropout(options, layer) > 0 ? 3 : 1);
 }
 
 /* Lays a trainer out, as nn__lay_out_model. */
 static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
                                 const nn_options *o)
 {
-    const size_t count = model->parameter_count, batch = (size_t)nn__batch_capacity(o);
+    const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
     size_t columns = 0, layer_columns;
     int layer;
 #ifdef NN__SIMD
@@ -3816,12 +3920,13 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 #endif
 
     for (layer = 0; layer < model->count; layer++) {
-        layer_columns = nn__layer_columns(model, o->dropout, layer);
+        layer_columns = nn__layer_columns(model, o, layer);
         if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
         columns += layer_columns;
     }
     (void)nn__take(block, 1, sizeof *trainer);
-    trainer->first = trainer->second = trainer->best = trainer->dropout = NULL;
+    trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
+    trainer->first = trainer->second = trainer->best = NULL;
     trainer->gradients = nn__take_reals(block, 1, count);
     if (o->optimizer == NN_ADAM || o->momentum > 0)
         trainer->first = nn__take_reals(block, 1, count);
@@ -3833,35 +3938,16 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 #ifdef NN__SIMD
     trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
 #endif
-    if (o->dropout) trainer->dropout = nn__take_reals(block, 1, (size_t)model->count);
-    trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
-}
-
-static nn_options nn__options_or_defaults(const nn_options *given)
-{
-    nn_options options;
-
-    if (given) return *given;
-    memset(&options, 0, sizeof options);
-    return options;
 }
 
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
 {
-    const nn_options o = nn__options_or_defaults(options);
     nn__block block = {NULL, 0, 0};
     nn_trainer layout;
 
-    if (!model || nn__check_options(model, &o) != NN_OK) return 0;
-    nn__lay_out_trainer(&layout, &block, model, &o);
-    return block.overflow ? 0 : block.used;
-}
-
-static void nn__zero(nn_real *array, size_t count)
-{
-    size_t i;
-
-    for (i = 0; array && i < count; i++) array[i] = 0;
+    if (!model || !options || nn__check_options(model, options) != NN_OK) return 0;
+    nn__lay_out_trainer(&layout, &block, model, options);
+    return nn__block_size(&block);
 }
 
 static void nn__copy(nn_real *to, const nn_real *from, size_t count)
@@ -3872,7 +3958,6 @@ static void nn__copy(nn_real *to, const nn_real *from, size_t count)
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
                                       nn_model *model, const nn_options *options)
 {
-    const nn_options o = nn__options_or_defaults(options);
     nn__block block = {NULL, 0, 0};
     nn_status status;
     nn_trainer *made;
@@ -3880,61 +3965,67 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
-    if (!model) return NN_ERROR_NULL;
-    status = nn__check_options(model, &o);
+    if (!model || !options) return NN_ERROR_NULL;
+    status = nn__check_options(model, options);
     if (status != NN_OK) return status;
-    needed = nn_trainer_size(model, &o);
+    needed = nn_trainer_size(model, options);
     if (!needed) return NN_ERROR_OVERFLOW;
-    status = nn__check_block(memory, size, needed);
-    if (status != NN_OK) return status;
+    if (!memory) return NN_ERROR_NULL;
+    if (size < needed) return NN_ERROR_BLOCK;
 
-    block.base = (unsigned char *)memory;
-    made = (nn_trainer *)memory;
-    nn__lay_out_trainer(made, &block, model, &o);
-    NN_ASSERT(block.used == needed);
+    block.base = nn__align(memory);
+    memset(block.base, 0, needed - NN__SLACK);
+    made = (nn_trainer *)(void *)block.base;
+    nn__lay_out_trainer(made, &block, model, options);
+    NN_ASSERT(nn__block_size(&block) == needed);
     made->model = model;
-    made->options = o;
-    if (made->dropout) nn__copy(made->dropout, o.dropout, (size_t)model->count);
-    made->options.dropout = made->dropout;
-    memset(&made->state, 0, sizeof made->state);
-    made->state.random = nn__random_start(o.seed);
+    made->options = options;
+    made->batch = nn__micro_batch_rows(options);
+    made->state.random = nn__random_start(options->seed);
     made->state.learning_rate =
-        nn__or(o.learning_rate, (nn_real)(o.optimizer == NN_ADAM ? 1e-3 : 1e-2));
+        nn__or(options->learning_rate, (nn_real)(options->optimizer == NN_ADAM ? 1e-3 : 1e-2));
     made->state.beta1_power = made->state.beta2_power = 1;
-    nn__zero(made->gradients, model->parameter_count);
-    nn__zero(made->first, model->parameter_count);
-    nn__zero(made->second, model->parameter_count);
-    nn__zero(made->best, model->parameter_count);
-    made->heap = NULL;
-    made->batch = nn__batch_capacity(&o);
-    made->rows = made->learned = made->pending = 0;
-    made->run_steps = 0;
     *trainer = made;
     return NN_OK;
 }
 
 #ifndef NN_NO_MALLOC
+/* Options of a trainer's own, in front of it on the heap. */
+typedef struct nn__own_options {
+    nn_options options;
+    nn__widest dropout[1]; /* aligned; room for more follows */
+} nn__own_options;
+
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
 {
-    const nn_options o = nn__options_or_defaults(options);
-    size_t size;
-    void *memory, *heap;
+    const nn_options none = nn__default_options();
+    size_t size, own = sizeof(nn__own_options);
+    nn__own_options *copy;
     nn_status status;
 
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
     if (!model) return NN_ERROR_NULL;
-    status = nn__check_options(model, &o);
+    if (!options) options = &none;
+    status = nn__check_options(model, options);
     if (status != NN_OK) return status;
-    size = nn_trainer_size(model, &o);
-    if (!size) return NN_ERROR_OVERFLOW;
-    memory = nn__allocate(size, &heap);
-    if (!memory) return NN_ERROR_MEMORY;
-    status = nn_trainer_create_in(trainer, memory, size, model, &o);
+    size = nn_trainer_size(model, options);
+    if (options->dropout) own += (size_t)model->count * sizeof(nn_real);
+    if (!size || size > SIZE_MAX - own) return NN_ERROR_OVERFLOW;
+    copy = (nn__own_options *)NN_MALLOC(own + size);
+    if (!copy) return NN_ERROR_MEMORY;
+    copy->options = *options;
+    if (options->dropout) {
+        nn_real *dropout = (nn_real *)(void *)copy->dropout;
+        nn__copy(dropout, options->dropout, (size_t)model->count);
+        copy->options.dropout = dropout;
+    }
+    status =
+        nn_trainer_create_in(trainer, (unsigned char *)copy + own, size, model, &copy->options);
     if (status == NN_OK)
-        (*trainer)->heap = heap;
+        (*trainer)->heap = copy;
     else
-        NN_FREE(heap);
+        NN_FREE(copy);
     return status;
 }
 #endif
@@ -3956,7 +4047,7 @@ NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
 NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 {
     if (!trainer) return NN_ERROR_NULL;
-    nn__zero(trainer->gradients, trainer->model->parameter_count);
+    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
     trainer->pending = 0;
     return NN_OK;
 }
@@ -3970,7 +4061,7 @@ static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
     size_t columns = 0;
     int i;
 
-    for (i = 0; i < layer; i++) columns += nn__layer_columns(trainer->model, trainer->dropout, i);
+    for (i = 0; i < layer; i++) columns += nn__layer_columns(trainer->model, trainer->options, i);
     return trainer->outputs + columns * (size_t)trainer->batch;
 }
 
@@ -3987,7 +4078,7 @@ static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
 
     if (layer == 0) return trainer->input;
     outputs = nn__outputs_of(trainer, layer - 1);
-    if (nn__layer_dropout(trainer->dropout, layer - 1) > 0)
+    if (nn__layer_dropout(trainer->options, layer - 1) > 0)
         outputs += nn__plane(trainer, layer - 1);
     return outputs;
 }
@@ -4017,7 +4108,7 @@ static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *i
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
 static void nn__drop(nn_trainer *trainer, int layer, int rows)
 {
-    const nn_real share = trainer->dropout[layer], kept = 1 / (1 - share);
+    const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
     const nn_real *outputs = nn__outputs_of(trainer, layer);
     nn_real *dropped = nn__outputs_of(trainer, layer) + nn__plane(trainer, layer);
@@ -4048,11 +4139,11 @@ static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
         NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
                 last ? NN_LINEAR : model->layers[layer].activation);
         x = out;
-        if (training && nn__layer_dropout(trainer->dropout, layer) > 0) {
+        if (training && nn__layer_dropout(trainer->options, layer) > 0) {
             nn__drop(trainer, layer, rows);
             x += nn__plane(trainer, layer);
         }
-        next += nn__layer_columns(model, trainer->dropout, layer) * (size_t)trainer->batch;
+        next += nn__layer_columns(model, trainer->options, layer) * (size_t)trainer->batch;
         w = bias + units;
     }
     return out;
@@ -4076,14 +4167,16 @@ static void nn__backward(nn_trainer *trainer, int rows)
                 trainer->pending);
         if (layer > 0) {
             nn_real *y = nn__outputs_of(trainer, layer - 1);
-            const int dropped = nn__layer_dropout(trainer->dropout, layer - 1) > 0;
+            const int dropped = nn__layer_dropout(trainer->options, layer - 1) > 0;
             NN__RUN(model, dense_input_gradient, dz, model->parameters + start,
                     dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
                     nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
         }
         end = start;
     }
+#ifdef NN__SIMD
     trainer->learned = rows;
+#endif
     trainer->pending = 1;
 }
 
@@ -4138,7 +4231,7 @@ NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
     uint32_t step, warmup, length;
 
     if (!trainer) return NAN;
-    o = &trainer->options;
+    o = trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
     if (step < warmup)
@@ -4159,7 +4252,7 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
 
 NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
 {
-    return trainer && trainer->options.clip_norm > 0 ? trainer->state.gradient_norm : NAN;
+    return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
 /* The norm of x[count], computed from x * scale, a power of two. */
@@ -4179,19 +4272,19 @@ static nn_real nn__clip(nn_trainer *trainer)
     const size_t count = trainer->model->parameter_count;
     nn_real norm, factor;
 
-    if (trainer->options.clip_norm == 0) return 1;
+    if (trainer->options->clip_norm == 0) return 1;
     norm = nn__norm(trainer->gradients, count, 1);
     if (!nn__is_finite(norm))
         norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
     trainer->state.gradient_norm = norm;
-    factor = trainer->options.clip_norm / (norm + (nn_real)1e-6);
+    factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
     return factor < 1 ? factor : 1;
 }
 
 /* A schedule over the whole of nn_fit has no length outside it. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
-    return trainer->options.schedule == NN_CONSTANT || trainer->options.schedule_steps ||
+    return trainer->options->schedule == NN_CONSTANT || trainer->options->schedule_steps ||
            trainer->run_steps;
 }
 
@@ -4201,7 +4294,7 @@ static int nn__update_some(nn_trainer *trainer, size_t first, size_t count, cons
     nn_real *theta = trainer->model->parameters + first;
     const nn_real *gradient = trainer->gradients + first;
 
-    if (trainer->options.optimizer == NN_ADAM)
+    if (trainer->options->optimizer == NN_ADAM)
         return NN__RUN(trainer->model, adam, theta, gradient, trainer->first + first,
                        trainer->second + first, count, step);
     return NN__RUN(trainer->model, sgd, theta, gradient,
@@ -4238,7 +4331,7 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     nn_real rate;
 
     if (!trainer) return NN_ERROR_NULL;
-    o = &trainer->options;
+    o = trainer->options;
     if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
     rate = nn_learning_rate(trainer);
     memset(&step, 0, sizeof step);
@@ -4267,25 +4360,9 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 
 /* ---- The batch level ------------------------------------------------------------------------- */
 
-static nn__objective nn__objective_for(const nn_trainer *trainer)
+static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
-    nn__objective objective = nn__objective_of(trainer->model, trainer->options.loss);
-
-    objective.smoothing = trainer->options.label_smoothing;
-    objective.delta = nn__or(trainer->options.huber_delta, 1);
-    return objective;
-}
-
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
-                          nn_loss kind, const nn_real *p)
-{
-    const nn_real weight = nn__row_weight(data, row);
-
-    if (weight == 0) return;
-    nn__add(&sums->loss, nn__rounded_product(weight, loss));
-    nn__add(&sums->weight, weight);
-    sums->counted++;
-    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+    nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
 }
 
 static nn_real nn__mean_loss(const nn__sums *sums)
@@ -4293,81 +4370,82 @@ static nn_real nn__mean_loss(const nn__sums *sums)
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-/* Leaves out the rows of weight 0 from those that index names (NULL: the first ones); *index is
-   then the trainer's, *rows how many are left, and the sum of their weights is returned. */
-static nn_real nn__weigh(nn_trainer *trainer, const nn_data *data, const size_t **index, int *rows)
+static nn__objective nn__objective_for(const nn_trainer *trainer)
 {
-    nn_real total = 0;
-    int b, kept = 0;
+    nn__objective objective = nn__objective_of(trainer->model, trainer->options->loss);
 
-    if (!data->weight) return (nn_real)*rows;
-    for (b = 0; b < *rows; b++) {
-        const size_t row = *index ? (*index)[b] : (size_t)b;
-        if (data->weight[row] == 0) continue;
-        total += data->weight[row];
-        trainer->index[kept++] = row;
-    }
-    *index = trainer->index;
-    *rows = kept;
-    return total;
+    objective.target_share = 1 - trainer->options->label_smoothing;
+    objective.target_rest = trainer->options->label_smoothing / (nn_real)objective.outputs;
+    objective.delta = nn__or(trainer->options->huber_delta, 1);
+    return objective;
 }
 
-/* Forward, loss and backward of the rows that index names (NULL: the first ones), but those of
-   weight 0. Adds to *sums; *weight is the batch's sum of weights: if that is 0, there is nothing to
-   learn and the gradients are left. */
-static nn_status nn__learn(nn_trainer *trainer, const nn_data *data, const size_t *index, int rows,
-                           nn__sums *sums, nn_real *weight)
+/* Forward, with dropout or without, of count rows of the data, which the trainer's index names. Their
+   losses are then in the terms; returns their outputs [count x outputs]. */
+static nn_real *nn__try_rows(nn_trainer *trainer, const nn_data *data, int count, int training)
+{
+    const nn__objective objective = nn__objective_for(trainer);
+    nn_real *p;
+
+    (void)nn__load_batch(trainer, data->x, trainer->index, count);
+    p = nn__forward(trainer, count, training);
+    nn__loss_rows(&objective, p, data->y, trainer->index, count, trainer->terms);
+    return p;
+}
+
+/* Backward of the rows just tried, of a batch whose weights add up to weight. */
+static void nn__learn_rows(nn_trainer *trainer, const nn_data *data, nn_real *p, int count,
+                           nn_real weight)
 {
     const nn__objective objective = nn__objective_for(trainer);
     const size_t outputs = (size_t)objective.outputs;
-    nn__sums batch = {{0, 0}, {0, 0}, 0, 0};
-    nn_real *p, factor;
+    nn_real *slope = trainer->terms;
     int b;
 
-    *weight = nn__weigh(trainer, data, &index, &rows);
-    trainer->rows = 0;
-    if (!rows) return NN_OK;
-    if (!nn__load_batch(trainer, data->x, index, rows)) return NN_ERROR_DATA;
-    p = nn__forward(trainer, rows, 1);
-    nn__loss_rows(&objective, p, data->y, index, rows, trainer->terms);
-    for (b = 0; b < rows; b++)
-        nn__count_row(&batch, data, index ? index[b] : (size_t)b, trainer->terms[b], objective.loss,
-                      p + (size_t)b * outputs);
-    if (!nn__is_finite(batch.loss.high)) return NN_ERROR_DIVERGED;
-    nn__add(&sums->loss, batch.loss.high);
-    nn__add(&sums->loss, batch.loss.low);
-    nn__add(&sums->weight, batch.weight.high);
-    nn__add(&sums->weight, batch.weight.low);
-    sums->counted += batch.counted;
-    sums->correct += batch.correct;
-    factor = 1 / *weight;
-    for (b = 0; b < rows; b++) {
-        const size_t row = index ? index[b] : (size_t)b, at = (size_t)b * outputs;
-        if (data->weight) factor = data->weight[row] / *weight;
-        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs, factor,
-                              trainer->terms + at);
+    for (b = 0; b < count; b++) {
+        const size_t row = trainer->index[b], at = (size_t)b * outputs;
+        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs,
+                              nn__row_weight(data, row) / weight, slope + at);
     }
     if (objective.loss == NN_MSE || objective.loss == NN_HUBER)
-        NN__RUN(trainer->model, activation_gradient, objective.activation, p, trainer->terms, rows,
+        NN__RUN(trainer->model, activation_gradient, objective.activation, p, slope, count,
                 objective.outputs);
-    nn__backward(trainer, rows);
-    return NN_OK;
+    nn__backward(trainer, count);
 }
 
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
-    nn__sums sums = {{0, 0}, {0, 0}, 0, 0};
-    nn_real weight;
+    nn__sum losses = {0, 0};
+    nn_real weight = 0, *p;
     nn_status status;
+    size_t row, rows;
+    int b, count, begun = 0;
 
     if (loss) *loss = 0;
     if (!trainer) return NN_ERROR_NULL;
-    status = nn__check_fits(batch, trainer->model, trainer->options.loss);
+    status = nn__check_fits(batch, trainer->model, trainer->options->loss);
     if (status != NN_OK) return status;
-    if (batch->rows > trainer->batch) return NN_ERROR_BATCH;
-    status = nn__learn(trainer, batch, NULL, batch->rows, &sums, &weight);
-    if (status == NN_OK && loss) *loss = nn__mean_loss(&sums);
-    return status;
+    if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
+
+    rows = (size_t)batch->rows;
+    for (row = 0; row < rows; row++) weight += nn__row_weight(batch, row);
+    trainer->rows = 0;
+    for (row = 0; row < rows; begun = 1) {
+        for (count = 0; row < rows && count < trainer->batch; row++) {
+            trainer->index[count] = row;
+            count += nn__row_weight(batch, row) != 0;
+        }
+        p = nn__try_rows(trainer, batch, count, 1);
+        for (b = 0; b < count; b++)
+            nn__add_loss(&losses, batch, trainer->index[b], trainer->terms[b]);
+        if (!nn__is_finite(losses.high)) {
+            if (begun) (void)nn_clear_gradients(trainer);
+            return NN_ERROR_DIVERGED;
+        }
+        nn__learn_rows(trainer, batch, p, count, weight);
+    }
+    if (loss) *loss = nn__total(&losses) / weight;
+    return NN_OK;
 }
 
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
@@ -4491,26 +4569,74 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     return NN_OK;
 }
 
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
+                          nn_loss kind, const nn_real *p)
+{
+    const nn_real weight = nn__row_weight(data, row);
+
+    if (weight == 0) return;
+    nn__add_loss(&sums->loss, data, row, loss);
+    nn__add(&sums->weight, weight);
+    sums->counted++;
+    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+}
+
+/* Some of the rows in the places from *next on, but those of weight 0, through the net: as many as
+   are left before end and fit in a micro-batch. *count is how many; adds to *sums. */
+static nn_real *nn__try_places(nn_trainer *trainer, const nn__rows *rows, int *next, int end,
+                               int training, int *count, nn__sums *sums)
+{
+    const nn_data *data = rows->data;
+    nn_real *p;
+    int b;
+
+    for (*count = 0; *next < end && *count < trainer->batch; ++*next) {
+        trainer->index[*count] = nn__row(rows, *next);
+        *count += nn__row_weight(data, trainer->index[*count]) != 0;
+    }
+    p = nn__try_rows(trainer, data, *count, training);
+    for (b = 0; b < *count; b++)
+        nn__count_row(sums, data, trainer->index[b], trainer->terms[b], trainer->options->loss,
+                      p + (size_t)b * (size_t)data->outputs);
+    return p;
+}
+
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    const nn__objective objective = nn__objective_for(trainer);
-    const size_t outputs = (size_t)objective.outputs;
     nn__sums sums = {{0, 0}, {0, 0}, 0, 0};
-    int first, b, count;
-    nn_real *p;
+    int next = 0, count;
 
-    for (first = 0; first < rows->count; first += count) {
-        count = rows->count - first < trainer->batch ? rows->count - first : trainer->batch;
-        for (b = 0; b < count; b++) trainer->index[b] = nn__row(rows, first + b);
-        (void)nn__load_batch(trainer, rows->data->x, trainer->index, count);
-        p = nn__forward(trainer, count, 0);
-        nn__loss_rows(&objective, p, rows->data->y, trainer->index, count, trainer->terms);
-        for (b = 0; b < count; b++)
-            nn__count_row(&sums, rows->data, trainer->index[b], trainer->terms[b], objective.loss,
-                          p + (size_t)b * outputs);
-    }
+    while (next < rows->count)
+        (void)nn__try_places(trainer, rows, &next, rows->count, 0, &count, &sums);
     return sums;
+}
+
+/* Learns from a batch: the rows in the places from .. end - 1. *weight is the sum of their weights:
+   if that is 0, there is nothing to learn. Adds to *sums. */
+static nn_status nn__learn_places(nn_trainer *trainer, const nn__rows *rows, int from, int end,
+                                  nn__sums *sums, nn_real *weight)
+{
+    nn__sums batch = {{0, 0}, {0, 0}, 0, 0};
+    nn_real *p;
+    int i, count;
+
+    *weight = 0;
+    if (!rows->data->weight) *weight = (nn_real)(end - from);
+    for (i = from; rows->data->weight && i < end; i++)
+        *weight += rows->data->weight[nn__row(rows, i)];
+    while (from < end) {
+        p = nn__try_places(trainer, rows, &from, end, 1, &count, &batch);
+        if (!nn__is_finite(batch.loss.high)) return NN_ERROR_DIVERGED;
+        if (count) nn__learn_rows(trainer, rows->data, p, count, *weight);
+    }
+    nn__add(&sums->loss, batch.loss.high);
+    nn__add(&sums->loss, batch.loss.low);
+    nn__add(&sums->weight, batch.weight.high);
+    nn__add(&sums->weight, batch.weight.low);
+    sums->counted += batch.counted;
+    sums->correct += batch.correct;
+    return NN_OK;
 }
 
 /* A run of nn_fit: what it was given, and what the callbacks see. */
@@ -4551,7 +4677,7 @@ static double nn__epochs_done(const nn__run *run)
 /* Tells the callback where the training is; returns whether it asks to stop. */
 static int nn__call_back(nn__run *run, int batch)
 {
-    const nn_options *o = &run->trainer->options;
+    const nn_options *o = run->trainer->options;
     const nn__state *state = &run->trainer->state;
     nn_progress *progress = &run->progress;
 #ifdef NN_TIME
@@ -4573,32 +4699,29 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
 {
     nn_trainer *trainer = run->trainer;
     nn__state *state = &trainer->state;
-    const nn_data *data = run->training.data;
-    const int count = run->training.count;
-    const int classes = nn__is_classification(data, trainer->options.loss);
+    const int count = run->training.count, batch = nn__batch_rows(trainer->options);
+    const int classes = nn__is_classification(run->training.data, trainer->options->loss);
     nn_status status;
     nn_real weight;
-    int b, rows;
+    int rows;
 
     if (state->position == 0) {
         state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
         state->epoch_key |= nn__random(&state->random);
         memset(&state->sums, 0, sizeof state->sums);
     }
+    run->training.shuffled = 1;
+    run->training.order = state->epoch_key;
     while (state->position < count && !*stop) {
-        rows = count - state->position < trainer->batch ? count - state->position : trainer->batch;
-        for (b = 0; b < rows; b++) {
-            const uint32_t place =
-                nn__shuffled((uint32_t)(state->position + b), (uint32_t)count, state->epoch_key);
-            trainer->index[b] = nn__row(&run->training, (int)place);
-        }
-        status = nn__learn(trainer, data, trainer->index, rows, &state->sums, &weight);
+        rows = count - state->position < batch ? count - state->position : batch;
+        status = nn__learn_places(trainer, &run->training, state->position, state->position + rows,
+                                  &state->sums, &weight);
         if (status == NN_OK && weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
-        if (trainer->options.callback_batches) {
+        if (trainer->options->callback_batches) {
             nn__report(run, &state->sums, classes, 0);
-            *stop = nn__call_back(run, (state->position + trainer->batch - 1) / trainer->batch);
+            *stop = nn__call_back(run, (state->position - 1) / batch + 1);
         }
     }
     nn__report(run, &state->sums, classes, 0);
@@ -4614,14 +4737,14 @@ static nn_status nn__end_epoch(nn__run *run)
 
     if (run->validation.count) {
         const nn__sums sums = nn__validate(trainer, &run->validation);
-        nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options.loss),
+        nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options->loss),
                    1);
         loss = run->progress.validation_loss;
         if (!nn__is_finite(loss)) return NN_ERROR_DIVERGED;
     }
     state->epoch++;
     state->position = 0;
-    if (!trainer->options.patience) return NN_OK;
+    if (!trainer->options->patience) return NN_OK;
     if (!state->best_epoch || loss < state->best_loss) {
         state->best_epoch = state->epoch;
         state->best_loss = loss;
@@ -4646,7 +4769,7 @@ static int nn__has_weight(const nn__rows *rows)
 /* Checks the data and divides it into training and validation rows. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
 {
-    const nn_options *o = &trainer->options;
+    const nn_options *o = trainer->options;
     nn_status status = nn__check_fits(data, trainer->model, o->loss);
     uint64_t updates;
     int held;
@@ -4665,8 +4788,8 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
         if (held >= data->rows) return NN_ERROR_SIZE;
-        run->training.shuffled = run->validation.shuffled = 1;
-        run->training.key = run->validation.key = o->seed;
+        run->training.dealt = run->validation.dealt = 1;
+        run->training.deal = run->validation.deal = o->seed;
         run->training.count = run->validation.first = data->rows - held;
         run->validation.count = held;
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
@@ -4674,7 +4797,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     }
     if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
     run->progress.epochs = o->epochs ? o->epochs : 100;
-    run->progress.batches = (run->training.count - 1) / trainer->batch + 1;
+    run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
     updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
     trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
     run->progress.validation_loss = run->progress.validation_accuracy = NAN;
@@ -4709,7 +4832,7 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
     status = nn__begin_run(&run, trainer, data);
     if (status != NN_OK) return status;
     state = &trainer->state;
-    patience = trainer->options.patience;
+    patience = trainer->options->patience;
     while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
         run.progress.validation_loss = run.progress.validation_accuracy = NAN;
         status = nn__train_epoch(&run, &stop);
@@ -4828,20 +4951,48 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
 }
 #endif
 
+/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
+typedef struct nn__output_tally {
+    nn_real first; /* target */
+    nn__sum residual, sum, squares;
+} nn__output_tally;
+
 /* What one pass over the rows collects. */
 typedef struct nn__tally {
     nn__sums sums;
     nn__sum squares, absolutes; /* of errors, over rows and outputs */
-    nn__sum *residuals;         /* [outputs] sums of squared errors, or NULL */
+    nn__output_tally *outputs;  /* [outputs], or NULL */
     int *matrix;                /* [classes x classes], or NULL */
-#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no residuals */
-    nn__sum one_residual;
+#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
+    nn__output_tally one_output;
     int two_by_two[4];
 #else
     nn__score *scores; /* [rows], or NULL */
 #endif
     int classes; /* 0: regression */
 } nn__tally;
+
+static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
+{
+    nn_real d, square;
+
+    if (first) output->first = t;
+    d = t - output->first;
+    square = nn__rounded_product(d, d);
+    nn__add(&output->residual, residual);
+    nn__add(&output->sum, d);
+    nn__add(&output->squares, square);
+    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
+}
+
+/* 1 - residual / total sum of squares; NaN when the targets are constant. */
+static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
+{
+    const nn_real sum = nn__total(&output->sum);
+    const nn_real total = nn__fma(-sum, sum / rows, nn__total(&output->squares));
+
+    return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
+}
 
 static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
 {
@@ -4853,7 +5004,8 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
         const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
         nn__add(&tally->squares, square);
         nn__add(&tally->absolutes, nn__absolute(d));
-        if (tally->residuals) nn__add(&tally->residuals[j], square);
+        if (tally->outputs)
+            nn__tally_output(&tally->outputs[j], t[j], square, tally->sums.counted == 0);
     }
     if (tally->matrix) {
         const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
@@ -4898,40 +5050,6 @@ static int nn__classes(const nn_data *data, nn_loss loss)
     return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
-/* Sums over the counted rows of t - center and of its square, of one output's targets t. */
-static void nn__sum_deviations(const nn_data *data, int output, nn_real center, nn__sum *sum,
-                               nn__sum *squares)
-{
-    const nn_real *t = data->y + output;
-    int b;
-
-    sum->high = sum->low = squares->high = squares->low = 0;
-    for (b = 0; b < data->rows; b++, t += data->outputs) {
-        if (nn__row_weight(data, (size_t)b) == 0) continue;
-        nn__add(sum, *t - center);
-        nn__add(squares, nn__rounded_product(*t - center, *t - center));
-    }
-}
-
-/* R^2 of one output; NaN when its targets are constant. The mean that the squares are taken about
-   is rounded; the last term makes up for that. */
-static nn_real nn__r_squared(const nn_data *data, int output, nn_real residual, int counted)
-{
-    const nn_real n = (nn_real)counted;
-    nn_real center, rest, total;
-    nn__sum sum, squares;
-    int b = 0;
-
-    while (nn__row_weight(data, (size_t)b) == 0) b++;
-    center = data->y[(size_t)b * (size_t)data->outputs + (size_t)output];
-    nn__sum_deviations(data, output, center, &sum, &squares);
-    if (squares.high == 0) return NAN;
-    nn__sum_deviations(data, output, center + nn__total(&sum) / n, &sum, &squares);
-    rest = nn__total(&sum);
-    total = nn__fma(-rest, rest / n, nn__total(&squares));
-    return total > 0 ? 1 - residual / total : NAN;
-}
-
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
     nn_real scores[3] = {0, 0, 0}, sums[3] = {0, 0, 0};
@@ -4971,28 +5089,26 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
         metrics->correct = sums->correct;
         metrics->accuracy = (nn_real)sums->correct / (nn_real)sums->counted;
     }
-    if (tally->residuals) {
+    if (tally->outputs) {
         metrics->r2 = 0;
         for (j = 0; j < data->outputs; j++)
-            metrics->r2 += nn__r_squared(data, j, nn__total(&tally->residuals[j]), sums->counted);
+            metrics->r2 += nn__r_squared(&tally->outputs[j], (nn_real)sums->counted);
         metrics->r2 /= (nn_real)data->outputs;
     }
     if (tally->matrix) nn__class_metrics(metrics, tally->matrix, tally->classes);
 }
 
 #ifndef NN_NO_MALLOC
-/* Lays the tally's arrays out in a block at base, or measures it; 0 when it overflows. */
-static size_t nn__lay_out_tally(nn__tally *tally, const nn_data *data, void *base)
+/* Lays the tally's arrays out in a block, or measures it. */
+static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
 {
     const size_t classes = (size_t)tally->classes;
-    nn__block block = {NULL, 0, 0};
 
-    block.base = (unsigned char *)base;
     if (classes == 2)
-        tally->scores = (nn__score *)nn__take(&block, (size_t)data->rows, sizeof(nn__score));
-    if (classes) tally->matrix = (int *)nn__take(&block, classes, classes * sizeof(int));
-    tally->residuals = (nn__sum *)nn__take(&block, (size_t)data->outputs, sizeof(nn__sum));
-    return block.overflow ? 0 : block.used;
+        tally->scores = (nn__score *)nn__take(block, (size_t)data->rows, sizeof(nn__score));
+    if (classes) tally->matrix = (int *)nn__take(block, classes, classes * sizeof(int));
+    tally->outputs =
+        (nn__output_tally *)nn__take(block, (size_t)data->outputs, sizeof(nn__output_tally));
 }
 #endif
 
@@ -5002,8 +5118,8 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
     nn__tally tally;
     nn_status status;
 #ifndef NN_NO_MALLOC
-    size_t size;
-    void *memory, *heap;
+    nn__block block = {NULL, 0, 0};
+    void *memory;
 #endif
 
     if (metrics) memset(metrics, 0, sizeof *metrics);
@@ -5015,20 +5131,22 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
     tally.classes = nn__classes(data, loss);
 #ifdef NN_NO_MALLOC
     if (tally.classes == 2) tally.matrix = tally.two_by_two;
-    if (data->outputs == 1) tally.residuals = &tally.one_residual;
+    if (data->outputs == 1) tally.outputs = &tally.one_output;
 #else
-    size = nn__lay_out_tally(&tally, data, NULL);
-    if (!size) return NN_ERROR_OVERFLOW;
-    memory = nn__allocate(size, &heap);
+    nn__lay_out_tally(&tally, data, &block);
+    if (block.overflow) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(nn__block_size(&block));
     if (!memory) return NN_ERROR_MEMORY;
-    memset(memory, 0, size);
-    (void)nn__lay_out_tally(&tally, data, memory);
+    block.base = nn__align(memory);
+    memset(block.base, 0, block.used);
+    block.used = 0;
+    nn__lay_out_tally(&tally, data, &block);
 #endif
     nn__tally_all(&tally, model, data, loss);
     nn__finish_metrics(metrics, &tally, data, loss);
 #ifndef NN_NO_MALLOC
     if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
-    NN_FREE(heap);
+    NN_FREE(memory);
 #endif
     return NN_OK;
 }
@@ -5139,13 +5257,14 @@ static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters
     if (block.overflow || (characters && (size_t)data->classes > SIZE_MAX / 2 / sizeof(char *)))
         status = NN_ERROR_OVERFLOW;
     if (status == NN_OK) {
-        block.base = (unsigned char *)nn__allocate(block.used, &data->memory);
-        if (!block.base) status = NN_ERROR_MEMORY;
+        data->memory = NN_MALLOC(nn__block_size(&block));
+        if (!data->memory) status = NN_ERROR_MEMORY;
     }
     if (status != NN_OK) {
         memset(data, 0, sizeof *data);
         return status;
     }
+    block.base = nn__align(data->memory);
     block.used = 0;
     nn__lay_out_data(&block, data, weights, characters);
     return NN_OK;
@@ -5322,7 +5441,7 @@ static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *d
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results)
 {
-    const nn_options o = nn__options_or_defaults(options);
+    const nn_options o = options ? *options : nn__default_options();
     nn_status status = nn__check_shape(shape);
     nn_fold fold;
 
@@ -6070,7 +6189,7 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
     x = nn__writable(data->x);
     y = nn__writable(data->y);
     for (i = 0; i < count * each; i++) x[i] = (nn_real)images[image_start + i] / 255;
-    nn__zero(y, count * (size_t)data->outputs);
+    memset(y, 0, count * (size_t)data->outputs * sizeof *y);
     for (i = 0; i < count; i++, y += data->outputs) {
         const int label = labels[label_start + i];
         if (data->outputs == 1)
@@ -6219,7 +6338,7 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
 {
     const nn__state *state = &trainer->state;
 
-    numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options.optimizer << 8 |
+    numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
     numbers[1] = state->random;
     numbers[2] = state->epoch_key;
@@ -6230,7 +6349,7 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
     numbers[7] = (uint64_t)state->sums.correct;
     numbers[8] = (uint64_t)state->best_epoch;
     numbers[9] = (uint64_t)state->waited;
-    numbers[10] = (uint64_t)trainer->batch;
+    numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
     numbers[11] = nn__to_bits(state->sums.loss.high);
     numbers[12] = nn__to_bits(state->sums.loss.low);
     numbers[13] = nn__to_bits(state->sums.weight.high);
