@@ -121,7 +121,7 @@
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
-   NN_ASSERT, NN_FMA, NN_SQRT, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
+   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
    NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
@@ -228,6 +228,7 @@ typedef enum nn_status {
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
     NN_ERROR_BATCH,      /* more rows than the batch holds, or fewer than one batch in all */
     NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
+    NN_ERROR_READ_ONLY,  /* the model was opened over a file and has no parameters of its own */
     NN_ERROR_DATA,       /* NaN or infinity in the inputs or targets */
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
     NN_ERROR_LABEL,      /* a label outside the classes, or fewer than two classes */
@@ -321,7 +322,7 @@ NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
 NN_DEF const char *nn_backend(const nn_model *model);
 
 /* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
-   changed. NULL, or 0, for a NULL model. */
+   changed. NULL, or 0, for a NULL model; NULL for one that nn_open_in made. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
@@ -645,6 +646,17 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_place *place);
 
+/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: they are
+   checked whole, then the weights are read where they are, in flash perhaps. The caller's memory
+   takes the rest. Such a model predicts, and can be measured; whatever would change or write its
+   parameters says NN_ERROR_READ_ONLY. */
+NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
+                            size_t size);
+
+/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] is not
+   such a file. */
+NN_DEF size_t nn_open_size(const void *bytes, size_t size);
+
 #ifndef NN_NO_MALLOC
 /* Makes a model from a file that nn_save wrote. */
 NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size, nn_place *place);
@@ -662,7 +674,8 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
-/* What nn_model_size and nn_trainer_size return, as constants, for nets of at most eight layers:
+/* What nn_model_size, nn_open_size and nn_trainer_size return, as constants, for nets of at most
+   eight layers:
 
        static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
        static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 4, 2, 8, 1)];    Adam, 4 rows
@@ -671,6 +684,7 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
    2, and one more with patience), and the rows that go through the net at a time
    (micro_batch_size, or batch_size); the rest are inputs and widths. Dropout needs more. */
 #define NN_MODEL_SIZE(...) NN__EXPAND(NN__MODEL_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+#define NN_OPEN_SIZE(...)  NN__EXPAND(NN__OPEN_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 #define NN_TRAINER_SIZE(moments, rows, ...)                                                        \
     NN__EXPAND(NN__TRAINER_SIZE(moments, rows, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
@@ -689,10 +703,13 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
     NN__LARGER(NN__LARGER(NN__LARGER(a, c), NN__LARGER(e, g)), NN__LARGER(i, outputs))
 #define NN__LAYERS(b, c, d, e, f, g, h, i)                                                         \
     ((size_t) !!(b) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
-#define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                       \
+#define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, ...)                                             \
+    (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
+     NN__OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
+#define NN__OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                        \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
-     NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) + NN__ARRAY(2 * (size_t)(a)) +           \
+     NN__ARRAY(2 * (size_t)(a)) +                                                                  \
      NN__ARRAY(NN_PREDICT_ROWS *                                                                   \
                (NN__BUFFER(a, c, e, g, i, NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                   \
                 NN__BUFFER(b, d, f, h, 0, NN__OUTPUTS(b, c, d, e, f, g, h, i)))))
@@ -729,8 +746,9 @@ struct nn__alignment {
 #define NN__SLACK ((NN_ALIGNMENT > NN__ALIGN ? NN_ALIGNMENT : NN__ALIGN) - 1)
 
 struct nn_model {
-    nn_layer *layers; /* [count] */
-    nn_real *parameters;
+    nn_layer *layers;          /* [count] */
+    nn_real *parameters;       /* NULL in a model that nn_open_in made: */
+    const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
     nn_real *scratch;
     size_t first_width; /* of the first of the two buffers in scratch */
@@ -849,6 +867,10 @@ struct nn_trainer {
 #else
 #define NN_SQRT(x) sqrtf(x)
 #endif
+#endif
+
+#ifndef NN_READ_BYTE /* of a file that nn_open_in is given: pgm_read_byte for AVR's flash */
+#define NN_READ_BYTE(pointer) (*(pointer))
 #endif
 
 #ifndef NN_NO_MALLOC
@@ -1416,6 +1438,38 @@ static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const n
         for (j = 0; j < out; j++) z[j] = bias[j];
         for (k = 0; k < in; k++, x++, row += out)
             for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
+    }
+    nn__activate_scalar(activation, y, rows, out);
+}
+
+/* A number as a file has it: little-endian, at any address. */
+static nn_real nn__stored_real(const unsigned char *b)
+{
+    nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
+                    (nn__bits)NN_READ_BYTE(b + 2) << 16 | (nn__bits)NN_READ_BYTE(b + 3) << 24;
+#ifdef NN_DOUBLE
+    bits |= (nn__bits)NN_READ_BYTE(b + 4) << 32 | (nn__bits)NN_READ_BYTE(b + 5) << 40 |
+            (nn__bits)NN_READ_BYTE(b + 6) << 48 | (nn__bits)NN_READ_BYTE(b + 7) << 56;
+#endif
+    return nn__from_bits(bits);
+}
+
+/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
+                               int in, int out, nn_activation activation)
+{
+    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
+    nn_real *z = y, sum;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, x += in) {
+        stored = w;
+        for (j = 0; j < out; j++) {
+            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
+            for (k = 0; k < in; k++, stored += sizeof(nn_real))
+                sum = nn__fma(x[k], nn__stored_real(stored), sum);
+            *z++ = sum;
+        }
     }
     nn__activate_scalar(activation, y, rows, out);
 }
@@ -3155,6 +3209,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "the data's inputs or outputs are not the model's",
         "more rows than the batch holds, or fewer rows than one batch",
         "called out of order",
+        "the model was opened over a file: its parameters cannot be changed or written",
         "the data has a value that is NaN or infinite",
         "a target is outside [0, 1]",
         "a label is outside the classes, or there are fewer than two classes",
@@ -3216,47 +3271,64 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* Predicting goes through two buffers in turn: the scaled input and every second layer's output
-   live in the first, the other outputs in the second. The width of buffer 0 or 1: each can hold the
+/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input and
+   every second layer's output live in the first, the other outputs in the second. Each can hold the
    outputs. */
-static int nn__buffer_width(int inputs, const nn_layer *layers, int count, int buffer)
-{
-    const int outputs = layers[count - 1].width;
-    int i, width = buffer || inputs < outputs ? outputs : inputs;
+typedef struct nn__sizes {
+    int inputs, count;
+    size_t parameters;
+    int buffers[2]; /* widths */
+} nn__sizes;
 
-    for (i = 1 - buffer; i < count; i += 2)
-        if (layers[i].width > width) width = layers[i].width;
-    return width;
+static nn__sizes nn__no_layers(int inputs)
+{
+    nn__sizes sizes;
+
+    memset(&sizes, 0, sizeof sizes);
+    sizes.inputs = sizes.buffers[0] = inputs;
+    return sizes;
 }
 
-static size_t nn__count_parameters(const nn_shape *shape)
+/* Counts another layer in; the parameters become SIZE_MAX when they are too many. */
+static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 {
-    size_t count = 0, in = (size_t)shape->inputs, out;
+    const size_t rows = (size_t)in + 1;
     int i;
 
-    for (i = 0; i < shape->count; i++, in = out) {
-        out = (size_t)shape->layers[i].width;
-        if (in + 1 > (SIZE_MAX - count) / out) return SIZE_MAX;
-        count += (in + 1) * out;
-    }
-    return count;
+    if (sizes->parameters == SIZE_MAX || rows > (SIZE_MAX - sizes->parameters) / (size_t)out)
+        sizes->parameters = SIZE_MAX;
+    else
+        sizes->parameters += rows * (size_t)out;
+    for (i = 0; i < 2; i++)
+        if ((last || i != sizes->count % 2) && out > sizes->buffers[i]) sizes->buffers[i] = out;
+    sizes->count++;
 }
 
-/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters,
-   the scaling, the scratch. With block->base NULL it only measures. */
-static void nn__lay_out_model(nn_model *model, nn__block *block, const nn_shape *shape)
+static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
-    const size_t inputs = (size_t)shape->inputs, parameters = nn__count_parameters(shape);
-    const int first = nn__buffer_width(shape->inputs, shape->layers, shape->count, 0);
-    const int second = nn__buffer_width(shape->inputs, shape->layers, shape->count, 1);
+    nn__sizes sizes = nn__no_layers(shape->inputs);
+    int i, in = shape->inputs;
+
+    for (i = 0; i < shape->count; in = shape->layers[i++].width)
+        nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
+    return sizes;
+}
+
+/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters
+   (unless they are in a file), the scaling, the scratch. With block->base NULL it only measures. */
+static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes *sizes, int stored)
+{
+    const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
 
     (void)nn__take(block, 1, sizeof *model);
-    model->layers = (nn_layer *)nn__take(block, (size_t)shape->count, sizeof(nn_layer));
-    model->parameters = (nn_real *)nn__take(block, parameters, sizeof(nn_real));
-    model->offset = nn__take_reals(block, 2, inputs);
-    model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, (size_t)first + (size_t)second);
-    model->first_width = (size_t)first;
-    model->parameter_count = parameters;
+    model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
+    model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
+    model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
+    model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, width);
+    model->first_width = (size_t)sizes->buffers[0];
+    model->parameter_count = sizes->parameters;
+    model->inputs = sizes->inputs;
+    model->count = sizes->count;
 }
 
 NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed)
@@ -3266,6 +3338,7 @@ NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed)
     int layer, i;
 
     if (!model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
     w = model->parameters;
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
@@ -3292,49 +3365,64 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
-NN_DEF size_t nn_model_size(const nn_shape *shape)
+static size_t nn__model_size(const nn__sizes *sizes, int stored)
 {
     nn__block block = {NULL, 0, 0};
     nn_model layout;
 
-    if (nn__check_shape(shape) != NN_OK) return 0;
-    nn__lay_out_model(&layout, &block, shape);
+    nn__lay_out_model(&layout, &block, sizes, stored);
     return nn__block_size(&block);
+}
+
+NN_DEF size_t nn_model_size(const nn_shape *shape)
+{
+    nn__sizes sizes;
+
+    if (nn__check_shape(shape) != NN_OK) return 0;
+    sizes = nn__sizes_of(shape);
+    return nn__model_size(&sizes, 0);
+}
+
+/* A model of these sizes in the caller's memory, without layers or parameters. */
+static nn_status nn__make_model(nn_model **model, void *memory, size_t size, const nn__sizes *sizes,
+                                int stored)
+{
+    const size_t needed = nn__model_size(sizes, stored);
+    nn__block block = {NULL, 0, 0};
+
+    if (!needed) return NN_ERROR_OVERFLOW;
+    if (!memory) return NN_ERROR_NULL;
+    if (size < needed) return NN_ERROR_BLOCK;
+    block.base = nn__align(memory);
+    *model = (nn_model *)(void *)block.base;
+    nn__lay_out_model(*model, &block, sizes, stored);
+    NN_ASSERT(nn__block_size(&block) == needed);
+#ifdef NN__SIMD
+    (*model)->kernels = nn__find_kernels(NN_BACKEND);
+#endif
+#ifndef NN_NO_MALLOC
+    (*model)->heap = NULL;
+#endif
+    nn__clear_scaling(*model);
+    return NN_OK;
 }
 
 NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
                               uint64_t seed)
 {
-    nn__block block = {NULL, 0, 0};
-    size_t needed;
+    nn__sizes sizes;
     nn_status status;
-    nn_model *made;
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
     status = nn__check_shape(shape);
     if (status != NN_OK) return status;
-    needed = nn_model_size(shape);
-    if (!needed) return NN_ERROR_OVERFLOW;
-    if (!memory) return NN_ERROR_NULL;
-    if (size < needed) return NN_ERROR_BLOCK;
-
-    block.base = nn__align(memory);
-    made = (nn_model *)(void *)block.base;
-    nn__lay_out_model(made, &block, shape);
-    NN_ASSERT(nn__block_size(&block) == needed);
-    memcpy(made->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
-#ifdef NN__SIMD
-    made->kernels = nn__find_kernels(NN_BACKEND);
-#endif
-    made->inputs = shape->inputs;
-    made->count = shape->count;
-#ifndef NN_NO_MALLOC
-    made->heap = NULL;
-#endif
-    nn__clear_scaling(made);
-    (void)nn_randomize(made, seed);
-    *model = made;
+    sizes = nn__sizes_of(shape);
+    status = nn__make_model(model, memory, size, &sizes, 0);
+    if (status != NN_OK) return status;
+    memcpy((*model)->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
+    (*model)->file = NULL;
+    (void)nn_randomize(*model, seed);
     return NN_OK;
 }
 
@@ -3419,7 +3507,7 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
                           nn_real *y)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
-    const nn_real *w = model->parameters;
+    size_t at = 0, bias; /* places of the parameters */
     int layer, in = model->inputs, units;
 
     if (model->scaling != NN_SCALE_NONE) {
@@ -3429,16 +3517,20 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
     }
     for (layer = 0; layer < model->count; layer++, x = out, in = units) {
         const int last = layer == model->count - 1;
-        const nn_real *bias;
+        const nn_activation activation = last && !y ? NN_LINEAR : model->layers[layer].activation;
 
         units = model->layers[layer].width;
-        bias = w + (size_t)in * (size_t)units;
+        bias = at + (size_t)in * (size_t)units;
         out = last && y ? y : other;
         other = next;
         next = out;
-        NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
-                last && !y ? NN_LINEAR : model->layers[layer].activation);
-        w = bias + units;
+        if (model->parameters)
+            NN__RUN(model, dense_forward, x, model->parameters + at, model->parameters + bias, out,
+                    rows, in, units, activation);
+        else
+            nn__stored_forward(x, model->file + at * sizeof(nn_real), out, rows, in, units,
+                               activation);
+        at = bias + (size_t)units;
     }
     return out;
 }
@@ -3450,12 +3542,13 @@ static int nn__predict_rows(int rows)
 
 NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
 {
-    size_t width;
+    nn_shape shape;
+    nn__sizes sizes;
 
-    if (!model || rows < 1) return 0;
-    width = (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 0) +
-            (size_t)nn__buffer_width(model->inputs, model->layers, model->count, 1);
-    return (size_t)nn__predict_rows(rows) * width * sizeof(nn_real);
+    if (nn_get_shape(model, &shape) != NN_OK || rows < 1) return 0;
+    sizes = nn__sizes_of(&shape);
+    return (size_t)nn__predict_rows(rows) * sizeof(nn_real) *
+           ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
@@ -3966,6 +4059,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
     if (!model || !options) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
     status = nn__check_options(model, options);
     if (status != NN_OK) return status;
     needed = nn_trainer_size(model, options);
@@ -6511,6 +6605,7 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
     image->model = trainer ? trainer->model : model;
     image->trainer = trainer;
     if (!image->model) return NN_ERROR_NULL;
+    if (!image->model->parameters) return NN_ERROR_READ_ONLY;
     if (!NN__RUN(image->model, all_finite, image->model->parameters, image->model->parameter_count))
         return NN_ERROR_PARAMETER;
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
@@ -7288,6 +7383,7 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
     int ours;
 
     if (!model || !bytes) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
     status = nn__check_file(&file, model, bytes, size, &ours, place);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, model, 1, NULL);
@@ -7555,6 +7651,229 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
+
+/* ---- Opening a file where it is -------------------------------------------------------------- */
+
+/* Only what nn_save writes, byte for byte, is taken here: little code is enough for that. */
+typedef struct nn__stored {
+    nn__sizes sizes;
+    nn__span values[NN__STATE]; /* of the keys before that */
+    nn__span data;
+    uint32_t crc;
+} nn__stored;
+
+/* Takes the text; 0 if another is there. */
+static int nn__expect(nn__span *file, const char *text)
+{
+    for (; *text; text++, file->at++)
+        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
+    return 1;
+}
+
+/* Takes a whole number; 0 if there is none, or one too large. */
+static int nn__expect_number(nn__span *file, size_t *number)
+{
+    const unsigned char *start = file->at;
+    unsigned digit;
+
+    for (*number = 0; file->at < file->end; file->at++, *number = *number * 10 + digit) {
+        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
+        if (digit > 9) break;
+        if (*number > (SIZE_MAX - 9) / 10) return 0;
+    }
+    return file->at > start && (file->at == start + 1 || NN_READ_BYTE(start) != '0');
+}
+
+/* Takes this number. */
+static int nn__expect_this(nn__span *file, size_t number)
+{
+    size_t found;
+    return nn__expect_number(file, &found) && found == number;
+}
+
+/* Takes one of the names; which, or -1. */
+static int nn__expect_name(nn__span *file, const char *const *names, int count)
+{
+    nn__span ahead;
+
+    while (--count >= 0) {
+        ahead = *file;
+        if (nn__expect(&ahead, names[count])) break;
+    }
+    if (count >= 0) *file = ahead;
+    return count;
+}
+
+/* Takes a hexadecimal number of so many digits, in lower case. */
+static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
+{
+    for (*number = 0; digits > 0; digits--, file->at++) {
+        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
+        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return 1;
+}
+
+/* Takes the rest of a tensor's description; it has count numbers, of all that the data holds. */
+static int nn__expect_offsets(nn__span *file, nn__stored *stored, size_t *offset, size_t count)
+{
+    const size_t left = (size_t)(stored->data.end - stored->data.at) - *offset;
+
+    if (!nn__expect(file, "],\"data_offsets\":[") || !nn__expect_this(file, *offset) ||
+        !nn__expect(file, ",") || count > left / sizeof(nn_real))
+        return 0;
+    *offset += count * sizeof(nn_real);
+    return nn__expect_this(file, *offset) && nn__expect(file, "]}");
+}
+
+/* Takes `NAME.KIND":{"dtype":"F32","shape":[`. */
+static int nn__expect_tensor(nn__span *file, size_t name, const char *kind)
+{
+    return nn__expect(file, ",\"") && nn__expect_this(file, name) && nn__expect(file, kind) &&
+           nn__expect(file, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
+                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
+}
+
+/* Takes a layer's weight and bias. */
+static int nn__expect_layer(nn__span *file, nn__stored *stored, size_t name, size_t *offset,
+                            size_t *in, size_t *out)
+{
+    return nn__expect_tensor(file, name, ".weight") && nn__expect_number(file, out) &&
+           nn__expect(file, ",") && nn__expect_number(file, in) && *in >= 1 &&
+           *in <= INT_MAX - 64 && *out >= 1 && *out <= INT_MAX - 64 && *out <= SIZE_MAX / *in &&
+           nn__expect_offsets(file, stored, offset, *out * *in) &&
+           nn__expect_tensor(file, name, ".bias") && nn__expect_this(file, *out) &&
+           nn__expect_offsets(file, stored, offset, *out);
+}
+
+/* All layers, into layers[] unless it is NULL. */
+static nn_status nn__read_stored_layers(nn__span *file, nn__stored *stored, nn_layer *layers)
+{
+    nn__span names = stored->values[NN__ACTIVATIONS];
+    size_t offset = 0, name = 0, in, out = 0;
+    int activation = NN_LINEAR;
+
+    for (;;) {
+        const size_t before = out;
+        if (activation == NN_SOFTMAX || !nn__expect_layer(file, stored, name, &offset, &in, &out))
+            return NN_ERROR_HEADER;
+        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
+        if (activation < 0 || (before && in != before)) return NN_ERROR_HEADER;
+        name += activation == NN_LINEAR ? 1 : 2;
+        if (!before) stored->sizes = nn__no_layers((int)in);
+        if (layers) {
+            layers->width = (int)out;
+            layers->activation = (nn_activation)activation;
+            layers++;
+        }
+        if (names.at == names.end) break;
+        nn__count_layer(&stored->sizes, (int)in, (int)out, 0);
+        if (!nn__expect(&names, ",")) return NN_ERROR_HEADER;
+    }
+    nn__count_layer(&stored->sizes, (int)in, (int)out, 1);
+    return offset == (size_t)(stored->data.end - stored->data.at) ? NN_OK : NN_ERROR_TRUNCATED;
+}
+
+static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const void *bytes,
+                                 size_t size)
+{
+    nn__span file;
+    nn__bits crc;
+    nn_status status;
+    size_t length = 0;
+    int i, good;
+
+    if (!bytes) return NN_ERROR_NULL;
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    file.at = (const unsigned char *)bytes + 8;
+    for (i = 1; i <= 8; i++) {
+        if (length > SIZE_MAX >> 8) return NN_ERROR_HEADER;
+        length = length << 8 | NN_READ_BYTE(file.at - i);
+    }
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    file.end = stored->data.at = file.at + length;
+    stored->data.end = (const unsigned char *)bytes + size;
+    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
+    for (i = 0; i < NN__STATE; i++) {
+        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
+               nn__expect(&file, "\":\"");
+        stored->values[i].at = file.at;
+        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
+        stored->values[i].end = file.at;
+    }
+    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
+        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}"))
+        return NN_ERROR_HEADER;
+    stored->crc = (uint32_t)crc;
+    status = nn__read_stored_layers(&file, stored, layers);
+    if (status == NN_OK && !nn__expect(&file, "}")) status = NN_ERROR_HEADER;
+    while (file.at < file.end)
+        if (!nn__expect(&file, " ")) return NN_ERROR_HEADER;
+    return status;
+}
+
+static uint32_t nn__add_crc(uint32_t crc, nn__span bytes)
+{
+    for (; bytes.at < bytes.end; bytes.at++) crc = nn__crc32(crc, NN_READ_BYTE(bytes.at));
+    return crc;
+}
+
+/* Checks the checksum, and that all numbers are finite; takes the scaling. */
+static nn_status nn__finish_opening(nn_model *model, const nn__stored *stored)
+{
+    nn__span version = stored->values[NN__VERSION], scaling = stored->values[NN__SCALING];
+    nn__span values = stored->values[NN__SCALING_VALUES];
+    uint32_t crc = nn__add_crc(0xffffffffu, stored->data);
+    nn__bits bits;
+    size_t i;
+    int kind;
+
+    for (i = 0; i < NN__STATE; i++) crc = nn__add_crc(crc, stored->values[i]);
+    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
+    kind = nn__expect_name(&scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    if (kind < 0 || !nn__expect(&version, "1") || version.at != version.end ||
+        scaling.at != scaling.end)
+        return NN_ERROR_METADATA;
+    model->scaling = (nn_scaling)kind;
+    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
+        if (!nn__expect_hexadecimal(&values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
+        model->offset[i] = nn__from_bits(bits);
+        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
+    }
+    if (values.at != values.end) return NN_ERROR_METADATA;
+    for (i = 0; i < model->parameter_count; i++)
+        if (!nn__is_finite(nn__stored_real(stored->data.at + i * sizeof(nn_real))))
+            return NN_ERROR_PARAMETER;
+    return NN_OK;
+}
+
+NN_DEF size_t nn_open_size(const void *bytes, size_t size)
+{
+    nn__stored stored;
+
+    if (nn__read_stored(&stored, NULL, bytes, size) != NN_OK) return 0;
+    return nn__model_size(&stored.sizes, 1);
+}
+
+NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
+                            size_t size)
+{
+    nn__stored stored;
+    nn_model *made;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__read_stored(&stored, NULL, bytes, size);
+    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
+    if (status != NN_OK) return status;
+    made->file = stored.data.at;
+    (void)nn__read_stored(&stored, made->layers, bytes, size);
+    status = nn__finish_opening(made, &stored);
+    if (status == NN_OK) *model = made;
+    return status;
+}
 
 #ifdef NN_NO_FMA
 #if defined(__clang__) || defined(_MSC_VER)
