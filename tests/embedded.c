@@ -19,8 +19,8 @@
 
 /* ---- The machine: a character out, the end, a clock ------------------------------------------ */
 
-/* A clock counts up modulo CLOCK_MASK + 1, in units of CLOCK_UNITS of what CLOCK_NAME says. It must
-   not go round between two readings: an epoch, or PREDICTIONS. */
+/* clock_now counts up, modulo CLOCK_MASK + 1, what is a fixed number of CLOCK_NAME; clock_scale says
+   how many. Between two readings, an epoch or all predictions, it must not go round. */
 #ifdef __AVR__
 
 #include <avr/interrupt.h>
