@@ -2,7 +2,8 @@
 # make run        train the bundled classifier make interop   model files against PyTorch's
 # make test       build and run every test     make portable  the same bits on other machines
 # make bench      speed, beside other libraries'
-# make install    copy the header to PREFIX/include            make clean   remove build/
+# make install    copy the header to PREFIX/include            make embedded  microcontrollers,
+# make clean      remove build/                                               in emulators
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -63,6 +64,10 @@ build/venv/installed:
 portable:
 	sh tests/portable.sh
 
+# Installs nothing; see tests/embedded.sh. What each function weighs: sh tests/embedded.sh sizes
+embedded:
+	sh tests/embedded.sh
+
 # Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
 # libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".
 bench:
@@ -77,4 +82,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test sanitize interop portable bench install clean
+.PHONY: all run test sanitize interop portable embedded bench install clean

@@ -841,9 +841,14 @@ struct nn_trainer {
 #error "nn.h: -ffast-math changes results and drops NaN checks; NN_ALLOW_FAST_MATH accepts that"
 #endif
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+
+#if defined(NN_DOUBLE) && DBL_MANT_DIG < 53
+#error "nn.h: NN_DOUBLE needs a double of 64 bits"
+#endif
 
 /* The C library's functions that are used, each to be overridden by a macro of the same form. */
 #ifndef NN_ASSERT
@@ -854,7 +859,7 @@ struct nn_trainer {
 #ifdef NN_DOUBLE
 #define NN_FMA(a, b, c) fma(a, b, c)
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
-    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(__AVR__)
+    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || DBL_MANT_DIG < 53
 #define NN_FMA(a, b, c) fmaf(a, b, c)
 #else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
@@ -3232,7 +3237,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "the model file's checksum does not fit: it was changed or damaged",
         "the model file has a parameter that is NaN or infinite",
     };
-    return (int)status >= 0 && status < NN_STATUS_COUNT ? text[status] : "unknown status";
+    return (unsigned)status < NN_STATUS_COUNT ? text[status] : "unknown status";
 }
 
 /* inputs of a layer: the width of the one before */
@@ -3936,13 +3941,12 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 {
     int i, n;
 
-    if ((int)o->loss < 0 || !nn__loss_fits(o->loss, nn__output_activation(model)))
-        return NN_ERROR_LOSS;
+    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     for (i = 0; i < NN__COUNT(nn__counts); i++) {
         memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
         if (n < 0) return NN_ERROR_OPTION;
     }
-    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), (nn_real)HUGE_VAL) ||
+    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), INFINITY) ||
         !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
         (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_COSINE ||
         (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
@@ -4647,7 +4651,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     nn_status status;
 
     if (!model) return NN_ERROR_NULL;
-    if ((int)scaling < 0 || scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
+    if ((unsigned)scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
     if (scaling == NN_SCALE_NONE) {
         nn__clear_scaling(model);
         return NN_OK;
@@ -5218,7 +5222,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
 
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
-    if ((int)loss < 0 || !nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);
@@ -5298,7 +5302,7 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
     if (!file) return NN_ERROR_OPEN;
     do {
         if (capacity - used < 2) {
-            const size_t wanted = capacity ? capacity * 2 : 65536;
+            const size_t wanted = capacity ? capacity * 2 : 32768;
             larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
             if (!larger) {
                 status = NN_ERROR_MEMORY;
@@ -5460,12 +5464,13 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
     for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
     for (place = 0, c = 0; c < classes; c++)
         for (i = 0; i < data->rows; i++) {
-            const size_t row = nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
             if (classes > 1 &&
                 nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
                 continue;
             k = nn__goes_to_train(deal, place++);
-            nn__copy_row(parts[k], nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
+            nn__copy_row(parts[k],
+                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
                          row);
         }
     return NN_OK;
@@ -5627,7 +5632,7 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
 
 /* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
    whole numbers, divided bit by bit. */
-static nn_real nn__decimal(const char *digits, int count, int exponent)
+static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
     nn__big above, below;
@@ -5644,7 +5649,7 @@ static nn_real nn__decimal(const char *digits, int count, int exponent)
         }
     }
     if (!above.count || exponent + count < -400) return 0;
-    if (exponent + count > 400) return (nn_real)HUGE_VAL;
+    if (exponent + count > 400) return (nn_real)INFINITY;
     below.word[0] = 1;
     below.count = 1;
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
@@ -5677,7 +5682,7 @@ static nn_real nn__decimal(const char *digits, int count, int exponent)
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
     while (shift > NN__BIAS - NN__MANTISSA) {
-        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)HUGE_VAL;
+        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)INFINITY;
         quotient <<= 1;
         shift--;
     }
@@ -5699,7 +5704,8 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
 #endif
     const char *end = text + length;
     char digits[NN__DIGITS + 1];
-    int count = 0, exponent = 0, given = 0, point = 0, negative = 0, any = 0, i;
+    int32_t exponent = 0, given = 0; /* an int may have 16 bits */
+    int count = 0, point = 0, negative = 0, any = 0, i;
     nn_real result = 0, power = 1;
 
     if (text < end && (*text == '-' || *text == '+')) negative = *text++ == '-';
@@ -6144,7 +6150,7 @@ static nn_status nn__check_csv_options(const nn_csv *o)
 {
     int c;
 
-    if ((int)o->header < 0 || o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
+    if ((unsigned)o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
         o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r' || o->comment == '"' ||
         o->comment == '\n' || o->comment == '\r' ||
         o->comment == (o->delimiter ? o->delimiter : ',') || (o->labels && o->targets > 1) ||
@@ -6229,7 +6235,7 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *opti
 static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
                                size_t *start, size_t *count, size_t *each)
 {
-    size_t product = 1, length;
+    size_t product = 1;
     int d, given;
 
     if (size < 4 || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] < dimensions)
@@ -6239,7 +6245,10 @@ static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dime
     if (size < *start) return NN_ERROR_IDX_SIZE;
     for (d = 0; d < given; d++) {
         const unsigned char *b = bytes + 4 + 4 * d;
-        length = ((size_t)b[0] << 24) | ((size_t)b[1] << 16) | ((size_t)b[2] << 8) | b[3];
+        const uint32_t stated =
+            ((uint32_t)b[0] << 24) | ((uint32_t)b[1] << 16) | ((uint32_t)b[2] << 8) | b[3];
+        const size_t length = (size_t)stated;
+        if (stated > INT_MAX) return NN_ERROR_IDX_SIZE;
         if (d == 0) {
             *count = length;
             continue;
@@ -6383,7 +6392,7 @@ static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
     if (writer->bytes) writer->bytes[writer->size] = byte;
     writer->crc = nn__crc32(writer->crc, byte);
-    writer->size++;
+    if (writer->size < SIZE_MAX) writer->size++; /* which may be 65,535 */
 }
 
 static void nn__write_text(nn__writer *writer, const char *text)
@@ -6576,7 +6585,8 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
                                  size_t *size)
 {
     nn__writer sum = {NULL, 0, 0xffffffffu}, header = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, length;
+    uint64_t length;
+    size_t data;
     int i;
 
     nn__write_data(&sum, image);
@@ -6584,15 +6594,16 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
     for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
     sum.crc = ~sum.crc;
     nn__write_header(&header, image, sum.crc);
-    length = (header.size + 7) / 8 * 8;
+    if (header.size > SIZE_MAX - 15 || data > SIZE_MAX - 15 - header.size) return NN_ERROR_OVERFLOW;
+    length = ((uint64_t)header.size + 7) / 8 * 8;
     if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    *size = 8 + length + data;
+    *size = 8 + (size_t)length + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
-    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)((uint64_t)length >> (8 * i)));
+    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
     nn__write_header(&writer, image, sum.crc);
     while (writer.size < 8 + length) nn__write_byte(&writer, ' ');
     nn__write_data(&writer, image);
@@ -7313,6 +7324,7 @@ static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int sto
     if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
     if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
     digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
+    if (digits == 16 && sizeof(double) != 8) return NN_ERROR_METADATA;
     for (i = 0; i < 2 * inputs; i++) {
         nn_real x;
         if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
@@ -7404,7 +7416,7 @@ static int nn__next_activation(nn__span *list)
 {
     nn__span word = *list;
     size_t i;
-    int c = 0;
+    int32_t c = 0;
 
     while (list->at < list->end) {
         word.end = list->at;
