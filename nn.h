@@ -646,8 +646,8 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_place *place);
 
-/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: they are
-   checked whole, then the weights are read where they are, in flash perhaps. The caller's memory
+/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: its
+   checksum is checked, and the weights are read where they are, in flash perhaps. The caller's memory
    takes the rest. Such a model predicts, and can be measured; whatever would change or write its
    parameters says NN_ERROR_READ_ONLY. */
 NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
@@ -6342,6 +6342,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 
        format              "pt"
        nn.version          "1"
+       nn.widths           the inputs, then the width of each layer, with commas
        nn.activations      one name for each layer, with commas
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
@@ -6370,9 +6371,17 @@ static const char *const nn__activation_names[] = {"linear",  "relu", "leaky_rel
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
 /* The metadata that the checksum covers, in this order. */
-enum { NN__VERSION, NN__ACTIVATIONS, NN__SCALING, NN__SCALING_VALUES, NN__STATE, NN__KEYS };
-static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.activations", "nn.scaling",
-                                               "nn.scaling_values", "nn.state"};
+enum {
+    NN__VERSION,
+    NN__WIDTHS,
+    NN__ACTIVATIONS,
+    NN__SCALING,
+    NN__SCALING_VALUES,
+    NN__STATE,
+    NN__KEYS
+};
+static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.widths",         "nn.activations",
+                                               "nn.scaling", "nn.scaling_values", "nn.state"};
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 21 };
@@ -6473,6 +6482,13 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
 
     switch (key) {
     case NN__VERSION: nn__write_text(writer, "1"); break;
+    case NN__WIDTHS:
+        nn__write_number(writer, (uint64_t)model->inputs);
+        for (i = 0; i < model->count; i++) {
+            nn__write_text(writer, ",");
+            nn__write_number(writer, (uint64_t)model->layers[i].width);
+        }
+        break;
     case NN__ACTIVATIONS:
         for (i = 0; i < model->count; i++) {
             if (i) nn__write_text(writer, ",");
@@ -7296,6 +7312,22 @@ static nn_status nn__check_sum(const nn__file *file)
     return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
 }
 
+/* Whether the widths that a file of ours states, if it does, are those of its tensors. */
+static int nn__widths_fit(const nn__file *file, const nn_model *model)
+{
+    nn__span value;
+    int layer;
+
+    if (!nn__find_value(file, nn__keys[NN__WIDTHS], &value)) return 1;
+    for (layer = 0; layer <= model->count; layer++) {
+        uint64_t number;
+        if ((layer && !nn__take_character(&value, ',')) || !nn__take_number(&value, &number) ||
+            number != (uint64_t)(layer ? model->layers[layer - 1].width : model->inputs))
+            return 0;
+    }
+    return value.at == value.end;
+}
+
 /* Whether the file is one of ours: then its version is checked, and its checksum. */
 static nn_status nn__check_ours(const nn__file *file, int *ours)
 {
@@ -7384,6 +7416,7 @@ static nn_status nn__check_file(nn__file *file, nn_model *model, const void *byt
     if (status == NN_OK) status = nn__check_ours(file, ours);
     if (status == NN_OK) status = nn__read_parameters(file, model, 0, place);
     if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
+    if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
     return status;
 }
 
@@ -7666,7 +7699,8 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
-/* Only what nn_save writes, byte for byte, is taken here: little code is enough for that. */
+/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its order,
+   says all; the tensors' descriptions behind it are not read. */
 typedef struct nn__stored {
     nn__sizes sizes;
     nn__span values[NN__STATE]; /* of the keys before that */
@@ -7682,25 +7716,20 @@ static int nn__expect(nn__span *file, const char *text)
     return 1;
 }
 
-/* Takes a whole number; 0 if there is none, or one too large. */
-static int nn__expect_number(nn__span *file, size_t *number)
+/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
+static int nn__expect_width(nn__span *file)
 {
-    const unsigned char *start = file->at;
     unsigned digit;
+    int width = 0;
 
-    for (*number = 0; file->at < file->end; file->at++, *number = *number * 10 + digit) {
+    for (; file->at < file->end; file->at++) {
         digit = (unsigned)NN_READ_BYTE(file->at) - '0';
         if (digit > 9) break;
-        if (*number > (SIZE_MAX - 9) / 10) return 0;
+        if (width > (INT_MAX - 64 - 9) / 10) return 0;
+        width = width * 10 + (int)digit;
+        if (!width) return 0;
     }
-    return file->at > start && (file->at == start + 1 || NN_READ_BYTE(start) != '0');
-}
-
-/* Takes this number. */
-static int nn__expect_this(nn__span *file, size_t number)
-{
-    size_t found;
-    return nn__expect_number(file, &found) && found == number;
+    return width;
 }
 
 /* Takes one of the names; which, or -1. */
@@ -7727,64 +7756,31 @@ static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
     return 1;
 }
 
-/* Takes the rest of a tensor's description; it has count numbers, of all that the data holds. */
-static int nn__expect_offsets(nn__span *file, nn__stored *stored, size_t *offset, size_t count)
+/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as nn_save
+   writes them. */
+static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
 {
-    const size_t left = (size_t)(stored->data.end - stored->data.at) - *offset;
+    nn__span widths = stored->values[NN__WIDTHS], names = stored->values[NN__ACTIVATIONS];
+    int in = nn__expect_width(&widths), out, activation, last = 0;
 
-    if (!nn__expect(file, "],\"data_offsets\":[") || !nn__expect_this(file, *offset) ||
-        !nn__expect(file, ",") || count > left / sizeof(nn_real))
-        return 0;
-    *offset += count * sizeof(nn_real);
-    return nn__expect_this(file, *offset) && nn__expect(file, "]}");
-}
-
-/* Takes `NAME.KIND":{"dtype":"F32","shape":[`. */
-static int nn__expect_tensor(nn__span *file, size_t name, const char *kind)
-{
-    return nn__expect(file, ",\"") && nn__expect_this(file, name) && nn__expect(file, kind) &&
-           nn__expect(file, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
-                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
-}
-
-/* Takes a layer's weight and bias. */
-static int nn__expect_layer(nn__span *file, nn__stored *stored, size_t name, size_t *offset,
-                            size_t *in, size_t *out)
-{
-    return nn__expect_tensor(file, name, ".weight") && nn__expect_number(file, out) &&
-           nn__expect(file, ",") && nn__expect_number(file, in) && *in >= 1 &&
-           *in <= INT_MAX - 64 && *out >= 1 && *out <= INT_MAX - 64 && *out <= SIZE_MAX / *in &&
-           nn__expect_offsets(file, stored, offset, *out * *in) &&
-           nn__expect_tensor(file, name, ".bias") && nn__expect_this(file, *out) &&
-           nn__expect_offsets(file, stored, offset, *out);
-}
-
-/* All layers, into layers[] unless it is NULL. */
-static nn_status nn__read_stored_layers(nn__span *file, nn__stored *stored, nn_layer *layers)
-{
-    nn__span names = stored->values[NN__ACTIVATIONS];
-    size_t offset = 0, name = 0, in, out = 0;
-    int activation = NN_LINEAR;
-
-    for (;;) {
-        const size_t before = out;
-        if (activation == NN_SOFTMAX || !nn__expect_layer(file, stored, name, &offset, &in, &out))
-            return NN_ERROR_HEADER;
+    if (!in) return 0;
+    stored->sizes = nn__no_layers(in);
+    for (; !last; in = out) {
+        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
+        if (!out) return 0;
+        last = widths.at == widths.end;
         activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (before && in != before)) return NN_ERROR_HEADER;
-        name += activation == NN_LINEAR ? 1 : 2;
-        if (!before) stored->sizes = nn__no_layers((int)in);
+        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
+            (!last && !nn__expect(&names, ",")))
+            return 0;
+        nn__count_layer(&stored->sizes, in, out, last);
         if (layers) {
-            layers->width = (int)out;
+            layers->width = out;
             layers->activation = (nn_activation)activation;
             layers++;
         }
-        if (names.at == names.end) break;
-        nn__count_layer(&stored->sizes, (int)in, (int)out, 0);
-        if (!nn__expect(&names, ",")) return NN_ERROR_HEADER;
     }
-    nn__count_layer(&stored->sizes, (int)in, (int)out, 1);
-    return offset == (size_t)(stored->data.end - stored->data.at) ? NN_OK : NN_ERROR_TRUNCATED;
+    return names.at == names.end;
 }
 
 static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const void *bytes,
@@ -7792,8 +7788,7 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
 {
     nn__span file;
     nn__bits crc;
-    nn_status status;
-    size_t length = 0;
+    size_t length = 0, data;
     int i, good;
 
     if (!bytes) return NN_ERROR_NULL;
@@ -7815,14 +7810,14 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         stored->values[i].end = file.at;
     }
     if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}"))
+        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
+        !nn__read_stored_layers(stored, layers))
         return NN_ERROR_HEADER;
     stored->crc = (uint32_t)crc;
-    status = nn__read_stored_layers(&file, stored, layers);
-    if (status == NN_OK && !nn__expect(&file, "}")) status = NN_ERROR_HEADER;
-    while (file.at < file.end)
-        if (!nn__expect(&file, " ")) return NN_ERROR_HEADER;
-    return status;
+    data = (size_t)(stored->data.end - stored->data.at);
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
 }
 
 static uint32_t nn__add_crc(uint32_t crc, nn__span bytes)

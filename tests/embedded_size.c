@@ -11,17 +11,9 @@
 #define TRAIN_BATCH 1 /* create, train by batches, predict */
 #define FIT         2 /* the same with nn_trainer_fit and nn_evaluate */
 #define PREDICT     3 /* create, load parameters from an array, predict; under NN_NO_TRAIN */
+#define OPEN        4 /* open a saved file in flash, predict; under NN_NO_TRAIN */
 
-/* Memory aligned as malloc would. */
-#define BLOCK(bytes)                                                                               \
-    union {                                                                                        \
-        uint64_t integer;                                                                          \
-        double real;                                                                               \
-        void *pointer;                                                                             \
-        unsigned char memory[bytes];                                                               \
-    }
-
-static BLOCK(512) model_block;
+static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];
 static nn_real answers[4];
 
 #if PROGRAM == PREDICT
@@ -34,9 +26,13 @@ static void load(nn_model *model)
     memcpy(nn_parameters(model), weights, sizeof weights);
 }
 
+#elif PROGRAM == OPEN
+
+static const unsigned char *volatile file; /* where it is in flash */
+
 #else
 
-static BLOCK(1100) trainer_block;
+static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
 static const nn_real targets[4] = {0, 1, 1, 0};
 
 #endif
@@ -52,7 +48,7 @@ static int go_on(const nn_progress *progress, void *user)
 }
 #endif
 
-#if PROGRAM != PREDICT
+#if PROGRAM == TRAIN_BATCH || PROGRAM == FIT
 static nn_status train(nn_model *model)
 {
     nn_options how;
@@ -63,11 +59,12 @@ static nn_status train(nn_model *model)
     how.loss = NN_BINARY_CROSS_ENTROPY;
     how.optimizer = NN_ADAM;
     how.batch_size = 4;
+    how.micro_batch_size = 1;
 #if PROGRAM == FIT
     how.scaling = NN_SCALE_STANDARD;
     how.callback = go_on;
 #endif
-    status = nn_trainer_create_in(&trainer, &trainer_block, sizeof trainer_block, model, &how);
+    status = nn_trainer_create_in(&trainer, trainer_memory, sizeof trainer_memory, model, &how);
     if (status != NN_OK) return status;
 #if PROGRAM == FIT
     {
@@ -91,18 +88,28 @@ static nn_status train(nn_model *model)
 }
 #endif
 
+#if PROGRAM == OPEN
+
+int main(void)
+{
+    nn_model *model;
+
+    if (nn_open_in(&model, model_memory, sizeof model_memory, file, 900) != NN_OK) return 1;
+    return nn_predict(model, inputs, 4, answers, NULL) != NN_OK;
+}
+
+#else
+
 int main(void)
 {
     const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
     nn_shape shape;
     nn_model *model;
-    nn_status status;
 
     shape.inputs = 2;
     shape.layers = layers;
     shape.count = 2;
-    status = nn_create_in(&model, &model_block, sizeof model_block, &shape, 1);
-    if (status != NN_OK) return 1;
+    if (nn_create_in(&model, model_memory, sizeof model_memory, &shape, 1) != NN_OK) return 1;
 #if PROGRAM == PREDICT
     load(model);
 #else
@@ -110,3 +117,5 @@ int main(void)
 #endif
     return nn_predict(model, inputs, 4, answers, NULL) != NN_OK;
 }
+
+#endif
