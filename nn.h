@@ -621,7 +621,8 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #ifndef NN_NO_TRAIN
 /* How nn_export_c writes a model; zero means default. */
 typedef struct nn_export {
-    const char *name; /* of the function: a C identifier, no keyword of C or C++; NULL: "predict" */
+    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter
+                         and is no keyword of C or C++ */
     int int8;         /* 1: the weights as nn_quantize leaves them, in a quarter of the size */
 } nn_export;
 
@@ -8005,8 +8006,8 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece, NULL);
 }
 
-/* Whether name is an identifier of C and C++ that is free to use: no keyword of either, and not of
-   those that both keep for themselves (_Bool, __func__, ...). */
+/* Whether name is an identifier of C and C++, no keyword of either, and does not begin with an
+   underscore: such names, and some of those made of them, are the compiler's. */
 static int nn__is_identifier(const char *name)
 {
     static const char keywords[] =
@@ -8019,18 +8020,17 @@ static int nn__is_identifier(const char *name)
         "static static_assert static_cast struct switch template this thread_local throw true try "
         "typedef typeid typename typeof typeof_unqual union unsigned using virtual void volatile "
         "wchar_t while xor xor_eq ";
-    const char *word = keywords;
+    const char *word;
     size_t length;
 
     for (length = 0; name[length]; length++) {
         const char c = name[length];
-        if (!(c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              (length && c >= '0' && c <= '9')))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (length && (c == '_' || (c >= '0' && c <= '9')))))
             return 0;
     }
-    if (!length || (name[0] == '_' && (name[1] == '_' || (name[1] >= 'A' && name[1] <= 'Z'))))
-        return 0;
-    while ((word = strchr(word + 1, ' ')) != NULL)
+    if (!length) return 0;
+    for (word = keywords; word; word = strchr(word + 1, ' '))
         if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
     return 1;
 }
