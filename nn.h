@@ -7420,7 +7420,7 @@ static nn_real nn__scale_above(nn_real largest)
 {
     nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
 
-    bits = (bits + low) & ~low;
+    bits &= ~low;
     if (127 * nn__from_bits(bits) < largest) bits += low + 1;
     return nn__from_bits(bits);
 }

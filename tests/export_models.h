@@ -28,8 +28,8 @@ typedef struct model_spec {
 static const model_spec model_specs[] = {
     {NULL, "predict_int8", 2, 2, {{8, NN_RELU}, {1, NN_SIGMOID}}, NN_SCALE_STANDARD, 0},
     {"linear", "linear8", 3, 1, {{4, NN_LINEAR}}, NN_SCALE_NONE, 0},
-    {"y", "x", 5, 1, {{7, NN_RELU}}, NN_SCALE_MIN_MAX, 0},
-    {"in", "out", 5, 1, {{3, NN_LEAKY_RELU}}, NN_SCALE_NONE, 0},
+    {"y", "x", 3, 1, {{12, NN_RELU}}, NN_SCALE_NONE, 0},
+    {"in", "out", 5, 1, {{3, NN_LEAKY_RELU}}, NN_SCALE_MIN_MAX, 0},
     {"sigmoid", "sum", 3, 1, {{9, NN_SIGMOID}}, NN_SCALE_NONE, 0},
     {"TANH", "Do9", 3, 1, {{9, NN_TANH}}, NN_SCALE_STANDARD, 0},
     {"softmax", "top", 4, 1, {{10, NN_SOFTMAX}}, NN_SCALE_STANDARD, 0},
