@@ -31,6 +31,7 @@ static void write_model(FILE *file, const nn_model *model, const char *name, int
 
 int main(int argc, char **argv)
 {
+    const char *type = sizeof(nn_real) == sizeof(float) ? "float" : "double";
     FILE *file = argc == 2 ? fopen(argv[1], "wb") : NULL;
     int i;
 
@@ -42,7 +43,7 @@ int main(int argc, char **argv)
         write_model(file, model, model_specs[i].int8_name, 1);
         nn_free(model);
     }
-    fprintf(file, "\nstatic void (*const exported[][2])(const nn_real *x, nn_real *y) = {\n");
+    fprintf(file, "\nstatic void (*const exported[][2])(const %s *, %s *) = {\n", type, type);
     for (i = 0; i < MODELS; i++)
         fprintf(file, "    {%s, %s},\n", model_specs[i].name ? model_specs[i].name : "predict",
                 model_specs[i].int8_name);
