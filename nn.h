@@ -632,7 +632,8 @@ typedef struct nn_export {
 
    that computes nn_predict of one row, to the same bits, and needs neither this header nor a heap.
    Compiled with NN_NO_FMA it gives the bits of NN_NO_FMA. The file's first comment says how to use
-   it. To memory as nn_save_memory does, the text without a 0 at its end; options may be NULL. */
+   it. To memory as nn_save_memory does, to a path as nn_save does; the text has no 0 at its end.
+   options may be NULL. */
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
                                     size_t capacity, size_t *size);
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
@@ -7538,7 +7539,8 @@ static const char *const nn__flash_piece =
     "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
     "#endif\n\n";
 
-/* nn__fma, from which on the pragmas hold. */
+/* nn__fma, from which on the pragmas hold. AVR's fmaf has no wider type to be exact in: other than
+   in >>platform, it has to do without. */
 static const char *const nn__fma_piece =
     "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
     "#ifdef NN_NO_FMA\n"
@@ -7972,8 +7974,10 @@ static void nn__write_manual(nn__exporter *to)
                     "   nn_predict's",
                     NULL);
     nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
-    nn__write_count(to, "   Nothing is allocated or kept; arrays on the stack hold ",
-                    nn__export_width(model, 0) + nn__export_width(model, 1), " numbers.\n\n");
+    nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
+    nn__write_number(&to->writer,
+                     (uint64_t)nn__export_width(model, 0) + (uint64_t)nn__export_width(model, 1));
+    nn__write_text(&to->writer, " numbers.\n\n");
     nn__write_piece(
         to,
         "   To be defined, where need be, before it is compiled:\n\n"
@@ -8047,7 +8051,8 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *opti
     to.name = options && options->name ? options->name : "predict";
     to.int8 = options && options->int8;
     if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
-    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
+        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
         return NN_ERROR_PARAMETER;
     nn__write_c(&to);
     if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;

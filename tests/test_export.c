@@ -212,6 +212,10 @@ static void test_capacity(void)
     nn_parameters(model)[3] = (nn_real)HUGE_VAL;
     size = 1;
     CHECK(nn_export_c_memory(model, NULL, text, needed, &size) == NN_ERROR_PARAMETER && size == 0);
+    nn_parameters(model)[3] = 0;
+    CHECK(nn_export_c_memory(model, NULL, NULL, 0, &size) == NN_OK);
+    model->offset[3] = (nn_real)HUGE_VAL; /* a factor */
+    CHECK(nn_export_c_memory(model, NULL, NULL, 0, &size) == NN_ERROR_PARAMETER && size == 0);
     nn_free(model);
 }
 
