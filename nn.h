@@ -7539,8 +7539,8 @@ static const char *const nn__flash_piece =
     "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
     "#endif\n\n";
 
-/* nn__fma, from which on the pragmas hold. AVR's fmaf has no wider type to be exact in: other than
-   in >>platform, it has to do without. */
+/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
+   double of 32 bits, fma may be anything. */
 static const char *const nn__fma_piece =
     "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
     "#ifdef NN_NO_FMA\n"
