@@ -35,6 +35,17 @@ build/test_threads: CFLAGS += -pthread
 build/test_openblas: CFLAGS += $(BLAS_CFLAGS)
 build/test_openblas: LDLIBS += $(BLAS_LIBS)
 
+# The test of exported models compiles what these programs write.
+build/test_export build/test_export_no_fma: build/exported.c tests/test_export.c
+build/test_export_double: build/exported_double.c tests/test_export.c
+build/export_models build/export_models_double: tests/export_models.c tests/export_models.h
+
+build/exported.c: build/export_models
+	build/export_models $@
+
+build/exported_double.c: build/export_models_double
+	build/export_models_double $@
+
 build/%: examples/%.c nn.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
@@ -44,7 +55,7 @@ build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
 	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
 
 # Needs gcc or clang with their sanitizers.
-sanitize:
+sanitize: build/exported.c build/exported_double.c
 	CC="$(CC)" sh tests/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.

@@ -19,7 +19,7 @@
        >>trainer     forward, backward, update; nn_fit
        >>metrics     accuracy, precision, recall, F1, ROC AUC, errors
        >>data        division, CSV, IDX
-       >>file        safetensors, checkpoints
+       >>file        safetensors, checkpoints, export to C
 
    ================================================================================================
    >>doc
@@ -98,7 +98,8 @@
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
    Headers beyond 2 MB or 2,048 tensors are refused. The data's checksum is a CRC-32: it finds
-   damage, not forgery.
+   damage, not forgery. What nn_export_c writes is C: the model as one function, for machines that
+   only predict.
 
    SWITCHES, to be defined before the #include (the same ones wherever it is included):
 
@@ -671,6 +672,34 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif
 #endif
 #endif /* NN_NO_MALLOC */
+
+#ifndef NN_NO_TRAIN
+/* How nn_export_c writes a model; zero means default. */
+typedef struct nn_export {
+    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter
+                         and is no keyword of C or C++ */
+    int int8;         /* 1: the weights as nn_quantize leaves them, in a quarter of the size */
+} nn_export;
+
+/* Writes the model as a C99 file of its own: constant arrays and one function,
+
+       void predict(const float *x, float *y);      under NN_DOUBLE with double
+
+   that computes nn_predict of one row, to the same bits, and needs neither this header nor a heap.
+   Compiled with NN_NO_FMA it gives the bits of NN_NO_FMA. The file's first comment says how to use
+   it. To memory as nn_save_memory does, to a path as nn_save does; the text has no 0 at its end.
+   options may be NULL. */
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
+                                    size_t capacity, size_t *size);
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options);
+#endif
+
+/* Replaces every weight w by what an int8 can say: the nearest q s, -127 <= q <= 127, ties away
+   from zero, with one scale s for all weights of an output; s is about their largest |w| / 127, and
+   0 if that is 0. Biases stay. nn_evaluate before and after shows what it costs. */
+NN_DEF nn_status nn_quantize(nn_model *model);
+#endif
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
@@ -6401,7 +6430,7 @@ static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
     if (writer->bytes) writer->bytes[writer->size] = byte;
     writer->crc = nn__crc32(writer->crc, byte);
-    if (writer->size < SIZE_MAX) writer->size++; /* which may be 65,535 */
+    if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
 static void nn__write_text(nn__writer *writer, const char *text)
@@ -7697,6 +7726,677 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
 
+#ifndef NN_NO_TRAIN
+
+/* ---- Weights as int8 ------------------------------------------------------------------------- */
+
+/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
+   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+static nn_real nn__scale_above(nn_real largest)
+{
+    nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
+
+    bits &= ~low;
+    if (127 * nn__from_bits(bits) < largest) bits += low + 1;
+    return nn__from_bits(bits);
+}
+
+/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
+   been rounded; what it leaves of w is exact and decides. */
+static int nn__to_int8(nn_real w, nn_real scale)
+{
+    const nn_real size = nn__absolute(w);
+    nn_real rest;
+    int q;
+
+    if (!(scale > 0)) return 0;
+    q = (int)(size / scale);
+    rest = nn__fma(-(nn_real)q, scale, size);
+    if (2 * rest >= scale) q++;
+    if (q > 127) q = 127;
+    return w < 0 ? -q : q;
+}
+
+/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
+   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
+   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
+{
+    nn_real largest = 0, scale;
+    nn__bits bits;
+    int k;
+
+    for (k = 0; k < in; k++) {
+        const nn_real size = nn__absolute(w[(size_t)k * (size_t)out + (size_t)j]);
+        if (size > largest) largest = size;
+    }
+    if (!(largest > 0)) return 0;
+    scale = nn__scale_above(largest);
+    bits = nn__to_bits(scale);
+    if (nn__to_bits(nn__scale_above((nn_real)nn__to_int8(largest, scale) * scale)) != bits)
+        scale = nn__from_bits(bits - (bits >> (NN__MANTISSA - 6) ? 128 : 1));
+    return scale;
+}
+
+NN_DEF nn_status nn_quantize(nn_model *model)
+{
+    nn_real *w;
+    int layer, j, k;
+
+    if (!model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
+        return NN_ERROR_PARAMETER;
+    w = model->parameters;
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        for (j = 0; j < out; j++) {
+            const nn_real scale = nn__int8_scale(w, in, out, j);
+            nn_real *weight = w + j;
+            for (k = 0; k < in; k++, weight += out)
+                *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
+        }
+        w += ((size_t)in + 1) * (size_t)out;
+    }
+    return NN_OK;
+}
+
+/* ---- Export to C ----------------------------------------------------------------------------- */
+
+/* The file repeats the functions of >>math and >>reference, operation for operation, and takes
+   their constants and tables from here. In the pieces of its text,
+
+       $   is the name of the function, before "_" of all else that the file defines
+       @   the type of a number, float or double
+       %   the next of the numbers that come with the piece
+*/
+typedef struct nn__exporter {
+    nn__writer writer;
+    const nn_model *model;
+    const char *name;
+    int int8;
+} nn__exporter;
+
+#define NN__TEXT(macro)  NN__TEXT_(macro)
+#define NN__TEXT_(value) #value
+
+static const char *const nn__refusals_piece =
+    "#if !defined(NN_ALLOW_FAST_MATH) && (defined(__FAST_MATH__) || defined(_M_FP_FAST) || \\\n"
+    "                                     defined(__ASSOCIATIVE_MATH__))\n"
+    "#error \"$: -ffast-math changes results; NN_ALLOW_FAST_MATH accepts that\"\n"
+    "#endif\n"
+#ifdef NN_DOUBLE
+    "#if defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has to have 64 bits\"\n"
+    "#endif\n"
+#endif
+    "\n";
+
+static const char *const nn__flash_piece =
+    "#ifdef __AVR__\n"
+    "#include <avr/pgmspace.h>\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH PROGMEM\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) pgm_read_float(pointer)\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) ((int8_t)pgm_read_byte(pointer))\n"
+    "#endif\n"
+    "#endif\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) (*(pointer))\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
+    "#endif\n\n";
+
+/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
+   double of 32 bits, fma may be anything. */
+static const char *const nn__fma_piece =
+    "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
+    "#ifdef NN_NO_FMA\n"
+    "#if defined(__clang__)\n"
+    "#pragma float_control(push)\n"
+    "#pragma STDC FP_CONTRACT OFF\n"
+    "#elif defined(__GNUC__)\n"
+    "#pragma GCC push_options\n"
+    "#pragma GCC optimize(\"fp-contract=off\")\n"
+    "#elif defined(_MSC_VER)\n"
+    "#pragma float_control(push)\n"
+    "#pragma fp_contract(off)\n"
+    "#endif\n\n"
+    "static @ $_fma(@ a, @ b, @ c)\n"
+    "{\n"
+    "    return a * b + c;\n"
+    "}\n"
+#ifdef NN_DOUBLE
+    "#else\n"
+    "#include <math.h>\n\n"
+    "static double $_fma(double a, double b, double c)\n"
+    "{\n"
+    "    return fma(a, b, c);\n"
+    "}\n"
+#else
+    "#elif defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has 32 bits here, too few to compute fma with: define NN_NO_FMA\"\n"
+    "#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) || \\\n"
+    "    defined(__ARM_FEATURE_FMA) || defined(__aarch64__)\n"
+    "#include <math.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    return fmaf(a, b, c);\n"
+    "}\n"
+    "#else /* without the instruction: exact in double, rounded to odd there, then to float */\n"
+    "#include <stdint.h>\n"
+    "#include <string.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    const double product = (double)a * (double)b, sum = product + (double)c;\n"
+    "    const double rest = sum - product, lost = (product - (sum - rest)) + ((double)c - rest);\n"
+    "    double odd = sum;\n"
+    "    uint64_t bits;\n\n"
+    "    memcpy(&bits, &sum, sizeof bits);\n"
+    "    if ((lost < 0 || lost > 0) && !(bits & 1)) {\n"
+    "        bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;\n"
+    "        memcpy(&odd, &bits, sizeof odd);\n"
+    "    }\n"
+    "    return (float)odd;\n"
+    "}\n"
+#endif
+    "#endif\n\n";
+
+static const char *const nn__end_piece = "\n"
+                                         "#ifdef NN_NO_FMA\n"
+                                         "#if defined(__clang__) || defined(_MSC_VER)\n"
+                                         "#pragma float_control(pop)\n"
+                                         "#elif defined(__GNUC__)\n"
+                                         "#pragma GCC pop_options\n"
+                                         "#endif\n"
+                                         "#endif\n";
+
+/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+static const char *const nn__dense_piece =
+    "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
+    "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++) sum = $_fma(x[k], NN_FLASH_REAL(w), sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__int8_dense_piece =
+    "/* y[out] = x[in] * (w[out x in] * scale[out])^T + bias[out]; each w * scale is exact. */\n"
+    "static void $_dense(const @ *x, const int8_t *w, const @ *scale,\n"
+    "                    const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        const @ unit = NN_FLASH_REAL(scale + j);\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++)\n"
+    "            sum = $_fma(x[k], (@)NN_FLASH_INT8(w) * unit, sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__bits_piece =
+#ifdef NN_DOUBLE
+    "typedef uint64_t $_bits;\n\nenum { $_bias = 1023, $_mantissa = 52 };\n\n"
+#else
+    "typedef uint32_t $_bits;\n\nenum { $_bias = 127, $_mantissa = 23 };\n\n"
+#endif
+    "static $_bits $_to_bits(@ x)\n"
+    "{\n"
+    "    $_bits bits;\n"
+    "    memcpy(&bits, &x, sizeof bits);\n"
+    "    return bits;\n"
+    "}\n\n"
+    "static @ $_from_bits($_bits bits)\n"
+    "{\n"
+    "    @ x;\n"
+    "    memcpy(&x, &bits, sizeof x);\n"
+    "    return x;\n"
+    "}\n\n"
+    "static @ $_polynomial(const @ *terms, int count, @ x)\n"
+    "{\n"
+    "    @ sum = NN_FLASH_REAL(terms);\n"
+    "    int i;\n\n"
+    "    for (i = 1; i < count; i++) sum = $_fma(sum, x, NN_FLASH_REAL(terms + i));\n"
+    "    return sum;\n"
+    "}\n\n";
+
+static const char *const nn__exp_piece =
+    "\n"
+    "static @ $_exp(@ x)\n"
+    "{\n"
+    "    @ rounded, count, r, q, sum, rest;\n"
+    "    $_bits n;\n\n"
+    "    if (x < %) x = %;\n"
+    "    if (x > %) x = %;\n"
+    "    rounded = $_fma(x, %, %);\n"
+    "    count = rounded - %;\n"
+    "    r = $_fma(-count, %, $_fma(-count, %, x));\n"
+    "    sum = r + 1;\n"
+    "    rest = r - (sum - 1);\n"
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"
+    "    sum += $_fma(r * r, q, rest);\n"
+    "    n = $_to_bits(rounded) - $_to_bits(%) + 2 * $_bias;\n"
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"
+    "}\n\n";
+static const nn_real nn__exp_numbers[] = {NN__EXP_LOW,  NN__EXP_LOW, NN__EXP_HIGH, NN__EXP_HIGH,
+                                          NN__LOG2_E,   NN__ROUNDER, NN__ROUNDER,  NN__LN2_LOW,
+                                          NN__LN2_HIGH, NN__ROUNDER};
+
+/* Each in place, on y[count]. */
+static const char *const nn__relu_piece =
+    "static void $_relu(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) y[j] = y[j] <= 0 ? 0 : y[j];\n"
+    "}\n\n";
+
+static const char *const nn__leaky_relu_piece =
+    "static void $_leaky_relu(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) y[j] = y[j] > 0 ? y[j] : $_fma(%, y[j], 0);\n"
+    "}\n\n";
+static const nn_real nn__leaky_relu_numbers[] = {(nn_real)0.01};
+
+static const char *const nn__sigmoid_piece =
+    "static void $_sigmoid(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) {\n"
+    "        const @ e = $_exp(y[j] < 0 ? y[j] : -y[j]), sum = e + 1, rest = e - (sum - 1);\n"
+    "        @ small = e / sum;\n"
+    "        small = $_fma(-small * rest, 1 - small, small);\n"
+    "        y[j] = y[j] < 0 ? small : 1 - small;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__tanh_piece =
+    "\n"
+    "static void $_tanh(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) {\n"
+    "        const @ x = y[j], z = x * x, size = x < 0 ? -x : x;\n"
+    "        @ p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"
+    "        p = size < % ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"
+    "        y[j] = $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(%))); /* also of -0 */\n"
+    "    }\n"
+    "}\n\n";
+static const nn_real nn__tanh_numbers[] = {NN__TANH_SMALL, -(nn_real)0};
+
+static const char *const nn__softmax_piece = "static void $_softmax(@ *y, int count)\n"
+                                             "{\n"
+                                             "    @ others = 0, largest;\n"
+                                             "    int j, top = 0;\n\n"
+                                             "    for (j = 1; j < count; j++)\n"
+                                             "        if (y[j] > y[top]) top = j;\n"
+                                             "    largest = y[top];\n"
+                                             "    for (j = 0; j < count; j++) {\n"
+                                             "        y[j] = $_exp(y[j] - largest);\n"
+                                             "        if (j != top) others += y[j];\n"
+                                             "    }\n"
+                                             "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"
+                                             "}\n\n";
+
+/* ---- Export to C: the writer ----------------------------------------------------------------- */
+
+/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+static void nn__write_constant(nn__writer *writer, nn_real x)
+{
+    const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
+    int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
+
+    if (bits & NN__SIGN_BIT) nn__write_text(writer, "-");
+    nn__write_text(writer, field ? "0x1" : "0x0");
+    if (rest) nn__write_text(writer, ".");
+    while (rest) {
+        left -= 4;
+        nn__write_hexadecimal(writer, rest >> left, 1);
+        rest &= ((nn__bits)1 << left) - 1;
+    }
+    nn__write_text(writer, exponent < 0 ? "p-" : "p+");
+    nn__write_number(writer, (uint64_t)(exponent < 0 ? -exponent : exponent));
+    if (sizeof x == 4) nn__write_text(writer, "f");
+}
+
+/* A piece of the file; its numbers may be NULL where it has none. */
+static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *numbers)
+{
+    for (; *piece; piece++) {
+        switch (*piece) {
+        case '$': nn__write_text(&to->writer, to->name); break;
+        case '@': nn__write_text(&to->writer, NN__TEXT(NN_REAL)); break;
+        case '%': nn__write_constant(&to->writer, *numbers++); break;
+        default: nn__write_byte(&to->writer, (unsigned char)*piece);
+        }
+    }
+}
+
+/* A piece, a count, and another piece. */
+static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
+{
+    nn__write_piece(to, before, NULL);
+    nn__write_number(&to->writer, (uint64_t)count);
+    nn__write_piece(to, after, NULL);
+}
+
+/* What is before number i of an array that has so many in a line. */
+static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
+{
+    if (i) nn__write_text(&to->writer, ",");
+    nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
+}
+
+/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+{
+    size_t i = 0;
+    int j, k;
+
+    nn__write_text(&to->writer, "[] NN_FLASH = {");
+    for (j = 0; j < columns; j++) {
+        for (k = 0; k < rows; k++) {
+            nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
+{
+    size_t i = 0;
+    int j, k, q;
+
+    nn__write_count(to, "static const @ $_s", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
+        nn__write_constant(&to->writer, nn__int8_scale(w, in, out, j));
+    }
+    nn__write_count(to, "};\nstatic const int8_t $_w", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        const nn_real scale = nn__int8_scale(w, in, out, j);
+        for (k = 0; k < in; k++) {
+            q = nn__to_int8(w[(size_t)k * (size_t)out + (size_t)j], scale);
+            nn__write_gap(to, i++, 16);
+            nn__write_count(to, q < 0 ? "-" : "", q < 0 ? -q : q, "");
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+static void nn__write_arrays(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const nn_real *w = model->parameters;
+    int layer;
+
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset",
+                        NULL);
+        nn__write_values(to, model->offset, model->inputs, 1);
+        nn__write_piece(to, "static const @ $_factor", NULL);
+        nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        if (to->int8) {
+            nn__write_int8(to, layer, w, in, out);
+        } else {
+            nn__write_count(to, "static const @ $_w", layer, "");
+            nn__write_values(to, w, in, out);
+        }
+        w += (size_t)in * (size_t)out;
+        nn__write_count(to, "static const @ $_b", layer, "");
+        nn__write_values(to, w, out, 1);
+        nn__write_text(&to->writer, "\n");
+        w += out;
+    }
+}
+
+/* The functions that the model needs, each after those that it calls. */
+static void nn__write_functions(nn__exporter *to)
+{
+    int used[NN_SOFTMAX + 1] = {0}, i;
+
+    for (i = 0; i < to->model->count; i++) used[to->model->layers[i].activation] = 1;
+    nn__write_piece(to, nn__fma_piece, NULL);
+    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece, NULL);
+    if (used[NN_RELU]) nn__write_piece(to, nn__relu_piece, NULL);
+    if (used[NN_LEAKY_RELU]) nn__write_piece(to, nn__leaky_relu_piece, nn__leaky_relu_numbers);
+    if (used[NN_SIGMOID] || used[NN_TANH] || used[NN_SOFTMAX]) {
+        nn__write_piece(to, nn__bits_piece, NULL);
+        nn__write_piece(to, "static const @ $_exp_terms", NULL);
+        nn__write_values(to, nn__exp_terms, NN__COUNT(nn__exp_terms), 1);
+        nn__write_piece(to, nn__exp_piece, nn__exp_numbers);
+    }
+    if (used[NN_SIGMOID]) nn__write_piece(to, nn__sigmoid_piece, NULL);
+    if (used[NN_TANH]) {
+        nn__write_piece(to, "static const @ $_tanh_terms", NULL);
+        nn__write_values(to, nn__tanh_terms, NN__COUNT(nn__tanh_terms), 1);
+        nn__write_piece(to, nn__tanh_piece, nn__tanh_numbers);
+    }
+    if (used[NN_SOFTMAX]) nn__write_piece(to, nn__softmax_piece, NULL);
+}
+
+/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
+   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+static int nn__export_width(const nn_model *model, int buffer)
+{
+    const int scaled = model->scaling != NN_SCALE_NONE;
+    int i, width = scaled && !buffer ? model->inputs : 0;
+
+    for (i = 0; i < model->count - 1; i++)
+        if ((i + scaled) % 2 == buffer && model->layers[i].width > width)
+            width = model->layers[i].width;
+    return width;
+}
+
+/* The exported function. */
+static void nn__write_predict(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const char *from = "x", *into;
+    int layer, buffer, step = 0;
+
+    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n", NULL);
+    for (buffer = 0; buffer < 2; buffer++)
+        if (nn__export_width(model, buffer))
+            nn__write_count(to, buffer ? "    @ b[" : "    @ a[", nn__export_width(model, buffer),
+                            "];\n");
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_count(to, "    int i;\n\n    for (i = 0; i < ", model->inputs, "; i++)\n");
+        nn__write_piece(to,
+                        "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
+                        "NN_FLASH_REAL($_factor + i);\n",
+                        NULL);
+        from = "a";
+        step = 1;
+    } else if (nn__export_width(model, 0)) {
+        nn__write_text(&to->writer, "\n");
+    }
+    for (layer = 0; layer < model->count; layer++, step++, from = into) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        const nn_activation activation = model->layers[layer].activation;
+        into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
+        nn__write_piece(to, "    $_dense(", NULL);
+        nn__write_text(&to->writer, from);
+        nn__write_count(to, ", $_w", layer, "");
+        if (to->int8) nn__write_count(to, ", $_s", layer, "");
+        nn__write_count(to, ", $_b", layer, ", ");
+        nn__write_text(&to->writer, into);
+        nn__write_count(to, ", ", in, "");
+        nn__write_count(to, ", ", out, ");\n");
+        if (activation == NN_LINEAR) continue;
+        nn__write_piece(to, "    $_", NULL);
+        nn__write_text(&to->writer, nn__activation_names[activation]);
+        nn__write_text(&to->writer, "(");
+        nn__write_text(&to->writer, into);
+        nn__write_count(to, ", ", out, ");\n");
+    }
+    nn__write_text(&to->writer, "}\n");
+}
+
+/* The comment at the top. */
+static void nn__write_manual(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int i;
+
+    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n", NULL);
+    nn__write_count(to, "       inputs      ", model->inputs, "");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ", NULL);
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_text(&to->writer, nn__scaling_names[model->scaling]);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (i = 0; i < model->count; i++) {
+        nn__write_count(to, i ? "                   " : "       layers      ",
+                        model->layers[i].width, " ");
+        nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
+        nn__write_text(&to->writer, "\n");
+    }
+    nn__write_text(&to->writer, "       parameters  ");
+    nn__write_number(&to->writer, model->parameter_count);
+    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n", NULL);
+    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n", NULL);
+    nn__write_count(to, "   computes y[", nn__outputs(model), "]");
+    nn__write_count(to, " from x[", model->inputs, "]: ");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled",
+                    NULL);
+    nn__write_piece(to,
+                    ", not overlapping y. The bits are\n"
+                    "   nn_predict's",
+                    NULL);
+    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
+    nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
+    nn__write_number(&to->writer,
+                     (uint64_t)nn__export_width(model, 0) + (uint64_t)nn__export_width(model, 1));
+    nn__write_text(&to->writer, " numbers.\n\n");
+    nn__write_piece(
+        to,
+        "   To be defined, where need be, before it is compiled:\n\n"
+        "       NN_NO_FMA               multiply, then add, each rounded: for processors"
+        " without fma;\n"
+        "                               the bits are those of NN_NO_FMA in nn.h\n"
+        "       NN_FLASH                what follows the name of each constant array, "
+        "such as an\n"
+        "                               attribute; PROGMEM on AVR\n"
+        "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
+        "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
+        "*/\n\n",
+        NULL);
+}
+
+static void nn__write_c(nn__exporter *to)
+{
+    int i, bits = 0;
+
+    for (i = 0; i < to->model->count; i++) bits |= to->model->layers[i].activation >= NN_SIGMOID;
+    nn__write_manual(to);
+    nn__write_piece(to, nn__refusals_piece, NULL);
+    if (bits || to->int8) nn__write_text(&to->writer, "#include <stdint.h>\n");
+    if (bits) nn__write_text(&to->writer, "#include <string.h>\n");
+    if (bits || to->int8) nn__write_text(&to->writer, "\n");
+    nn__write_piece(to, nn__flash_piece, NULL);
+    nn__write_arrays(to);
+    nn__write_functions(to);
+    nn__write_predict(to);
+    nn__write_piece(to, nn__end_piece, NULL);
+}
+
+/* Whether name is an identifier of C and C++, no keyword of either, and does not begin with an
+   underscore: such names, and some of those made of them, are the compiler's. */
+static int nn__is_identifier(const char *name)
+{
+    static const char keywords[] =
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
+        "char32_t char8_t class co_await co_return co_yield compl concept const const_cast "
+        "consteval constexpr constinit continue contract_assert decltype default delete do double "
+        "dynamic_cast else enum explicit export extern false float for friend goto if inline int "
+        "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private "
+        "protected public register reinterpret_cast requires restrict return short signed sizeof "
+        "static static_assert static_cast struct switch template this thread_local throw true try "
+        "typedef typeid typename typeof typeof_unqual union unsigned using virtual void volatile "
+        "wchar_t while xor xor_eq ";
+    const char *word;
+    size_t length;
+
+    for (length = 0; name[length]; length++) {
+        const char c = name[length];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (length && (c == '_' || (c >= '0' && c <= '9')))))
+            return 0;
+    }
+    if (!length) return 0;
+    for (word = keywords; word; word = strchr(word + 1, ' '))
+        if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
+    return 1;
+}
+
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
+                                    size_t capacity, size_t *size)
+{
+    nn__exporter to;
+
+    if (size) *size = 0;
+    if (!model || !size) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    memset(&to, 0, sizeof to);
+    to.model = model;
+    to.name = options && options->name ? options->name : "predict";
+    to.int8 = options && options->int8;
+    if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
+        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
+        return NN_ERROR_PARAMETER;
+    nn__write_c(&to);
+    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;
+    *size = to.writer.size;
+    if (!buffer) return NN_OK;
+    if (capacity < *size) return NN_ERROR_BLOCK;
+    to.writer.bytes = (unsigned char *)buffer;
+    to.writer.size = 0;
+    nn__write_c(&to);
+    NN_ASSERT(to.writer.size == *size);
+    return NN_OK;
+}
+
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options)
+{
+    size_t size;
+    char *text;
+    nn_status status = path ? nn_export_c_memory(model, options, NULL, 0, &size) : NN_ERROR_NULL;
+
+    if (status != NN_OK) return status;
+    text = (char *)NN_MALLOC(size);
+    if (!text) return NN_ERROR_MEMORY;
+    status = nn_export_c_memory(model, options, text, size, &size);
+    if (status == NN_OK) status = nn__write_file(path, text, size);
+    NN_FREE(text);
+    return status;
+}
+#endif
+#endif /* NN_NO_TRAIN */
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
 /* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its order,
