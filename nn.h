@@ -90,9 +90,9 @@
    explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
    NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
-   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
-   C library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep
-   the promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
+   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a C
+   library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep the
+   promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
    Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
@@ -106,7 +106,8 @@
        NN_IMPLEMENTATION   in one file: the functions' bodies
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
-       NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
+       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_create, no nn_export_c, nothing
+                           that reads data
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_USE_OPENBLAS     large products of more than one row go to OpenBLAS (link it), where
@@ -122,8 +123,8 @@
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
-   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
-   NN_FCLOSE, NN_RENAME, NN_REMOVE.
+   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR,
+   NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
    in >>math is 2 ulp. Denormal numbers work. x86-64 processors without fma (before 2013) compute
@@ -300,12 +301,12 @@ NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers,
                            uint64_t seed);
 #endif
 
-/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid or
-   they do not fit a size_t. */
+/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid
+   or they do not fit a size_t. */
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
-/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap. The
-   memory is the caller's to free, after the model's last use. */
+/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap.
+   The memory is the caller's to free, after the model's last use. */
 NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
                               uint64_t seed);
 
@@ -547,8 +548,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    row weights, gradient accumulation, or summing gradients over processes before nn_update. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
-/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x outputs] stays the
-   trainer's, until the next call. */
+/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x
+   outputs] stays the trainer's, until the next call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
 /* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward (for a mean over the rows,
@@ -648,14 +649,14 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
                                            nn_place *place);
 
 /* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: its
-   checksum is checked, and the weights are read where they are, in flash perhaps. The caller's memory
-   takes the rest. Such a model predicts, and can be measured; whatever would change or write its
-   parameters says NN_ERROR_READ_ONLY. */
+   checksum is checked, and the weights are read where they are, in flash perhaps. The caller's
+   memory takes the rest. Such a model predicts, and can be measured; whatever would change or write
+   its parameters says NN_ERROR_READ_ONLY. */
 NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
                             size_t size);
 
-/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] is not
-   such a file. */
+/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] is
+   not such a file. */
 NN_DEF size_t nn_open_size(const void *bytes, size_t size);
 
 #ifndef NN_NO_MALLOC
@@ -674,6 +675,12 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif /* NN_NO_MALLOC */
 
 #ifndef NN_NO_TRAIN
+/* Replaces every weight w by what an int8 can say: the nearest q s, -127 <= q <= 127, ties away
+   from zero, with one scale s for all weights of an output; s is about their largest |w| / 127, and
+   0 if that is 0. Biases stay. nn_evaluate before and after shows what it costs. */
+NN_DEF nn_status nn_quantize(nn_model *model);
+
+#ifndef NN_NO_MALLOC
 /* How nn_export_c writes a model; zero means default. */
 typedef struct nn_export {
     const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter
@@ -691,14 +698,10 @@ typedef struct nn_export {
    options may be NULL. */
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
                                     size_t capacity, size_t *size);
-#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+#ifndef NN_NO_STDIO
 NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options);
 #endif
-
-/* Replaces every weight w by what an int8 can say: the nearest q s, -127 <= q <= 127, ties away
-   from zero, with one scale s for all weights of an output; s is about their largest |w| / 127, and
-   0 if that is 0. Biases stay. nn_evaluate before and after shows what it costs. */
-NN_DEF nn_status nn_quantize(nn_model *model);
+#endif
 #endif
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
@@ -3305,9 +3308,9 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input and
-   every second layer's output live in the first, the other outputs in the second. Each can hold the
-   outputs. */
+/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input
+   and every second layer's output live in the first, the other outputs in the second. Each can hold
+   the outputs. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
@@ -4507,8 +4510,8 @@ static nn__objective nn__objective_for(const nn_trainer *trainer)
     return objective;
 }
 
-/* Forward, with dropout or without, of count rows of the data, which the trainer's index names. Their
-   losses are then in the terms; returns their outputs [count x outputs]. */
+/* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
+   Their losses are then in the terms; returns their outputs [count x outputs]. */
 static nn_real *nn__try_rows(nn_trainer *trainer, const nn_data *data, int count, int training)
 {
     const nn__objective objective = nn__objective_for(trainer);
@@ -7801,6 +7804,8 @@ NN_DEF nn_status nn_quantize(nn_model *model)
     return NN_OK;
 }
 
+#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
 /* The file repeats the functions of >>math and >>reference, operation for operation, and takes
@@ -8380,7 +8385,7 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *opti
     return NN_OK;
 }
 
-#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+#ifndef NN_NO_STDIO
 NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options)
 {
     size_t size;
@@ -8396,11 +8401,13 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_e
     return status;
 }
 #endif
+#endif /* NN_NO_MALLOC */
 #endif /* NN_NO_TRAIN */
+
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
-/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its order,
-   says all; the tensors' descriptions behind it are not read. */
+/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
+   order, says all; the tensors' descriptions behind it are not read. */
 typedef struct nn__stored {
     nn__sizes sizes;
     nn__span values[NN__STATE]; /* of the keys before that */
@@ -8456,8 +8463,8 @@ static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
     return 1;
 }
 
-/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as nn_save
-   writes them. */
+/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
 static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
 {
     nn__span widths = stored->values[NN__WIDTHS], names = stored->values[NN__ACTIVATIONS];

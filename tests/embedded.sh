@@ -72,6 +72,13 @@ make_rows()
     }' examples/data/iris2.csv >"$work/rows.h"
 }
 
+# The exported functions that tests/embedded_export.c calls.
+make_exported()
+{
+    ${CC:-cc} -O2 -DNATIVE -DWRITE -I. "-I$work" -o "$work/write.exe" tests/embedded_export.c -lm &&
+        "$work/write.exe" "$work"
+}
+
 compared() { tr -d '\r' <"$1" | grep -v '^#'; }
 
 # The text that PROGRAM must print, in each arithmetic.
@@ -82,7 +89,7 @@ make_expected()
         define=
         [ $arithmetic = fma ] || define=-D$arithmetic
         # shellcheck disable=SC2086
-        ${CC:-cc} -O2 -DNATIVE $define -I. "-I$work" -o "$file.exe" "tests/$1.c" -lm &&
+        ${CC:-cc} -O2 -DNATIVE "-DFOLDER=\"$work\"" $define -I. "-I$work" -o "$file.exe" "tests/$1.c" -lm &&
             "$file.exe" >"$file.text" && compared "$file.text" >"$file.expected" &&
             grep -q '^done' "$file.expected" || return 1
     done
@@ -347,9 +354,15 @@ machines()
         "qemu-system-riscv32 -M virt -bios none"
     machine "ATmega2560 (cycles)" "$avr_packages" NN_NO_FMA embedded \
         "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
+    machine "Cortex-M0, exported" "$arm_packages" NN_NO_FMA embedded_export \
+        "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
+    machine "Cortex-M4F, exported" "$arm_packages" fma embedded_export \
+        "$arm $m4f $hosted $mps2" "qemu-system-arm -M mps2-an386"
+    machine "ATmega2560, exported" "$avr_packages" NN_NO_FMA embedded_export \
+        "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
 }
 mps2=$(memory 0 4M 0x20000000 4M)
-programs=embedded # those that the machines run, with spaces between
+programs="embedded embedded_export" # those that the machines run
 
 cost()
 {
@@ -415,6 +428,7 @@ cost
 rm -rf "$work"
 mkdir -p "$work" || exit 1
 make_rows
+make_exported || exit 1
 for program in $programs; do
     make_expected "$program" && continue
     echo "FAILED tests/$program.c on the PC"
