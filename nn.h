@@ -6447,7 +6447,7 @@ static void nn__write_hexadecimal(nn__writer *writer, uint64_t number, int digit
         nn__write_byte(writer, (unsigned char)"0123456789abcdef"[(number >> (4 * digits)) & 15]);
 }
 
-static void nn__write_number(nn__writer *writer, uint64_t number)
+static void nn__write_number(nn__writer *writer, size_t number)
 {
     char text[21];
     int at = 20;
@@ -6515,10 +6515,10 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
     switch (key) {
     case NN__VERSION: nn__write_text(writer, "1"); break;
     case NN__WIDTHS:
-        nn__write_number(writer, (uint64_t)model->inputs);
+        nn__write_number(writer, (size_t)model->inputs);
         for (i = 0; i < model->count; i++) {
             nn__write_text(writer, ",");
-            nn__write_number(writer, (uint64_t)model->layers[i].width);
+            nn__write_number(writer, (size_t)model->layers[i].width);
         }
         break;
     case NN__ACTIVATIONS:
@@ -6572,7 +6572,7 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
 
 /* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
    dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, uint64_t *offset)
+static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
 {
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
@@ -6583,7 +6583,7 @@ static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, ui
     nn__write_number(writer, columns);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (uint64_t)(rows ? rows : 1) * columns * sizeof(nn_real);
+    *offset += (rows ? rows : 1) * columns * sizeof(nn_real);
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -6592,7 +6592,7 @@ static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, ui
 static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_t crc)
 {
     const nn_model *model = image->model;
-    uint64_t offset = 0;
+    size_t offset = 0;
     int layer, i, name = 0;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
@@ -6610,11 +6610,11 @@ static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
         nn__write_text(writer, ",\"");
-        nn__write_number(writer, (uint64_t)name);
+        nn__write_number(writer, (size_t)name);
         nn__write_text(writer, ".weight");
         nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
         nn__write_text(writer, ",\"");
-        nn__write_number(writer, (uint64_t)name);
+        nn__write_number(writer, (size_t)name);
         nn__write_text(writer, ".bias");
         nn__write_tensor(writer, 0, (size_t)out, &offset);
         name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
@@ -8076,7 +8076,7 @@ static void nn__write_constant(nn__writer *writer, nn_real x)
         rest &= ((nn__bits)1 << left) - 1;
     }
     nn__write_text(writer, exponent < 0 ? "p-" : "p+");
-    nn__write_number(writer, (uint64_t)(exponent < 0 ? -exponent : exponent));
+    nn__write_number(writer, (size_t)(exponent < 0 ? -exponent : exponent));
     if (sizeof x == 4) nn__write_text(writer, "f");
 }
 
@@ -8097,7 +8097,7 @@ static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *
 static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
 {
     nn__write_piece(to, before, NULL);
-    nn__write_number(&to->writer, (uint64_t)count);
+    nn__write_number(&to->writer, (size_t)count);
     nn__write_piece(to, after, NULL);
 }
 
@@ -8294,7 +8294,7 @@ static void nn__write_manual(nn__exporter *to)
     nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
     nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
     nn__write_number(&to->writer,
-                     (uint64_t)nn__export_width(model, 0) + (uint64_t)nn__export_width(model, 1));
+                     (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
     nn__write_text(&to->writer, " numbers.\n\n");
     nn__write_piece(
         to,

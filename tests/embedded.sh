@@ -241,6 +241,53 @@ budget()
     return 1
 }
 
+# The README's program for a device: it ends well, and what it takes.
+readme_program()
+{
+    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/readme.c"
+    # shellcheck disable=SC2086
+    $arm $m4f $hosted $mps2 -Wall -Wextra -Werror -I. -o "$folder/a.elf" "$folder/readme.c" -lm >&2 &&
+        emulate "qemu-system-arm -M mps2-an386" "$folder/a.elf" >&2 &&
+        $arm $m4f $picolibc "$assertion" $bare_link -I. -o "$folder/b.elf" "$folder/readme.c" -lm >&2 &&
+        arm-none-eabi-size "$folder/b.elf" | awk 'NR == 2 { printf "%d bytes\n", $1 + $2 }'
+}
+
+# The README's table of memory: each row must stand there as it is measured here.
+readme_memory()
+{
+    cat >"$folder/sizes.c" <<'END'
+#include "nn.h"
+#define AND_TRAINER(moments, ...) NN_MODEL_SIZE(__VA_ARGS__) + NN_TRAINER_SIZE(moments, 1, __VA_ARGS__)
+char open[NN_OPEN_SIZE(WIDTHS)], model[NN_MODEL_SIZE(WIDTHS)], sgd[AND_TRAINER(0, WIDTHS)];
+char momentum[AND_TRAINER(1, WIDTHS)], adam[AND_TRAINER(2, WIDTHS)];
+END
+    rows=0
+    for net in 2-8-1 10-16-4 64-32-10; do
+        # shellcheck disable=SC2086
+        $arm $m4f $picolibc $bare "-DWIDTHS=$(echo $net | tr - ,)" -I. -c -o "$folder/a.o" \
+            "$folder/sizes.c" >&2 || return 1
+        row="| $net |"
+        for array in open model sgd momentum adam; do
+            row="$row $(arm-none-eabi-nm -S -t d "$folder/a.o" |
+                awk -v name=$array '$4 == name { printf "%d", $2 }') |"
+        done
+        grep -qxF "$row" README.md || { echo "not in README.md: $row" >&2; return 1; }
+        rows=$((rows + 1))
+    done
+    echo "$rows rows"
+}
+
+# What an exported function takes, without the constant arrays: at most 1 kB.
+exported()
+{
+    # shellcheck disable=SC2086
+    $arm $m4f $picolibc -Wall -Wextra -Werror -c -o "$folder/a.o" "$work/exported.c" >&2 &&
+        $arm $m4f $picolibc -Wall -Wextra -Werror -c -o "$folder/b.o" "$work/exported_int8.c" >&2 &&
+        for object in a b; do
+            arm-none-eabi-size -A "$folder/$object.o" | awk '/^\.text/ { n += $2 } END { print n }'
+        done | xargs | awk '{ printf "%d, as int8 %d bytes\n", $1, $2; exit !($1 && $1 <= 1024 && $2 && $2 <= 1024) }'
+}
+
 # The deepest path of calls from functions, in bytes, from gcc's graph of calls; no recursion, no
 # stack of unknown size, no call by pointer but the callback's. The C library's own is not in it.
 stack()
@@ -371,10 +418,14 @@ cost()
     check "create, predict under NN_NO_TRAIN" "$arm_packages" "${arm%% *}" \
         budget 3072 3 -DNN_NO_TRAIN
     check "open a file in flash, predict" "$arm_packages" "${arm%% *}" budget 3072 4 -DNN_NO_TRAIN
+    check "an exported function's code" "$arm_packages" "${arm%% *}" exported
+    check "the README's program" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
+    check "the README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
     check "stack: nn_train_batch, nn_trainer_fit" "$arm_packages" "${arm%% *}" \
         stack "nn_train_batch nn_trainer_fit"
     check "stack: nn_predict, nn_evaluate" "$arm_packages" "${arm%% *}" \
         stack "nn_predict nn_evaluate"
+    check "stack: nn_open_in" "$arm_packages" "${arm%% *}" stack nn_open_in
     check "stack: saving to, loading from memory" "$arm_packages" "${arm%% *}" \
         stack "nn_save_memory nn_load_parameters_memory"
     check "no dispatch" "$arm_packages" "${arm%% *}" dispatch
