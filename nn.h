@@ -72,9 +72,17 @@
 
    MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
    nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
-   nn_trainer_size bytes. Nothing is allocated by a step, a batch, an epoch or a prediction. Files,
-   data sets and nn_evaluate allocate what they need and say so in their names or comments. The
-   vector kernels use up to 50 kB of stack.
+   nn_trainer_size bytes, at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE are the same numbers as
+   constants. Nothing is allocated by a step, a batch, an epoch or a prediction. Files, data sets
+   and nn_evaluate allocate what they need and say so in their names or comments. The vector
+   kernels use up to 50 kB of stack.
+
+   MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset, strlen,
+   sqrtf and, without NN_NO_FMA, fmaf; training computes in nn_real and never in double; nothing
+   recurses; int may have 16 bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps
+   one row's activations at a time. For predicting alone, nn_open_in leaves a file's weights in
+   flash, and nn_export_c writes a model as a C file that needs no header. NN_ASSERT should be
+   replaced where there is no assert.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 2 inputs, 8 hidden units, 1 output; Adam has 2 numbers for each parameter, and the rows of a batch
-   go through the net 1 at a time. */
+/* 2 inputs, 8 hidden units, 1 output; Adam has 2 numbers for each parameter, and the rows of a
+   batch go through the net 1 at a time. */
 static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];
 static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
 static unsigned char opened_memory[NN_OPEN_SIZE(2, 8, 1)];
