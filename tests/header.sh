@@ -187,6 +187,22 @@ END
     needs "$1" "-DNN_NO_STDIO" '^(f(open|read|write|close|error|flush|printf)|std|put|clock|time)'
     needs "$1" "-DNN_NO_MALLOC" '^(malloc|calloc|realloc|free)$'
     needs "$1" "-DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_TRAIN" '(alloc|free|qsort|fopen|clock)'
+    job "$1 NN_NO_SIMD looks at no processor and has no table of kernels" <<END
+$1 -O2 -DNN_NO_SIMD -c -I. -o \$d/a.o $work/implement.c
+nm \$d/a.o >\$d/names
+grep -q ' T nn_fit\$' \$d/names
+if grep -E 'nn__(kernels|level|cpuid|find_kernels|saved_states)' \$d/names; then exit 1; fi
+objdump -d \$d/a.o >\$d/code
+grep -q '<nn_fit>:' \$d/code
+if grep -wE 'cpuid|xgetbv' \$d/code; then exit 1; fi
+END
+    job "$1 a net of more layers than NN_MODEL_SIZE takes" <<END
+printf '#include "nn.h"\nchar a[NN_MODEL_SIZE(%s)];\n' 1,2,3,4,5,6,7,8,9 >\$d/eight.c
+printf '#include "nn.h"\nchar a[NN_MODEL_SIZE(%s)];\n' 1,2,3,4,5,6,7,8,9,10 >\$d/nine.c
+$1 -fsyntax-only -I. \$d/eight.c
+if $1 -fsyntax-only -I. \$d/nine.c 2>\$d/message; then exit 1; fi
+grep -i 'negative' \$d/message
+END
     job "$1 macros outside NN_" <<END
 for f in declare implement; do
     for flags in "" "-O3 -march=native"; do
