@@ -77,12 +77,12 @@
    and nn_evaluate allocate what they need and say so in their names or comments. The vector
    kernels use up to 50 kB of stack.
 
-   MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset, strlen,
-   sqrtf and, without NN_NO_FMA, fmaf; training computes in nn_real and never in double; nothing
-   recurses; int may have 16 bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps
-   one row's activations at a time. For predicting alone, nn_open_in leaves a file's weights in
-   flash, and nn_export_c writes a model as a C file that needs no header. NN_ASSERT should be
-   replaced where there is no assert.
+   MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset,
+   strlen, sqrtf and fmaf. Training computes in nn_real, never in double; but without the instruction
+   an fma is computed in double, unless NN_NO_FMA does without it. Nothing recurses; int may have 16
+   bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps one row's activations at a
+   time. For predicting alone, nn_open_in leaves a file's weights in flash, and nn_export_c writes a
+   model as a C file that needs no header. Where there is no assert, replace NN_ASSERT.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
@@ -553,7 +553,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
                                 nn_real *loss);
 
 /* The same without the update: adds the gradient of the batch's mean loss to the gradients. For
-   row weights, gradient accumulation, or summing gradients over processes before nn_update. */
+   row weights, gradient accumulation, or summing gradients over processes before nn_update. Where
+   it diverges after a micro-batch has been added, the gradients are cleared. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
 /* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x
