@@ -78,11 +78,12 @@
    kernels use up to 50 kB of stack.
 
    MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset,
-   strlen, sqrtf and fmaf. Training computes in nn_real, never in double; but without the instruction
-   an fma is computed in double, unless NN_NO_FMA does without it. Nothing recurses; int may have 16
-   bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps one row's activations at a
-   time. For predicting alone, nn_open_in leaves a file's weights in flash, and nn_export_c writes a
-   model as a C file that needs no header. Where there is no assert, replace NN_ASSERT.
+   strlen, sqrtf and fmaf. Training computes in nn_real, never in double; but without the
+   instruction an fma is computed in double, unless NN_NO_FMA does without it. Nothing recurses; int
+   may have 16 bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps one row's
+   activations at a time. For predicting alone, nn_open_in leaves a file's weights in flash, and
+   nn_export_c writes a model as a C file that needs no header. Where there is no assert, replace
+   NN_ASSERT.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
@@ -6390,8 +6391,8 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
-       nn.crc32            of the data, the values above (from nn.version on), and the header's bytes
-                           behind the metadata, in hexadecimal
+       nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
+                           header behind the metadata, in hexadecimal
    ============================================================================================= */
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
