@@ -4038,7 +4038,8 @@ NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
     nn__block block = {NULL, 0, 0};
     nn_trainer layout;
 
-    if (!model || !options || nn__check_options(model, options) != NN_OK) return 0;
+    if (!model || !model->parameters || !options || nn__check_options(model, options) != NN_OK)
+        return 0;
     nn__lay_out_trainer(&layout, &block, model, options);
     return nn__block_size(&block);
 }
@@ -4100,6 +4101,7 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const 
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
     if (!model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
     if (!options) options = &none;
     status = nn__check_options(model, options);
     if (status != NN_OK) return status;
