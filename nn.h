@@ -7774,6 +7774,7 @@ static nn_status nn__read_stored_layers(nn__span *file, nn__stored *stored, nn_l
         if (!nn__expect(&names, ",")) return NN_ERROR_HEADER;
     }
     nn__count_layer(&stored->sizes, (int)in, (int)out, 1);
+    if (stored->sizes.count > (NN__FILE_TENSORS - 3) / 2) return NN_ERROR_HEADER;
     return offset == (size_t)(stored->data.end - stored->data.at) ? NN_OK : NN_ERROR_TRUNCATED;
 }
 
@@ -7794,6 +7795,7 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         length = length << 8 | NN_READ_BYTE(file.at - i);
     }
     if (length > size - 8) return NN_ERROR_TRUNCATED;
+    if (length > NN__FILE_HEADER || length % 8 != 0) return NN_ERROR_HEADER;
     file.end = stored->data.at = file.at + length;
     stored->data.end = (const unsigned char *)bytes + size;
     good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
@@ -7809,7 +7811,8 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         return NN_ERROR_HEADER;
     stored->crc = (uint32_t)crc;
     status = nn__read_stored_layers(&file, stored, layers);
-    if (status == NN_OK && !nn__expect(&file, "}")) status = NN_ERROR_HEADER;
+    if (status == NN_OK && (!nn__expect(&file, "}") || file.end - file.at > 7))
+        status = NN_ERROR_HEADER;
     while (file.at < file.end)
         if (!nn__expect(&file, " ")) return NN_ERROR_HEADER;
     return status;
