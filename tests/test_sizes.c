@@ -15,12 +15,12 @@ enum { MOST_LAYERS = 8 };
 /* A net's inputs and widths, up to a 0, and what the macros say of it. */
 typedef struct net {
     int widths[MOST_LAYERS + 2];
-    size_t model, trainers[4][2]; /* by numbers for each parameter; of 1 row and of 7 */
+    size_t model, opened, trainers[4][2]; /* by numbers for each parameter; of 1 row and of 7 */
 } net;
 
 #define NET(...)                                                                                   \
     {                                                                                              \
-        {__VA_ARGS__}, NN_MODEL_SIZE(__VA_ARGS__),                                                 \
+        {__VA_ARGS__}, NN_MODEL_SIZE(__VA_ARGS__), NN_OPEN_SIZE(__VA_ARGS__),                      \
         {                                                                                          \
             {NN_TRAINER_SIZE(0, 1, __VA_ARGS__), NN_TRAINER_SIZE(0, 7, __VA_ARGS__)},              \
                 {NN_TRAINER_SIZE(1, 1, __VA_ARGS__), NN_TRAINER_SIZE(1, 7, __VA_ARGS__)},          \
@@ -73,6 +73,35 @@ static void test_model_size(void)
     for (i = 0; i < sizeof nets / sizeof *nets; i++) {
         const nn_shape shape = shape_of(&nets[i]);
         CHECK(nn_model_size(&shape) == nets[i].model);
+    }
+}
+
+/* A model over a file takes what one with parameters of its own takes, but for them; and it fits in
+   that. */
+static void test_open_size(void)
+{
+    static unsigned char memory[1 << 16], opened_memory[1 << 16], file[1 << 16];
+    static const nn_real x[64] = {1, -2, (nn_real)0.5};
+    nn_real y[64], opened_y[64];
+    size_t i, size;
+
+    for (i = 0; i < sizeof nets / sizeof *nets; i++) {
+        const nn_shape shape = shape_of(&nets[i]);
+        const size_t outputs = (size_t)layers[shape.count - 1].width;
+        nn_model *model, *opened;
+        CHECK(nets[i].opened > 0 && nets[i].opened < nets[i].model);
+        if (!CHECK(nn_create_in(&model, memory, sizeof memory, &shape, 1) == NN_OK) ||
+            !CHECK(nn_save_memory(model, file, sizeof file, &size) == NN_OK))
+            continue;
+        CHECK(nn_open_size(file, size) == nets[i].opened);
+        CHECK(nn_open_in(&opened, opened_memory, nets[i].opened - 1, file, size) == NN_ERROR_BLOCK);
+        if (!CHECK(nn_open_in(&opened, opened_memory, nets[i].opened, file, size) == NN_OK))
+            continue;
+        memset(y, 0x11, sizeof y);
+        memset(opened_y, 0x22, sizeof opened_y);
+        CHECK(nn_predict(model, x, 1, y, NULL) == NN_OK);
+        CHECK(nn_predict(opened, x, 1, opened_y, NULL) == NN_OK);
+        CHECK(!memcmp(y, opened_y, outputs * sizeof *y));
     }
 }
 
@@ -146,6 +175,7 @@ static void test_static_blocks(void)
 int main(void)
 {
     RUN(test_model_size);
+    RUN(test_open_size);
     RUN(test_trainer_size);
     RUN(test_static_blocks);
     return test_done(PROGRAM);
