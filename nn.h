@@ -7784,18 +7784,18 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
     nn__span file;
     nn__bits crc;
     nn_status status;
-    size_t length = 0;
+    uint32_t length = 0;
     int i, good;
 
     if (!bytes) return NN_ERROR_NULL;
     if (size < 8) return NN_ERROR_TRUNCATED;
     file.at = (const unsigned char *)bytes + 8;
     for (i = 1; i <= 8; i++) {
-        if (length > SIZE_MAX >> 8) return NN_ERROR_HEADER;
+        if (length > UINT32_MAX >> 8) return NN_ERROR_HEADER;
         length = length << 8 | NN_READ_BYTE(file.at - i);
     }
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
     if (length > NN__FILE_HEADER || length % 8 != 0) return NN_ERROR_HEADER;
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
     file.end = stored->data.at = file.at + length;
     stored->data.end = (const unsigned char *)bytes + size;
     good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");

@@ -1,6 +1,6 @@
 /* Models over the bytes of a saved file: the same bits as the model that was saved, nothing written
    but the caller's memory, and a file taken just when nn_load_memory takes it and nn_save would
-   write those very bytes again. test_open [SEED]: of the models, and of the files' random damage. */
+   write those very bytes again. test_open [SEED]: of the models and of random damage to files. */
 #define _DEFAULT_SOURCE
 #include "test.h"
 
@@ -570,8 +570,8 @@ static void test_read_only(void)
     CHECK(live_blocks == 0);
 }
 
-/* The scaling lives in the caller's memory: it can be fitted anew, as the saved model's can; a model
-   that is opened again has the file's. */
+/* The scaling lives in the caller's memory: it can be fitted anew, as the saved model's can; a
+   model that is opened again has the file's. */
 static void test_scaling(void)
 {
     nn_model *model = make_small();
@@ -598,7 +598,7 @@ static void test_scaling(void)
     nn_free(model);
 }
 
-/* ---- Nothing, and too little ------------------------------------------------------------------ */
+/* ---- Nothing, and too little ----------------------------------------------------------------- */
 
 static void test_null(void)
 {
@@ -636,7 +636,7 @@ static void test_null(void)
     nn_free(model);
 }
 
-/* ---- Damage ----------------------------------------------------------------------------------- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 /* Cut short anywhere, or longer. */
 static void test_truncated(void)
@@ -696,7 +696,7 @@ static void test_changed(void)
     free(file.at);
 }
 
-/* ---- Files made by hand, whose checksum is right ---------------------------------------------- */
+/* ---- Files made by hand, whose checksum is right --------------------------------------------- */
 
 /* A header as text that grows. */
 typedef struct text {
@@ -977,11 +977,13 @@ typedef struct edit {
 
 /* clang-format off */
 #define TENSOR(name, shape, from, to) \
-    "\"" name "\":{\"dtype\":\"" OWN_TYPE "\",\"shape\":[" shape "],\"data_offsets\":[" from "," to "]}"
+    "\"" name "\":{\"dtype\":\"" OWN_TYPE "\"," \
+    "\"shape\":[" shape "],\"data_offsets\":[" from "," to "]}"
 #define W0 TENSOR("0.weight", "2,3", "0", SIZED("24", "48"))
 #define B0 TENSOR("0.bias", "2", SIZED("24", "48"), SIZED("32", "64"))
 #define W1 TENSOR("2.weight", "1,2", SIZED("32", "64"), SIZED("40", "80"))
 #define B1 TENSOR("2.bias", "1", SIZED("40", "80"), SIZED("44", "88"))
+#define ALL W0 "," B0 "," W1 "," B1
 #define LIST "\"nn.activations\":\"relu,linear\""
 #define LISTED(list) LIST, "\"nn.activations\":\"" list "\""
 #define SCALED(kind) "\"nn.scaling\":\"min-max\"", "\"nn.scaling\":\"" kind "\""
@@ -1083,7 +1085,7 @@ static const edit edits[] = {
     {"]}}", "]},}", 0},
     {"]}}", "]}", 0},
     {W0 "," B0, B0 "," W0, 1},
-    {W0 "," B0 "," W1 "," B1, W1 "," B1 "," W0 "," B0, 1},
+    {ALL, W1 "," B1 "," W0 "," B0, 1},
     {"\"dtype\":\"" OWN_TYPE "\",\"shape\":[2,3]", "\"shape\":[2,3],\"dtype\":\"" OWN_TYPE "\"", 1},
     /* other tensors */
     {"0.weight", "00.weight", 0},
@@ -1091,7 +1093,7 @@ static const edit edits[] = {
     {"0.weight", "weight", 0},
     {"0.bias", "2.bias", 0},
     {"0.bias", "0.bia", 0},
-    {W0 "," B0 "," W1 "," B1, W0 "," B0, 0},
+    {ALL, W0 "," B0, 0},
     {B1, B1 "," B1, 0},
     {B1, B1 "," TENSOR("x", "0", SIZED("44", "88"), SIZED("44", "88")), 1},
     {"\"dtype\":\"F", "\"dtype\":\"I", 0},
@@ -1115,6 +1117,28 @@ static const edit edits[] = {
     {"[2]", "[2,1]", 0},
     {"[2]", "[1,2]", 0},
     {"[1,2]", "[2,1]", 0},
+    /* layers that do not fit, or have no width, over all of the data */
+    {ALL, TENSOR("0.weight", "1,3", "0", SIZED("12", "24")) ","
+          TENSOR("0.bias", "1", SIZED("12", "24"), SIZED("16", "32")) ","
+          TENSOR("2.weight", "1,6", SIZED("16", "32"), SIZED("40", "80")) "," B1, 0},
+    {ALL, TENSOR("0.weight", "1,3", "0", SIZED("12", "24")) ","
+          TENSOR("0.bias", "1", SIZED("12", "24"), SIZED("16", "32")) ","
+          TENSOR("2.weight", "1,1", SIZED("16", "32"), SIZED("20", "40")) ","
+          TENSOR("2.bias", "6", SIZED("20", "40"), SIZED("44", "88")), 0},
+    {ALL, TENSOR("0.weight", "1,3", "0", SIZED("12", "24")) ","
+          TENSOR("0.bias", "6", SIZED("12", "24"), SIZED("36", "72")) ","
+          TENSOR("2.weight", "1,1", SIZED("36", "72"), SIZED("40", "80")) "," B1, 0},
+    {ALL, TENSOR("0.weight", "0,3", "0", "0") "," TENSOR("0.bias", "0", "0", "0") ","
+          TENSOR("2.weight", "11,0", "0", "0") ","
+          TENSOR("2.bias", "11", "0", SIZED("44", "88")), 0},
+    {ALL, TENSOR("0.weight", "11,0", "0", "0") ","
+          TENSOR("0.bias", "11", "0", SIZED("44", "88")) ","
+          TENSOR("2.weight", "0,11", SIZED("44", "88"), SIZED("44", "88")) ","
+          TENSOR("2.bias", "0", SIZED("44", "88"), SIZED("44", "88")), 0},
+    {ALL, TENSOR("0.weight", "2,3", "0", SIZED("24", "48")) ","
+          TENSOR("0.bias", "2", SIZED("24", "48"), SIZED("32", "64")) ","
+          TENSOR("2.weight", "0,2", SIZED("32", "64"), SIZED("32", "64")) ","
+          TENSOR("2.bias", "0", SIZED("32", "64"), SIZED("32", "64")), 0},
     /* data that two tensors share, or that none has */
     {B0, TENSOR("0.bias", "2", SIZED("16", "32"), SIZED("24", "48")), 0},
     {B0, TENSOR("0.bias", "2", SIZED("20", "40"), SIZED("28", "56")), 0},
@@ -1264,7 +1288,7 @@ static void test_wrapped(void)
             n.activations = shapes[i][2] ? "relu,linear" : "relu";
             n.mask = masks[k];
             header = make_header(&n, &size);
-            if (size < 65536) {
+            if (size < 1 << 20) {
                 data = make_numbers(size, n.real);
                 CHECK(!header_taken(header, data, &loads) && !loads);
                 free(data.at);
@@ -1274,6 +1298,36 @@ static void test_wrapped(void)
         }
     }
     CHECK(tried > 30);
+}
+
+/* Data that are longer or shorter than the tensors, and headers that are cut, all with the checksum
+   that is theirs and nothing behind. */
+static void test_lengths(void)
+{
+    net n = small_net();
+    size_t size, length, cut;
+    text header = make_header(&n, &size), part;
+    bytes data, file, none = make_bytes(0);
+    int loads;
+
+    for (length = 0; length <= 2 * size; length++) {
+        data = make_numbers(length, n.real);
+        CHECK(header_taken(header, data, &loads) == (length == size) && loads == (length == size));
+        free(data.at);
+    }
+    data = make_numbers(size, n.real);
+    for (cut = 0; cut < header.size; cut++) {
+        part = no_text();
+        add_bytes(&part, header.at, cut);
+        file = assemble(part, none, 1, 0);
+        CHECK(!obeys(file, &loads) && !loads);
+        free(file.at);
+        CHECK(!header_taken(part, data, &loads) && !loads);
+        free(part.at);
+    }
+    free(none.at);
+    free(data.at);
+    free(header.at);
 }
 
 /* How the header is padded, and what its length is said to be. */
@@ -1487,7 +1541,7 @@ static void test_limits(void)
     }
 }
 
-/* ---- Random damage ----------------------------------------------------------------------------- */
+/* ---- Random damage --------------------------------------------------------------------------- */
 
 /* Removes, repeats, moves or overwrites a few bytes. */
 static void damage(text *t)
@@ -1578,6 +1632,7 @@ int main(int argc, char **argv)
     RUN(test_edits);
     RUN(test_numbers);
     RUN(test_wrapped);
+    RUN(test_lengths);
     RUN(test_padding);
     RUN(test_not_finite);
     RUN(test_other_kinds);
