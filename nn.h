@@ -653,8 +653,8 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
 NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
                             size_t size);
 
-/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] is not
-   such a file. */
+/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] does
+   not begin as such a file, or is not as long: numbers and checksum are nn_open_in's to check. */
 NN_DEF size_t nn_open_size(const void *bytes, size_t size);
 
 #ifndef NN_NO_MALLOC
