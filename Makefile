@@ -2,7 +2,8 @@
 # make run        train the bundled classifier make interop   model files against PyTorch's
 # make test       build and run every test     make portable  the same bits on other machines
 # make bench      speed, beside other libraries'
-# make install    copy the header to PREFIX/include            make clean   remove build/
+# make install    copy the header to PREFIX/include            make embedded  microcontrollers,
+# make clean      remove build/                                               in emulators
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -34,6 +35,17 @@ build/test_threads: CFLAGS += -pthread
 build/test_openblas: CFLAGS += $(BLAS_CFLAGS)
 build/test_openblas: LDLIBS += $(BLAS_LIBS)
 
+# The test of exported models compiles what these programs write.
+build/test_export build/test_export_no_fma: build/exported.c tests/test_export.c
+build/test_export_double: build/exported_double.c tests/test_export.c
+build/export_models build/export_models_double: tests/export_models.c tests/export_models.h
+
+build/exported.c: build/export_models
+	build/export_models $@
+
+build/exported_double.c: build/export_models_double
+	build/export_models_double $@
+
 build/%: examples/%.c nn.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
@@ -43,7 +55,7 @@ build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
 	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
 
 # Needs gcc or clang with their sanitizers.
-sanitize:
+sanitize: build/exported.c build/exported_double.c
 	CC="$(CC)" sh tests/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
@@ -63,6 +75,10 @@ build/venv/installed:
 portable:
 	sh tests/portable.sh
 
+# Installs nothing; see tests/embedded.sh. What each function weighs: sh tests/embedded.sh sizes
+embedded:
+	sh tests/embedded.sh
+
 # Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
 # libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".
 bench:
@@ -77,4 +93,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test sanitize interop portable bench install clean
+.PHONY: all run test sanitize interop portable embedded bench install clean

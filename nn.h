@@ -19,7 +19,7 @@
        >>trainer     forward, backward, update; nn_fit
        >>metrics     accuracy, precision, recall, F1, ROC AUC, errors
        >>data        division, CSV, IDX
-       >>file        safetensors, checkpoints
+       >>file        safetensors, checkpoints, export to C
 
    ================================================================================================
    >>doc
@@ -72,9 +72,17 @@
 
    MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
    nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
-   nn_trainer_size bytes. Nothing is allocated by a step, a batch, an epoch or a prediction. Files,
-   data sets and nn_evaluate allocate what they need and say so in their names or comments. The
-   vector kernels use up to 50 kB of stack.
+   nn_trainer_size bytes, at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE are the same numbers as
+   constants. Nothing is allocated by a step, a batch, an epoch or a prediction. Files, data sets
+   and nn_evaluate allocate what they need and say so in their names or comments. The vector
+   kernels use up to 50 kB of stack.
+
+   MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset, strlen,
+   sqrtf and, without NN_NO_FMA, fmaf; training computes in nn_real and never in double; nothing
+   recurses; int may have 16 bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps
+   one row's activations at a time. For predicting alone, nn_open_in leaves a file's weights in
+   flash, and nn_export_c writes a model as a C file that needs no header. NN_ASSERT should be
+   replaced where there is no assert.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
@@ -90,22 +98,24 @@
    explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
    NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
-   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a
-   C library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep
-   the promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
+   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a C
+   library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep the
+   promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
    Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
    Headers beyond 2 MB or 2,048 tensors are refused. The data's checksum is a CRC-32: it finds
-   damage, not forgery.
+   damage, not forgery. What nn_export_c writes is C: the model as one function, for machines that
+   only predict.
 
    SWITCHES, to be defined before the #include (the same ones wherever it is included):
 
        NN_IMPLEMENTATION   in one file: the functions' bodies
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
-       NN_NO_MALLOC        no heap: only the caller's blocks; no data readers, no nn_create
+       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_create, no nn_export_c, nothing
+                           that reads data
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_USE_OPENBLAS     large products of more than one row go to OpenBLAS (link it), where
@@ -121,8 +131,8 @@
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
-   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR, NN_FFLUSH,
-   NN_FCLOSE, NN_RENAME, NN_REMOVE.
+   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR,
+   NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
    in >>math is 2 ulp. Denormal numbers work. x86-64 processors without fma (before 2013) compute
@@ -299,12 +309,12 @@ NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers,
                            uint64_t seed);
 #endif
 
-/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid or
-   they do not fit a size_t. */
+/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid
+   or they do not fit a size_t. */
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
-/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap. The
-   memory is the caller's to free, after the model's last use. */
+/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap.
+   The memory is the caller's to free, after the model's last use. */
 NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
                               uint64_t seed);
 
@@ -546,8 +556,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    row weights, gradient accumulation, or summing gradients over processes before nn_update. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
-/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x outputs] stays the
-   trainer's, until the next call. */
+/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x
+   outputs] stays the trainer's, until the next call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
 /* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward (for a mean over the rows,
@@ -646,10 +656,10 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_place *place);
 
-/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: they are
-   checked whole, then the weights are read where they are, in flash perhaps. The caller's memory
-   takes the rest. Such a model predicts, and can be measured; whatever would change or write its
-   parameters says NN_ERROR_READ_ONLY. */
+/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: its
+   checksum is checked, and the weights are read where they are, in flash perhaps. The caller's
+   memory takes the rest. Such a model predicts, and can be measured; whatever would change or write
+   its parameters says NN_ERROR_READ_ONLY. */
 NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
                             size_t size);
 
@@ -671,6 +681,36 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif
 #endif
 #endif /* NN_NO_MALLOC */
+
+#ifndef NN_NO_TRAIN
+/* Replaces every weight w by what an int8 can say: the nearest q s, -127 <= q <= 127, ties away
+   from zero, with one scale s for all weights of an output; s is about their largest |w| / 127, and
+   0 if that is 0. Biases stay. nn_evaluate before and after shows what it costs. */
+NN_DEF nn_status nn_quantize(nn_model *model);
+
+#ifndef NN_NO_MALLOC
+/* How nn_export_c writes a model; zero means default. */
+typedef struct nn_export {
+    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter
+                         and is no keyword of C or C++ */
+    int int8;         /* 1: the weights as nn_quantize leaves them, in a quarter of the size */
+} nn_export;
+
+/* Writes the model as a C99 file of its own: constant arrays and one function,
+
+       void predict(const float *x, float *y);      under NN_DOUBLE with double
+
+   that computes nn_predict of one row, to the same bits, and needs neither this header nor a heap.
+   Compiled with NN_NO_FMA it gives the bits of NN_NO_FMA. The file's first comment says how to use
+   it. To memory as nn_save_memory does, to a path as nn_save does; the text has no 0 at its end.
+   options may be NULL. */
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
+                                    size_t capacity, size_t *size);
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options);
+#endif
+#endif
+#endif
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
@@ -841,9 +881,14 @@ struct nn_trainer {
 #error "nn.h: -ffast-math changes results and drops NaN checks; NN_ALLOW_FAST_MATH accepts that"
 #endif
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+
+#if defined(NN_DOUBLE) && DBL_MANT_DIG < 53
+#error "nn.h: NN_DOUBLE needs a double of 64 bits"
+#endif
 
 /* The C library's functions that are used, each to be overridden by a macro of the same form. */
 #ifndef NN_ASSERT
@@ -854,7 +899,7 @@ struct nn_trainer {
 #ifdef NN_DOUBLE
 #define NN_FMA(a, b, c) fma(a, b, c)
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
-    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(__AVR__)
+    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || DBL_MANT_DIG < 53
 #define NN_FMA(a, b, c) fmaf(a, b, c)
 #else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
@@ -3232,7 +3277,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "the model file's checksum does not fit: it was changed or damaged",
         "the model file has a parameter that is NaN or infinite",
     };
-    return (int)status >= 0 && status < NN_STATUS_COUNT ? text[status] : "unknown status";
+    return (unsigned)status < NN_STATUS_COUNT ? text[status] : "unknown status";
 }
 
 /* inputs of a layer: the width of the one before */
@@ -3271,9 +3316,9 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input and
-   every second layer's output live in the first, the other outputs in the second. Each can hold the
-   outputs. */
+/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input
+   and every second layer's output live in the first, the other outputs in the second. Each can hold
+   the outputs. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
@@ -3936,13 +3981,12 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 {
     int i, n;
 
-    if ((int)o->loss < 0 || !nn__loss_fits(o->loss, nn__output_activation(model)))
-        return NN_ERROR_LOSS;
+    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     for (i = 0; i < NN__COUNT(nn__counts); i++) {
         memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
         if (n < 0) return NN_ERROR_OPTION;
     }
-    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), (nn_real)HUGE_VAL) ||
+    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), INFINITY) ||
         !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
         (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_COSINE ||
         (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
@@ -4476,8 +4520,8 @@ static nn__objective nn__objective_for(const nn_trainer *trainer)
     return objective;
 }
 
-/* Forward, with dropout or without, of count rows of the data, which the trainer's index names. Their
-   losses are then in the terms; returns their outputs [count x outputs]. */
+/* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
+   Their losses are then in the terms; returns their outputs [count x outputs]. */
 static nn_real *nn__try_rows(nn_trainer *trainer, const nn_data *data, int count, int training)
 {
     const nn__objective objective = nn__objective_for(trainer);
@@ -4649,7 +4693,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     nn_status status;
 
     if (!model) return NN_ERROR_NULL;
-    if ((int)scaling < 0 || scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
+    if ((unsigned)scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
     if (scaling == NN_SCALE_NONE) {
         nn__clear_scaling(model);
         return NN_OK;
@@ -5220,7 +5264,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
 
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
-    if ((int)loss < 0 || !nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);
@@ -5300,7 +5344,7 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
     if (!file) return NN_ERROR_OPEN;
     do {
         if (capacity - used < 2) {
-            const size_t wanted = capacity ? capacity * 2 : 65536;
+            const size_t wanted = capacity ? capacity * 2 : 32768;
             larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
             if (!larger) {
                 status = NN_ERROR_MEMORY;
@@ -5462,12 +5506,13 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
     for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
     for (place = 0, c = 0; c < classes; c++)
         for (i = 0; i < data->rows; i++) {
-            const size_t row = nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
             if (classes > 1 &&
                 nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
                 continue;
             k = nn__goes_to_train(deal, place++);
-            nn__copy_row(parts[k], nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
+            nn__copy_row(parts[k],
+                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
                          row);
         }
     return NN_OK;
@@ -5629,7 +5674,7 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
 
 /* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
    whole numbers, divided bit by bit. */
-static nn_real nn__decimal(const char *digits, int count, int exponent)
+static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
     nn__big above, below;
@@ -5646,7 +5691,7 @@ static nn_real nn__decimal(const char *digits, int count, int exponent)
         }
     }
     if (!above.count || exponent + count < -400) return 0;
-    if (exponent + count > 400) return (nn_real)HUGE_VAL;
+    if (exponent + count > 400) return (nn_real)INFINITY;
     below.word[0] = 1;
     below.count = 1;
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
@@ -5679,7 +5724,7 @@ static nn_real nn__decimal(const char *digits, int count, int exponent)
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
     while (shift > NN__BIAS - NN__MANTISSA) {
-        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)HUGE_VAL;
+        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)INFINITY;
         quotient <<= 1;
         shift--;
     }
@@ -5701,7 +5746,8 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
 #endif
     const char *end = text + length;
     char digits[NN__DIGITS + 1];
-    int count = 0, exponent = 0, given = 0, point = 0, negative = 0, any = 0, i;
+    int32_t exponent = 0, given = 0; /* an int may have 16 bits */
+    int count = 0, point = 0, negative = 0, any = 0, i;
     nn_real result = 0, power = 1;
 
     if (text < end && (*text == '-' || *text == '+')) negative = *text++ == '-';
@@ -6146,7 +6192,7 @@ static nn_status nn__check_csv_options(const nn_csv *o)
 {
     int c;
 
-    if ((int)o->header < 0 || o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
+    if ((unsigned)o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
         o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r' || o->comment == '"' ||
         o->comment == '\n' || o->comment == '\r' ||
         o->comment == (o->delimiter ? o->delimiter : ',') || (o->labels && o->targets > 1) ||
@@ -6231,7 +6277,7 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *opti
 static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
                                size_t *start, size_t *count, size_t *each)
 {
-    size_t product = 1, length;
+    size_t product = 1;
     int d, given;
 
     if (size < 4 || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] < dimensions)
@@ -6241,7 +6287,10 @@ static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dime
     if (size < *start) return NN_ERROR_IDX_SIZE;
     for (d = 0; d < given; d++) {
         const unsigned char *b = bytes + 4 + 4 * d;
-        length = ((size_t)b[0] << 24) | ((size_t)b[1] << 16) | ((size_t)b[2] << 8) | b[3];
+        const uint32_t stated =
+            ((uint32_t)b[0] << 24) | ((uint32_t)b[1] << 16) | ((uint32_t)b[2] << 8) | b[3];
+        const size_t length = (size_t)stated;
+        if (stated > INT_MAX) return NN_ERROR_IDX_SIZE;
         if (d == 0) {
             *count = length;
             continue;
@@ -6335,6 +6384,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 
        format              "pt"
        nn.version          "1"
+       nn.widths           the inputs, then the width of each layer, with commas
        nn.activations      one name for each layer, with commas
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
@@ -6363,9 +6413,17 @@ static const char *const nn__activation_names[] = {"linear",  "relu", "leaky_rel
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
 /* The metadata that the checksum covers, in this order. */
-enum { NN__VERSION, NN__ACTIVATIONS, NN__SCALING, NN__SCALING_VALUES, NN__STATE, NN__KEYS };
-static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.activations", "nn.scaling",
-                                               "nn.scaling_values", "nn.state"};
+enum {
+    NN__VERSION,
+    NN__WIDTHS,
+    NN__ACTIVATIONS,
+    NN__SCALING,
+    NN__SCALING_VALUES,
+    NN__STATE,
+    NN__KEYS
+};
+static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.widths",         "nn.activations",
+                                               "nn.scaling", "nn.scaling_values", "nn.state"};
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 21 };
@@ -6385,7 +6443,7 @@ static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
     if (writer->bytes) writer->bytes[writer->size] = byte;
     writer->crc = nn__crc32(writer->crc, byte);
-    writer->size++;
+    if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
 static void nn__write_text(nn__writer *writer, const char *text)
@@ -6399,7 +6457,7 @@ static void nn__write_hexadecimal(nn__writer *writer, uint64_t number, int digit
         nn__write_byte(writer, (unsigned char)"0123456789abcdef"[(number >> (4 * digits)) & 15]);
 }
 
-static void nn__write_number(nn__writer *writer, uint64_t number)
+static void nn__write_number(nn__writer *writer, size_t number)
 {
     char text[21];
     int at = 20;
@@ -6466,6 +6524,13 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
 
     switch (key) {
     case NN__VERSION: nn__write_text(writer, "1"); break;
+    case NN__WIDTHS:
+        nn__write_number(writer, (size_t)model->inputs);
+        for (i = 0; i < model->count; i++) {
+            nn__write_text(writer, ",");
+            nn__write_number(writer, (size_t)model->layers[i].width);
+        }
+        break;
     case NN__ACTIVATIONS:
         for (i = 0; i < model->count; i++) {
             if (i) nn__write_text(writer, ",");
@@ -6517,7 +6582,7 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
 
 /* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
    dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, uint64_t *offset)
+static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
 {
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
@@ -6528,7 +6593,7 @@ static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, ui
     nn__write_number(writer, columns);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (uint64_t)(rows ? rows : 1) * columns * sizeof(nn_real);
+    *offset += (rows ? rows : 1) * columns * sizeof(nn_real);
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -6537,7 +6602,7 @@ static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, ui
 static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_t crc)
 {
     const nn_model *model = image->model;
-    uint64_t offset = 0;
+    size_t offset = 0;
     int layer, i, name = 0;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
@@ -6555,11 +6620,11 @@ static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
         nn__write_text(writer, ",\"");
-        nn__write_number(writer, (uint64_t)name);
+        nn__write_number(writer, (size_t)name);
         nn__write_text(writer, ".weight");
         nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
         nn__write_text(writer, ",\"");
-        nn__write_number(writer, (uint64_t)name);
+        nn__write_number(writer, (size_t)name);
         nn__write_text(writer, ".bias");
         nn__write_tensor(writer, 0, (size_t)out, &offset);
         name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
@@ -6578,7 +6643,8 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
                                  size_t *size)
 {
     nn__writer sum = {NULL, 0, 0xffffffffu}, header = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, length;
+    uint64_t length;
+    size_t data;
     int i;
 
     nn__write_data(&sum, image);
@@ -6586,15 +6652,16 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
     for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
     sum.crc = ~sum.crc;
     nn__write_header(&header, image, sum.crc);
-    length = (header.size + 7) / 8 * 8;
+    if (header.size > SIZE_MAX - 15 || data > SIZE_MAX - 15 - header.size) return NN_ERROR_OVERFLOW;
+    length = ((uint64_t)header.size + 7) / 8 * 8;
     if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    *size = 8 + length + data;
+    *size = 8 + (size_t)length + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
-    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)((uint64_t)length >> (8 * i)));
+    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
     nn__write_header(&writer, image, sum.crc);
     while (writer.size < 8 + length) nn__write_byte(&writer, ' ');
     nn__write_data(&writer, image);
@@ -7287,6 +7354,22 @@ static nn_status nn__check_sum(const nn__file *file)
     return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
 }
 
+/* Whether the widths that a file of ours states, if it does, are those of its tensors. */
+static int nn__widths_fit(const nn__file *file, const nn_model *model)
+{
+    nn__span value;
+    int layer;
+
+    if (!nn__find_value(file, nn__keys[NN__WIDTHS], &value)) return 1;
+    for (layer = 0; layer <= model->count; layer++) {
+        uint64_t number;
+        if ((layer && !nn__take_character(&value, ',')) || !nn__take_number(&value, &number) ||
+            number != (uint64_t)(layer ? model->layers[layer - 1].width : model->inputs))
+            return 0;
+    }
+    return value.at == value.end;
+}
+
 /* Whether the file is one of ours: then its version is checked, and its checksum. */
 static nn_status nn__check_ours(const nn__file *file, int *ours)
 {
@@ -7315,6 +7398,7 @@ static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int sto
     if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
     if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
     digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
+    if (digits == 16 && sizeof(double) != 8) return NN_ERROR_METADATA;
     for (i = 0; i < 2 * inputs; i++) {
         nn_real x;
         if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
@@ -7374,6 +7458,7 @@ static nn_status nn__check_file(nn__file *file, nn_model *model, const void *byt
     if (status == NN_OK) status = nn__check_ours(file, ours);
     if (status == NN_OK) status = nn__read_parameters(file, model, 0, place);
     if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
+    if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
     return status;
 }
 
@@ -7406,7 +7491,7 @@ static int nn__next_activation(nn__span *list)
 {
     nn__span word = *list;
     size_t i;
-    int c = 0;
+    int32_t c = 0;
 
     while (list->at < list->end) {
         word.end = list->at;
@@ -7654,9 +7739,685 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_pl
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
 
+#ifndef NN_NO_TRAIN
+
+/* ---- Weights as int8 ------------------------------------------------------------------------- */
+
+/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
+   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+static nn_real nn__scale_above(nn_real largest)
+{
+    nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
+
+    bits &= ~low;
+    if (127 * nn__from_bits(bits) < largest) bits += low + 1;
+    return nn__from_bits(bits);
+}
+
+/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
+   been rounded; what it leaves of w is exact and decides. */
+static int nn__to_int8(nn_real w, nn_real scale)
+{
+    const nn_real size = nn__absolute(w);
+    nn_real rest;
+    int q;
+
+    if (!(scale > 0)) return 0;
+    q = (int)(size / scale);
+    rest = nn__fma(-(nn_real)q, scale, size);
+    if (2 * rest >= scale) q++;
+    if (q > 127) q = 127;
+    return w < 0 ? -q : q;
+}
+
+/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
+   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
+   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
+{
+    nn_real largest = 0, scale;
+    nn__bits bits;
+    int k;
+
+    for (k = 0; k < in; k++) {
+        const nn_real size = nn__absolute(w[(size_t)k * (size_t)out + (size_t)j]);
+        if (size > largest) largest = size;
+    }
+    if (!(largest > 0)) return 0;
+    scale = nn__scale_above(largest);
+    bits = nn__to_bits(scale);
+    if (nn__to_bits(nn__scale_above((nn_real)nn__to_int8(largest, scale) * scale)) != bits)
+        scale = nn__from_bits(bits - (bits >> (NN__MANTISSA - 6) ? 128 : 1));
+    return scale;
+}
+
+NN_DEF nn_status nn_quantize(nn_model *model)
+{
+    nn_real *w;
+    int layer, j, k;
+
+    if (!model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
+        return NN_ERROR_PARAMETER;
+    w = model->parameters;
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        for (j = 0; j < out; j++) {
+            const nn_real scale = nn__int8_scale(w, in, out, j);
+            nn_real *weight = w + j;
+            for (k = 0; k < in; k++, weight += out)
+                *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
+        }
+        w += ((size_t)in + 1) * (size_t)out;
+    }
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+
+/* ---- Export to C ----------------------------------------------------------------------------- */
+
+/* The file repeats the functions of >>math and >>reference, operation for operation, and takes
+   their constants and tables from here. In the pieces of its text,
+
+       $   is the name of the function, before "_" of all else that the file defines
+       @   the type of a number, float or double
+       %   the next of the numbers that come with the piece
+*/
+typedef struct nn__exporter {
+    nn__writer writer;
+    const nn_model *model;
+    const char *name;
+    int int8;
+} nn__exporter;
+
+#define NN__TEXT(macro)  NN__TEXT_(macro)
+#define NN__TEXT_(value) #value
+
+static const char *const nn__refusals_piece =
+    "#if !defined(NN_ALLOW_FAST_MATH) && (defined(__FAST_MATH__) || defined(_M_FP_FAST) || \\\n"
+    "                                     defined(__ASSOCIATIVE_MATH__))\n"
+    "#error \"$: -ffast-math changes results; NN_ALLOW_FAST_MATH accepts that\"\n"
+    "#endif\n"
+#ifdef NN_DOUBLE
+    "#if defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has to have 64 bits\"\n"
+    "#endif\n"
+#endif
+    "\n";
+
+static const char *const nn__flash_piece =
+    "#ifdef __AVR__\n"
+    "#include <avr/pgmspace.h>\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH PROGMEM\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) pgm_read_float(pointer)\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) ((int8_t)pgm_read_byte(pointer))\n"
+    "#endif\n"
+    "#endif\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) (*(pointer))\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
+    "#endif\n\n";
+
+/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
+   double of 32 bits, fma may be anything. */
+static const char *const nn__fma_piece =
+    "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
+    "#ifdef NN_NO_FMA\n"
+    "#if defined(__clang__)\n"
+    "#pragma float_control(push)\n"
+    "#pragma STDC FP_CONTRACT OFF\n"
+    "#elif defined(__GNUC__)\n"
+    "#pragma GCC push_options\n"
+    "#pragma GCC optimize(\"fp-contract=off\")\n"
+    "#elif defined(_MSC_VER)\n"
+    "#pragma float_control(push)\n"
+    "#pragma fp_contract(off)\n"
+    "#endif\n\n"
+    "static @ $_fma(@ a, @ b, @ c)\n"
+    "{\n"
+    "    return a * b + c;\n"
+    "}\n"
+#ifdef NN_DOUBLE
+    "#else\n"
+    "#include <math.h>\n\n"
+    "static double $_fma(double a, double b, double c)\n"
+    "{\n"
+    "    return fma(a, b, c);\n"
+    "}\n"
+#else
+    "#elif defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has 32 bits here, too few to compute fma with: define NN_NO_FMA\"\n"
+    "#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) || \\\n"
+    "    defined(__ARM_FEATURE_FMA) || defined(__aarch64__)\n"
+    "#include <math.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    return fmaf(a, b, c);\n"
+    "}\n"
+    "#else /* without the instruction: exact in double, rounded to odd there, then to float */\n"
+    "#include <stdint.h>\n"
+    "#include <string.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    const double product = (double)a * (double)b, sum = product + (double)c;\n"
+    "    const double rest = sum - product, lost = (product - (sum - rest)) + ((double)c - rest);\n"
+    "    double odd = sum;\n"
+    "    uint64_t bits;\n\n"
+    "    memcpy(&bits, &sum, sizeof bits);\n"
+    "    if ((lost < 0 || lost > 0) && !(bits & 1)) {\n"
+    "        bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;\n"
+    "        memcpy(&odd, &bits, sizeof odd);\n"
+    "    }\n"
+    "    return (float)odd;\n"
+    "}\n"
+#endif
+    "#endif\n\n";
+
+static const char *const nn__end_piece = "\n"
+                                         "#ifdef NN_NO_FMA\n"
+                                         "#if defined(__clang__) || defined(_MSC_VER)\n"
+                                         "#pragma float_control(pop)\n"
+                                         "#elif defined(__GNUC__)\n"
+                                         "#pragma GCC pop_options\n"
+                                         "#endif\n"
+                                         "#endif\n";
+
+/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+static const char *const nn__dense_piece =
+    "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
+    "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++) sum = $_fma(x[k], NN_FLASH_REAL(w), sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__int8_dense_piece =
+    "/* y[out] = x[in] * (w[out x in] * scale[out])^T + bias[out]; each w * scale is exact. */\n"
+    "static void $_dense(const @ *x, const int8_t *w, const @ *scale,\n"
+    "                    const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        const @ unit = NN_FLASH_REAL(scale + j);\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++)\n"
+    "            sum = $_fma(x[k], (@)NN_FLASH_INT8(w) * unit, sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__bits_piece =
+#ifdef NN_DOUBLE
+    "typedef uint64_t $_bits;\n\nenum { $_bias = 1023, $_mantissa = 52 };\n\n"
+#else
+    "typedef uint32_t $_bits;\n\nenum { $_bias = 127, $_mantissa = 23 };\n\n"
+#endif
+    "static $_bits $_to_bits(@ x)\n"
+    "{\n"
+    "    $_bits bits;\n"
+    "    memcpy(&bits, &x, sizeof bits);\n"
+    "    return bits;\n"
+    "}\n\n"
+    "static @ $_from_bits($_bits bits)\n"
+    "{\n"
+    "    @ x;\n"
+    "    memcpy(&x, &bits, sizeof x);\n"
+    "    return x;\n"
+    "}\n\n"
+    "static @ $_polynomial(const @ *terms, int count, @ x)\n"
+    "{\n"
+    "    @ sum = NN_FLASH_REAL(terms);\n"
+    "    int i;\n\n"
+    "    for (i = 1; i < count; i++) sum = $_fma(sum, x, NN_FLASH_REAL(terms + i));\n"
+    "    return sum;\n"
+    "}\n\n";
+
+static const char *const nn__exp_piece =
+    "\n"
+    "static @ $_exp(@ x)\n"
+    "{\n"
+    "    @ rounded, count, r, q, sum, rest;\n"
+    "    $_bits n;\n\n"
+    "    if (x < %) x = %;\n"
+    "    if (x > %) x = %;\n"
+    "    rounded = $_fma(x, %, %);\n"
+    "    count = rounded - %;\n"
+    "    r = $_fma(-count, %, $_fma(-count, %, x));\n"
+    "    sum = r + 1;\n"
+    "    rest = r - (sum - 1);\n"
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"
+    "    sum += $_fma(r * r, q, rest);\n"
+    "    n = $_to_bits(rounded) - $_to_bits(%) + 2 * $_bias;\n"
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"
+    "}\n\n";
+static const nn_real nn__exp_numbers[] = {NN__EXP_LOW,  NN__EXP_LOW, NN__EXP_HIGH, NN__EXP_HIGH,
+                                          NN__LOG2_E,   NN__ROUNDER, NN__ROUNDER,  NN__LN2_LOW,
+                                          NN__LN2_HIGH, NN__ROUNDER};
+
+/* Each in place, on y[count]. */
+static const char *const nn__relu_piece =
+    "static void $_relu(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) y[j] = y[j] <= 0 ? 0 : y[j];\n"
+    "}\n\n";
+
+static const char *const nn__leaky_relu_piece =
+    "static void $_leaky_relu(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) y[j] = y[j] > 0 ? y[j] : $_fma(%, y[j], 0);\n"
+    "}\n\n";
+static const nn_real nn__leaky_relu_numbers[] = {(nn_real)0.01};
+
+static const char *const nn__sigmoid_piece =
+    "static void $_sigmoid(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) {\n"
+    "        const @ e = $_exp(y[j] < 0 ? y[j] : -y[j]), sum = e + 1, rest = e - (sum - 1);\n"
+    "        @ small = e / sum;\n"
+    "        small = $_fma(-small * rest, 1 - small, small);\n"
+    "        y[j] = y[j] < 0 ? small : 1 - small;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__tanh_piece =
+    "\n"
+    "static void $_tanh(@ *y, int count)\n"
+    "{\n"
+    "    int j;\n\n"
+    "    for (j = 0; j < count; j++) {\n"
+    "        const @ x = y[j], z = x * x, size = x < 0 ? -x : x;\n"
+    "        @ p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"
+    "        p = size < % ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"
+    "        y[j] = $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(%))); /* also of -0 */\n"
+    "    }\n"
+    "}\n\n";
+static const nn_real nn__tanh_numbers[] = {NN__TANH_SMALL, -(nn_real)0};
+
+static const char *const nn__softmax_piece = "static void $_softmax(@ *y, int count)\n"
+                                             "{\n"
+                                             "    @ others = 0, largest;\n"
+                                             "    int j, top = 0;\n\n"
+                                             "    for (j = 1; j < count; j++)\n"
+                                             "        if (y[j] > y[top]) top = j;\n"
+                                             "    largest = y[top];\n"
+                                             "    for (j = 0; j < count; j++) {\n"
+                                             "        y[j] = $_exp(y[j] - largest);\n"
+                                             "        if (j != top) others += y[j];\n"
+                                             "    }\n"
+                                             "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"
+                                             "}\n\n";
+
+/* ---- Export to C: the writer ----------------------------------------------------------------- */
+
+/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+static void nn__write_constant(nn__writer *writer, nn_real x)
+{
+    const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
+    int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
+
+    if (bits & NN__SIGN_BIT) nn__write_text(writer, "-");
+    nn__write_text(writer, field ? "0x1" : "0x0");
+    if (rest) nn__write_text(writer, ".");
+    while (rest) {
+        left -= 4;
+        nn__write_hexadecimal(writer, rest >> left, 1);
+        rest &= ((nn__bits)1 << left) - 1;
+    }
+    nn__write_text(writer, exponent < 0 ? "p-" : "p+");
+    nn__write_number(writer, (size_t)(exponent < 0 ? -exponent : exponent));
+    if (sizeof x == 4) nn__write_text(writer, "f");
+}
+
+/* A piece of the file; its numbers may be NULL where it has none. */
+static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *numbers)
+{
+    for (; *piece; piece++) {
+        switch (*piece) {
+        case '$': nn__write_text(&to->writer, to->name); break;
+        case '@': nn__write_text(&to->writer, NN__TEXT(NN_REAL)); break;
+        case '%': nn__write_constant(&to->writer, *numbers++); break;
+        default: nn__write_byte(&to->writer, (unsigned char)*piece);
+        }
+    }
+}
+
+/* A piece, a count, and another piece. */
+static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
+{
+    nn__write_piece(to, before, NULL);
+    nn__write_number(&to->writer, (size_t)count);
+    nn__write_piece(to, after, NULL);
+}
+
+/* What is before number i of an array that has so many in a line. */
+static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
+{
+    if (i) nn__write_text(&to->writer, ",");
+    nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
+}
+
+/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+{
+    size_t i = 0;
+    int j, k;
+
+    nn__write_text(&to->writer, "[] NN_FLASH = {");
+    for (j = 0; j < columns; j++) {
+        for (k = 0; k < rows; k++) {
+            nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
+{
+    size_t i = 0;
+    int j, k, q;
+
+    nn__write_count(to, "static const @ $_s", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
+        nn__write_constant(&to->writer, nn__int8_scale(w, in, out, j));
+    }
+    nn__write_count(to, "};\nstatic const int8_t $_w", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        const nn_real scale = nn__int8_scale(w, in, out, j);
+        for (k = 0; k < in; k++) {
+            q = nn__to_int8(w[(size_t)k * (size_t)out + (size_t)j], scale);
+            nn__write_gap(to, i++, 16);
+            nn__write_count(to, q < 0 ? "-" : "", q < 0 ? -q : q, "");
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+static void nn__write_arrays(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const nn_real *w = model->parameters;
+    int layer;
+
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset",
+                        NULL);
+        nn__write_values(to, model->offset, model->inputs, 1);
+        nn__write_piece(to, "static const @ $_factor", NULL);
+        nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (layer = 0; layer < model->count; layer++) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        if (to->int8) {
+            nn__write_int8(to, layer, w, in, out);
+        } else {
+            nn__write_count(to, "static const @ $_w", layer, "");
+            nn__write_values(to, w, in, out);
+        }
+        w += (size_t)in * (size_t)out;
+        nn__write_count(to, "static const @ $_b", layer, "");
+        nn__write_values(to, w, out, 1);
+        nn__write_text(&to->writer, "\n");
+        w += out;
+    }
+}
+
+/* The functions that the model needs, each after those that it calls. */
+static void nn__write_functions(nn__exporter *to)
+{
+    int used[NN_SOFTMAX + 1] = {0}, i;
+
+    for (i = 0; i < to->model->count; i++) used[to->model->layers[i].activation] = 1;
+    nn__write_piece(to, nn__fma_piece, NULL);
+    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece, NULL);
+    if (used[NN_RELU]) nn__write_piece(to, nn__relu_piece, NULL);
+    if (used[NN_LEAKY_RELU]) nn__write_piece(to, nn__leaky_relu_piece, nn__leaky_relu_numbers);
+    if (used[NN_SIGMOID] || used[NN_TANH] || used[NN_SOFTMAX]) {
+        nn__write_piece(to, nn__bits_piece, NULL);
+        nn__write_piece(to, "static const @ $_exp_terms", NULL);
+        nn__write_values(to, nn__exp_terms, NN__COUNT(nn__exp_terms), 1);
+        nn__write_piece(to, nn__exp_piece, nn__exp_numbers);
+    }
+    if (used[NN_SIGMOID]) nn__write_piece(to, nn__sigmoid_piece, NULL);
+    if (used[NN_TANH]) {
+        nn__write_piece(to, "static const @ $_tanh_terms", NULL);
+        nn__write_values(to, nn__tanh_terms, NN__COUNT(nn__tanh_terms), 1);
+        nn__write_piece(to, nn__tanh_piece, nn__tanh_numbers);
+    }
+    if (used[NN_SOFTMAX]) nn__write_piece(to, nn__softmax_piece, NULL);
+}
+
+/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
+   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+static int nn__export_width(const nn_model *model, int buffer)
+{
+    const int scaled = model->scaling != NN_SCALE_NONE;
+    int i, width = scaled && !buffer ? model->inputs : 0;
+
+    for (i = 0; i < model->count - 1; i++)
+        if ((i + scaled) % 2 == buffer && model->layers[i].width > width)
+            width = model->layers[i].width;
+    return width;
+}
+
+/* The exported function. */
+static void nn__write_predict(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const char *from = "x", *into;
+    int layer, buffer, step = 0;
+
+    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n", NULL);
+    for (buffer = 0; buffer < 2; buffer++)
+        if (nn__export_width(model, buffer))
+            nn__write_count(to, buffer ? "    @ b[" : "    @ a[", nn__export_width(model, buffer),
+                            "];\n");
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_count(to, "    int i;\n\n    for (i = 0; i < ", model->inputs, "; i++)\n");
+        nn__write_piece(to,
+                        "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
+                        "NN_FLASH_REAL($_factor + i);\n",
+                        NULL);
+        from = "a";
+        step = 1;
+    } else if (nn__export_width(model, 0)) {
+        nn__write_text(&to->writer, "\n");
+    }
+    for (layer = 0; layer < model->count; layer++, step++, from = into) {
+        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+        const nn_activation activation = model->layers[layer].activation;
+        into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
+        nn__write_piece(to, "    $_dense(", NULL);
+        nn__write_text(&to->writer, from);
+        nn__write_count(to, ", $_w", layer, "");
+        if (to->int8) nn__write_count(to, ", $_s", layer, "");
+        nn__write_count(to, ", $_b", layer, ", ");
+        nn__write_text(&to->writer, into);
+        nn__write_count(to, ", ", in, "");
+        nn__write_count(to, ", ", out, ");\n");
+        if (activation == NN_LINEAR) continue;
+        nn__write_piece(to, "    $_", NULL);
+        nn__write_text(&to->writer, nn__activation_names[activation]);
+        nn__write_text(&to->writer, "(");
+        nn__write_text(&to->writer, into);
+        nn__write_count(to, ", ", out, ");\n");
+    }
+    nn__write_text(&to->writer, "}\n");
+}
+
+/* The comment at the top. */
+static void nn__write_manual(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int i;
+
+    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n", NULL);
+    nn__write_count(to, "       inputs      ", model->inputs, "");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ", NULL);
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_text(&to->writer, nn__scaling_names[model->scaling]);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (i = 0; i < model->count; i++) {
+        nn__write_count(to, i ? "                   " : "       layers      ",
+                        model->layers[i].width, " ");
+        nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
+        nn__write_text(&to->writer, "\n");
+    }
+    nn__write_text(&to->writer, "       parameters  ");
+    nn__write_number(&to->writer, model->parameter_count);
+    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n", NULL);
+    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n", NULL);
+    nn__write_count(to, "   computes y[", nn__outputs(model), "]");
+    nn__write_count(to, " from x[", model->inputs, "]: ");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled",
+                    NULL);
+    nn__write_piece(to,
+                    ", not overlapping y. The bits are\n"
+                    "   nn_predict's",
+                    NULL);
+    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
+    nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
+    nn__write_number(&to->writer,
+                     (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
+    nn__write_text(&to->writer, " numbers.\n\n");
+    nn__write_piece(
+        to,
+        "   To be defined, where need be, before it is compiled:\n\n"
+        "       NN_NO_FMA               multiply, then add, each rounded: for processors"
+        " without fma;\n"
+        "                               the bits are those of NN_NO_FMA in nn.h\n"
+        "       NN_FLASH                what follows the name of each constant array, "
+        "such as an\n"
+        "                               attribute; PROGMEM on AVR\n"
+        "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
+        "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
+        "*/\n\n",
+        NULL);
+}
+
+static void nn__write_c(nn__exporter *to)
+{
+    int i, bits = 0;
+
+    for (i = 0; i < to->model->count; i++) bits |= to->model->layers[i].activation >= NN_SIGMOID;
+    nn__write_manual(to);
+    nn__write_piece(to, nn__refusals_piece, NULL);
+    if (bits || to->int8) nn__write_text(&to->writer, "#include <stdint.h>\n");
+    if (bits) nn__write_text(&to->writer, "#include <string.h>\n");
+    if (bits || to->int8) nn__write_text(&to->writer, "\n");
+    nn__write_piece(to, nn__flash_piece, NULL);
+    nn__write_arrays(to);
+    nn__write_functions(to);
+    nn__write_predict(to);
+    nn__write_piece(to, nn__end_piece, NULL);
+}
+
+/* Whether name is an identifier of C and C++, no keyword of either, and does not begin with an
+   underscore: such names, and some of those made of them, are the compiler's. */
+static int nn__is_identifier(const char *name)
+{
+    static const char keywords[] =
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
+        "char32_t char8_t class co_await co_return co_yield compl concept const const_cast "
+        "consteval constexpr constinit continue contract_assert decltype default delete do double "
+        "dynamic_cast else enum explicit export extern false float for friend goto if inline int "
+        "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private "
+        "protected public register reinterpret_cast requires restrict return short signed sizeof "
+        "static static_assert static_cast struct switch template this thread_local throw true try "
+        "typedef typeid typename typeof typeof_unqual union unsigned using virtual void volatile "
+        "wchar_t while xor xor_eq ";
+    const char *word;
+    size_t length;
+
+    for (length = 0; name[length]; length++) {
+        const char c = name[length];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (length && (c == '_' || (c >= '0' && c <= '9')))))
+            return 0;
+    }
+    if (!length) return 0;
+    for (word = keywords; word; word = strchr(word + 1, ' '))
+        if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
+    return 1;
+}
+
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
+                                    size_t capacity, size_t *size)
+{
+    nn__exporter to;
+
+    if (size) *size = 0;
+    if (!model || !size) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    memset(&to, 0, sizeof to);
+    to.model = model;
+    to.name = options && options->name ? options->name : "predict";
+    to.int8 = options && options->int8;
+    if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
+        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
+        return NN_ERROR_PARAMETER;
+    nn__write_c(&to);
+    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;
+    *size = to.writer.size;
+    if (!buffer) return NN_OK;
+    if (capacity < *size) return NN_ERROR_BLOCK;
+    to.writer.bytes = (unsigned char *)buffer;
+    to.writer.size = 0;
+    nn__write_c(&to);
+    NN_ASSERT(to.writer.size == *size);
+    return NN_OK;
+}
+
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options)
+{
+    size_t size;
+    char *text;
+    nn_status status = path ? nn_export_c_memory(model, options, NULL, 0, &size) : NN_ERROR_NULL;
+
+    if (status != NN_OK) return status;
+    text = (char *)NN_MALLOC(size);
+    if (!text) return NN_ERROR_MEMORY;
+    status = nn_export_c_memory(model, options, text, size, &size);
+    if (status == NN_OK) status = nn__write_file(path, text, size);
+    NN_FREE(text);
+    return status;
+}
+#endif
+#endif /* NN_NO_MALLOC */
+#endif /* NN_NO_TRAIN */
+
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
-/* Only what nn_save writes, byte for byte, is taken here: little code is enough for that. */
+/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
+   order, says all; the tensors' descriptions behind it are not read. */
 typedef struct nn__stored {
     nn__sizes sizes;
     nn__span values[NN__STATE]; /* of the keys before that */
@@ -7672,25 +8433,20 @@ static int nn__expect(nn__span *file, const char *text)
     return 1;
 }
 
-/* Takes a whole number; 0 if there is none, or one too large. */
-static int nn__expect_number(nn__span *file, size_t *number)
+/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
+static int nn__expect_width(nn__span *file)
 {
-    const unsigned char *start = file->at;
     unsigned digit;
+    int width = 0;
 
-    for (*number = 0; file->at < file->end; file->at++, *number = *number * 10 + digit) {
+    for (; file->at < file->end; file->at++) {
         digit = (unsigned)NN_READ_BYTE(file->at) - '0';
         if (digit > 9) break;
-        if (*number > (SIZE_MAX - 9) / 10) return 0;
+        if (width > (INT_MAX - 64 - 9) / 10) return 0;
+        width = width * 10 + (int)digit;
+        if (!width) return 0;
     }
-    return file->at > start && (file->at == start + 1 || NN_READ_BYTE(start) != '0');
-}
-
-/* Takes this number. */
-static int nn__expect_this(nn__span *file, size_t number)
-{
-    size_t found;
-    return nn__expect_number(file, &found) && found == number;
+    return width;
 }
 
 /* Takes one of the names; which, or -1. */
@@ -7717,65 +8473,31 @@ static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
     return 1;
 }
 
-/* Takes the rest of a tensor's description; it has count numbers, of all that the data holds. */
-static int nn__expect_offsets(nn__span *file, nn__stored *stored, size_t *offset, size_t count)
+/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
+static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
 {
-    const size_t left = (size_t)(stored->data.end - stored->data.at) - *offset;
+    nn__span widths = stored->values[NN__WIDTHS], names = stored->values[NN__ACTIVATIONS];
+    int in = nn__expect_width(&widths), out, activation, last = 0;
 
-    if (!nn__expect(file, "],\"data_offsets\":[") || !nn__expect_this(file, *offset) ||
-        !nn__expect(file, ",") || count > left / sizeof(nn_real))
-        return 0;
-    *offset += count * sizeof(nn_real);
-    return nn__expect_this(file, *offset) && nn__expect(file, "]}");
-}
-
-/* Takes `NAME.KIND":{"dtype":"F32","shape":[`. */
-static int nn__expect_tensor(nn__span *file, size_t name, const char *kind)
-{
-    return nn__expect(file, ",\"") && nn__expect_this(file, name) && nn__expect(file, kind) &&
-           nn__expect(file, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
-                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
-}
-
-/* Takes a layer's weight and bias. */
-static int nn__expect_layer(nn__span *file, nn__stored *stored, size_t name, size_t *offset,
-                            size_t *in, size_t *out)
-{
-    return nn__expect_tensor(file, name, ".weight") && nn__expect_number(file, out) &&
-           nn__expect(file, ",") && nn__expect_number(file, in) && *in >= 1 &&
-           *in <= INT_MAX - 64 && *out >= 1 && *out <= INT_MAX - 64 && *out <= SIZE_MAX / *in &&
-           nn__expect_offsets(file, stored, offset, *out * *in) &&
-           nn__expect_tensor(file, name, ".bias") && nn__expect_this(file, *out) &&
-           nn__expect_offsets(file, stored, offset, *out);
-}
-
-/* All layers, into layers[] unless it is NULL. */
-static nn_status nn__read_stored_layers(nn__span *file, nn__stored *stored, nn_layer *layers)
-{
-    nn__span names = stored->values[NN__ACTIVATIONS];
-    size_t offset = 0, name = 0, in, out = 0;
-    int activation = NN_LINEAR;
-
-    for (;;) {
-        const size_t before = out;
-        if (activation == NN_SOFTMAX || !nn__expect_layer(file, stored, name, &offset, &in, &out))
-            return NN_ERROR_HEADER;
+    if (!in) return 0;
+    stored->sizes = nn__no_layers(in);
+    for (; !last; in = out) {
+        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
+        if (!out) return 0;
+        last = widths.at == widths.end;
         activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (before && in != before)) return NN_ERROR_HEADER;
-        name += activation == NN_LINEAR ? 1 : 2;
-        if (!before) stored->sizes = nn__no_layers((int)in);
+        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
+            (!last && !nn__expect(&names, ",")))
+            return 0;
+        nn__count_layer(&stored->sizes, in, out, last);
         if (layers) {
-            layers->width = (int)out;
+            layers->width = out;
             layers->activation = (nn_activation)activation;
             layers++;
         }
-        if (names.at == names.end) break;
-        nn__count_layer(&stored->sizes, (int)in, (int)out, 0);
-        if (!nn__expect(&names, ",")) return NN_ERROR_HEADER;
     }
-    nn__count_layer(&stored->sizes, (int)in, (int)out, 1);
-    if (stored->sizes.count > (NN__FILE_TENSORS - 3) / 2) return NN_ERROR_HEADER;
-    return offset == (size_t)(stored->data.end - stored->data.at) ? NN_OK : NN_ERROR_TRUNCATED;
+    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
 }
 
 static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const void *bytes,
@@ -7783,8 +8505,8 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
 {
     nn__span file;
     nn__bits crc;
-    nn_status status;
     uint32_t length = 0;
+    size_t data;
     int i, good;
 
     if (!bytes) return NN_ERROR_NULL;
@@ -7794,7 +8516,7 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         if (length > UINT32_MAX >> 8) return NN_ERROR_HEADER;
         length = length << 8 | NN_READ_BYTE(file.at - i);
     }
-    if (length > NN__FILE_HEADER || length % 8 != 0) return NN_ERROR_HEADER;
+    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
     if (length > size - 8) return NN_ERROR_TRUNCATED;
     file.end = stored->data.at = file.at + length;
     stored->data.end = (const unsigned char *)bytes + size;
@@ -7807,15 +8529,14 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         stored->values[i].end = file.at;
     }
     if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}"))
+        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
+        !nn__read_stored_layers(stored, layers))
         return NN_ERROR_HEADER;
     stored->crc = (uint32_t)crc;
-    status = nn__read_stored_layers(&file, stored, layers);
-    if (status == NN_OK && (!nn__expect(&file, "}") || file.end - file.at > 7))
-        status = NN_ERROR_HEADER;
-    while (file.at < file.end)
-        if (!nn__expect(&file, " ")) return NN_ERROR_HEADER;
-    return status;
+    data = (size_t)(stored->data.end - stored->data.at);
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
 }
 
 static uint32_t nn__add_crc(uint32_t crc, nn__span bytes)

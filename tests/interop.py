@@ -24,7 +24,7 @@ SAMPLE = "tests/data/torch_mlp"
 FOLDER = "build/interop-files"
 MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
            "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1)}
-CHECKED = ["nn.version", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
+CHECKED = ["nn.version", "nn.widths", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
 DEEP = "3," + "4:tanh," * 11 + "2:linear"  # 0.weight to 22.weight: 10 sorts before 2 as text
 
 counts = {True: 0, False: 0}

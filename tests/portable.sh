@@ -1,9 +1,10 @@
 #!/bin/sh
 # The same bits on every machine: sh tests/portable.sh, from the repository root.
-# Builds tests/test_bits.c, which knows the hash that its training runs must have, and where vector
-# instructions differ tests/test_kernels.c, and runs them: natively from many compilers and flags,
-# with each back-end, under emulators, under wine. One line for each machine. Installs nothing: a
-# machine whose tools are not here is skipped, which with CI=true is a failure.
+# Builds tests/test_bits.c, which knows the hash that its training runs must have, and where there
+# is more to differ tests/test_kernels.c and, with what nn_export_c wrote here, tests/test_export.c,
+# and runs them: natively from many compilers and flags, with each back-end, under emulators, under
+# wine. One line for each machine. Installs nothing: a machine whose tools are not here is skipped,
+# which with CI=true is a failure.
 work=$PWD/build/portable
 
 # ---- How a program is run: functions that take it and its arguments -----------------------------
@@ -48,6 +49,10 @@ const module = await WebAssembly.compile(readFileSync(process.argv[2]));
 const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
 process.exit(wasi.start(instance));
 END
+    for real in "" _double; do
+        ${CC:-cc} -I. -o "$work/export_models" "tests/export_models$real.c" -lm &&
+            "$work/export_models" "build/exported$real.c" || exit 1
+    done
 }
 
 # ---- One machine --------------------------------------------------------------------------------
@@ -113,7 +118,8 @@ compilers()
     for cc in gcc clang; do
         machine "$cc -O1" $cc "$cc -O1 -std=c99" natively "" "$float" bits
         machine "$cc -O2 -std=c99" $cc "$cc -O2 -std=c99" natively "" "$float" bits
-        machine "$cc -O2 -std=gnu17" $cc "$cc -O2 -std=gnu17" natively "" "$all" bits
+        machine "$cc -O2 -std=gnu17" $cc "$cc -O2 -std=gnu17" natively "" \
+            "$all" "bits export"
         machine "$cc -Os" $cc "$cc -Os -std=gnu17" natively "" "$float" bits
         machine "$cc -O2 -march=native" $cc "$cc -O2 -march=native -std=c99" natively "" \
             "$float" bits
@@ -121,7 +127,7 @@ compilers()
             natively "" "$float" bits
         machine "$cc -O3" $cc "$cc -O3 -std=gnu17" natively "" "$float" bits
         machine "$cc -O3 -march=native" $cc "$cc -O3 -march=native -std=gnu17" natively "" \
-            "$all" bits
+            "$all" "bits export"
         machine "$cc -O2 -DNN_NO_SIMD" $cc "$cc -O2 -DNN_NO_SIMD" natively scalar "$all" bits
         machine "$cc -O0, each kernel" $cc "$cc -O0" natively "" "$float" kernels
         machine "$cc -O3, each kernel" $cc "$cc -O3" natively "" plain kernels
@@ -129,7 +135,7 @@ compilers()
             with_threads "" "$float" "bits kernels"
     done
     machine "gcc -march=native -ffp-contract=fast" gcc "gcc -O2 -march=native -ffp-contract=fast" \
-        natively "" "$float" bits
+        natively "" "$float" "bits export"
     machine "clang -march=native -ffp-contract=fast" clang \
         "clang -O2 -march=native -ffp-contract=fast" natively "" "plain -DNN_DOUBLE" bits
 }
@@ -138,7 +144,7 @@ compilers()
 platforms()
 {
     machine "Windows x64" "gcc-mingw-w64-x86-64 wine wine64" "x86_64-w64-mingw32-gcc -O2 -static" \
-        under_wine "" "$float" "bits kernels"
+        under_wine "" "$float" "bits kernels export"
     machine "Windows x64, -O0" "gcc-mingw-w64-x86-64 wine wine64" \
         "x86_64-w64-mingw32-gcc -O0 -static" under_wine "" plain "bits kernels"
     machine "scalar, then AVX2, forced" "gcc, a processor with AVX2" 'gcc -O2 -DNEEDS="avx2"' \
@@ -148,20 +154,22 @@ platforms()
     machine "Nehalem, Haswell, Haswell without fma" "gcc qemu-user" "gcc -O2 -static" under_qemu \
         "scalar avx2 scalar" "$float" "bits kernels"
     machine "aarch64 (NEON)" "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" \
-        "aarch64-linux-gnu-gcc -O2 -static" qemu-aarch64 neon "$float -DNN_DOUBLE" "bits kernels"
+        "aarch64-linux-gnu-gcc -O2 -static" qemu-aarch64 neon "$float -DNN_DOUBLE" \
+        "bits kernels export"
     machine "aarch64 (NEON), clang" "clang gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" \
         "clang --target=aarch64-linux-gnu -O2 -static" qemu-aarch64 neon "$float" "bits kernels"
     machine "s390x (big-endian)" "gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user" \
-        "s390x-linux-gnu-gcc -O2 -static" qemu-s390x scalar "$all" bits
+        "s390x-linux-gnu-gcc -O2 -static" qemu-s390x scalar "$all" "bits export"
     machine "armhf" "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user" \
-        "arm-linux-gnueabihf-gcc -O2 -static" qemu-arm scalar "$float" bits
+        "arm-linux-gnueabihf-gcc -O2 -static" qemu-arm scalar "$float" "bits export"
     machine "i386 with SSE" "gcc-i686-linux-gnu libc6-dev-i386-cross" \
-        "i686-linux-gnu-gcc -O2 -static -msse2 -mfpmath=sse" natively scalar "$float" bits
+        "i686-linux-gnu-gcc -O2 -static -msse2 -mfpmath=sse" natively scalar "$float" "bits export"
     machine "WebAssembly with SIMD128" "$wasi_packages" "$wasi -msimd128" under_node wasm \
         -DNN_NO_FMA "bits kernels"
     machine "WebAssembly" "$wasi_packages" "$wasi" under_node scalar "$float" bits
-    machine "musl" musl-tools "musl-gcc -O2 -static" natively "" "$float" "bits kernels"
-    machine "tcc" tcc tcc natively scalar "$all" bits
+    machine "musl" musl-tools "musl-gcc -O2 -static" natively "" "$float" \
+        "bits kernels export"
+    machine "tcc" tcc tcc natively scalar "$all" "bits export"
 }
 wasi="clang --target=wasm32-wasi -O2 -D_WASI_EMULATED_PROCESS_CLOCKS -lwasi-emulated-process-clocks"
 wasi_packages="clang wasi-libc libclang-rt-14-dev-wasm32 lld nodejs"

@@ -570,8 +570,8 @@ static unsigned char *find_value(bytes file, const char *key, size_t *length)
    then of the values from nn.version on. */
 static bytes with_value(bytes file, const char *key, const char *value)
 {
-    static const char *const keys[] = {"nn.version", "nn.activations", "nn.scaling",
-                                       "nn.scaling_values", "nn.state"};
+    static const char *const keys[] = {"nn.version", "nn.widths",         "nn.activations",
+                                       "nn.scaling", "nn.scaling_values", "nn.state"};
     size_t old_header = file.at[0] | (size_t)file.at[1] << 8 | (size_t)file.at[2] << 16;
     size_t data = file.size - 8 - old_header, length = 0, header, i;
     unsigned char *at = find_value(file, key, &length);
@@ -590,7 +590,7 @@ static bytes with_value(bytes file, const char *key, const char *value)
         if (i < 8 + header) b.at[i++] = *at;
     memcpy(b.at + 8 + header, file.at + 8 + old_header, data);
     crc = crc32_of(crc, b.at + 8 + header, data);
-    for (i = 0; i < 5; i++)
+    for (i = 0; i < 6; i++)
         if ((at = find_value(b, keys[i], &length)) != NULL) crc = crc32_of(crc, at, length);
     sprintf(digits, "%08lx", (unsigned long)(uint32_t)~crc);
     if (CHECK((at = find_value(b, "nn.crc32", &length)) != NULL)) memcpy(at, digits, 8);
@@ -606,6 +606,13 @@ static void test_hostile_metadata(void)
         {"nn.version", ""},
         {"nn.version", "2"},
         {"nn.version", "1 "},
+        {"nn.widths", ""},
+        {"nn.widths", ","},
+        {"nn.widths", "1"},
+        {"nn.widths", "1,1"},
+        {"nn.widths", "1,1,1"},
+        {"nn.widths", "9,9,9,9,9,9"},
+        {"nn.widths", "two"},
         {"nn.activations", ""},
         {"nn.activations", ","},
         {"nn.activations", "relu"},

@@ -1,0 +1,89 @@
+/* Makes a C file of a saved model: one function that a program, or a microcontroller, can call
+   without this library.
+
+       cc -O2 -I. examples/export.c -o export -lm
+       ./export MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]
+
+   NAME is the function's, "predict" unless told otherwise. int8 takes a quarter of the memory.
+   What that costs is told with DATA.csv, whose last column or columns are the targets: loss and
+   accuracy with float weights and with int8. After ./iris2:
+
+       ./export build/iris2.safetensors iris2.c is_virginica int8 examples/data/iris2.csv */
+
+#define NN_IMPLEMENTATION
+#include "../nn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ends the program with a message when a call of the library failed. */
+static void check(nn_status status, const char *path, const nn_place *place)
+{
+    if (status == NN_OK) return;
+    fprintf(stderr, "export: %s: %s\n", path, nn_status_text(status));
+    if (place && place->line)
+        fprintf(stderr, "line %ld, column %ld: '%s'\n", place->line, place->column, place->name);
+    exit(1);
+}
+
+/* Reads what the model is to be measured on; returns the loss that goes with its outputs. */
+static nn_loss read_data(nn_data *data, const char *path, const nn_model *model)
+{
+    const nn_layer *last;
+    nn_shape shape;
+    nn_place place;
+    nn_csv csv;
+
+    check(nn_get_shape(model, &shape), path, NULL);
+    last = &shape.layers[shape.count - 1];
+    memset(&place, 0, sizeof place);
+    memset(&csv, 0, sizeof csv); /* what is zero has its default */
+    csv.drop_bad_rows = 1;
+    csv.place = &place;
+    csv.labels = last->activation == NN_SOFTMAX ||
+                 (last->activation == NN_SIGMOID && last->width == 1); /* one column of classes */
+    csv.targets = csv.labels ? 1 : last->width;
+    check(nn_read_csv(data, path, &csv), path, &place);
+    if (last->activation == NN_SOFTMAX) return NN_CROSS_ENTROPY;
+    return last->activation == NN_SIGMOID ? NN_BINARY_CROSS_ENTROPY : NN_MSE;
+}
+
+static void report(const char *what, const nn_model *model, const nn_data *data, nn_loss loss)
+{
+    nn_metrics metrics;
+
+    check(nn_evaluate(model, data, loss, &metrics), "measuring", NULL);
+    printf("%-6s loss %.6f", what, (double)metrics.loss);
+    if (data->classes > 0)
+        printf(", accuracy %.4f (%d of %d)", (double)metrics.accuracy, metrics.correct,
+               metrics.rows);
+    printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+    nn_export how = {NULL, 0}; /* the default */
+    nn_model *model;
+    nn_data data;
+
+    if (argc < 3 || argc > 6 || (argc > 4 && strcmp(argv[4], "int8") && strcmp(argv[4], "float"))) {
+        fprintf(stderr, "usage: %s MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]\n",
+                argc > 0 ? argv[0] : "export");
+        return 1;
+    }
+    if (argc > 3) how.name = argv[3];
+    how.int8 = argc > 4 && !strcmp(argv[4], "int8");
+    check(nn_load(&model, argv[1], NULL), argv[1], NULL);
+    check(nn_export_c(model, argv[2], &how), argv[2], NULL);
+
+    if (argc > 5) {
+        const nn_loss loss = read_data(&data, argv[5], model);
+        report("float", model, &data, loss);
+        check(nn_quantize(model), "quantizing", NULL); /* as int8 is written */
+        report("int8", model, &data, loss);
+        nn_data_free(&data);
+    }
+    nn_free(model);
+    return 0;
+}

@@ -1,0 +1,3 @@
+/* test_export with the arithmetic of machines without fma, in the library and in what it wrote. */
+#define NN_NO_FMA
+#include "test_export.c"
