@@ -6389,7 +6389,8 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
-       nn.crc32            of the data and the values above (from nn.version on), in hexadecimal
+       nn.crc32            of the data, the values above (from nn.version on), and the header's bytes
+                           behind the metadata, in hexadecimal
    ============================================================================================= */
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
@@ -6599,11 +6600,10 @@ static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, si
     nn__write_text(writer, "]}");
 }
 
-static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_t crc)
+/* The metadata, where the checksum is to be found. */
+static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint32_t crc)
 {
-    const nn_model *model = image->model;
-    size_t offset = 0;
-    int layer, i, name = 0;
+    int i;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
     for (i = 0; i < NN__KEYS; i++) {
@@ -6617,6 +6617,16 @@ static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_
     nn__write_text(writer, ",\"nn.crc32\":\"");
     nn__write_hexadecimal(writer, crc, 8);
     nn__write_text(writer, "\"}");
+}
+
+/* The rest of the header, after so many bytes of it, filled up with spaces. */
+static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t metadata)
+{
+    const nn_model *model = image->model;
+    const size_t start = writer->size;
+    size_t offset = 0;
+    int layer, i, name = 0;
+
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
         nn__write_text(writer, ",\"");
@@ -6636,34 +6646,39 @@ static void nn__write_header(nn__writer *writer, const nn__image *image, uint32_
         nn__write_tensor(writer, 0, model->parameter_count, &offset);
     }
     nn__write_text(writer, "}");
+    while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
+        nn__write_byte(writer, ' ');
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
 static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
                                  size_t *size)
 {
-    nn__writer sum = {NULL, 0, 0xffffffffu}, header = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    uint64_t length;
-    size_t data;
+    nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
+    size_t data, metadata, length;
     int i;
 
+    nn__write_metadata(&writer, image, 0);
+    metadata = writer.size;
     nn__write_data(&sum, image);
     data = sum.size;
     for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
-    sum.crc = ~sum.crc;
-    nn__write_header(&header, image, sum.crc);
-    if (header.size > SIZE_MAX - 15 || data > SIZE_MAX - 15 - header.size) return NN_ERROR_OVERFLOW;
-    length = ((uint64_t)header.size + 7) / 8 * 8;
+    tensors.crc = sum.crc;
+    nn__write_tensors(&tensors, image, metadata);
+    if (metadata > SIZE_MAX - 8 - tensors.size || data > SIZE_MAX - 8 - tensors.size - metadata)
+        return NN_ERROR_OVERFLOW;
+    length = metadata + tensors.size;
     if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    *size = 8 + (size_t)length + data;
+    *size = 8 + length + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
-    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_header(&writer, image, sum.crc);
-    while (writer.size < 8 + length) nn__write_byte(&writer, ' ');
+    writer.size = 0;
+    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)((uint64_t)length >> (8 * i)));
+    nn__write_metadata(&writer, image, ~tensors.crc);
+    nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
     return NN_OK;
@@ -7337,6 +7352,7 @@ static int nn__take_hexadecimal(nn__span *string, int digits, uint64_t *number)
 /* The checksum of a file with our metadata. */
 static nn_status nn__check_sum(const nn__file *file)
 {
+    const unsigned char *at = file->metadata.end;
     nn__span value;
     uint64_t i, stated;
     uint32_t crc = 0xffffffffu;
@@ -7348,6 +7364,7 @@ static nn_status nn__check_sum(const nn__file *file)
         while (value.at < value.end)
             crc = nn__crc32(crc, (unsigned char)nn__next_character(&value));
     }
+    for (; at < file->data; at++) crc = nn__crc32(crc, *at);
     if (!nn__find_value(file, "nn.crc32", &value) || !nn__take_hexadecimal(&value, 8, &stated) ||
         value.at != value.end)
         return NN_ERROR_METADATA;
@@ -8417,11 +8434,12 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_e
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
 /* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
-   order, says all; the tensors' descriptions behind it are not read. */
+   order, says all; the tensors' descriptions behind it are in the checksum alone. */
 typedef struct nn__stored {
     nn__sizes sizes;
-    nn__span values[NN__STATE]; /* of the keys before that */
-    nn__span data;
+    nn__span
+        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
+                                      header, and in front of them the data */
     uint32_t crc;
 } nn__stored;
 
@@ -8477,7 +8495,7 @@ static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
    nn_save writes them. */
 static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
 {
-    nn__span widths = stored->values[NN__WIDTHS], names = stored->values[NN__ACTIVATIONS];
+    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
     int in = nn__expect_width(&widths), out, activation, last = 0;
 
     if (!in) return 0;
@@ -8513,49 +8531,47 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
     if (size < 8) return NN_ERROR_TRUNCATED;
     file.at = (const unsigned char *)bytes + 8;
     for (i = 1; i <= 8; i++) {
-        if (length > UINT32_MAX >> 8) return NN_ERROR_HEADER;
+        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
         length = length << 8 | NN_READ_BYTE(file.at - i);
     }
     if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
     if (length > size - 8) return NN_ERROR_TRUNCATED;
-    file.end = stored->data.at = file.at + length;
-    stored->data.end = (const unsigned char *)bytes + size;
+    stored->parts[0].at = file.end = file.at + length;
+    stored->parts[0].end = (const unsigned char *)bytes + size;
     good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
     for (i = 0; i < NN__STATE; i++) {
         good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
                nn__expect(&file, "\":\"");
-        stored->values[i].at = file.at;
+        stored->parts[1 + i].at = file.at;
         while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
-        stored->values[i].end = file.at;
+        stored->parts[1 + i].end = file.at;
     }
     if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
         !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
         !nn__read_stored_layers(stored, layers))
         return NN_ERROR_HEADER;
     stored->crc = (uint32_t)crc;
-    data = (size_t)(stored->data.end - stored->data.at);
+    stored->parts[1 + NN__STATE] = file;
+    data = size - 8 - length;
     return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
                ? NN_ERROR_TRUNCATED
                : NN_OK;
 }
 
-static uint32_t nn__add_crc(uint32_t crc, nn__span bytes)
-{
-    for (; bytes.at < bytes.end; bytes.at++) crc = nn__crc32(crc, NN_READ_BYTE(bytes.at));
-    return crc;
-}
-
 /* Checks the checksum, and that all numbers are finite; takes the scaling. */
 static nn_status nn__finish_opening(nn_model *model, const nn__stored *stored)
 {
-    nn__span version = stored->values[NN__VERSION], scaling = stored->values[NN__SCALING];
-    nn__span values = stored->values[NN__SCALING_VALUES];
-    uint32_t crc = nn__add_crc(0xffffffffu, stored->data);
+    nn__span version = stored->parts[1 + NN__VERSION], scaling = stored->parts[1 + NN__SCALING];
+    nn__span values = stored->parts[1 + NN__SCALING_VALUES];
+    uint32_t crc = 0xffffffffu;
     nn__bits bits;
     size_t i;
     int kind;
 
-    for (i = 0; i < NN__STATE; i++) crc = nn__add_crc(crc, stored->values[i]);
+    for (i = 0; i < NN__STATE + 2; i++) {
+        const unsigned char *at = stored->parts[i].at;
+        while (at < stored->parts[i].end) crc = nn__crc32(crc, NN_READ_BYTE(at++));
+    }
     if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
     kind = nn__expect_name(&scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
     if (kind < 0 || !nn__expect(&version, "1") || version.at != version.end ||
@@ -8569,7 +8585,7 @@ static nn_status nn__finish_opening(nn_model *model, const nn__stored *stored)
     }
     if (values.at != values.end) return NN_ERROR_METADATA;
     for (i = 0; i < model->parameter_count; i++)
-        if (!nn__is_finite(nn__stored_real(stored->data.at + i * sizeof(nn_real))))
+        if (!nn__is_finite(nn__stored_real(model->file + i * sizeof(nn_real))))
             return NN_ERROR_PARAMETER;
     return NN_OK;
 }
@@ -8594,7 +8610,7 @@ NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, 
     status = nn__read_stored(&stored, NULL, bytes, size);
     if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
     if (status != NN_OK) return status;
-    made->file = stored.data.at;
+    made->file = stored.parts[0].at;
     (void)nn__read_stored(&stored, made->layers, bytes, size);
     status = nn__finish_opening(made, &stored);
     if (status == NN_OK) *model = made;

@@ -127,7 +127,8 @@ def check_format(path, dtype, spec):
           and all(a[1] == b[0] for a, b in zip(spans, spans[1:])), f"{path}: no holes")
     check(start % 8 == 0, f"{path}: the data begins at a multiple of 8")
     values = "".join(metadata.get(key, "") for key in CHECKED).encode()
-    check(metadata.get("nn.crc32") == f"{zlib.crc32(content[start:] + values):08x}",
+    tensors = content[content.index(b'"}', content.index(b"nn.crc32") + 11) + 2:start]
+    check(metadata.get("nn.crc32") == f"{zlib.crc32(content[start:] + values + tensors):08x}",
           f"{path}: checksum in {metadata}")
 
 

@@ -6,6 +6,10 @@
 #include <stdint.h>
 
 #include "counted_heap.h"
+#ifndef PROGRAM
+#define PROGRAM "test_export"
+#endif
+
 #define NN_IMPLEMENTATION
 #include "../nn.h"
 
@@ -416,5 +420,5 @@ int main(int argc, char **argv)
     RUN(test_quantize_zeros_and_errors);
     RUN(test_quantize_outputs);
     CHECK(live_blocks == 0);
-    return test_done("test_export");
+    return test_done(PROGRAM);
 }

@@ -567,7 +567,7 @@ static unsigned char *find_value(bytes file, const char *key, size_t *length)
 }
 
 /* The file with another value for the key, and the checksum that goes with it: CRC-32 of the data,
-   then of the values from nn.version on. */
+   then of the values from nn.version on, then of the header behind the metadata. */
 static bytes with_value(bytes file, const char *key, const char *value)
 {
     static const char *const keys[] = {"nn.version", "nn.widths",         "nn.activations",
@@ -592,8 +592,10 @@ static bytes with_value(bytes file, const char *key, const char *value)
     crc = crc32_of(crc, b.at + 8 + header, data);
     for (i = 0; i < 6; i++)
         if ((at = find_value(b, keys[i], &length)) != NULL) crc = crc32_of(crc, at, length);
+    if (!CHECK((at = find_value(b, "nn.crc32", &length)) != NULL)) return b;
+    crc = crc32_of(crc, at + 10, (size_t)(b.at + 8 + header - (at + 10))); /* behind `"}` */
     sprintf(digits, "%08lx", (unsigned long)(uint32_t)~crc);
-    if (CHECK((at = find_value(b, "nn.crc32", &length)) != NULL)) memcpy(at, digits, 8);
+    memcpy(at, digits, 8);
     return b;
 }
 
