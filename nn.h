@@ -6655,7 +6655,8 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
                                  size_t *size)
 {
     nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, metadata, length;
+    size_t data, metadata;
+    uint64_t length;
     int i;
 
     nn__write_metadata(&writer, image, 0);
@@ -6670,13 +6671,13 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
     length = metadata + tensors.size;
     if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    *size = 8 + length + data;
+    *size = 8 + (size_t)length + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
     writer.size = 0;
-    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)((uint64_t)length >> (8 * i)));
+    for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
     nn__write_metadata(&writer, image, ~tensors.crc);
     nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
