@@ -8537,6 +8537,7 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
         if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
         length = length << 8 | NN_READ_BYTE(file.at - i);
     }
+    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
     if (length > size - 8) return NN_ERROR_TRUNCATED;
     stored->parts[0].at = file.end = file.at + length;
     stored->parts[0].end = (const unsigned char *)bytes + size;
