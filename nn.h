@@ -1028,15 +1028,16 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
-/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. The
-   other arithmetic has no product that a compiler could fuse with a sum. */
+/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
+   vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
+   no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
 #pragma float_control(push)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #elif defined(_MSC_VER)
 #pragma float_control(push)
 #pragma fp_contract(off)
@@ -7900,7 +7901,7 @@ static const char *const nn__fma_piece =
     "#pragma STDC FP_CONTRACT OFF\n"
     "#elif defined(__GNUC__)\n"
     "#pragma GCC push_options\n"
-    "#pragma GCC optimize(\"fp-contract=off\")\n"
+    "#pragma GCC optimize(\"fp-contract=off\", \"no-tree-slp-vectorize\")\n"
     "#elif defined(_MSC_VER)\n"
     "#pragma float_control(push)\n"
     "#pragma fp_contract(off)\n"

@@ -289,6 +289,30 @@ END
     done
 }
 
+# fused CC: under NN_NO_FMA no compiler fuses a product with a sum, neither in the header nor in what
+# nn_export_c writes, whatever the processor could do. The clock, which is no part of it, is left out.
+fused()
+{
+    [ "$(uname -m)" = x86_64 ] || return 0
+    for define in "" -DNN_DOUBLE; do
+        for level in -O2 -O3; do
+            job "$1 $define $level fuses nothing under NN_NO_FMA" <<END
+$1 $define -O0 -I. -o \$d/write tests/export_models.c -lm
+\$d/write \$d/models.c
+compile="$1 $define $level -march=x86-64-v4 -std=gnu17 -c -I. -o \$d/a.o"
+for source in \$d/models.c "-DNN_NO_STDIO $work/implement.c"; do
+    for flag in "" -DNN_NO_FMA; do
+        \$compile \$flag \$source
+        objdump -d --no-show-raw-insn \$d/a.o >\$d/code
+        grep -E 'vfn?m(add|sub)' \$d/code >\$d/fused || [ "\$flag" ]
+    done
+    if grep . \$d/fused; then exit 1; fi
+done
+END
+        done
+    done
+}
+
 # exported CC CXX: what nn_export_c writes gives no warning either, in C and in C++ (where 17 is the
 # first to have hexadecimal floating constants).
 exported()
@@ -323,6 +347,7 @@ for pair in gcc:g++ clang:clang++; do
     links "$cc" "$cxx"
     fast_math "$cc"
     switches "$cc" "$cxx"
+    fused "$cc"
     exported "$cc" "$cxx"
 done
 
