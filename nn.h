@@ -67,8 +67,9 @@
 
    ERRORS. Every function that can fail returns an nn_status, NN_OK or why not. On failure nothing
    is changed and nothing is leaked; outputs are NULL or zero. (NN_ERROR_DIVERGED alone leaves a
-   model changed: its last finite weights.) The library never prints, exits,
-   aborts, or touches global state. NN_ASSERT guards its own invariants, never input.
+   model changed: its last finite weights.) The library never prints, exits, aborts, or touches
+   global state. NN_ASSERT guards its own invariants, never input; it is assert, or nothing under
+   NN_NO_STDIO.
 
    MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
    nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
@@ -79,11 +80,11 @@
 
    MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real, never in double; but without the
-   instruction an fma is computed in double, unless NN_NO_FMA does without it. Nothing recurses; int
-   may have 16 bits. NN_STATIC leaves out what is not called. micro_batch_size 1 keeps one row's
-   activations at a time. For predicting alone, nn_open_in leaves a file's weights in flash, and
-   nn_export_c writes a model as a C file that needs no header. Where there is no assert, replace
-   NN_ASSERT.
+   instruction an fma is computed in double, unless NN_NO_FMA does without it (as it must where
+   double has 32 bits: AVR). Nothing recurses; int may have 16 bits. NN_STATIC leaves out what is
+   not called. micro_batch_size 1 keeps one row's activations at a time. For predicting alone,
+   nn_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a
+   model as a C file that needs no header.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
@@ -99,10 +100,9 @@
    explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
    NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
    NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
-   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; a C
-   library whose fma is not exact, under NN_DOUBLE and on AVR (where NN_NO_FMA and float keep the
-   promise). NN_NO_FMA and NN_DOUBLE each have bits of their own, the same again on every machine.
-   Times in nn_progress are no part of this.
+   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; under
+   NN_DOUBLE, a C library whose fma is not exact. NN_NO_FMA and NN_DOUBLE each have bits of their
+   own, the same again on every machine. Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
@@ -373,7 +373,8 @@ typedef enum nn_scaling {
 
 /* Fits the input scaling to data and stores it in the model, which applies it from then on to all
    that it is given; fit it to the training rows only. A constant column is only shifted.
-   NN_SCALE_NONE takes the scaling out (data may then be NULL). */
+   NN_ERROR_DATA also where 4 rows * (largest |x|)^2 overflows. NN_SCALE_NONE takes the scaling out
+   (data may then be NULL). */
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
 
 #ifndef NN_NO_MALLOC
@@ -536,8 +537,8 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model,
    options are not valid. */
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options);
 
-/* nn_trainer_create in the caller's memory, as nn_create_in. It keeps nothing that the caller has:
-   model and options (not NULL) must outlive it, and options stay as they are. */
+/* nn_trainer_create in the caller's memory, as nn_create_in. To save memory it makes no copy of the
+   options: they (not NULL) and the model must outlive it, and must not change. */
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
                                       nn_model *model, const nn_options *options);
 
@@ -894,18 +895,25 @@ struct nn_trainer {
 
 /* The C library's functions that are used, each to be overridden by a macro of the same form. */
 #ifndef NN_ASSERT
+#ifdef NN_NO_STDIO /* assert brings printf into a device's program */
+#define NN_ASSERT(condition) ((void)0)
+#else
 #include <assert.h>
 #define NN_ASSERT(condition) assert(condition)
+#endif
 #endif
 #ifndef NN_FMA
 #ifdef NN_DOUBLE
 #define NN_FMA(a, b, c) fma(a, b, c)
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
-    defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || DBL_MANT_DIG < 53
+    defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
 #define NN_FMA(a, b, c) fmaf(a, b, c)
 #else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
 #define NN__NEEDS_FMAF
+#if DBL_MANT_DIG < 53 && !defined(NN_NO_FMA)
+#error "nn.h: double has 32 bits here, too few to compute fma with: define NN_NO_FMA"
+#endif
 #endif
 #endif
 #ifndef NN_SQRT
@@ -1443,17 +1451,16 @@ static nn_real nn__activate_one(nn_activation activation, nn_real z)
    of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
 static nn_real nn__softmax_row_scalar(nn_real *row, int width)
 {
-    nn_real others = 0;
+    nn_real others = 0, largest;
     int j, top = 0;
 
     for (j = 1; j < width; j++)
         if (row[j] > row[top]) top = j;
+    largest = row[top];
     for (j = 0; j < width; j++) {
-        if (j == top) continue;
-        row[j] = nn__exp(row[j] - row[top]);
-        others += row[j];
+        row[j] = nn__exp(row[j] - largest);
+        if (j != top) others += row[j]; /* at top it is 1, or NaN */
     }
-    row[top] = nn__exp(row[top] - row[top]); /* 1, or NaN */
     for (j = 0; j < width; j++) row[j] /= others + 1;
     return others;
 }
@@ -3244,43 +3251,48 @@ static const nn__kernels *nn__find_kernels(const char *name)
 
 NN_DEF const char *nn_status_text(nn_status status)
 {
-    static const char *const text[NN_STATUS_COUNT] = {
-        "no error",
-        "a required pointer is NULL",
-        "a count or width is zero or negative, or there are too few rows",
-        "the sizes are too large: their product does not fit in memory",
-        "out of memory",
-        "the given memory is too small, or the scratch is not aligned",
-        "an option is outside its range",
-        "unknown activation, or softmax before the last layer",
-        "unknown loss, or the last layer's activation does not fit it",
-        "the data's inputs or outputs are not the model's",
-        "more rows than the batch holds, or fewer rows than one batch",
-        "called out of order",
-        "the model was opened over a file: its parameters cannot be changed or written",
-        "the data has a value that is NaN or infinite",
-        "a target is outside [0, 1]",
-        "a label is outside the classes, or there are fewer than two classes",
-        "a row weight is negative or not finite, or none is positive",
-        "training diverged: the loss or a parameter became NaN or infinite",
-        "the file cannot be opened",
-        "the file cannot be read; is it a folder?",
-        "the file cannot be written",
-        "the CSV file has no row of data",
-        "a CSV row has too few or too many cells (is the delimiter right?)",
-        "a CSV cell is empty or not a finite number",
-        "a CSV cell has a quote that does not end, or stands where none may",
-        "the CSV file has no column of the target's name",
-        "not an IDX file of unsigned bytes",
-        "the IDX file's length or count does not fit its header",
-        "the model file's length does not fit its header",
-        "the model file's header is not a safetensors header",
-        "the model file's nn.h metadata is missing or cannot be read",
-        "the model file has a tensor that is missing, double, or of another shape or type",
-        "the model file's checksum does not fit: it was changed or damaged",
-        "the model file has a parameter that is NaN or infinite",
-    };
-    return (unsigned)status < NN_STATUS_COUNT ? text[status] : "unknown status";
+    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    static const char texts[] =
+        "no error\0"
+        "a required pointer is NULL\0"
+        "a count or width is zero or negative, or there are too few rows\0"
+        "the sizes are too large: their product does not fit in memory\0"
+        "out of memory\0"
+        "the given memory is too small, or the scratch is not aligned\0"
+        "an option is outside its range\0"
+        "unknown activation, or softmax before the last layer\0"
+        "unknown loss, or the last layer's activation does not fit it\0"
+        "the data's inputs or outputs are not the model's\0"
+        "more rows than the batch holds, or fewer rows than one batch\0"
+        "called out of order\0"
+        "the model was opened over a file: its parameters cannot be changed or written\0"
+        "the data has a value that is NaN or infinite\0"
+        "a target is outside [0, 1]\0"
+        "a label is outside the classes, or there are fewer than two classes\0"
+        "a row weight is negative or not finite, or none is positive\0"
+        "training diverged: the loss or a parameter became NaN or infinite\0"
+        "the file cannot be opened\0"
+        "the file cannot be read; is it a folder?\0"
+        "the file cannot be written\0"
+        "the CSV file has no row of data\0"
+        "a CSV row has too few or too many cells (is the delimiter right?)\0"
+        "a CSV cell is empty or not a finite number\0"
+        "a CSV cell has a quote that does not end, or stands where none may\0"
+        "the CSV file has no column of the target's name\0"
+        "not an IDX file of unsigned bytes\0"
+        "the IDX file's length or count does not fit its header\0"
+        "the model file's length does not fit its header\0"
+        "the model file's header is not a safetensors header\0"
+        "the model file's nn.h metadata is missing or cannot be read\0"
+        "the model file has a tensor that is missing, double, or of another shape or type\0"
+        "the model file's checksum does not fit: it was changed or damaged\0"
+        "the model file has a parameter that is NaN or infinite\0"
+        "unknown status";
+    const char *text = texts;
+    int i;
+
+    for (i = 0; i < NN_STATUS_COUNT && i != (int)status; i++) text += strlen(text) + 1;
+    return text;
 }
 
 /* inputs of a layer: the width of the one before */
@@ -3404,12 +3416,14 @@ NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed)
 
 static void nn__clear_scaling(nn_model *model)
 {
+    nn_real *offset = model->offset, *factor = offset + model->inputs;
+    const int inputs = model->inputs;
     int i;
 
     model->scaling = NN_SCALE_NONE;
-    for (i = 0; i < model->inputs; i++) {
-        model->offset[i] = 0;
-        model->offset[model->inputs + i] = 1;
+    for (i = 0; i < inputs; i++) {
+        offset[i] = 0;
+        factor[i] = 1;
     }
 }
 
@@ -4080,15 +4094,26 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 #endif
 }
 
-NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
+static nn_status nn__check_trainer(const nn_model *model, const nn_options *options)
+{
+    if (!model || !options) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    return nn__check_options(model, options);
+}
+
+/* The bytes of a trainer; 0: too many. */
+static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
 {
     nn__block block = {NULL, 0, 0};
     nn_trainer layout;
 
-    if (!model || !model->parameters || !options || nn__check_options(model, options) != NN_OK)
-        return 0;
     nn__lay_out_trainer(&layout, &block, model, options);
     return nn__block_size(&block);
+}
+
+NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
+{
+    return nn__check_trainer(model, options) == NN_OK ? nn__trainer_size(model, options) : 0;
 }
 
 static void nn__copy(nn_real *to, const nn_real *from, size_t count)
@@ -4106,11 +4131,9 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
-    if (!model || !options) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    status = nn__check_options(model, options);
+    status = nn__check_trainer(model, options);
     if (status != NN_OK) return status;
-    needed = nn_trainer_size(model, options);
+    needed = nn__trainer_size(model, options);
     if (!needed) return NN_ERROR_OVERFLOW;
     if (!memory) return NN_ERROR_NULL;
     if (size < needed) return NN_ERROR_BLOCK;
@@ -4147,12 +4170,10 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const 
 
     if (!trainer) return NN_ERROR_NULL;
     *trainer = NULL;
-    if (!model) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
     if (!options) options = &none;
-    status = nn__check_options(model, options);
+    status = nn__check_trainer(model, options);
     if (status != NN_OK) return status;
-    size = nn_trainer_size(model, options);
+    size = nn__trainer_size(model, options);
     if (options->dropout) own += (size_t)model->count * sizeof(nn_real);
     if (!size || size > SIZE_MAX - own) return NN_ERROR_OVERFLOW;
     copy = (nn__own_options *)NN_MALLOC(own + size);
@@ -4659,24 +4680,16 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     }
 }
 
-/* Whether no sum over a column overflows, of its values or of its spread's square. */
+/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
 static int nn__can_be_scaled(const nn_data *data)
 {
-    int i, b;
+    const size_t count = (size_t)data->rows * (size_t)data->inputs;
+    nn_real largest = 0;
+    size_t i;
 
-    for (i = 0; i < data->inputs; i++) {
-        const nn_real *x = data->x + i;
-        nn_real low = *x, high = *x, spread;
-        for (b = 0; b < data->rows; b++, x += data->inputs) {
-            if (*x < low) low = *x;
-            if (*x > high) high = *x;
-        }
-        spread = high - low;
-        if (!nn__is_finite(spread * spread * (nn_real)data->rows) ||
-            !nn__is_finite((nn__absolute(low) + nn__absolute(high)) * (nn_real)data->rows))
-            return 0;
-    }
-    return 1;
+    for (i = 0; i < count; i++)
+        if (nn__absolute(data->x[i]) > largest) largest = nn__absolute(data->x[i]);
+    return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
 }
 
 static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
@@ -5195,18 +5208,19 @@ static int nn__classes(const nn_data *data, nn_loss loss)
 
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
-    nn_real scores[3] = {0, 0, 0}, sums[3] = {0, 0, 0};
+    nn_real scores[3] = {0, 0, 0};
     int c;
 
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = 0;
     for (c = 0; c < classes; c++) {
         (void)nn_class_scores(matrix, classes, c, scores);
-        sums[0] += scores[0];
-        sums[1] += scores[1];
-        sums[2] += scores[2];
+        metrics->macro_precision += scores[0];
+        metrics->macro_recall += scores[1];
+        metrics->macro_f1 += scores[2];
     }
-    metrics->macro_precision = sums[0] / (nn_real)classes;
-    metrics->macro_recall = sums[1] / (nn_real)classes;
-    metrics->macro_f1 = sums[2] / (nn_real)classes;
+    metrics->macro_precision /= (nn_real)classes;
+    metrics->macro_recall /= (nn_real)classes;
+    metrics->macro_f1 /= (nn_real)classes;
     if (classes == 2) { /* the last scores are those of class 1 */
         metrics->precision = scores[0];
         metrics->recall = scores[1];
@@ -8522,8 +8536,7 @@ static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
     return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
 }
 
-static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const void *bytes,
-                                 size_t size)
+static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
 {
     nn__span file;
     nn__bits crc;
@@ -8552,7 +8565,7 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
     }
     if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
         !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
-        !nn__read_stored_layers(stored, layers))
+        !nn__read_stored_layers(stored, NULL))
         return NN_ERROR_HEADER;
     stored->crc = (uint32_t)crc;
     stored->parts[1 + NN__STATE] = file;
@@ -8562,35 +8575,35 @@ static nn_status nn__read_stored(nn__stored *stored, nn_layer *layers, const voi
                : NN_OK;
 }
 
-/* Checks the checksum, and that all numbers are finite; takes the scaling. */
-static nn_status nn__finish_opening(nn_model *model, const nn__stored *stored)
+/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
+static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
 {
-    nn__span version = stored->parts[1 + NN__VERSION], scaling = stored->parts[1 + NN__SCALING];
-    nn__span values = stored->parts[1 + NN__SCALING_VALUES];
+    nn__span *version = &stored->parts[1 + NN__VERSION];
+    nn__span *scaling = &stored->parts[1 + NN__SCALING];
+    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
+    const unsigned char *at;
     uint32_t crc = 0xffffffffu;
     nn__bits bits;
     size_t i;
     int kind;
 
-    for (i = 0; i < NN__STATE + 2; i++) {
-        const unsigned char *at = stored->parts[i].at;
-        while (at < stored->parts[i].end) crc = nn__crc32(crc, NN_READ_BYTE(at++));
-    }
+    for (i = 0; i < NN__STATE + 2; i++)
+        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
+            crc = nn__crc32(crc, NN_READ_BYTE(at));
     if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
-    kind = nn__expect_name(&scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
-    if (kind < 0 || !nn__expect(&version, "1") || version.at != version.end ||
-        scaling.at != scaling.end)
+    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
+        scaling->at != scaling->end)
         return NN_ERROR_METADATA;
     model->scaling = (nn_scaling)kind;
     for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
-        if (!nn__expect_hexadecimal(&values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
+        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
         model->offset[i] = nn__from_bits(bits);
         if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
     }
-    if (values.at != values.end) return NN_ERROR_METADATA;
-    for (i = 0; i < model->parameter_count; i++)
-        if (!nn__is_finite(nn__stored_real(model->file + i * sizeof(nn_real))))
-            return NN_ERROR_PARAMETER;
+    if (values->at != values->end) return NN_ERROR_METADATA;
+    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
+        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
     return NN_OK;
 }
 
@@ -8598,7 +8611,7 @@ NN_DEF size_t nn_open_size(const void *bytes, size_t size)
 {
     nn__stored stored;
 
-    if (nn__read_stored(&stored, NULL, bytes, size) != NN_OK) return 0;
+    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
     return nn__model_size(&stored.sizes, 1);
 }
 
@@ -8606,16 +8619,16 @@ NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, 
                             size_t size)
 {
     nn__stored stored;
-    nn_model *made;
+    nn_model *made = NULL;
     nn_status status;
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
-    status = nn__read_stored(&stored, NULL, bytes, size);
+    status = nn__read_stored(&stored, bytes, size);
     if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
     if (status != NN_OK) return status;
     made->file = stored.parts[0].at;
-    (void)nn__read_stored(&stored, made->layers, bytes, size);
+    (void)nn__read_stored_layers(&stored, made->layers);
     status = nn__finish_opening(made, &stored);
     if (status == NN_OK) *model = made;
     return status;
