@@ -8340,7 +8340,9 @@ static void nn__write_manual(nn__exporter *to)
     nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
     nn__write_number(&to->writer,
                      (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
-    nn__write_text(&to->writer, " numbers.\n\n");
+    nn__write_text(&to->writer,
+                   " numbers.\n"
+                   "   C++ declares it extern \"C\", unless this file is compiled as C++ too.\n\n");
     nn__write_piece(
         to,
         "   To be defined, where need be, before it is compiled:\n\n"

@@ -240,15 +240,30 @@ budget()
     return 1
 }
 
-# The README's program for a device: it ends well, and what it takes.
+# The README's program for a device: the README's command compiles it, it ends well, what it takes.
 readme_program()
 {
-    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/readme.c"
+    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/xor.c"
+    awk '/^    arm-none-eabi-gcc/ { on = 1 } on; on && !/\\$/ { exit }' README.md >"$folder/command"
+    cp nn.h "$folder"
     # shellcheck disable=SC2086
-    $arm $m4f $hosted $mps2 -Wall -Wextra -Werror -I. -o "$folder/a.elf" "$folder/readme.c" -lm >&2 &&
+    (cd "$folder" && sh ./command) >&2 && [ -f "$folder/xor.elf" ] &&
+        $arm $m4f $hosted $mps2 -Wall -Wextra -Werror -o "$folder/a.elf" "$folder/xor.c" -lm >&2 &&
         emulate "qemu-system-arm -M mps2-an386" "$folder/a.elf" >&2 &&
-        $arm $m4f $picolibc $bare_link -I. -o "$folder/b.elf" "$folder/readme.c" -lm >&2 &&
+        $arm $m4f $picolibc $bare_link -o "$folder/b.elf" "$folder/xor.c" -lm >&2 &&
         arm-none-eabi-size "$folder/b.elf" | awk 'NR == 2 { printf "%d bytes\n", $1 + $2 }'
+}
+
+# The same for an Arduino Uno: whether it fits.
+readme_uno()
+{
+    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/xor.c"
+    # shellcheck disable=SC2086
+    $avr -mmcu=atmega328p -DNN_NO_FMA -Wall -Wextra -Werror -I. -o "$folder/a.elf" "$folder/xor.c" -lm >&2 &&
+        avr-size "$folder/a.elf" | awk 'NR == 2 {
+            printf "%d bytes, RAM %d, without the stack\n", $1 + $2, $2 + $3
+            exit !($1 + $2 <= 32256 && $2 + $3 <= 1400)
+        }'
 }
 
 # The README's table of memory: each row must stand there as it is measured here.
@@ -471,6 +486,7 @@ cost()
     check "open a file in flash, predict" "$arm_packages" "${arm%% *}" budget 3000 4 -DNN_NO_TRAIN
     check "an exported function's code" "$arm_packages" "${arm%% *}" exported
     check "the README's program" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
+    check "the same, ATmega328P" "$avr_packages" "${avr%% *}" readme_uno
     check "the README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
     check "stack: nn_train_batch, nn_trainer_fit" "$arm_packages" "${arm%% *}" \
         stack "nn_train_batch nn_trainer_fit"
