@@ -1299,6 +1299,12 @@ static void nn__add(nn__sum *sum, nn_real x)
     sum->high = high;
 }
 
+static void nn__add_sum(nn__sum *sum, const nn__sum *other)
+{
+    nn__add(sum, other->high);
+    nn__add(sum, other->low);
+}
+
 static nn_real nn__total(const nn__sum *sum)
 {
     return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
@@ -4546,39 +4552,39 @@ static nn__objective nn__objective_for(const nn_trainer *trainer)
 
 /* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
    Their losses are then in the terms; returns their outputs [count x outputs]. */
-static nn_real *nn__try_rows(nn_trainer *trainer, const nn_data *data, int count, int training)
+static nn_real *nn__try_rows(nn_trainer *trainer, const nn__objective *objective,
+                             const nn_data *data, int count, int training)
 {
-    const nn__objective objective = nn__objective_for(trainer);
     nn_real *p;
 
     (void)nn__load_batch(trainer, data->x, trainer->index, count);
     p = nn__forward(trainer, count, training);
-    nn__loss_rows(&objective, p, data->y, trainer->index, count, trainer->terms);
+    nn__loss_rows(objective, p, data->y, trainer->index, count, trainer->terms);
     return p;
 }
 
 /* Backward of the rows just tried, of a batch whose weights add up to weight. */
-static void nn__learn_rows(nn_trainer *trainer, const nn_data *data, nn_real *p, int count,
-                           nn_real weight)
+static void nn__learn_rows(nn_trainer *trainer, const nn__objective *objective, const nn_data *data,
+                           nn_real *p, int count, nn_real weight)
 {
-    const nn__objective objective = nn__objective_for(trainer);
-    const size_t outputs = (size_t)objective.outputs;
-    nn_real *slope = trainer->terms;
+    const size_t outputs = (size_t)objective->outputs;
+    nn_real *slope = trainer->terms, share = 1 / weight;
     int b;
 
     for (b = 0; b < count; b++) {
         const size_t row = trainer->index[b], at = (size_t)b * outputs;
-        nn__loss_gradient_row(&objective, p + at, data->y + row * outputs,
-                              nn__row_weight(data, row) / weight, slope + at);
+        if (data->weight) share = data->weight[row] / weight;
+        nn__loss_gradient_row(objective, p + at, data->y + row * outputs, share, slope + at);
     }
-    if (objective.loss == NN_MSE || objective.loss == NN_HUBER)
-        NN__RUN(trainer->model, activation_gradient, objective.activation, p, slope, count,
-                objective.outputs);
+    if (objective->loss == NN_MSE || objective->loss == NN_HUBER)
+        NN__RUN(trainer->model, activation_gradient, objective->activation, p, slope, count,
+                objective->outputs);
     nn__backward(trainer, count);
 }
 
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
+    nn__objective objective;
     nn__sum losses = {0, 0};
     nn_real weight = 0, *p;
     nn_status status;
@@ -4591,6 +4597,7 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     if (status != NN_OK) return status;
     if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
 
+    objective = nn__objective_for(trainer);
     rows = (size_t)batch->rows;
     for (row = 0; row < rows; row++) weight += nn__row_weight(batch, row);
     trainer->rows = 0;
@@ -4599,14 +4606,14 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
             trainer->index[count] = row;
             count += nn__row_weight(batch, row) != 0;
         }
-        p = nn__try_rows(trainer, batch, count, 1);
+        p = nn__try_rows(trainer, &objective, batch, count, 1);
         for (b = 0; b < count; b++)
             nn__add_loss(&losses, batch, trainer->index[b], trainer->terms[b]);
         if (!nn__is_finite(losses.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
-        nn__learn_rows(trainer, batch, p, count, weight);
+        nn__learn_rows(trainer, &objective, batch, p, count, weight);
     }
     if (loss) *loss = nn__total(&losses) / weight;
     return NN_OK;
@@ -4737,22 +4744,43 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_re
     sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Some of the rows in the places from *next on, but those of weight 0, through the net: as many as
-   are left before end and fit in a micro-batch. *count is how many; adds to *sums. */
-static nn_real *nn__try_places(nn_trainer *trainer, const nn__rows *rows, int *next, int end,
-                               int training, int *count, nn__sums *sums)
-{
-    const nn_data *data = rows->data;
-    nn_real *p;
-    int b;
+/* A walk through the places next .. end - 1 of some rows, a micro-batch at a time. */
+typedef struct nn__walk {
+    nn__objective objective;
+    const nn__rows *rows;
+    int next, end;
+    int count;     /* rows of the micro-batch */
+    nn__sums sums; /* over all so far */
+} nn__walk;
 
-    for (*count = 0; *next < end && *count < trainer->batch; ++*next) {
-        trainer->index[*count] = nn__row(rows, *next);
-        *count += nn__row_weight(data, trainer->index[*count]) != 0;
+static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
+{
+    nn__walk walk;
+
+    memset(&walk, 0, sizeof walk);
+    walk.objective = nn__objective_for(trainer);
+    walk.rows = rows;
+    walk.next = next;
+    walk.end = end;
+    return walk;
+}
+
+/* The next rows through the net, but those of weight 0: as many as are left and fit in a
+   micro-batch. Returns their outputs. */
+static nn_real *nn__try_places(nn_trainer *trainer, nn__walk *walk, int training)
+{
+    const nn_data *data = walk->rows->data;
+    nn_real *p;
+    int b, count = 0;
+
+    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
+        trainer->index[count] = nn__row(walk->rows, walk->next);
+        count += nn__row_weight(data, trainer->index[count]) != 0;
     }
-    p = nn__try_rows(trainer, data, *count, training);
-    for (b = 0; b < *count; b++)
-        nn__count_row(sums, data, trainer->index[b], trainer->terms[b], trainer->options->loss,
+    walk->count = count;
+    p = nn__try_rows(trainer, &walk->objective, data, count, training);
+    for (b = 0; b < count; b++)
+        nn__count_row(&walk->sums, data, trainer->index[b], trainer->terms[b], walk->objective.loss,
                       p + (size_t)b * (size_t)data->outputs);
     return p;
 }
@@ -4760,12 +4788,10 @@ static nn_real *nn__try_places(nn_trainer *trainer, const nn__rows *rows, int *n
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    nn__sums sums = {{0, 0}, {0, 0}, 0, 0};
-    int next = 0, count;
+    nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
 
-    while (next < rows->count)
-        (void)nn__try_places(trainer, rows, &next, rows->count, 0, &count, &sums);
-    return sums;
+    while (walk.next < walk.end) (void)nn__try_places(trainer, &walk, 0);
+    return walk.sums;
 }
 
 /* Learns from a batch: the rows in the places from .. end - 1. *weight is the sum of their weights:
@@ -4773,25 +4799,24 @@ static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 static nn_status nn__learn_places(nn_trainer *trainer, const nn__rows *rows, int from, int end,
                                   nn__sums *sums, nn_real *weight)
 {
-    nn__sums batch = {{0, 0}, {0, 0}, 0, 0};
+    nn__walk walk = nn__begin_walk(trainer, rows, from, end);
     nn_real *p;
-    int i, count;
+    int i;
 
     *weight = 0;
     if (!rows->data->weight) *weight = (nn_real)(end - from);
     for (i = from; rows->data->weight && i < end; i++)
         *weight += rows->data->weight[nn__row(rows, i)];
-    while (from < end) {
-        p = nn__try_places(trainer, rows, &from, end, 1, &count, &batch);
-        if (!nn__is_finite(batch.loss.high)) return NN_ERROR_DIVERGED;
-        if (count) nn__learn_rows(trainer, rows->data, p, count, *weight);
+    while (walk.next < end) {
+        p = nn__try_places(trainer, &walk, 1);
+        if (!nn__is_finite(walk.sums.loss.high)) return NN_ERROR_DIVERGED;
+        if (walk.count)
+            nn__learn_rows(trainer, &walk.objective, rows->data, p, walk.count, *weight);
     }
-    nn__add(&sums->loss, batch.loss.high);
-    nn__add(&sums->loss, batch.loss.low);
-    nn__add(&sums->weight, batch.weight.high);
-    nn__add(&sums->weight, batch.weight.low);
-    sums->counted += batch.counted;
-    sums->correct += batch.correct;
+    nn__add_sum(&sums->loss, &walk.sums.loss);
+    nn__add_sum(&sums->weight, &walk.sums.weight);
+    sums->counted += walk.sums.counted;
+    sums->correct += walk.sums.correct;
     return NN_OK;
 }
 

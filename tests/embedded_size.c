@@ -34,6 +34,9 @@ static const unsigned char *volatile file; /* where it is in flash */
 
 static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
 static const nn_real targets[4] = {0, 1, 1, 0};
+/* Volatile, lest the compiler leave out the other losses and optimizers. */
+static volatile nn_loss loss = NN_BINARY_CROSS_ENTROPY;
+static volatile nn_optimizer optimizer = NN_ADAM;
 
 #endif
 
@@ -56,8 +59,8 @@ static nn_status train(nn_model *model)
     nn_status status;
 
     memset(&how, 0, sizeof how);
-    how.loss = NN_BINARY_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
+    how.loss = loss;
+    how.optimizer = optimizer;
     how.batch_size = 4;
     how.micro_batch_size = 1;
 #if PROGRAM == FIT

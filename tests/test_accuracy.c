@@ -138,8 +138,7 @@ static void test_mnist(void)
     how.optimizer = NN_ADAM;
     how.batch_size = 128;
     how.epochs = 10;
-    for (how.seed = 1; how.seed <= 3; how.seed++)
-        train(&training, &test, 128, &how, &all, &int8);
+    for (how.seed = 1; how.seed <= 3; how.seed++) train(&training, &test, 128, &how, &all, &int8);
     check_accuracies("MNIST", &all, 0.976, 0);
     check_int8("MNIST", &all, &int8);
     nn_data_free(&training);
