@@ -88,10 +88,10 @@
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
    predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
-   needs one thread at a time. Compiled with OpenMP (-fopenmp), large products of
-   the vector kernels and large updates are divided among its threads, by outputs: any number of
-   threads gives the same bits. Small
-   nets stay on one. Threads that wait spin: on a busy machine set OMP_WAIT_POLICY=passive.
+   needs one thread at a time. Compiled with OpenMP (-fopenmp), large products of the vector kernels
+   and large updates are divided among its threads, by outputs: any number of threads gives the same
+   bits. Small nets stay on one. Threads that wait spin: on a busy machine set
+   OMP_WAIT_POLICY=passive.
 
    THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
    compiler, optimisation level, operating system, byte order, set of vector instructions and number
@@ -99,10 +99,11 @@
    order, which vectors and threads keep by dividing outputs and never a sum; multiply-adds are
    explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
    NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
-   NN_ALLOW_FAST_MATH) and clang's -funsafe-math-optimizations; x87 arithmetic (FLT_EVAL_METHOD
-   other than 0: use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; under
-   NN_DOUBLE, a C library whose fma is not exact. NN_NO_FMA and NN_DOUBLE each have bits of their
-   own, the same again on every machine. Times in nn_progress are no part of this.
+   NN_ALLOW_FAST_MATH) and its parts, of which clang lets some pass silently (-freciprocal-math,
+   -fassociative-math, -funsafe-math-optimizations); x87 arithmetic (FLT_EVAL_METHOD other than 0:
+   use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; under NN_DOUBLE, a C
+   library whose fma is not exact. NN_NO_FMA and NN_DOUBLE each have bits of their own, the same
+   again on every machine. A NaN is a NaN, of any sign. Times in nn_progress are no part of this.
 
    FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
    PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
@@ -230,7 +231,7 @@ typedef enum nn_status {
     NN_OK = 0,
     NN_ERROR_NULL,       /* a required pointer is NULL */
     NN_ERROR_SIZE,       /* a count or width is zero or negative, or there are too few rows */
-    NN_ERROR_OVERFLOW,   /* sizes whose product does not fit in memory */
+    NN_ERROR_OVERFLOW,   /* sizes too large for memory, or for a model file's header */
     NN_ERROR_MEMORY,     /* an allocation failed */
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
     NN_ERROR_OPTION,     /* an option is outside its range */
@@ -258,7 +259,7 @@ typedef enum nn_status {
     NN_ERROR_TRUNCATED,  /* a model file shorter or longer than its header says */
     NN_ERROR_HEADER,     /* a model file whose header is not a safetensors header */
     NN_ERROR_METADATA,   /* a model file without nn.h's metadata, or with metadata it cannot read */
-    NN_ERROR_TENSOR,     /* a tensor is missing, double, of another shape or of another type */
+    NN_ERROR_TENSOR,     /* a tensor is missing, there twice, of another shape or of another type */
     NN_ERROR_CHECKSUM,   /* a model file whose bytes are not the ones that were saved */
     NN_ERROR_PARAMETER,  /* a model file with a parameter that is NaN or infinite */
     NN_STATUS_COUNT
@@ -659,10 +660,11 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_place *place);
 
-/* A model over the bytes of a file exactly as nn_save wrote it, which must outlive the model: its
-   checksum is checked, and the weights are read where they are, in flash perhaps. The caller's
-   memory takes the rest. Such a model predicts, and can be measured; whatever would change or write
-   its parameters says NN_ERROR_READ_ONLY. */
+/* A model over the bytes of a file exactly as nn_save wrote it (with the same nn_real; not a
+   checkpoint), which must outlive the model: its checksum is checked, and the weights are read
+   where they are, in flash perhaps. The caller's memory takes the rest. Such a model predicts, can
+   be measured and scaled; whatever would change or write its parameters says NN_ERROR_READ_ONLY.
+   Its products are scalar, whatever nn_backend says: where there is memory, nn_load is faster. */
 NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
                             size_t size);
 
@@ -694,9 +696,11 @@ NN_DEF nn_status nn_quantize(nn_model *model);
 #ifndef NN_NO_MALLOC
 /* How nn_export_c writes a model; zero means default. */
 typedef struct nn_export {
-    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter
-                         and is no keyword of C or C++ */
-    int int8;         /* 1: the weights as nn_quantize leaves them, in a quarter of the size */
+    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter,
+                         not with NN_, and is no keyword of C or C++ (nor should it be a name of the
+                         C library); name_... is the file's, too */
+    int int8;         /* 1: the weights as nn_quantize leaves them: a byte each, and for each output
+                         its scale */
 } nn_export;
 
 /* Writes the model as a C99 file of its own: constant arrays and one function,
@@ -753,7 +757,7 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_e
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * (size_t)(a)) +                                                                  \
-     NN__ARRAY(NN_PREDICT_ROWS *                                                                   \
+     NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
                (NN__BUFFER(a, c, e, g, i, NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                   \
                 NN__BUFFER(b, d, f, h, 0, NN__OUTPUTS(b, c, d, e, f, g, h, i)))))
 #ifdef NN__SIMD
@@ -3262,7 +3266,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "no error\0"
         "a required pointer is NULL\0"
         "a count or width is zero or negative, or there are too few rows\0"
-        "the sizes are too large: their product does not fit in memory\0"
+        "the sizes are too large for memory, or for a model file's header\0"
         "out of memory\0"
         "the given memory is too small, or the scratch is not aligned\0"
         "an option is outside its range\0"
@@ -3290,7 +3294,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "the model file's length does not fit its header\0"
         "the model file's header is not a safetensors header\0"
         "the model file's nn.h metadata is missing or cannot be read\0"
-        "the model file has a tensor that is missing, double, or of another shape or type\0"
+        "the model file has a tensor that is missing, there twice, or of another shape or type\0"
         "the model file's checksum does not fit: it was changed or damaged\0"
         "the model file has a parameter that is NaN or infinite\0"
         "unknown status";
@@ -7896,8 +7900,10 @@ typedef struct nn__exporter {
 #define NN__TEXT_(value) #value
 
 static const char *const nn__refusals_piece =
-    "#if !defined(NN_ALLOW_FAST_MATH) && (defined(__FAST_MATH__) || defined(_M_FP_FAST) || \\\n"
-    "                                     defined(__ASSOCIATIVE_MATH__))\n"
+    "#if !defined(NN_ALLOW_FAST_MATH) && \\\n"
+    "    (defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) || \\\n"
+    "     defined(__RECIPROCAL_MATH__) || \\\n"
+    "     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0))\n"
     "#error \"$: -ffast-math changes results; NN_ALLOW_FAST_MATH accepts that\"\n"
     "#endif\n"
 #ifdef NN_DOUBLE
@@ -8400,8 +8406,9 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece, NULL);
 }
 
-/* Whether name is an identifier of C and C++, no keyword of either, and does not begin with an
-   underscore: such names, and some of those made of them, are the compiler's. */
+/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
+   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
+   the file's macros do). */
 static int nn__is_identifier(const char *name)
 {
     static const char keywords[] =
@@ -8423,7 +8430,7 @@ static int nn__is_identifier(const char *name)
               (length && (c == '_' || (c >= '0' && c <= '9')))))
             return 0;
     }
-    if (!length) return 0;
+    if (!length || !strncmp(name, "NN_", 3)) return 0;
     for (word = keywords; word; word = strchr(word + 1, ' '))
         if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
     return 1;

@@ -4,7 +4,7 @@
        cc -O2 -I. examples/export.c -o export -lm
        ./export MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]
 
-   NAME is the function's, "predict" unless told otherwise. int8 takes a quarter of the memory.
+   NAME is the function's, "predict" unless told otherwise. int8 stores a weight in one byte.
    What that costs is told with DATA.csv, whose last column or columns are the targets: loss and
    accuracy with float weights and with int8. After ./iris2:
 

@@ -177,7 +177,8 @@ static void test_names(void)
         "xor",  "alignas",   "_Bool",    "__func__", "_A",    "_a",
         "_",    "_bool",     "_Generic", "new",      "while", "xor_eq",
         "true", "constexpr", "restrict", "inline",   "asm",   "typeof",
-        "this", "a\"",       "*/",       "a(",       "a\\",   "static_assert"};
+        "this", "a\"",       "*/",       "a(",       "a\\",   "static_assert",
+        "NN_",  "NN_FLASH",  "NN_NO_FMA"};
     nn_model *model = make_model(0);
     nn_export how;
     size_t size;
