@@ -406,6 +406,13 @@ warnings()
         echo "no warning"
 }
 
+# Where double has 32 bits, no fma can be computed: the compiler says what to define.
+refused()
+{
+    ! avr-gcc -std=gnu99 -Os -mmcu=atmega2560 $bare -I. "-I$work" -fsyntax-only tests/embedded.c \
+        2>"$folder/message" && grep -q 'define NN_NO_FMA' "$folder/message" && echo "refused"
+}
+
 # sketch COMPILE: the firmware as C++, behind what an Arduino sketch has before it.
 sketch()
 {
@@ -504,6 +511,7 @@ cost()
         sketch "arm-none-eabi-g++ -std=gnu++11 -Os -mthumb $m4f $picolibc"
     check "as a sketch, ATmega2560" "$avr_packages" avr-g++ \
         sketch "avr-g++ -std=gnu++11 -Os -mmcu=atmega2560 -DNN_NO_FMA"
+    check "ATmega2560 without NN_NO_FMA" "$avr_packages" avr-gcc refused
     check "warnings, ATmega2560" "$avr_packages" avr-gcc \
         warnings "avr-gcc -std=gnu99 -Os -mmcu=atmega2560 -DNN_NO_FMA"
 }

@@ -855,6 +855,27 @@ static void test_scaling_is_kept(void)
     nn_free(model);
 }
 
+/* Inputs are scaled up to where 4 rows * x^2 overflows; then nothing is changed. */
+static void test_scaling_of_large_inputs(void)
+{
+    const nn_real large = (nn_real)(sizeof(nn_real) == 4 ? 5e18 : 4e153);
+    nn_real x[2], y[2] = {0, 0}, before[2], after[2];
+    nn_data data = table(x, y, 2, 1, 1);
+    nn_model *model = line(1);
+    nn_parameters(model)[0] = 1;
+    x[0] = large;
+    x[1] = -large;
+    CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_OK);
+    CHECK(nn_predict(model, x, 2, before, NULL) == NN_OK && before[0] == 1 && before[1] == -1);
+    x[0] = 2 * large;
+    CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_DATA);
+    CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_ERROR_DATA);
+    x[0] = large;
+    CHECK(nn_predict(model, x, 2, after, NULL) == NN_OK);
+    CHECK(memcmp(before, after, sizeof before) == 0);
+    nn_free(model);
+}
+
 /* A constant column is only shifted: no division by 0. */
 static void test_scaling_of_a_constant(void)
 {
@@ -1019,6 +1040,7 @@ int main(void)
     RUN(test_dropout_in_fit);
     RUN(test_scaling_sees_training_rows_only);
     RUN(test_scaling_is_kept);
+    RUN(test_scaling_of_large_inputs);
     RUN(test_scaling_of_a_constant);
     RUN(test_label_smoothing);
     RUN(test_set_learning_rate);
