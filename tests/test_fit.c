@@ -304,9 +304,9 @@ static void test_progress_fields(void)
     CHECK(r.bad == 0 && r.calls == 12 && r.batch_calls == 9 && r.epochs == 3);
     CHECK(r.last.epoch == 3 && r.last.epochs == 3 && r.last.batch == 0 && r.last.batches == 3);
     CHECK_NEAR(r.last.loss, m.loss, 1e-6, 0); /* the partial batch counts by its size */
-    CHECK(r.last.accuracy == 0.6f);
+    CHECK(r.last.accuracy == (nn_real)0.6);
     CHECK_NEAR(r.last.validation_loss, m.loss, 1e-12, 0);
-    CHECK(r.last.validation_accuracy == 0.6f);
+    CHECK(r.last.validation_accuracy == (nn_real)0.6);
     CHECK_NEAR(r.last.learning_rate, 1e-30, 1e-6, 0);
     CHECK(isnan(r.last.gradient_norm));
     CHECK(r.last.best_epoch == 0 && r.last.remaining == 0);
