@@ -35,7 +35,7 @@
    the processor's vector registers are compiled without -march and chosen when a model is made.
    (WebAssembly's need -msimd128 and, as it has no fma, NN_NO_FMA.) No flag changes a result.
 
-       const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+       const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
        nn_options how = {0};                   // in C++: = {}
        nn_data data, train, test;
        nn_metrics result;
@@ -43,13 +43,13 @@
 
        nn_read_csv(&data, "iris2.csv", NULL);             // the last column is the target
        nn_split(&data, 0.8f, 1, &train, &test);           // 80 % to train on, seed 1
-       nn_create(&model, data.inputs, layers, 2, 1);      // 2 layers, seed 1
+       nn_model_create(&model, data.inputs, layers, 2, 1);      // 2 layers, seed 1
        how.loss = NN_BINARY_CROSS_ENTROPY;
        how.optimizer = NN_ADAM;
        how.learning_rate = 0.01f;
        how.scaling = NN_SCALE_STANDARD;
        nn_fit(model, &train, &how);
-       nn_evaluate(model, &test, how.loss, &result);      // result.accuracy, ...
+       nn_evaluate(model, &test, &how, &result);          // result.accuracy, ...
        nn_save(model, "iris2.safetensors");
 
    with each status checked, of course.
@@ -71,7 +71,7 @@
    global state. NN_ASSERT guards its own invariants, never input; it is assert, or nothing under
    NN_NO_STDIO.
 
-   MEMORY. nn_create and nn_trainer_create allocate one block each. nn_create_in and
+   MEMORY. nn_model_create and nn_trainer_create allocate one block each. nn_model_create_in and
    nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
    nn_trainer_size bytes, at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE are the same numbers as
    constants. Nothing is allocated by a step, a batch, an epoch or a prediction. Files, data sets
@@ -83,7 +83,7 @@
    instruction an fma is computed in double, unless NN_NO_FMA does without it (as it must where
    double has 32 bits: AVR). Nothing recurses; int may have 16 bits. NN_STATIC leaves out what is
    not called. micro_batch_size 1 keeps one row's activations at a time. For predicting alone,
-   nn_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a
+   nn_model_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a
    model as a C file that needs no header.
 
    THREADS. There is no global state. A model may be read by any number of threads at once, each
@@ -116,7 +116,7 @@
        NN_IMPLEMENTATION   in one file: the functions' bodies
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
-       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_create, no nn_export_c, nothing
+       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_model_create, no nn_export_c, nothing
                            that reads data
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
@@ -235,6 +235,7 @@ typedef enum nn_status {
     NN_ERROR_MEMORY,     /* an allocation failed */
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
     NN_ERROR_OPTION,     /* an option is outside its range */
+    NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
@@ -270,12 +271,12 @@ NN_DEF const char *nn_status_text(nn_status status);
 
 /* Where in a file something failed. Fields that do not apply are 0 or "": all of them but path,
    when the file cannot be opened. */
-typedef struct nn_place {
+typedef struct nn_location {
     const char *path; /* the path as the caller gave it, NULL for memory */
     long line;        /* CSV: line of the file where the row begins, from 1 */
     long column;      /* CSV: cell of the line, from 1 */
     char name[64];    /* CSV: the cell's text; model files: the tensor's name; cut to fit */
-} nn_place;
+} nn_location;
 
 /* ---- Model ----------------------------------------------------------------------------------- */
 
@@ -288,11 +289,23 @@ typedef enum nn_activation {
     NN_SOFTMAX /* last layer only */
 } nn_activation;
 
-/* A dense layer: y = activation(x * W + b). */
+typedef enum nn_layer_kind {
+    NN_LAYER_DENSE = 0 /* y = activation(x * W + b) */
+} nn_layer_kind;
+
+/* One layer of a shape. Write it with the macro of its kind, or zero the struct and set its fields:
+
+       const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)}; */
 typedef struct nn_layer {
-    int width; /* outputs, >= 1 */
+    nn_layer_kind kind;
     nn_activation activation;
+    int width; /* outputs, >= 1 */
 } nn_layer;
+
+/* clang-format off */
+/* A dense layer of `width` outputs. */
+#define NN_DENSE(width, activation) {NN_LAYER_DENSE, activation, width}
+/* clang-format on */
 
 typedef struct nn_shape {
     int inputs;             /* >= 1 */
@@ -304,27 +317,35 @@ typedef struct nn_shape {
 typedef struct nn_model nn_model;
 
 #ifndef NN_NO_MALLOC
-/* Makes a model on the heap; nn_free gives it back. Weights are drawn from the seed: He uniform
-   before ReLU and leaky ReLU (He et al. 2015), bound sqrt(6 / fan_in); Glorot uniform otherwise
-   (Glorot and Bengio 2010), bound sqrt(6 / (fan_in + fan_out)). Biases are zero. */
-NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers, int count,
-                           uint64_t seed);
+/* Makes a model on the heap; nn_model_free frees it. Its weights are drawn from the seed by
+   nn_initialize. */
+NN_DEF nn_status nn_model_create(nn_model **model, int inputs, const nn_layer *layers, int count,
+                                 uint64_t seed);
 #endif
 
-/* The bytes that nn_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid
+/* The bytes that nn_model_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid
    or they do not fit a size_t. */
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
-/* nn_create in the caller's memory of size bytes, which may begin at any address; needs no heap.
+/* nn_model_create in the caller's memory of size bytes, which may begin at any address; needs no heap.
    The memory is the caller's to free, after the model's last use. */
-NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
-                              uint64_t seed);
+NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
+                                    const nn_shape *shape, uint64_t seed);
 
 /* Frees a model; NULL is allowed. One that lives in the caller's memory is left alone. */
-NN_DEF void nn_free(nn_model *model);
+NN_DEF void nn_model_free(nn_model *model);
 
-/* Draws new weights, as nn_create does, and sets the biases to zero. */
-NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed);
+/* How initial weights are drawn: uniform in [-bound, bound), biases zero. fan_in is the number of a
+   layer's inputs, fan_out of its outputs. */
+typedef enum nn_initialization {
+    NN_INITIALIZE_DEFAULT = 0, /* He before ReLU and leaky ReLU, Glorot before all others */
+    NN_INITIALIZE_HE,          /* bound sqrt(6 / fan_in) (He et al. 2015) */
+    NN_INITIALIZE_GLOROT,      /* bound sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010) */
+    NN_INITIALIZE_LECUN        /* bound sqrt(3 / fan_in) (LeCun et al. 1998) */
+} nn_initialization;
+
+/* Draws new parameters. nn_model_create does it with NN_INITIALIZE_DEFAULT. */
+NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed);
 
 /* What the model was made of; shape->layers points into the model. */
 NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
@@ -334,7 +355,7 @@ NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
 NN_DEF const char *nn_backend(const nn_model *model);
 
 /* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
-   changed. NULL, or 0, for a NULL model; NULL for one that nn_open_in made. */
+   changed. NULL, or 0, for a NULL model; NULL for one that nn_model_open_in made. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
@@ -383,8 +404,8 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 /* Shuffles data by the seed and copies it into two new sets, the first with train_fraction (in
    (0, 1)) of the rows, rounded; each class is divided in the same proportion when data->classes is
    set. Both sets have at least one row, or it fails with NN_ERROR_SIZE. */
-NN_DEF nn_status nn_split(const nn_data *data, float train_fraction, uint64_t seed, nn_data *train,
-                          nn_data *test);
+NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
+                          nn_data *train, nn_data *test);
 
 /* Part `fold` (from 0) of `folds` (2 to rows) for cross-validation: test gets every row of that
    part, train all others. The folds of one seed are disjoint and cover data. */
@@ -399,40 +420,40 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 /* Frees what nn_split and the readers allocated, and zeroes *data; NULL is allowed. */
 NN_DEF void nn_data_free(nn_data *data);
 
-typedef enum nn_header {
-    NN_HEADER_AUTO = 0, /* the first row is a header when none of its input cells is a number */
-    NN_HEADER_YES,
-    NN_HEADER_NO
-} nn_header;
+typedef enum nn_csv_header {
+    NN_CSV_HEADER_AUTO = 0, /* the first row is a header when none of its input cells is a number */
+    NN_CSV_HEADER_YES,
+    NN_CSV_HEADER_NO
+} nn_csv_header;
 
 /* How to read a CSV file (RFC 4180: quoted cells, "" for a quote, LF or CRLF). */
-typedef struct nn_csv {
+typedef struct nn_csv_options {
     char delimiter; /* 0 means ',' */
     char comment;   /* lines that begin with it are skipped; 0 means none are */
-    nn_header header;
+    nn_csv_header header;
     int targets;                     /* number of target columns, 0 means 1 */
     const char *const *target_names; /* [targets] their names in the header; NULL: the last ones */
     int labels;  /* 1: the one target is a class label even if numbers are among them */
     int classes; /* [with class_names] how many; 0: as many as are found */
     const char *const *class_names; /* [classes] fixes the classes, as of another data set */
-    int drop_bad_rows; /* 1: rows with an empty or non-numeric cell are dropped and counted */
-    nn_place *place;   /* where it failed, or NULL */
-} nn_csv;
+    int drop_bad_rows;     /* 1: rows with an empty or non-numeric cell are dropped and counted */
+    nn_location *location; /* where it failed, or NULL */
+} nn_csv_options;
 
 /* Reads numbers, and class labels where the target column is text, from CSV text; options may be
    NULL. Spaces around unquoted cells do not count. Found classes (at most 4,096) are sorted,
    numbers by value, others by bytes; two become one output 0 or 1, more become one-hot outputs.
    Numbers are read to the nearest nn_real, whatever the C locale. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
-                              const nn_csv *options);
+                              const nn_csv_options *options);
 
 #ifndef NN_NO_STDIO
-NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *options);
+NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options);
 
 /* Reads images and labels in IDX format (MNIST's), unsigned bytes: x = byte / 255, one row for
-   each image; y one-hot over `classes` classes, 0 means highest label + 1. place may be NULL. */
+   each image; y one-hot over `classes` classes, 0 means highest label + 1. location may be NULL. */
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
-                             nn_place *place);
+                             nn_location *location);
 #endif
 #endif /* NN_NO_MALLOC */
 
@@ -451,9 +472,9 @@ typedef enum nn_optimizer {
 } nn_optimizer;
 
 typedef enum nn_schedule {
-    NN_CONSTANT = 0,
-    NN_STEP,  /* times step_factor after every schedule_steps updates */
-    NN_COSINE /* half a cosine down to minimum_learning_rate in schedule_steps updates; then flat */
+    NN_SCHEDULE_CONSTANT = 0,
+    NN_SCHEDULE_STEP, /* times step_factor after every schedule_steps updates */
+    NN_SCHEDULE_COSINE /* half a cosine down to minimum_learning_rate in schedule_steps updates; then flat */
 } nn_schedule;
 
 typedef struct nn_trainer nn_trainer;
@@ -538,7 +559,7 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model,
    options are not valid. */
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options);
 
-/* nn_trainer_create in the caller's memory, as nn_create_in. To save memory it makes no copy of the
+/* nn_trainer_create in the caller's memory, as nn_model_create_in. To save memory it makes no copy of the
    options: they (not NULL) and the model must outlive it, and must not change. */
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
                                       nn_model *model, const nn_options *options);
@@ -610,18 +631,27 @@ typedef struct nn_metrics {
     nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
 } nn_metrics;
 
-/* Measures the model on data; the loss without label smoothing, Huber's with delta 1. Uses the
-   model's own scratch: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with more than two
+/* Measures the model on data. Of the options it takes the loss and what belongs to it (delta, label
+   smoothing): pass those that the model was trained with, or NULL for defaults. Uses the model's own
+   scratch: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with more than two
    classes so are the macro means. */
-NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss loss,
+NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
                              nn_metrics *metrics);
 
 /* matrix[classes x classes]: rows of data by true class (row) and predicted class (column).
    data->classes must be set. */
-NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *matrix);
+NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix);
 
-/* Precision, recall and F1 of one class of a confusion matrix, in scores[3]. */
-NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_real *scores);
+/* The scores of one class. A ratio 0 / 0 is 0. */
+typedef struct nn_scores {
+    nn_real precision; /* of the rows that are predicted as the class, the share that is of it */
+    nn_real recall;    /* of the rows of the class, the share that is predicted as it */
+    nn_real f1;        /* harmonic mean of the two */
+    int support;       /* rows of the class */
+} nn_scores;
+
+/* Fills *scores from matrix[classes x classes], a confusion matrix; of_class counts from 0. */
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores);
 
 #ifndef NN_NO_MALLOC
 /* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
@@ -639,7 +669,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
    Saving to a path writes `path.tmp`, then renames it: what was there stays whole until the new
    file is. It is refused with NN_ERROR_PARAMETER when a parameter is not finite, and a checkpoint
    with NN_ERROR_STATE when gradients wait for nn_update. Loading checks everything before it
-   changes anything; place (or NULL) says which tensor was wrong. */
+   changes anything; location (or NULL) says which tensor was wrong. */
 
 #ifndef NN_NO_TRAIN
 /* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size, and with
@@ -650,7 +680,7 @@ NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buff
 /* Restores parameters, scaling and the trainer's whole state, into a trainer of the same shape,
    optimizer and patience: training goes on to the same bits as if it had not stopped. */
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_place *place);
+                                           nn_location *location);
 #endif
 
 /* Fills the parameters of a model from a file of the same shapes, also one that PyTorch wrote: its
@@ -658,31 +688,32 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
    file has one. A program that rewrites a file of ours must leave our metadata out: the checksum
    in it is of the bytes that nn_save wrote. */
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
-                                           nn_place *place);
+                                           nn_location *location);
 
 /* A model over the bytes of a file exactly as nn_save wrote it (with the same nn_real; not a
    checkpoint), which must outlive the model: its checksum is checked, and the weights are read
    where they are, in flash perhaps. The caller's memory takes the rest. Such a model predicts, can
    be measured and scaled; whatever would change or write its parameters says NN_ERROR_READ_ONLY.
    Its products are scalar, whatever nn_backend says: where there is memory, nn_load is faster. */
-NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
-                            size_t size);
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size);
 
-/* The bytes of memory that nn_open_in needs, NN_OPEN_SIZE at compile time; 0 when bytes[size] does
-   not begin as such a file, or is not as long: numbers and checksum are nn_open_in's to check. */
-NN_DEF size_t nn_open_size(const void *bytes, size_t size);
+/* The bytes of memory that nn_model_open_in needs, NN_MODEL_OPEN_SIZE at compile time; 0 when bytes[size] does
+   not begin as such a file, or is not as long: numbers and checksum are nn_model_open_in's to check. */
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size);
 
 #ifndef NN_NO_MALLOC
 /* Makes a model from a file that nn_save wrote. */
-NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size, nn_place *place);
+NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
+                                nn_location *location);
 
 #ifndef NN_NO_STDIO
-NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place);
-NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_place *place);
+NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location);
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location);
 #ifndef NN_NO_TRAIN
 NN_DEF nn_status nn_save(const nn_model *model, const char *path);
 NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path);
-NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_place *place);
+NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_location *location);
 #endif
 #endif
 #endif /* NN_NO_MALLOC */
@@ -695,13 +726,13 @@ NN_DEF nn_status nn_quantize(nn_model *model);
 
 #ifndef NN_NO_MALLOC
 /* How nn_export_c writes a model; zero means default. */
-typedef struct nn_export {
+typedef struct nn_export_options {
     const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter,
                          not with NN_, and is no keyword of C or C++ (nor should it be a name of the
                          C library); name_... is the file's, too */
     int int8;         /* 1: the weights as nn_quantize leaves them: a byte each, and for each output
                          its scale */
-} nn_export;
+} nn_export_options;
 
 /* Writes the model as a C99 file of its own: constant arrays and one function,
 
@@ -711,17 +742,18 @@ typedef struct nn_export {
    Compiled with NN_NO_FMA it gives the bits of NN_NO_FMA. The file's first comment says how to use
    it. To memory as nn_save_memory does, to a path as nn_save does; the text has no 0 at its end.
    options may be NULL. */
-NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
-                                    size_t capacity, size_t *size);
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
+                                    char *buffer, size_t capacity, size_t *size);
 #ifndef NN_NO_STDIO
-NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options);
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
+                             const nn_export_options *options);
 #endif
 #endif
 #endif
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
-/* What nn_model_size, nn_open_size and nn_trainer_size return, as constants, for nets of at most
+/* What nn_model_size, nn_model_open_size and nn_trainer_size return, as constants, for nets of at most
    eight layers:
 
        static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
@@ -731,7 +763,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_e
    2, and one more with patience), and the rows that go through the net at a time
    (micro_batch_size, or batch_size); the rest are inputs and widths. Dropout needs more. */
 #define NN_MODEL_SIZE(...) NN__EXPAND(NN__MODEL_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-#define NN_OPEN_SIZE(...)  NN__EXPAND(NN__OPEN_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+#define NN_MODEL_OPEN_SIZE(...)                                                                    \
+    NN__EXPAND(NN__MODEL_OPEN_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 #define NN_TRAINER_SIZE(moments, rows, ...)                                                        \
     NN__EXPAND(NN__TRAINER_SIZE(moments, rows, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
@@ -752,8 +785,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_e
     ((size_t) !!(b) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
 #define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, ...)                                             \
     (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
-     NN__OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
-#define NN__OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                        \
+     NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
+#define NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                  \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * (size_t)(a)) +                                                                  \
@@ -794,7 +827,7 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
-    nn_real *parameters;       /* NULL in a model that nn_open_in made: */
+    nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
     const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
     nn_real *scratch;
@@ -803,7 +836,7 @@ struct nn_model {
     const struct nn__kernels *kernels;
 #endif
 #ifndef NN_NO_MALLOC
-    void *heap; /* what nn_free frees; NULL in the caller's memory */
+    void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
     int inputs, count;
@@ -928,7 +961,7 @@ struct nn_trainer {
 #endif
 #endif
 
-#ifndef NN_READ_BYTE /* of a file that nn_open_in is given: pgm_read_byte for AVR's flash */
+#ifndef NN_READ_BYTE /* of a file that nn_model_open_in is given: pgm_read_byte for AVR's flash */
 #define NN_READ_BYTE(pointer) (*(pointer))
 #endif
 
@@ -3270,6 +3303,7 @@ NN_DEF const char *nn_status_text(nn_status status)
         "out of memory\0"
         "the given memory is too small, or the scratch is not aligned\0"
         "an option is outside its range\0"
+        "unknown kind of layer\0"
         "unknown activation, or softmax before the last layer\0"
         "unknown loss, or the last layer's activation does not fit it\0"
         "the data's inputs or outputs are not the model's\0"
@@ -3332,6 +3366,7 @@ static nn_status nn__check_shape(const nn_shape *shape)
     if (shape->inputs > INT_MAX - 64) return NN_ERROR_OVERFLOW;
     for (i = 0; i < shape->count; i++) {
         const int activation = (int)shape->layers[i].activation;
+        if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
         if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
         if (activation < 0 || activation > (int)NN_SOFTMAX ||
@@ -3401,21 +3436,24 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->count = sizes->count;
 }
 
-NN_DEF nn_status nn_randomize(nn_model *model, uint64_t seed)
+NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
     uint64_t random = nn__random_start(seed);
     nn_real *w;
     int layer, i;
 
     if (!model) return NN_ERROR_NULL;
+    if ((unsigned)scheme > NN_INITIALIZE_LECUN) return NN_ERROR_OPTION;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     w = model->parameters;
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
         const nn_activation activation = model->layers[layer].activation;
-        const int he = activation == NN_RELU || activation == NN_LEAKY_RELU;
-        const nn_real fans = he ? (nn_real)in : (nn_real)in + (nn_real)out;
-        const nn_real bound = NN_SQRT(6 / fans);
+        const int rectified = activation == NN_RELU || activation == NN_LEAKY_RELU;
+        const int glorot =
+            scheme == NN_INITIALIZE_GLOROT || (scheme == NN_INITIALIZE_DEFAULT && !rectified);
+        const nn_real fans = glorot ? (nn_real)in + (nn_real)out : (nn_real)in;
+        const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
         size_t k, count = (size_t)in * (size_t)out;
 
         for (k = 0; k < count; k++) *w++ = bound * (2 * nn__uniform(&random) - 1);
@@ -3479,8 +3517,8 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
     return NN_OK;
 }
 
-NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const nn_shape *shape,
-                              uint64_t seed)
+NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
+                                    const nn_shape *shape, uint64_t seed)
 {
     nn__sizes sizes;
     nn_status status;
@@ -3494,7 +3532,7 @@ NN_DEF nn_status nn_create_in(nn_model **model, void *memory, size_t size, const
     if (status != NN_OK) return status;
     memcpy((*model)->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
     (*model)->file = NULL;
-    (void)nn_randomize(*model, seed);
+    (void)nn_initialize(*model, NN_INITIALIZE_DEFAULT, seed);
     return NN_OK;
 }
 
@@ -3513,7 +3551,7 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
     if (!size) return NN_ERROR_OVERFLOW;
     memory = NN_MALLOC(size);
     if (!memory) return NN_ERROR_MEMORY;
-    status = nn_create_in(model, memory, size, shape, seed);
+    status = nn_model_create_in(model, memory, size, shape, seed);
     if (status == NN_OK)
         (*model)->heap = memory;
     else
@@ -3521,8 +3559,8 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
     return status;
 }
 
-NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers, int count,
-                           uint64_t seed)
+NN_DEF nn_status nn_model_create(nn_model **model, int inputs, const nn_layer *layers, int count,
+                                 uint64_t seed)
 {
     nn_shape shape;
 
@@ -3533,7 +3571,7 @@ NN_DEF nn_status nn_create(nn_model **model, int inputs, const nn_layer *layers,
 }
 #endif
 
-NN_DEF void nn_free(nn_model *model)
+NN_DEF void nn_model_free(nn_model *model)
 {
 #ifdef NN_NO_MALLOC
     (void)model;
@@ -3678,17 +3716,18 @@ static int nn__loss_fits(nn_loss loss, nn_activation activation)
     }
 }
 
-static nn__objective nn__objective_of(const nn_model *model, nn_loss loss)
+/* Without options: the mean squared error. */
+static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
 {
     nn__objective objective;
 
     objective.model = model;
-    objective.loss = loss;
+    objective.loss = options ? options->loss : NN_MSE;
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
-    objective.target_share = 1;
-    objective.target_rest = 0;
-    objective.delta = 1;
+    objective.target_share = options ? 1 - options->label_smoothing : 1;
+    objective.target_rest = options ? options->label_smoothing / (nn_real)objective.outputs : 0;
+    objective.delta = options && options->huber_delta != 0 ? options->huber_delta : 1;
     return objective;
 }
 
@@ -4015,7 +4054,7 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
     }
     if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), INFINITY) ||
         !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
-        (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_COSINE ||
+        (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
         (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
         (o->validation && o->validation_fraction > 0))
         return NN_ERROR_OPTION;
@@ -4032,8 +4071,9 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     nn_real half;
 
     switch (o->schedule) {
-    case NN_STEP: return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+    case NN_SCHEDULE_STEP:
+        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
+    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
         if (step >= length) return o->minimum_learning_rate;
         half =
             nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
@@ -4458,7 +4498,7 @@ static nn_real nn__clip(nn_trainer *trainer)
 /* A schedule over the whole of nn_fit has no length outside it. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
-    return trainer->options->schedule == NN_CONSTANT || trainer->options->schedule_steps ||
+    return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
            trainer->run_steps;
 }
 
@@ -4544,16 +4584,6 @@ static nn_real nn__mean_loss(const nn__sums *sums)
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-static nn__objective nn__objective_for(const nn_trainer *trainer)
-{
-    nn__objective objective = nn__objective_of(trainer->model, trainer->options->loss);
-
-    objective.target_share = 1 - trainer->options->label_smoothing;
-    objective.target_rest = trainer->options->label_smoothing / (nn_real)objective.outputs;
-    objective.delta = nn__or(trainer->options->huber_delta, 1);
-    return objective;
-}
-
 /* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
    Their losses are then in the terms; returns their outputs [count x outputs]. */
 static nn_real *nn__try_rows(nn_trainer *trainer, const nn__objective *objective,
@@ -4601,7 +4631,7 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     if (status != NN_OK) return status;
     if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
 
-    objective = nn__objective_for(trainer);
+    objective = nn__objective_of(trainer->model, trainer->options);
     rows = (size_t)batch->rows;
     for (row = 0; row < rows; row++) weight += nn__row_weight(batch, row);
     trainer->rows = 0;
@@ -4762,7 +4792,7 @@ static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, 
     nn__walk walk;
 
     memset(&walk, 0, sizeof walk);
-    walk.objective = nn__objective_for(trainer);
+    walk.objective = nn__objective_of(trainer->model, trainer->options);
     walk.rows = rows;
     walk.next = next;
     walk.end = end;
@@ -5077,13 +5107,13 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
    >>metrics
    ============================================================================================= */
 
-NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_real *scores)
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
 {
     unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
     nn_real hit;
     int i;
 
-    if (scores) scores[0] = scores[1] = scores[2] = 0;
+    if (scores) memset(scores, 0, sizeof *scores);
     if (!matrix || !scores) return NN_ERROR_NULL;
     if (classes < 2) return NN_ERROR_SIZE;
     if (of_class < 0 || of_class >= classes) return NN_ERROR_LABEL;
@@ -5092,9 +5122,10 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
         predicted += (unsigned long)matrix[(size_t)i * (size_t)classes + (size_t)of_class];
         actual += (unsigned long)matrix[(size_t)of_class * (size_t)classes + (size_t)i];
     }
-    scores[0] = predicted ? hit / (nn_real)predicted : 0;
-    scores[1] = actual ? hit / (nn_real)actual : 0;
-    scores[2] = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
+    scores->precision = predicted ? hit / (nn_real)predicted : 0;
+    scores->recall = actual ? hit / (nn_real)actual : 0;
+    scores->f1 = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
+    scores->support = (int)actual;
     return NN_OK;
 }
 
@@ -5206,9 +5237,9 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 }
 
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
-                          nn_loss loss)
+                          const nn_options *options)
 {
-    const nn__objective objective = nn__objective_of(model, loss);
+    const nn__objective objective = nn__objective_of(model, options);
     const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
     int first, b, count;
 
@@ -5221,7 +5252,7 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
             nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, terms[b], loss, p);
+            nn__count_row(&tally->sums, data, row, terms[b], objective.loss, p);
         }
     }
 }
@@ -5237,23 +5268,23 @@ static int nn__classes(const nn_data *data, nn_loss loss)
 
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
-    nn_real scores[3] = {0, 0, 0};
+    nn_scores scores;
     int c;
 
     metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = 0;
     for (c = 0; c < classes; c++) {
-        (void)nn_class_scores(matrix, classes, c, scores);
-        metrics->macro_precision += scores[0];
-        metrics->macro_recall += scores[1];
-        metrics->macro_f1 += scores[2];
+        (void)nn_class_scores(matrix, classes, c, &scores);
+        metrics->macro_precision += scores.precision;
+        metrics->macro_recall += scores.recall;
+        metrics->macro_f1 += scores.f1;
     }
     metrics->macro_precision /= (nn_real)classes;
     metrics->macro_recall /= (nn_real)classes;
     metrics->macro_f1 /= (nn_real)classes;
     if (classes == 2) { /* the last scores are those of class 1 */
-        metrics->precision = scores[0];
-        metrics->recall = scores[1];
-        metrics->f1 = scores[2];
+        metrics->precision = scores.precision;
+        metrics->recall = scores.recall;
+        metrics->f1 = scores.f1;
     }
 }
 
@@ -5298,9 +5329,10 @@ static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *
 }
 #endif
 
-NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss loss,
+NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
                              nn_metrics *metrics)
 {
+    const nn_loss loss = options ? options->loss : NN_MSE;
     nn__tally tally;
     nn_status status;
 #ifndef NN_NO_MALLOC
@@ -5311,6 +5343,9 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
     if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
+                     options->huber_delta >= 0 && nn__is_finite(options->huber_delta)))
+        return NN_ERROR_OPTION;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);
@@ -5328,7 +5363,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
     block.used = 0;
     nn__lay_out_tally(&tally, data, &block);
 #endif
-    nn__tally_all(&tally, model, data, loss);
+    nn__tally_all(&tally, model, data, options);
     nn__finish_metrics(metrics, &tally, data, loss);
 #ifndef NN_NO_MALLOC
     if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
@@ -5337,7 +5372,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, nn_loss
     return NN_OK;
 }
 
-NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *matrix)
+NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix)
 {
     nn__tally tally;
     nn_status status;
@@ -5352,7 +5387,7 @@ NN_DEF nn_status nn_confusion(const nn_model *model, const nn_data *data, int *m
     memset(&tally, 0, sizeof tally);
     tally.classes = data->classes;
     tally.matrix = matrix;
-    nn__tally_all(&tally, model, data, NN_MSE);
+    nn__tally_all(&tally, model, data, NULL);
     return NN_OK;
 }
 #endif /* NN_NO_TRAIN */
@@ -5369,11 +5404,11 @@ static void nn__copy_text(char *to, size_t room, const char *from, size_t length
     to[length] = 0;
 }
 
-static void nn__set_place(nn_place *place, const char *path)
+static void nn__set_location(nn_location *location, const char *path)
 {
-    if (!place) return;
-    memset(place, 0, sizeof *place);
-    place->path = path;
+    if (!location) return;
+    memset(location, 0, sizeof *location);
+    location->path = path;
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
@@ -5573,8 +5608,8 @@ static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data
     return nn__check_arrays(data);
 }
 
-NN_DEF nn_status nn_split(const nn_data *data, float train_fraction, uint64_t seed, nn_data *train,
-                          nn_data *test)
+NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
+                          nn_data *train, nn_data *test)
 {
     nn__deal deal;
     nn_status status = nn__check_division(data, train, test);
@@ -5617,8 +5652,8 @@ static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *d
     status = nn__create(&model, shape, fold->seed);
     if (status == NN_OK) {
         status = nn_fit(model, &train, options);
-        if (status == NN_OK) status = nn_evaluate(model, &test, options->loss, result);
-        nn_free(model);
+        if (status == NN_OK) status = nn_evaluate(model, &test, options, result);
+        nn_model_free(model);
     }
     nn_data_free(&train);
     nn_data_free(&test);
@@ -5949,7 +5984,7 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
 
 /* The table as it is found: columns, where the targets are, the classes. */
 typedef struct nn__table {
-    const nn_csv *options;
+    const nn_csv_options *options;
     nn__parser start; /* at the first row of data */
     long columns;
     long *target; /* [targets] column of each, from 0 */
@@ -5958,7 +5993,7 @@ typedef struct nn__table {
     int fixed;         /* the caller has given the classes */
     nn__cell *classes; /* [count] sorted */
     int count, capacity;
-    nn_place place;
+    nn_location location;
 } nn__table;
 
 /* Numbers come before text, in order of value; the rest in order of bytes. */
@@ -6026,16 +6061,16 @@ static int nn__target_of(const nn__table *table, long column)
     return -1;
 }
 
-static void nn__mark_place(nn__table *table, const nn__parser *parser, const nn__cell *cell)
+static void nn__mark_location(nn__table *table, const nn__parser *parser, const nn__cell *cell)
 {
-    table->place.line = parser->line;
-    table->place.column = parser->column;
-    nn__copy_text(table->place.name, sizeof table->place.name, cell ? cell->text : "",
+    table->location.line = parser->line;
+    table->location.column = parser->column;
+    nn__copy_text(table->location.name, sizeof table->location.name, cell ? cell->text : "",
                   cell ? cell->length : 0);
 }
 
 /* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
-   and collects its label. *bad: a cell is not a number (its place is marked), the row is no use. */
+   and collects its label. *bad: a cell is not a number (its location is marked), the row is no use. */
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
@@ -6053,7 +6088,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
         status = nn__next_cell(parser, &cell);
         if (status == NN_OK && column == table->columns) status = NN_ERROR_CSV_CELLS;
         if (status != NN_OK) {
-            nn__mark_place(table, parser, &cell);
+            nn__mark_location(table, parser, &cell);
             return status;
         }
         target = nn__target_of(table, column);
@@ -6065,18 +6100,18 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
             if (target < 0 && x) *x++ = value;
             continue;
         }
-        if (!*bad) nn__mark_place(table, parser, &cell);
+        if (!*bad) nn__mark_location(table, parser, &cell);
         *bad = 1;
     }
     if (column < table->columns) {
-        nn__mark_place(table, parser, NULL);
+        nn__mark_location(table, parser, NULL);
         return NN_ERROR_CSV_CELLS;
     }
     if (*bad || !table->labels) return NN_OK;
     status = nn__find_class(table, &label, !data, &c);
     if (status != NN_OK) {
         parser->column = table->target[0] + 1;
-        nn__mark_place(table, parser, &label);
+        nn__mark_location(table, parser, &label);
         return status;
     }
     if (y && data->outputs == 1) y[0] = (nn_real)c;
@@ -6088,7 +6123,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
 /* Finds the columns, the targets and the header in the first row. */
 static nn_status nn__read_header(nn__table *table, nn__parser *parser)
 {
-    const nn_csv *o = table->options;
+    const nn_csv_options *o = table->options;
     nn__parser first;
     nn__cell cell;
     nn_status status;
@@ -6100,7 +6135,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     for (table->columns = 0, cell.last = 0; !cell.last; table->columns++) {
         status = nn__next_cell(parser, &cell);
         if (status != NN_OK) {
-            nn__mark_place(table, parser, &cell);
+            nn__mark_location(table, parser, &cell);
             return status;
         }
         for (i = 0; o->target_names && i < table->targets; i++) {
@@ -6109,12 +6144,12 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
             break; /* a column is one target */
         }
     }
-    nn__mark_place(table, parser, NULL);
+    nn__mark_location(table, parser, NULL);
     if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
     for (i = 0; o->target_names && i < table->targets; i++) {
         if (table->target[i] >= 0) continue;
-        table->place.column = 0;
-        nn__copy_text(table->place.name, sizeof table->place.name, o->target_names[i],
+        table->location.column = 0;
+        nn__copy_text(table->location.name, sizeof table->location.name, o->target_names[i],
                       strlen(o->target_names[i]));
         return NN_ERROR_CSV_TARGET;
     }
@@ -6127,7 +6162,8 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         if (nn__target_of(table, i) < 0)
             numbers += nn__parse_number(cell.text, cell.length, &value);
     }
-    if (!o->target_names && (o->header == NN_HEADER_NO || (o->header == NN_HEADER_AUTO && numbers)))
+    if (!o->target_names &&
+        (o->header == NN_CSV_HEADER_NO || (o->header == NN_CSV_HEADER_AUTO && numbers)))
         table->start = first;
     return NN_OK;
 }
@@ -6169,7 +6205,7 @@ static nn_status nn__read_rows(nn__table *table, nn_data *data)
         table->dropped += bad;
         table->rows += !bad;
     }
-    nn__mark_place(table, &parser, NULL);
+    nn__mark_location(table, &parser, NULL);
     return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
 }
 
@@ -6234,16 +6270,16 @@ static nn_status nn__parse_table(nn__table *table, nn_data *data, const char *te
     return status == NN_OK ? nn__make_data(table, data) : status;
 }
 
-static nn_status nn__check_csv_options(const nn_csv *o)
+static nn_status nn__check_csv_options(const nn_csv_options *o)
 {
     int c;
 
-    if ((unsigned)o->header > NN_HEADER_NO || o->targets < 0 || o->classes < 0 ||
+    if ((unsigned)o->header > NN_CSV_HEADER_NO || o->targets < 0 || o->classes < 0 ||
         o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r' || o->comment == '"' ||
         o->comment == '\n' || o->comment == '\r' ||
         o->comment == (o->delimiter ? o->delimiter : ',') || (o->labels && o->targets > 1) ||
         (o->class_names && (o->classes < 2 || o->targets > 1)) ||
-        (o->target_names && o->header == NN_HEADER_NO))
+        (o->target_names && o->header == NN_CSV_HEADER_NO))
         return NN_ERROR_OPTION;
     for (c = 0; o->class_names && c < o->classes; c++)
         if (!o->class_names[c]) return NN_ERROR_NULL;
@@ -6252,8 +6288,8 @@ static nn_status nn__check_csv_options(const nn_csv *o)
     return NN_OK;
 }
 
-static nn_status nn__parse_csv(nn_data *data, const char *text, size_t length, const nn_csv *o,
-                               const char *path)
+static nn_status nn__parse_csv(nn_data *data, const char *text, size_t length,
+                               const nn_csv_options *o, const char *path)
 {
     nn__table table;
     nn_status status = nn__check_csv_options(o);
@@ -6264,50 +6300,51 @@ static nn_status nn__parse_csv(nn_data *data, const char *text, size_t length, c
     table.targets = o->targets ? o->targets : 1;
     table.fixed = o->class_names != NULL;
     table.count = table.fixed ? o->classes : 0;
-    table.place.path = path;
+    table.location.path = path;
     if ((size_t)table.targets > SIZE_MAX / sizeof(long)) return NN_ERROR_OVERFLOW;
     table.target = (long *)NN_MALLOC((size_t)table.targets * sizeof(long));
     if (!table.target) return NN_ERROR_MEMORY;
     status = nn__parse_table(&table, data, text, length);
     if (status != NN_OK) {
         nn_data_free(data);
-        if (o->place) *o->place = table.place;
+        if (o->location) *o->location = table.location;
     }
     NN_FREE(table.target);
     if (table.classes) NN_FREE(table.classes);
     return status;
 }
 
-static nn_csv nn__csv_or_defaults(const nn_csv *given)
+static nn_csv_options nn__csv_or_defaults(const nn_csv_options *given)
 {
-    nn_csv options;
+    nn_csv_options options;
 
     if (given) return *given;
     memset(&options, 0, sizeof options);
     return options;
 }
 
-NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length, const nn_csv *options)
+NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
+                              const nn_csv_options *options)
 {
-    const nn_csv o = nn__csv_or_defaults(options);
+    const nn_csv_options o = nn__csv_or_defaults(options);
 
     if (data) memset(data, 0, sizeof *data);
-    nn__set_place(o.place, NULL);
+    nn__set_location(o.location, NULL);
     if (!data || !text) return NN_ERROR_NULL;
     return nn__parse_csv(data, text, length, &o, NULL);
 }
 
 #ifndef NN_NO_STDIO
 
-NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv *options)
+NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options)
 {
-    const nn_csv o = nn__csv_or_defaults(options);
+    const nn_csv_options o = nn__csv_or_defaults(options);
     unsigned char *text;
     size_t length;
     nn_status status;
 
     if (data) memset(data, 0, sizeof *data);
-    nn__set_place(o.place, path);
+    nn__set_location(o.location, path);
     if (!data || !path) return NN_ERROR_NULL;
     status = nn__read_file(path, &text, &length);
     if (status != NN_OK) return status;
@@ -6392,7 +6429,7 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
 }
 
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
-                             nn_place *place)
+                             nn_location *location)
 {
     unsigned char *image_bytes, *label_bytes;
     size_t image_size, label_size;
@@ -6400,17 +6437,17 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
     int in_labels;
 
     if (data) memset(data, 0, sizeof *data);
-    nn__set_place(place, images);
+    nn__set_location(location, images);
     if (!data || !images || !labels) return NN_ERROR_NULL;
     if (classes < 0 || classes == 1) return NN_ERROR_SIZE;
     status = nn__read_file(images, &image_bytes, &image_size);
     if (status != NN_OK) return status;
-    nn__set_place(place, labels);
+    nn__set_location(location, labels);
     status = nn__read_file(labels, &label_bytes, &label_size);
     if (status == NN_OK) {
         status = nn__make_idx(data, image_bytes, image_size, label_bytes, label_size, classes,
                               &in_labels);
-        nn__set_place(place, in_labels ? labels : images);
+        nn__set_location(location, in_labels ? labels : images);
         NN_FREE(label_bytes);
     }
     NN_FREE(image_bytes);
@@ -7178,15 +7215,15 @@ static uint64_t nn__mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-static void nn__name_place(nn_place *place, nn__span name)
+static void nn__name_location(nn_location *location, nn__span name)
 {
-    if (!place) return;
-    nn__copy_text(place->name, sizeof place->name, (const char *)name.at,
+    if (!location) return;
+    nn__copy_text(location->name, sizeof location->name, (const char *)name.at,
                   (size_t)(name.end - name.at));
 }
 
-/* Whether all tensors have names of their own; *place names one that has not. */
-static int nn__names_differ(const nn__file *file, nn_place *place)
+/* Whether all tensors have names of their own; *location names one that has not. */
+static int nn__names_differ(const nn__file *file, nn_location *location)
 {
     nn__span json = file->header, metadata = file->metadata, rest;
     nn__tensor tensor, other;
@@ -7197,7 +7234,7 @@ static int nn__names_differ(const nn__file *file, nn_place *place)
         rest = json;
         while ((next = nn__next_entry(&rest, &other, &metadata)) > 0) {
             if (next != 1 || !nn__same_string(tensor.name, other.name)) continue;
-            nn__name_place(place, tensor.name);
+            nn__name_location(location, tensor.name);
             return 0;
         }
     }
@@ -7207,7 +7244,7 @@ static int nn__names_differ(const nn__file *file, nn_place *place)
 /* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
    that, without a table, every start must be another tensor's end, but the first (0) and the last
    (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
-static nn_status nn__check_header(nn__file *file, nn_place *place)
+static nn_status nn__check_header(nn__file *file, nn_location *location)
 {
     nn__span json = file->header;
     uint64_t sum = 0, covered = 0;
@@ -7219,22 +7256,23 @@ static nn_status nn__check_header(nn__file *file, nn_place *place)
             if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
             continue;
         }
-        nn__name_place(place, tensor.name);
+        nn__name_location(location, tensor.name);
         if (++tensors > NN__FILE_TENSORS) return NN_ERROR_HEADER;
         if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
         covered += tensor.end - tensor.start;
         sum += nn__mix(tensor.end) - nn__mix(tensor.start);
     }
     if (kind < 0) return NN_ERROR_HEADER;
-    if (!nn__names_differ(file, place)) return NN_ERROR_TENSOR;
-    if (place) place->name[0] = 0;
+    if (!nn__names_differ(file, location)) return NN_ERROR_TENSOR;
+    if (location) location->name[0] = 0;
     if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
     if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
     return NN_OK;
 }
 
 /* Finds header and data in bytes[size], and checks the header. */
-static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, nn_place *place)
+static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size,
+                               nn_location *location)
 {
     const unsigned char *b = (const unsigned char *)bytes;
     uint64_t length = 0;
@@ -7249,7 +7287,7 @@ static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size, n
     file->header.at = b + 9;
     file->header.end = file->data = b + 8 + length;
     file->size = size - 8 - length;
-    return nn__check_header(file, place);
+    return nn__check_header(file, location);
 }
 
 /* A value of the metadata; 0 if it is not there. */
@@ -7320,7 +7358,7 @@ typedef struct nn__layer_reader {
 } nn__layer_reader;
 
 /* Goes to the next pair of weight and bias; 0 at the end. */
-static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_place *place)
+static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_location *location)
 {
     nn__span base;
 
@@ -7330,7 +7368,7 @@ static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_place *
         return 0;
     reader->base = base;
     reader->layer++;
-    nn__name_place(place, reader->weight.name);
+    nn__name_location(location, reader->weight.name);
     *status = NN_ERROR_TENSOR;
     if (!nn__find_tensor(reader->file, &reader->base, ".bias", &reader->bias) ||
         !reader->weight.real || reader->weight.rank != 2 || reader->weight.shape[0] < 1 ||
@@ -7338,7 +7376,7 @@ static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_place *
         reader->weight.shape[1] > INT_MAX)
         return 1;
     if (!reader->bias.real || reader->bias.rank != 1) {
-        nn__name_place(place, reader->bias.name);
+        nn__name_location(location, reader->bias.name);
         return 1;
     }
     if (reader->bias.shape[0] == reader->weight.shape[0]) *status = NN_OK;
@@ -7477,7 +7515,7 @@ static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int sto
 /* Copies all pairs into the parameters, turning [out x in] into [in x out]; or, when store is 0,
    only checks that they fit the model. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
-                                     nn_place *place)
+                                     nn_location *location)
 {
     nn__layer_reader reader;
     nn_real *w = model->parameters;
@@ -7486,7 +7524,7 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
 
     reader.file = file;
     reader.layer = 0;
-    while (nn__next_pair(&reader, &status, place)) {
+    while (nn__next_pair(&reader, &status, location)) {
         const int layer = reader.layer - 1;
         int in, out;
 
@@ -7498,7 +7536,7 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
             return NN_ERROR_TENSOR;
         if (!store) {
             if (!nn__tensor_is_finite(file, &reader.weight)) return NN_ERROR_PARAMETER;
-            nn__name_place(place, reader.bias.name);
+            nn__name_location(location, reader.bias.name);
             if (!nn__tensor_is_finite(file, &reader.bias)) return NN_ERROR_PARAMETER;
             continue;
         }
@@ -7509,25 +7547,25 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
         for (j = 0; j < out; j++) *w++ = nn__read_real(file, &reader.bias, (uint64_t)j);
     }
     if (reader.layer != model->count) return NN_ERROR_TENSOR;
-    if (place) place->name[0] = 0;
+    if (location) location->name[0] = 0;
     return NN_OK;
 }
 
 /* Everything about the file that can be wrong, before anything is changed. */
 static nn_status nn__check_file(nn__file *file, nn_model *model, const void *bytes, size_t size,
-                                int *ours, nn_place *place)
+                                int *ours, nn_location *location)
 {
-    nn_status status = nn__open_file(file, bytes, size, place);
+    nn_status status = nn__open_file(file, bytes, size, location);
 
     if (status == NN_OK) status = nn__check_ours(file, ours);
-    if (status == NN_OK) status = nn__read_parameters(file, model, 0, place);
+    if (status == NN_OK) status = nn__read_parameters(file, model, 0, location);
     if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
     if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
     return status;
 }
 
 static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
-                                     nn_place *place)
+                                     nn_location *location)
 {
     nn__file file;
     nn_status status;
@@ -7535,7 +7573,7 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
 
     if (!model || !bytes) return NN_ERROR_NULL;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
-    status = nn__check_file(&file, model, bytes, size, &ours, place);
+    status = nn__check_file(&file, model, bytes, size, &ours, location);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, model, 1, NULL);
     if (ours) (void)nn__read_scaling(&file, model, 1);
@@ -7543,10 +7581,10 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
 }
 
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
-                                           nn_place *place)
+                                           nn_location *location)
 {
-    nn__set_place(place, NULL);
-    return nn__load_parameters(model, bytes, size, place);
+    nn__set_location(location, NULL);
+    return nn__load_parameters(model, bytes, size, location);
 }
 
 #if !defined(NN_NO_TRAIN) || !defined(NN_NO_MALLOC)
@@ -7626,7 +7664,7 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
 
 /* Reads the trainer's arrays, or only checks them when store is 0. */
 static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
-                                 nn_place *place)
+                                 nn_location *location)
 {
     const size_t count = trainer->model->parameter_count;
     nn__tensor tensor;
@@ -7639,7 +7677,7 @@ static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer
         if (!nn__find_tensor(file, NULL, nn__array_names[i], &tensor) ||
             tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 || tensor.shape[0] != count)
             return NN_ERROR_TENSOR;
-        nn__name_place(place, tensor.name);
+        nn__name_location(location, tensor.name);
         if (!store && !nn__tensor_is_finite(file, &tensor)) return NN_ERROR_PARAMETER;
         for (k = 0; store && k < count; k++) array[k] = nn__read_real(file, &tensor, k);
     }
@@ -7647,7 +7685,7 @@ static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer
 }
 
 static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
-                                     nn_place *place)
+                                     nn_location *location)
 {
     nn__file file;
     nn__state state;
@@ -7655,10 +7693,10 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
     int ours;
 
     if (!trainer || !bytes) return NN_ERROR_NULL;
-    status = nn__check_file(&file, trainer->model, bytes, size, &ours, place);
+    status = nn__check_file(&file, trainer->model, bytes, size, &ours, location);
     if (status == NN_OK && !ours) status = NN_ERROR_METADATA;
     if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
-    if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, place);
+    if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, trainer->model, 1, NULL);
     (void)nn__read_scaling(&file, trainer->model, 1);
@@ -7669,10 +7707,10 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
 }
 
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_place *place)
+                                           nn_location *location)
 {
-    nn__set_place(place, NULL);
-    return nn__load_checkpoint(trainer, bytes, size, place);
+    nn__set_location(location, NULL);
+    return nn__load_checkpoint(trainer, bytes, size, location);
 }
 #endif /* NN_NO_TRAIN */
 
@@ -7680,7 +7718,7 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 
 /* The layers that a file of ours describes, in layers[count]. */
 static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int count, int *inputs,
-                                 nn_place *place)
+                                 nn_location *location)
 {
     nn__layer_reader reader;
     nn__span names;
@@ -7690,7 +7728,7 @@ static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int cou
     (void)nn__find_value(file, nn__keys[NN__ACTIVATIONS], &names);
     reader.file = file;
     reader.layer = 0;
-    while (nn__next_pair(&reader, &status, place)) {
+    while (nn__next_pair(&reader, &status, location)) {
         if (status != NN_OK) return status;
         if (reader.layer > count) return NN_ERROR_METADATA;
         if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
@@ -7698,6 +7736,7 @@ static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int cou
             return NN_ERROR_TENSOR;
         activation = nn__next_activation(&names);
         if (activation < 0) return NN_ERROR_METADATA;
+        layers[reader.layer - 1].kind = NN_LAYER_DENSE;
         layers[reader.layer - 1].width = (int)reader.weight.shape[0];
         layers[reader.layer - 1].activation = (nn_activation)activation;
     }
@@ -7705,7 +7744,7 @@ static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int cou
     return NN_OK;
 }
 
-static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_place *place)
+static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_location *location)
 {
     nn__file file;
     nn__span names;
@@ -7716,7 +7755,7 @@ static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_p
 
     if (model) *model = NULL;
     if (!model || !bytes) return NN_ERROR_NULL;
-    status = nn__open_file(&file, bytes, size, place);
+    status = nn__open_file(&file, bytes, size, location);
     if (status == NN_OK) status = nn__check_ours(&file, &ours);
     if (status != NN_OK) return status;
     if (!ours || !nn__find_value(&file, nn__keys[NN__ACTIVATIONS], &names))
@@ -7725,7 +7764,7 @@ static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_p
     if (count > NN__FILE_TENSORS / 2) return NN_ERROR_METADATA;
     layers = (nn_layer *)NN_MALLOC((size_t)count * sizeof *layers);
     if (!layers) return NN_ERROR_MEMORY;
-    status = nn__read_layers(&file, layers, count, &shape.inputs, place);
+    status = nn__read_layers(&file, layers, count, &shape.inputs, location);
     if (status == NN_OK) {
         shape.layers = layers;
         shape.count = count;
@@ -7733,32 +7772,33 @@ static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_p
     }
     NN_FREE(layers);
     if (status == NN_OK) {
-        status = nn__load_parameters(*model, bytes, size, place);
+        status = nn__load_parameters(*model, bytes, size, location);
         if (status != NN_OK) {
-            nn_free(*model);
+            nn_model_free(*model);
             *model = NULL;
         }
     }
     return status;
 }
 
-NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size, nn_place *place)
+NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
+                                nn_location *location)
 {
-    nn__set_place(place, NULL);
-    return nn__load(model, bytes, size, place);
+    nn__set_location(location, NULL);
+    return nn__load(model, bytes, size, location);
 }
 
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded, whose place is named in case it fails. */
+/* Reads a file that is to be loaded, whose location is named in case it fails. */
 static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
-                                nn_place *place)
+                                nn_location *location)
 {
-    nn__set_place(place, path);
+    nn__set_location(location, path);
     return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
 }
 
-NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place)
+NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
@@ -7766,36 +7806,36 @@ NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_place *place)
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
-    status = nn__begin_load(path, &bytes, &size, place);
+    status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load(model, bytes, size, place);
+    status = nn__load(model, bytes, size, location);
     NN_FREE(bytes);
     return status;
 }
 
-NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_place *place)
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
     nn_status status = NN_ERROR_NULL;
 
-    if (model) status = nn__begin_load(path, &bytes, &size, place);
+    if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_parameters(model, bytes, size, place);
+    status = nn__load_parameters(model, bytes, size, location);
     NN_FREE(bytes);
     return status;
 }
 
 #ifndef NN_NO_TRAIN
-NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_place *place)
+NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
     nn_status status = NN_ERROR_NULL;
 
-    if (trainer) status = nn__begin_load(path, &bytes, &size, place);
+    if (trainer) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_checkpoint(trainer, bytes, size, place);
+    status = nn__load_checkpoint(trainer, bytes, size, location);
     NN_FREE(bytes);
     return status;
 }
@@ -8436,8 +8476,8 @@ static int nn__is_identifier(const char *name)
     return 1;
 }
 
-NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *options, char *buffer,
-                                    size_t capacity, size_t *size)
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
+                                    char *buffer, size_t capacity, size_t *size)
 {
     nn__exporter to;
 
@@ -8465,7 +8505,8 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export *opti
 }
 
 #ifndef NN_NO_STDIO
-NN_DEF nn_status nn_export_c(const nn_model *model, const char *path, const nn_export *options)
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
+                             const nn_export_options *options)
 {
     size_t size;
     char *text;
@@ -8562,6 +8603,7 @@ static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
             return 0;
         nn__count_layer(&stored->sizes, in, out, last);
         if (layers) {
+            layers->kind = NN_LAYER_DENSE;
             layers->width = out;
             layers->activation = (nn_activation)activation;
             layers++;
@@ -8641,7 +8683,7 @@ static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
     return NN_OK;
 }
 
-NN_DEF size_t nn_open_size(const void *bytes, size_t size)
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
 {
     nn__stored stored;
 
@@ -8649,8 +8691,8 @@ NN_DEF size_t nn_open_size(const void *bytes, size_t size)
     return nn__model_size(&stored.sizes, 1);
 }
 
-NN_DEF nn_status nn_open_in(nn_model **model, void *memory, size_t memory_size, const void *bytes,
-                            size_t size)
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size)
 {
     nn__stored stored;
     nn_model *made = NULL;

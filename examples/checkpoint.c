@@ -68,13 +68,13 @@ int main(int argc, char **argv)
 {
     char standard[] = "checkpoint.safetensors";
     char *path = argc > 1 ? argv[1] : standard;
-    const nn_layer layers[] = {{16, NN_TANH}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(16, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     static nn_real x[2 * ROWS], y[ROWS];
     nn_model *whole, *stopped, *resumed;
     nn_trainer *trainer;
     nn_options how;
     nn_data data;
-    nn_place place;
+    nn_location place;
     size_t bytes;
     int same;
 
@@ -84,24 +84,25 @@ int main(int argc, char **argv)
     how.optimizer = NN_ADAM;
     how.learning_rate = 0.05f;
     how.batch_size = 10;
-    how.schedule = NN_COSINE; /* its place in the schedule is part of the checkpoint */
+    how.schedule = NN_SCHEDULE_COSINE; /* its place in the schedule is part of the checkpoint */
     how.epochs = EPOCHS;
     how.seed = 1;
 
-    check(nn_create(&whole, 2, layers, 2, 1), NULL);
+    check(nn_model_create(&whole, 2, layers, 2, 1), NULL);
     check(nn_fit(whole, &data, &how), NULL);
 
     how.callback = save_and_stop;
     how.user = path;
-    check(nn_create(&stopped, 2, layers, 2, 1), NULL);
+    check(nn_model_create(&stopped, 2, layers, 2, 1), NULL);
     check(nn_fit(stopped, &data, &how), NULL);
-    nn_free(stopped);
+    nn_model_free(stopped);
 
     printf("loading %s\n", path);
     how.callback = nn_print_progress;
     how.user = NULL;
     memset(&place, 0, sizeof place);
-    check(nn_create(&resumed, 2, layers, 2, 2), NULL); /* other weights: the file's replace them */
+    check(nn_model_create(&resumed, 2, layers, 2, 2),
+          NULL); /* other weights: the file's replace them */
     check(nn_trainer_create(&trainer, resumed, &how), NULL);
     check(nn_load_checkpoint(trainer, path, &place), path);
     check(nn_trainer_fit(trainer, &data), NULL);
@@ -111,8 +112,8 @@ int main(int argc, char **argv)
     printf("the run that was stopped and the run that was not: %s weights\n",
            same ? "the same" : "DIFFERENT");
     nn_trainer_free(trainer);
-    nn_free(resumed);
-    nn_free(whole);
+    nn_model_free(resumed);
+    nn_model_free(whole);
     remove(path);
     return same ? 0 : 1;
 }

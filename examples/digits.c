@@ -15,7 +15,7 @@
 #define CLASSES 10
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const nn_place *place)
+static void check(nn_status status, const nn_location *place)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "digits: %s\n", nn_status_text(status));
@@ -29,35 +29,35 @@ static void check(nn_status status, const nn_place *place)
 static void print_confusion(const nn_model *model, const nn_data *test)
 {
     int matrix[CLASSES * CLASSES], truth, guess;
-    nn_real scores[3];
+    nn_scores scores;
 
-    check(nn_confusion(model, test, matrix), NULL);
+    check(nn_confusion_matrix(model, test, matrix), NULL);
     printf("\ntrue class in rows, predicted in columns:\n    ");
     for (guess = 0; guess < CLASSES; guess++) printf("%5s", test->class_names[guess]);
     printf("   precision  recall\n");
     for (truth = 0; truth < CLASSES; truth++) {
         printf("%4s", test->class_names[truth]);
         for (guess = 0; guess < CLASSES; guess++) printf("%5d", matrix[truth * CLASSES + guess]);
-        check(nn_class_scores(matrix, CLASSES, truth, scores), NULL);
-        printf("%12.4f%8.4f\n", scores[0], scores[1]);
+        check(nn_class_scores(matrix, CLASSES, truth, &scores), NULL);
+        printf("%12.4f%8.4f\n", (double)scores.precision, (double)scores.recall);
     }
 }
 
 int main(int argc, char **argv)
 {
     const char *path = argc > 1 ? argv[1] : "examples/data/digits.csv";
-    const nn_layer layers[] = {{64, NN_RELU}, {CLASSES, NN_SOFTMAX}};
+    const nn_layer layers[] = {NN_DENSE(64, NN_RELU), NN_DENSE(CLASSES, NN_SOFTMAX)};
     nn_data data, train, test;
     nn_metrics metrics;
     nn_options how;
-    nn_place place;
+    nn_location place;
     nn_model *model;
-    nn_csv csv;
+    nn_csv_options csv;
 
     memset(&place, 0, sizeof place);
     memset(&csv, 0, sizeof csv); /* what is zero has its default */
     csv.labels = 1;              /* the last column is a class, though it is a number */
-    csv.place = &place;
+    csv.location = &place;
     check(nn_read_csv(&data, path, &csv), &place);
     if (data.classes != CLASSES) {
         fprintf(stderr, "digits: %s has %d classes, not %d\n", path, data.classes, CLASSES);
@@ -73,15 +73,15 @@ int main(int argc, char **argv)
     how.scaling = NN_SCALE_MIN_MAX; /* pixels from 0..16 to 0..1 */
     how.seed = 1;
     how.callback = nn_print_progress;
-    check(nn_create(&model, data.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
+    check(nn_model_create(&model, data.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
     check(nn_fit(model, &train, &how), NULL);
 
     print_confusion(model, &test);
-    check(nn_evaluate(model, &test, how.loss, &metrics), NULL);
+    check(nn_evaluate(model, &test, &how, &metrics), NULL);
     printf("\nmacro F1 %.4f\n", metrics.macro_f1);
     printf("test accuracy %.4f (%d of %d)\n", metrics.accuracy, metrics.correct, metrics.rows);
 
-    nn_free(model);
+    nn_model_free(model);
     nn_data_free(&test);
     nn_data_free(&train);
     nn_data_free(&data);

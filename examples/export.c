@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const char *path, const nn_place *place)
+static void check(nn_status status, const char *path, const nn_location *place)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "export: %s: %s\n", path, nn_status_text(status));
@@ -27,33 +27,38 @@ static void check(nn_status status, const char *path, const nn_place *place)
     exit(1);
 }
 
-/* Reads what the model is to be measured on; returns the loss that goes with its outputs. */
-static nn_loss read_data(nn_data *data, const char *path, const nn_model *model)
+/* Reads the data that the model is measured on; returns options with the loss that fits its outputs. */
+static nn_options read_data(nn_data *data, const char *path, const nn_model *model)
 {
     const nn_layer *last;
     nn_shape shape;
-    nn_place place;
-    nn_csv csv;
+    nn_location place;
+    nn_csv_options csv;
+    nn_options how;
 
     check(nn_get_shape(model, &shape), path, NULL);
     last = &shape.layers[shape.count - 1];
     memset(&place, 0, sizeof place);
     memset(&csv, 0, sizeof csv); /* what is zero has its default */
     csv.drop_bad_rows = 1;
-    csv.place = &place;
+    csv.location = &place;
     csv.labels = last->activation == NN_SOFTMAX ||
                  (last->activation == NN_SIGMOID && last->width == 1); /* one column of classes */
     csv.targets = csv.labels ? 1 : last->width;
     check(nn_read_csv(data, path, &csv), path, &place);
-    if (last->activation == NN_SOFTMAX) return NN_CROSS_ENTROPY;
-    return last->activation == NN_SIGMOID ? NN_BINARY_CROSS_ENTROPY : NN_MSE;
+    memset(&how, 0, sizeof how);
+    how.loss = last->activation == NN_SOFTMAX   ? NN_CROSS_ENTROPY
+               : last->activation == NN_SIGMOID ? NN_BINARY_CROSS_ENTROPY
+                                                : NN_MSE;
+    return how;
 }
 
-static void report(const char *what, const nn_model *model, const nn_data *data, nn_loss loss)
+static void report(const char *what, const nn_model *model, const nn_data *data,
+                   const nn_options *how)
 {
     nn_metrics metrics;
 
-    check(nn_evaluate(model, data, loss, &metrics), "measuring", NULL);
+    check(nn_evaluate(model, data, how, &metrics), "measuring", NULL);
     printf("%-6s loss %.6f", what, (double)metrics.loss);
     if (data->classes > 0)
         printf(", accuracy %.4f (%d of %d)", (double)metrics.accuracy, metrics.correct,
@@ -63,7 +68,7 @@ static void report(const char *what, const nn_model *model, const nn_data *data,
 
 int main(int argc, char **argv)
 {
-    nn_export how = {NULL, 0}; /* the default */
+    nn_export_options how = {NULL, 0}; /* the default */
     nn_model *model;
     nn_data data;
 
@@ -78,12 +83,12 @@ int main(int argc, char **argv)
     check(nn_export_c(model, argv[2], &how), argv[2], NULL);
 
     if (argc > 5) {
-        const nn_loss loss = read_data(&data, argv[5], model);
-        report("float", model, &data, loss);
+        const nn_options measured = read_data(&data, argv[5], model);
+        report("float", model, &data, &measured);
         check(nn_quantize(model), "quantizing", NULL); /* as int8 is written */
-        report("int8", model, &data, loss);
+        report("int8", model, &data, &measured);
         nn_data_free(&data);
     }
-    nn_free(model);
+    nn_model_free(model);
     return 0;
 }

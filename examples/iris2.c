@@ -26,7 +26,7 @@
 static const char *const axis_names[2] = {"petal length (cm)", "petal width (cm)"};
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const char *doing, const nn_place *place)
+static void check(nn_status status, const char *doing, const nn_location *place)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "iris2: %s: %s\n", doing, nn_status_text(status));
@@ -47,14 +47,14 @@ static void fail(const char *what, const char *path)
 
 static void read_flowers(nn_data *data, const char *path)
 {
-    nn_csv csv;
-    nn_place place;
+    nn_csv_options csv;
+    nn_location place;
 
     memset(&place, 0, sizeof place);
     memset(&csv, 0, sizeof csv); /* what is zero has its default: the class is the last column */
     csv.labels = 1;
     csv.drop_bad_rows = 1; /* leave out rows with a cell that is empty or not a number */
-    csv.place = &place;
+    csv.location = &place;
     check(nn_read_csv(data, path, &csv), "reading the data", &place);
     if (data->inputs != 2 || data->classes != 2)
         fail("not two measurements and two classes in", path);
@@ -69,7 +69,7 @@ static void search(const nn_data *train, nn_options *how, int *hidden)
 {
     static const int widths[] = {4, 8, 16};
     static const nn_real rates[] = {0.003f, 0.01f, 0.03f};
-    nn_layer layers[] = {{0, NN_RELU}, {1, NN_SIGMOID}};
+    nn_layer layers[] = {NN_DENSE(0, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     const nn_shape shape = {2, layers, 2}; /* 2 inputs, 2 layers */
     nn_metrics results[FOLDS];
     double best_loss = HUGE_VAL;
@@ -116,7 +116,7 @@ static int record(const nn_progress *progress, void *user)
 
 static nn_model *train_network(const nn_data *train, nn_options *how, curves *history)
 {
-    nn_layer layers[] = {{0, NN_RELU}, {1, NN_SIGMOID}};
+    nn_layer layers[] = {NN_DENSE(0, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     nn_model *model;
 
     memset(how, 0, sizeof *how);
@@ -132,20 +132,21 @@ static nn_model *train_network(const nn_data *train, nn_options *how, curves *hi
     how->callback = record;
     how->user = history;
     printf("\n");
-    check(nn_create(&model, 2, layers, 2, SEED), "building", NULL);
+    check(nn_model_create(&model, 2, layers, 2, SEED), "building", NULL);
     check(nn_fit(model, train, how), "training", NULL);
     return model;
 }
 
 /* ---- Evaluate, save, reload, predict --------------------------------------------------------- */
 
-static void evaluate(const nn_model *model, const nn_data *test, nn_loss loss, nn_metrics *m)
+static void evaluate(const nn_model *model, const nn_data *test, const nn_options *how,
+                     nn_metrics *m)
 {
     const char *const *names = test->class_names;
     int matrix[4], row;
 
-    check(nn_evaluate(model, test, loss, m), "evaluating", NULL);
-    check(nn_confusion(model, test, matrix), "evaluating", NULL);
+    check(nn_evaluate(model, test, how, m), "evaluating", NULL);
+    check(nn_confusion_matrix(model, test, matrix), "evaluating", NULL);
     printf("\ntest set, positive class %s:\n", names[1]);
     printf("loss %.4f, accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f, ROC AUC %.4f\n",
            m->loss, m->accuracy, m->precision, m->recall, m->f1, m->auc);
@@ -159,7 +160,7 @@ static void save_and_reload(const nn_model *model, const char *path, const nn_da
     size_t size = (size_t)test->rows * sizeof(nn_real);
     nn_real *before = (nn_real *)malloc(size), *after = (nn_real *)malloc(size);
     nn_model *loaded;
-    nn_place place;
+    nn_location place;
     int row;
 
     if (!before || !after) check(NN_ERROR_MEMORY, "predicting", NULL);
@@ -176,7 +177,7 @@ static void save_and_reload(const nn_model *model, const char *path, const nn_da
         printf("%17.2f  %16.2f  %.4f, and it is %s\n", (double)test->x[2 * row],
                (double)test->x[2 * row + 1], (double)after[row],
                test->class_names[test->y[row] > 0 ? 1 : 0]);
-    nn_free(loaded);
+    nn_model_free(loaded);
     free(after);
     free(before);
 }
@@ -510,7 +511,7 @@ int main(int argc, char **argv)
     printf("%d rows to train on, %d to test\n", sets[0].rows, sets[1].rows);
 
     model = train_network(&sets[0], &how, &history);
-    evaluate(model, &sets[1], how.loss, &metrics);
+    evaluate(model, &sets[1], &how, &metrics);
 
     make_frame(&view, &data);
     print_boundary(model, &data, &view);
@@ -518,7 +519,7 @@ int main(int argc, char **argv)
     write_svg(picture_path, model, sets, &view, &history);
     printf("test accuracy %.4f (%d of %d)\n", metrics.accuracy, metrics.correct, metrics.rows);
 
-    nn_free(model);
+    nn_model_free(model);
     nn_data_free(&sets[1]);
     nn_data_free(&sets[0]);
     nn_data_free(&data);

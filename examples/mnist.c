@@ -19,7 +19,7 @@
 #endif
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const nn_place *place)
+static void check(nn_status status, const nn_location *place)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "mnist: %s\n", nn_status_text(status));
@@ -31,7 +31,7 @@ static void check(nn_status status, const nn_place *place)
 static void read_set(nn_data *data, const char *folder, const char *name)
 {
     char images[1024], labels[1024];
-    nn_place place;
+    nn_location place;
     int length;
 
     length = snprintf(images, sizeof images, "%s/%s-images-idx3-ubyte", folder, name);
@@ -46,7 +46,7 @@ static void read_set(nn_data *data, const char *folder, const char *name)
 
 int main(int argc, char **argv)
 {
-    const nn_layer layers[] = {{128, NN_RELU}, {10, NN_SOFTMAX}};
+    const nn_layer layers[] = {NN_DENSE(128, NN_RELU), NN_DENSE(10, NN_SOFTMAX)};
     int epochs = argc > 2 ? atoi(argv[2]) : 10;
     nn_data train, test;
     nn_metrics metrics;
@@ -76,14 +76,14 @@ int main(int argc, char **argv)
     how.callback = nn_print_progress;
     how.callback_batches = IS_TERMINAL; /* a progress bar */
 
-    check(nn_create(&model, train.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
+    check(nn_model_create(&model, train.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
     check(nn_fit(model, &train, &how), NULL);
 
-    check(nn_evaluate(model, &test, how.loss, &metrics), NULL);
+    check(nn_evaluate(model, &test, &how, &metrics), NULL);
     printf("test loss %.4f\n", metrics.loss);
     printf("test accuracy %.4f (%d of %d)\n", metrics.accuracy, metrics.correct, metrics.rows);
 
-    nn_free(model);
+    nn_model_free(model);
     nn_data_free(&test);
     nn_data_free(&train);
     return 0;

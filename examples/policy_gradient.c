@@ -129,7 +129,7 @@ static void print_policy(const nn_model *model)
 
 int main(void)
 {
-    const nn_layer layers[] = {{32, NN_TANH}, {ACTIONS, NN_SOFTMAX}};
+    const nn_layer layers[] = {NN_DENSE(32, NN_TANH), NN_DENSE(ACTIONS, NN_SOFTMAX)};
     static episode e;
     static double baseline[CELLS];
     static int visits[CELLS];
@@ -145,7 +145,7 @@ int main(void)
     how.learning_rate = 0.01f;
     how.batch_size = STEPS; /* the most rows that nn_forward takes at once */
 
-    check(nn_create(&model, CELLS, layers, 2, 1)); /* 2 layers, seed 1 */
+    check(nn_model_create(&model, CELLS, layers, 2, 1)); /* 2 layers, seed 1 */
     check(nn_trainer_create(&trainer, model, &how));
 
     for (n = 1; n <= EPISODES; n++) {
@@ -160,6 +160,6 @@ int main(void)
     printf("\nlikeliest actions:\n");
     print_policy(model);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return 0;
 }

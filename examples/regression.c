@@ -51,7 +51,8 @@ static int report(const nn_progress *progress, void *user)
 
 int main(void)
 {
-    const nn_layer layers[] = {{32, NN_TANH}, {32, NN_TANH}, {1, NN_LINEAR}};
+    const nn_layer layers[] = {NN_DENSE(32, NN_TANH), NN_DENSE(32, NN_TANH),
+                               NN_DENSE(1, NN_LINEAR)};
     static nn_real x[ROWS], y[ROWS], truth[ROWS];
     nn_progress last;
     nn_metrics metrics;
@@ -81,7 +82,7 @@ int main(void)
     how.seed = 1;
     how.callback = report;
     how.user = &last;
-    check(nn_create(&model, 1, layers, 3, 1)); /* 1 input, 3 layers, seed 1 */
+    check(nn_model_create(&model, 1, layers, 3, 1)); /* 1 input, 3 layers, seed 1 */
     check(nn_fit(model, &data, &how));
     printf("stopped after epoch %d, best was %d\n\n", last.epoch, last.best_epoch);
 
@@ -91,13 +92,13 @@ int main(void)
         truth[row] = (nn_real)sin((double)x[row]);
     }
     data.y = truth;
-    check(nn_evaluate(model, &data, how.loss, &metrics));
+    check(nn_evaluate(model, &data, &how, &metrics));
     check(nn_predict(model, x, ROWS, y, NULL));
     printf("    x   sin(x)   network\n");
     for (row = 25; row < ROWS; row += 50)
         printf("%5.2f  %7.3f   %7.3f\n", (double)x[row], (double)truth[row], (double)y[row]);
     printf("\nmean absolute error %.4f, root of mean squared error %.4f, R2 %.4f\n", metrics.mae,
            sqrt(metrics.mse), metrics.r2);
-    nn_free(model);
+    nn_model_free(model);
     return 0;
 }

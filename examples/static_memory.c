@@ -17,7 +17,7 @@
    batch go through the net 1 at a time. */
 static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];
 static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
-static unsigned char opened_memory[NN_OPEN_SIZE(2, 8, 1)];
+static unsigned char opened_memory[NN_MODEL_OPEN_SIZE(2, 8, 1)];
 static unsigned char file[1024];
 
 /* Ends the program with a message when a call of the library failed. */
@@ -32,7 +32,7 @@ int main(void)
 {
     const nn_real x[] = {0, 0, 0, 1, 1, 0, 1, 1}; /* 4 rows of 2 inputs */
     const nn_real y[] = {0, 1, 1, 0};             /* 4 rows of 1 output */
-    const nn_layer layers[] = {{8, NN_TANH}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     const nn_shape shape = {2, layers, 2}; /* 2 inputs, 2 layers */
     nn_real answers[4], loss = 0;
     nn_options how; /* the trainer goes on using it */
@@ -49,7 +49,7 @@ int main(void)
     how.micro_batch_size = 1;
     how.seed = 1;
 
-    check(nn_create_in(&model, model_memory, sizeof model_memory, &shape, 1)); /* seed 1 */
+    check(nn_model_create_in(&model, model_memory, sizeof model_memory, &shape, 1)); /* seed 1 */
     check(nn_trainer_create_in(&trainer, trainer_memory, sizeof trainer_memory, model, &how));
     printf("model   %5lu bytes\n", (unsigned long)sizeof model_memory);
     printf("trainer %5lu bytes\n", (unsigned long)sizeof trainer_memory);
@@ -61,7 +61,7 @@ int main(void)
 
     check(nn_save_memory(model, file, sizeof file, &size));
     printf("saved   %5lu bytes\n", (unsigned long)size);
-    check(nn_open_in(&opened, opened_memory, sizeof opened_memory, file, size));
+    check(nn_model_open_in(&opened, opened_memory, sizeof opened_memory, file, size));
     printf("opened  %5lu bytes\n", (unsigned long)sizeof opened_memory);
     check(nn_predict(opened, x, 4, answers, NULL));
     for (row = 0; row < 4; row++)

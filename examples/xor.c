@@ -22,7 +22,7 @@ int main(void)
 {
     const nn_real x[] = {0, 0, 0, 1, 1, 0, 1, 1}; /* 4 rows of 2 inputs */
     const nn_real y[] = {0, 1, 1, 0};             /* 4 rows of 1 output */
-    const nn_layer layers[] = {{8, NN_TANH}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     nn_real answers[4];
     nn_metrics metrics;
     nn_options how;
@@ -44,13 +44,13 @@ int main(void)
     how.epochs = 300;
     how.seed = 1;
 
-    check(nn_create(&model, 2, layers, 2, 1)); /* 2 inputs, 2 layers, seed 1 */
+    check(nn_model_create(&model, 2, layers, 2, 1)); /* 2 inputs, 2 layers, seed 1 */
     check(nn_fit(model, &data, &how));
-    check(nn_evaluate(model, &data, how.loss, &metrics));
+    check(nn_evaluate(model, &data, &how, &metrics));
     check(nn_predict(model, x, 4, answers, NULL));
     for (row = 0; row < 4; row++)
         printf("%g xor %g = %.3f\n", x[2 * row], x[2 * row + 1], answers[row]);
     printf("loss %.4f, accuracy %.4f\n", metrics.loss, metrics.accuracy);
-    nn_free(model);
+    nn_model_free(model);
     return 0;
 }

@@ -362,6 +362,7 @@ static double net_rate(const request *r, step work)
 
     if (outputs > OUTPUTS) fail("too many outputs");
     for (i = 0; i <= last; i++) {
+        layers[i].kind = NN_LAYER_DENSE;
         layers[i].width = r->sizes[i + 1];
         layers[i].activation = outputs == 1 ? NN_SIGMOID : i < last ? NN_RELU : NN_SOFTMAX;
     }
@@ -370,11 +371,11 @@ static double net_rate(const request *r, step work)
     n.options.batch_size = r->batch;
     n.options.epochs = EPOCHS;
     n.data = make_data(r->rows, r->sizes[0], outputs);
-    check(nn_create(&n.model, r->sizes[0], layers, last + 1, 1));
+    check(nn_model_create(&n.model, r->sizes[0], layers, last + 1, 1));
     check(nn_trainer_create(&n.trainer, n.model, &n.options));
     rate = measure(work, &n, r->seconds);
     nn_trainer_free(n.trainer);
-    nn_free(n.model);
+    nn_model_free(n.model);
     nn_data_free(&n.data);
     return rate;
 }

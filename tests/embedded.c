@@ -113,10 +113,11 @@ static void train(nn_model *model)
 
 static void measure(const nn_model *model)
 {
+    const nn_options how = training_options();
     const nn_data data = data_of(test_x, test_y, TEST_ROWS);
     nn_metrics metrics;
 
-    check(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &metrics) == NN_OK, "nn_evaluate");
+    check(nn_evaluate(model, &data, &how, &metrics) == NN_OK, "nn_evaluate");
     put_text("test accuracy ");
     put_number((uint64_t)metrics.correct);
     put_text(" of ");
@@ -160,19 +161,19 @@ static void copy(const nn_model *model, const nn_shape *shape)
     put_text("saved ");
     put_number(size);
     put_text(" bytes\n");
-    check(nn_create_in(&other, copy_memory, sizeof copy_memory, shape, 2) == NN_OK, "a copy");
+    check(nn_model_create_in(&other, copy_memory, sizeof copy_memory, shape, 2) == NN_OK, "a copy");
     if (failed) return;
     check(nn_load_parameters_memory(other, file, size, NULL) == NN_OK, "nn_load_parameters_memory");
     check_copy(other, "the loaded model's predictions");
-    check(nn_open_size(file, size) == NN_OPEN_SIZE(2, 8, 1), "nn_open_size");
-    check(nn_open_in(&other, copy_memory, NN_OPEN_SIZE(2, 8, 1), file, size) == NN_OK,
-          "nn_open_in");
+    check(nn_model_open_size(file, size) == NN_MODEL_OPEN_SIZE(2, 8, 1), "nn_model_open_size");
+    check(nn_model_open_in(&other, copy_memory, NN_MODEL_OPEN_SIZE(2, 8, 1), file, size) == NN_OK,
+          "nn_model_open_in");
     if (!failed) check_copy(other, "the opened file's predictions");
 }
 
 int main(void)
 {
-    const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     nn_shape shape;
     nn_model *model;
 
@@ -183,8 +184,8 @@ int main(void)
     shape.count = 2;
     put_note("model_bytes", sizeof model_memory);
     check(nn_model_size(&shape) == sizeof model_memory, "nn_model_size");
-    check(nn_create_in(&model, model_memory, sizeof model_memory, &shape, 1) == NN_OK,
-          "nn_create_in");
+    check(nn_model_create_in(&model, model_memory, sizeof model_memory, &shape, 1) == NN_OK,
+          "nn_model_create_in");
     if (!failed) {
         train(model);
         measure(model);

@@ -272,7 +272,7 @@ readme_memory()
     cat >"$folder/sizes.c" <<'END'
 #include "nn.h"
 #define AND_TRAINER(moments, ...) NN_MODEL_SIZE(__VA_ARGS__) + NN_TRAINER_SIZE(moments, 1, __VA_ARGS__)
-char open[NN_OPEN_SIZE(WIDTHS)], model[NN_MODEL_SIZE(WIDTHS)], sgd[AND_TRAINER(0, WIDTHS)];
+char open[NN_MODEL_OPEN_SIZE(WIDTHS)], model[NN_MODEL_SIZE(WIDTHS)], sgd[AND_TRAINER(0, WIDTHS)];
 char momentum[AND_TRAINER(1, WIDTHS)], adam[AND_TRAINER(2, WIDTHS)];
 END
     rows=0
@@ -499,7 +499,7 @@ cost()
         stack "nn_train_batch nn_trainer_fit"
     check "stack: nn_predict, nn_evaluate" "$arm_packages" "${arm%% *}" \
         stack "nn_predict nn_evaluate"
-    check "stack: nn_open_in" "$arm_packages" "${arm%% *}" stack nn_open_in
+    check "stack: nn_model_open_in" "$arm_packages" "${arm%% *}" stack nn_model_open_in
     check "stack: saving to, loading from memory" "$arm_packages" "${arm%% *}" \
         stack "nn_save_memory nn_load_parameters_memory"
     check "no dispatch" "$arm_packages" "${arm%% *}" dispatch

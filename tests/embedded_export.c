@@ -25,7 +25,7 @@ typedef float nn_real;
 
 static int write_files(nn_model *model, const char *folder)
 {
-    static const nn_export whole = {"predict_whole", 0}, small = {"predict_int8", 1};
+    static const nn_export_options whole = {"predict_whole", 0}, small = {"predict_int8", 1};
     char path[3][4096];
 
     sprintf(path[0], "%s/exported.c", folder);
@@ -37,7 +37,7 @@ static int write_files(nn_model *model, const char *folder)
 
 int main(int argc, char **argv)
 {
-    const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     nn_options how;
     nn_data data;
     nn_model *model;
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     how.optimizer = NN_ADAM;
     how.learning_rate = 0.01f;
     how.scaling = NN_SCALE_STANDARD;
-    return argc != 2 || nn_create(&model, 2, layers, 2, 1) != NN_OK ||
+    return argc != 2 || nn_model_create(&model, 2, layers, 2, 1) != NN_OK ||
            nn_fit(model, &data, &how) != NN_OK || !write_files(model, argv[1]);
 }
 

@@ -82,7 +82,7 @@ static nn_status train(nn_model *model)
         data.x = inputs;
         data.y = targets;
         status = nn_trainer_fit(trainer, &data);
-        if (status == NN_OK) status = nn_evaluate(model, &data, how.loss, &metrics);
+        if (status == NN_OK) status = nn_evaluate(model, &data, &how, &metrics);
     }
 #else
     status = nn_train_batch(trainer, inputs, targets, 4, NULL);
@@ -97,7 +97,7 @@ int main(void)
 {
     nn_model *model;
 
-    if (nn_open_in(&model, model_memory, sizeof model_memory, file, 900) != NN_OK) return 1;
+    if (nn_model_open_in(&model, model_memory, sizeof model_memory, file, 900) != NN_OK) return 1;
     return nn_predict(model, inputs, 4, answers, NULL) != NN_OK;
 }
 
@@ -105,14 +105,14 @@ int main(void)
 
 int main(void)
 {
-    const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     nn_shape shape;
     nn_model *model;
 
     shape.inputs = 2;
     shape.layers = layers;
     shape.count = 2;
-    if (nn_create_in(&model, model_memory, sizeof model_memory, &shape, 1) != NN_OK) return 1;
+    if (nn_model_create_in(&model, model_memory, sizeof model_memory, &shape, 1) != NN_OK) return 1;
 #if PROGRAM == PREDICT
     load(model);
 #else

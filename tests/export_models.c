@@ -16,7 +16,7 @@ static void fail(const char *what)
 
 static void write_model(FILE *file, const nn_model *model, const char *name, int int8)
 {
-    nn_export how;
+    nn_export_options how;
     size_t size;
     char *text;
 
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
         if (!model) fail("no memory");
         write_model(file, model, model_specs[i].name, 0);
         write_model(file, model, model_specs[i].int8_name, 1);
-        nn_free(model);
+        nn_model_free(model);
     }
     fprintf(file, "\nstatic void (*const exported[][2])(const %s *, %s *) = {\n", type, type);
     for (i = 0; i < MODELS; i++)

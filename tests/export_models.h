@@ -26,40 +26,66 @@ typedef struct model_spec {
 
 /* Names that might be taken for something else in the file are among them. */
 static const model_spec model_specs[] = {
-    {NULL, "predict_int8", 2, 2, {{8, NN_RELU}, {1, NN_SIGMOID}}, NN_SCALE_STANDARD, 0},
-    {"linear", "linear8", 3, 1, {{4, NN_LINEAR}}, NN_SCALE_NONE, 0},
-    {"y", "x", 3, 1, {{12, NN_RELU}}, NN_SCALE_NONE, 0},
-    {"in", "out", 5, 1, {{3, NN_LEAKY_RELU}}, NN_SCALE_MIN_MAX, 0},
-    {"sigmoid", "sum", 3, 1, {{9, NN_SIGMOID}}, NN_SCALE_NONE, 0},
-    {"TANH", "Do9", 3, 1, {{9, NN_TANH}}, NN_SCALE_STANDARD, 0},
-    {"softmax", "top", 4, 1, {{10, NN_SOFTMAX}}, NN_SCALE_STANDARD, 0},
-    {"a", "b", 4, 1, {{1, NN_SOFTMAX}}, NN_SCALE_NONE, 0},
-    {"i", "j", 1, 1, {{1, NN_LINEAR}}, NN_SCALE_NONE, 0},
+    {NULL,
+     "predict_int8",
+     2,
+     2,
+     {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)},
+     NN_SCALE_STANDARD,
+     0},
+    {"linear", "linear8", 3, 1, {NN_DENSE(4, NN_LINEAR)}, NN_SCALE_NONE, 0},
+    {"y", "x", 3, 1, {NN_DENSE(12, NN_RELU)}, NN_SCALE_NONE, 0},
+    {"in", "out", 5, 1, {NN_DENSE(3, NN_LEAKY_RELU)}, NN_SCALE_MIN_MAX, 0},
+    {"sigmoid", "sum", 3, 1, {NN_DENSE(9, NN_SIGMOID)}, NN_SCALE_NONE, 0},
+    {"TANH", "Do9", 3, 1, {NN_DENSE(9, NN_TANH)}, NN_SCALE_STANDARD, 0},
+    {"softmax", "top", 4, 1, {NN_DENSE(10, NN_SOFTMAX)}, NN_SCALE_STANDARD, 0},
+    {"a", "b", 4, 1, {NN_DENSE(1, NN_SOFTMAX)}, NN_SCALE_NONE, 0},
+    {"i", "j", 1, 1, {NN_DENSE(1, NN_LINEAR)}, NN_SCALE_NONE, 0},
     {"deep",
      "deep8",
      6,
      4,
-     {{5, NN_TANH}, {7, NN_LEAKY_RELU}, {3, NN_SIGMOID}, {4, NN_LINEAR}},
+     {NN_DENSE(5, NN_TANH), NN_DENSE(7, NN_LEAKY_RELU), NN_DENSE(3, NN_SIGMOID),
+      NN_DENSE(4, NN_LINEAR)},
      NN_SCALE_MIN_MAX,
      0},
     {"q__",
      "q_",
      2,
      4,
-     {{16, NN_RELU}, {9, NN_TANH}, {12, NN_SIGMOID}, {10, NN_SOFTMAX}},
+     {NN_DENSE(16, NN_RELU), NN_DENSE(9, NN_TANH), NN_DENSE(12, NN_SIGMOID),
+      NN_DENSE(10, NN_SOFTMAX)},
      NN_SCALE_NONE,
      0},
-    {"wide", "wide8", 33, 2, {{65, NN_RELU}, {3, NN_SOFTMAX}}, NN_SCALE_STANDARD, 0},
-    {"narrow", "narrow8", 33, 3, {{2, NN_TANH}, {20, NN_LINEAR}, {3, NN_TANH}}, NN_SCALE_NONE, 0},
-    {"odd", "odd8", 7, 1, {{12, NN_LINEAR}}, NN_SCALE_NONE, 1},
+    {"wide",
+     "wide8",
+     33,
+     2,
+     {NN_DENSE(65, NN_RELU), NN_DENSE(3, NN_SOFTMAX)},
+     NN_SCALE_STANDARD,
+     0},
+    {"narrow",
+     "narrow8",
+     33,
+     3,
+     {NN_DENSE(2, NN_TANH), NN_DENSE(20, NN_LINEAR), NN_DENSE(3, NN_TANH)},
+     NN_SCALE_NONE,
+     0},
+    {"odd", "odd8", 7, 1, {NN_DENSE(12, NN_LINEAR)}, NN_SCALE_NONE, 1},
     {"odder",
      "odder8",
      7,
      3,
-     {{12, NN_RELU}, {8, NN_LEAKY_RELU}, {6, NN_TANH}},
+     {NN_DENSE(12, NN_RELU), NN_DENSE(8, NN_LEAKY_RELU), NN_DENSE(6, NN_TANH)},
      NN_SCALE_MIN_MAX,
      1},
-    {"oddest", "oddest8", 9, 2, {{12, NN_SIGMOID}, {6, NN_SOFTMAX}}, NN_SCALE_STANDARD, 1}};
+    {"oddest",
+     "oddest8",
+     9,
+     2,
+     {NN_DENSE(12, NN_SIGMOID), NN_DENSE(6, NN_SOFTMAX)},
+     NN_SCALE_STANDARD,
+     1}};
 
 enum { MODELS = sizeof model_specs / sizeof model_specs[0], MOST_INPUTS = 33, MOST_OUTPUTS = 12 };
 
@@ -101,7 +127,7 @@ static nn_model *make_model(int i)
     nn_real *p;
     int layer, in, k, j;
 
-    if (nn_create(&model, spec->inputs, spec->layers, spec->count, 1) != NN_OK) return NULL;
+    if (nn_model_create(&model, spec->inputs, spec->layers, spec->count, 1) != NN_OK) return NULL;
     p = nn_parameters(model);
     for (layer = 0, in = spec->inputs; layer < spec->count; layer++) {
         const int out = spec->layers[layer].width;

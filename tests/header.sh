@@ -41,7 +41,7 @@ cat >"$work/user.c" <<'END'
 
 int main(void)
 {
-    const nn_layer layers[] = {{3, NN_RELU}, {1, NN_LINEAR}};
+    const nn_layer layers[] = {NN_DENSE(3, NN_RELU), NN_DENSE(1, NN_LINEAR)};
 #ifdef __cplusplus
     nn_options how = {};
     nn_data data = {};
@@ -57,10 +57,10 @@ int main(void)
     data.x = x;
     data.y = y;
     how.epochs = 2;
-    if (nn_create(&model, 1, layers, 2, 1) != NN_OK) return 1;
+    if (nn_model_create(&model, 1, layers, 2, 1) != NN_OK) return 1;
     if (nn_fit(model, &data, &how) != NN_OK) return 2;
-    if (nn_evaluate(model, &data, NN_MSE, &result) != NN_OK || !(result.loss >= 0)) return 3;
-    nn_free(model);
+    if (nn_evaluate(model, &data, &how, &result) != NN_OK || !(result.loss >= 0)) return 3;
+    nn_model_free(model);
     return 0;
 }
 END

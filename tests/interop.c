@@ -19,7 +19,7 @@
 
 enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 64 };
 
-static int failed(const char *what, nn_status status, const nn_place *place)
+static int failed(const char *what, nn_status status, const nn_location *place)
 {
     printf("error %d %s: %s %s\n", (int)status, what, nn_status_text(status),
            place ? place->name : "");
@@ -85,7 +85,8 @@ static int train_and_save(nn_model *model, nn_trainer *trainer, const nn_data *d
 
 static int run_save(const char *folder)
 {
-    const nn_layer layers[] = {{8, NN_RELU}, {5, NN_TANH}, {OUTPUTS, NN_LINEAR}};
+    const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(5, NN_TANH),
+                               NN_DENSE(OUTPUTS, NN_LINEAR)};
     nn_real x[ROWS * INPUTS], y[ROWS * OUTPUTS];
     nn_options how;
     nn_data data;
@@ -107,13 +108,13 @@ static int run_save(const char *folder)
     how.epochs = 40;
     how.batch_size = 8;
     how.scaling = NN_SCALE_STANDARD;
-    if ((status = nn_create(&model, INPUTS, layers, 3, 1)) != NN_OK)
-        return failed("nn_create", status, NULL);
+    if ((status = nn_model_create(&model, INPUTS, layers, 3, 1)) != NN_OK)
+        return failed("nn_model_create", status, NULL);
     status = nn_trainer_create(&trainer, model, &how);
     bad = status == NN_OK ? train_and_save(model, trainer, &data, folder)
                           : failed("nn_trainer_create", status, NULL);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return bad;
 }
 
@@ -154,13 +155,13 @@ static nn_status parse_model(nn_model **model, const char *text)
         for (i = 0; i < 6 && strcmp(names[i], name) != 0; i++) continue;
         layers[count++].activation = (nn_activation)i;
     }
-    return nn_create(model, inputs, layers, count, 1);
+    return nn_model_create(model, inputs, layers, count, 1);
 }
 
 int main(int argc, char **argv)
 {
     nn_model *model = NULL;
-    nn_place place = {0};
+    nn_location place = {0};
     nn_status status;
     int bad;
 
@@ -178,6 +179,6 @@ int main(int argc, char **argv)
         return 2;
     }
     bad = status == NN_OK ? predict_rows(model) : failed(argv[2], status, &place);
-    nn_free(model);
+    nn_model_free(model);
     return bad;
 }

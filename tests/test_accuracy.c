@@ -37,7 +37,7 @@ static void check_accuracies(const char *what, const accuracies *all, double mea
 /* 5-fold cross-validation of 2-8-1, 100 epochs; scikit-learn: mean 0.941, worst 0.93. */
 static void test_iris(void)
 {
-    static const nn_layer layers[] = {{8, NN_RELU}, {1, NN_SIGMOID}};
+    static const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
     nn_metrics folds[5];
     nn_options how;
     nn_shape shape;
@@ -71,18 +71,20 @@ static void train(const nn_data *training, const nn_data *test, int hidden, cons
     nn_metrics result;
     nn_model *model;
 
+    layers[0].kind = NN_LAYER_DENSE;
     layers[0].width = hidden;
     layers[0].activation = NN_RELU;
+    layers[1].kind = NN_LAYER_DENSE;
     layers[1].width = training->outputs;
     layers[1].activation = NN_SOFTMAX;
-    if (!CHECK(nn_create(&model, training->inputs, layers, 2, how->seed) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&model, training->inputs, layers, 2, how->seed) == NN_OK)) return;
     CHECK(nn_fit(model, training, how) == NN_OK);
-    CHECK(nn_evaluate(model, test, how->loss, &result) == NN_OK);
+    CHECK(nn_evaluate(model, test, how, &result) == NN_OK);
     note(whole, result.accuracy);
     CHECK(nn_quantize(model) == NN_OK);
-    CHECK(nn_evaluate(model, test, how->loss, &result) == NN_OK);
+    CHECK(nn_evaluate(model, test, how, &result) == NN_OK);
     note(int8, result.accuracy);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* 64-64-10, 80/20, label smoothing; scikit-learn: mean 0.978, worst 0.969. */
@@ -90,7 +92,7 @@ static void test_digits(void)
 {
     nn_data data, training, test;
     nn_options how;
-    nn_csv csv;
+    nn_csv_options csv;
     accuracies all = {0, 0, 0}, int8 = {0, 0, 0};
 
     memset(&csv, 0, sizeof csv);

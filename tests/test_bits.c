@@ -7,6 +7,7 @@
 #define NN_IMPLEMENTATION
 #undef NN_USE_OPENBLAS /* has bits of its own */
 #include "../nn.h"
+#include "fixtures.h"
 
 #define ROWS    50
 #define INPUTS  70 /* at most */
@@ -112,7 +113,7 @@ static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *
 
     CHECK(nn_predict(model, data->x, ROWS, y, NULL) == NN_OK);
     hash = add_reals(hash, y, ROWS * OUTPUTS);
-    CHECK(nn_evaluate(model, data, loss, &m) == NN_OK);
+    CHECK(evaluate(model, data, loss, &m) == NN_OK);
     hash = add(hash, nn__to_bits(m.loss));
     hash = add(hash, nn__to_bits(m.mae));
     hash = add(hash, nn__to_bits(m.r2));
@@ -137,18 +138,21 @@ static uint64_t hash_run(int i)
 
     make_data(&data, r.net->inputs);
     if (r.weighted) data.weight = weights;
+    layers[0].kind = NN_LAYER_DENSE;
     layers[0].width = r.net->hidden[0];
+    layers[1].kind = NN_LAYER_DENSE;
     layers[1].width = r.net->hidden[1];
+    layers[2].kind = NN_LAYER_DENSE;
     layers[2].width = OUTPUTS;
     layers[0].activation = layers[1].activation = r.hidden;
     layers[2].activation = r.output;
-    if (!CHECK(nn_create(&model, data.inputs, layers, 3, (uint64_t)i) == NN_OK)) return 0;
+    if (!CHECK(nn_model_create(&model, data.inputs, layers, 3, (uint64_t)i) == NN_OK)) return 0;
     if (i == 0) printf("back-end %s\n", nn_backend(model));
     hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
     CHECK(nn_fit(model, &data, &r.how) == NN_OK);
     hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
     hash = hash_model(hash, model, &data, r.how.loss);
-    nn_free(model);
+    nn_model_free(model);
     if (verbose)
         printf("run %2d: %08lx%08lx\n", i, (unsigned long)(hash >> 32),
                (unsigned long)(hash & 0xffffffff));

@@ -54,7 +54,8 @@ static void check_equal(const nn_data *a, const nn_data *b)
 
 /* The text has no terminating zero, so that ASan sees a read past its end; it is gone before the
    result is looked at, and the result starts as rubbish. */
-static nn_status parse_bytes(nn_data *data, const char *text, size_t length, const nn_csv *how)
+static nn_status parse_bytes(nn_data *data, const char *text, size_t length,
+                             const nn_csv_options *how)
 {
     char *copy = (char *)malloc(length ? length : 1);
     nn_status status;
@@ -78,37 +79,37 @@ static int write_file(const char *path, const char *bytes, size_t length)
 }
 
 /* From memory and from a file: both must give the same, and the same place. */
-static nn_status parse(nn_data *data, const char *text, const nn_csv *how)
+static nn_status parse(nn_data *data, const char *text, const nn_csv_options *how)
 {
     nn_data from_file;
-    nn_place place;
+    nn_location place;
     nn_status status, file_status;
     memset(&from_file, 0xa5, sizeof from_file);
     memset(&place, 0, sizeof place);
-    if (how && how->place) memset(how->place, 0xa5, sizeof place);
+    if (how && how->location) memset(how->location, 0xa5, sizeof place);
     CHECK(write_file(FILE_PATH, text, strlen(text)));
     file_status = nn_read_csv(&from_file, FILE_PATH, how);
-    if (how && how->place) {
-        place = *how->place;
-        memset(how->place, 0xa5, sizeof place);
+    if (how && how->location) {
+        place = *how->location;
+        memset(how->location, 0xa5, sizeof place);
     }
     status = parse_bytes(data, text, strlen(text), how);
     CHECK(status == file_status);
     if (status == NN_OK && file_status == NN_OK) check_equal(data, &from_file);
     if (file_status != NN_OK) check_zero(&from_file);
-    if (status != NN_OK && how && how->place) {
-        CHECK(how->place->path == NULL);
+    if (status != NN_OK && how && how->location) {
+        CHECK(how->location->path == NULL);
         CHECK(place.path && !strcmp(place.path, FILE_PATH));
-        CHECK(place.line == how->place->line && place.column == how->place->column);
-        CHECK(!strcmp(place.name, how->place->name));
+        CHECK(place.line == how->location->line && place.column == how->location->column);
+        CHECK(!strcmp(place.name, how->location->name));
     }
     nn_data_free(&from_file);
     return status;
 }
 
-static nn_csv plain(void)
+static nn_csv_options plain(void)
 {
-    nn_csv how;
+    nn_csv_options how;
     memset(&how, 0, sizeof how);
     return how;
 }
@@ -118,41 +119,41 @@ static nn_csv plain(void)
 typedef struct same {
     const char *text;
     char delimiter, comment;
-    nn_header header;
+    nn_csv_header header;
 } same;
 
 #define BOM "\xef\xbb\xbf"
 
 /* Every one of these is the table 1 2 -> 5, 3 4 -> 6. */
 static const same sames[] = {
-    {"1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {"1,2,5\n3,4,6\n", 0, 0, NN_HEADER_NO},
-    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_YES},
-    {"a,b,2020\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO}, /* only input cells tell a header */
-    {"9,9,9\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_YES},
-    {"1,2,5\n3,4,6", 0, 0, NN_HEADER_AUTO},
-    {"1,2,5\r\n3,4,6\r\n", 0, 0, NN_HEADER_AUTO},
-    {"a,b,c\r\n1,2,5\r\n3,4,6", 0, 0, NN_HEADER_AUTO},
-    {"\n\n1,2,5\n\n3,4,6\n\n\n", 0, 0, NN_HEADER_AUTO},
-    {"\r\n1,2,5\r\n\r\n3,4,6\r\n\r\n", 0, 0, NN_HEADER_NO},
-    {"\na,b,c\n\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_HEADER_NO},
-    {BOM "a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {BOM "\"a,\",b,c\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {"\"1\",\"2\",\"5\"\r\n3,\"4\",\"6\"\r\n", 0, 0, NN_HEADER_AUTO},
-    {"\"1\",\"2\",\"5\"\n\"3\",\"4\",\"6\"", 0, 0, NN_HEADER_AUTO},
-    {"\"two\nlines\",\"b,\"\"q\"\"\",\"\"\"\"\n1,2,5\n3,4,6\n", 0, 0, NN_HEADER_AUTO},
-    {"\"two\r\nlines\",b,c\r\n1,2,5\r\n3,4,6\r\n", 0, 0, NN_HEADER_AUTO},
-    {"1;2;5\n3;4;6\n", ';', 0, NN_HEADER_AUTO},
-    {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', 0, NN_HEADER_AUTO},
-    {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', 0, NN_HEADER_AUTO},
-    {"# one\n1,2,5\n# \"two\n3,4,6\n#", 0, '#', NN_HEADER_AUTO},
-    {"# one\r\na,b,c\r\n#,,,,\r\n1,2,5\r\n3,4,6\r\n", 0, '#', NN_HEADER_AUTO},
-    {"% x\n1,2,5\n3,4,6\n", 0, '%', NN_HEADER_NO},
-    {"\"a\n# b\",b,c\n1,2,5\n3,4,6\n", 0, '#', NN_HEADER_YES}, /* not within quotes */
-    {"+1,2.,5e0\n03,.4e1,0.6E+01\n", 0, 0, NN_HEADER_AUTO},
+    {"1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_NO},
+    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_YES},
+    {"a,b,2020\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO}, /* only input cells tell a header */
+    {"9,9,9\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_YES},
+    {"1,2,5\n3,4,6", 0, 0, NN_CSV_HEADER_AUTO},
+    {"1,2,5\r\n3,4,6\r\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"a,b,c\r\n1,2,5\r\n3,4,6", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\n\n1,2,5\n\n3,4,6\n\n\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\r\n1,2,5\r\n\r\n3,4,6\r\n\r\n", 0, 0, NN_CSV_HEADER_NO},
+    {"\na,b,c\n\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_NO},
+    {BOM "a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {BOM "\"a,\",b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\"1\",\"2\",\"5\"\r\n3,\"4\",\"6\"\r\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\"1\",\"2\",\"5\"\n\"3\",\"4\",\"6\"", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\"two\nlines\",\"b,\"\"q\"\"\",\"\"\"\"\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"\"two\r\nlines\",b,c\r\n1,2,5\r\n3,4,6\r\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"1;2;5\n3;4;6\n", ';', 0, NN_CSV_HEADER_AUTO},
+    {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', 0, NN_CSV_HEADER_AUTO},
+    {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', 0, NN_CSV_HEADER_AUTO},
+    {"# one\n1,2,5\n# \"two\n3,4,6\n#", 0, '#', NN_CSV_HEADER_AUTO},
+    {"# one\r\na,b,c\r\n#,,,,\r\n1,2,5\r\n3,4,6\r\n", 0, '#', NN_CSV_HEADER_AUTO},
+    {"% x\n1,2,5\n3,4,6\n", 0, '%', NN_CSV_HEADER_NO},
+    {"\"a\n# b\",b,c\n1,2,5\n3,4,6\n", 0, '#', NN_CSV_HEADER_YES}, /* not within quotes */
+    {"+1,2.,5e0\n03,.4e1,0.6E+01\n", 0, 0, NN_CSV_HEADER_AUTO},
 };
 
 static void test_same_table(void)
@@ -160,7 +161,7 @@ static void test_same_table(void)
     static const nn_real x[] = {1, 2, 3, 4}, y[] = {5, 6};
     size_t i;
     for (i = 0; i < sizeof sames / sizeof *sames; i++) {
-        nn_csv how = plain();
+        nn_csv_options how = plain();
         nn_data data;
         nn_status status;
         how.delimiter = sames[i].delimiter;
@@ -192,7 +193,7 @@ static void test_no_options(void)
     CHECK(parse(&data, "1,2\n#,4\n", NULL) == NN_ERROR_CSV_NUMBER);
 }
 
-static void expect_targets(const char *text, nn_csv how, const nn_real *x, const nn_real *y)
+static void expect_targets(const char *text, nn_csv_options how, const nn_real *x, const nn_real *y)
 {
     nn_data data;
     if (!CHECK(parse(&data, text, &how) == NN_OK)) return;
@@ -212,7 +213,7 @@ static void test_targets(void)
     static const nn_real last2_x[] = {1, 2, 5, 6}, last2_y[] = {3, 4, 7, 8};
     static const nn_real b_x[] = {1, 3, 4, 5, 7, 8}, b_y[] = {2, 6};
     static const nn_real da_x[] = {2, 3, 6, 7}, da_y[] = {4, 1, 8, 5};
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     expect_targets(text, how, last1_x, last1_y);
     how.targets = 2;
@@ -260,7 +261,7 @@ static void test_text_labels(void)
     static const char *const ab[] = {"a", "b"}, *const kind[] = {"kind"};
     static const char *const bytes[] = {"Z", "a", "ab", "b", "say \"hi\",\ntwice", "\xc3\xa9"};
     static const int two[] = {1, 0, 1}, many[] = {5, 3, 0, 2, 1, 4};
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     if (CHECK(parse(&data, "1,b\r\n2,a\r\n3,b\r\n", NULL) == NN_OK))
         expect_classes(&data, 2, ab, two, 3);
@@ -286,7 +287,7 @@ static void test_numeric_labels(void)
 {
     static const char *const names[] = {"-1", "9", "10"};
     static const int rows[] = {2, 1, 0, 1};
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     how.labels = 1;
     if (CHECK(parse(&data, "0,10\n0,9\n0,-1\n0,9\n", &how) == NN_OK))
@@ -322,14 +323,14 @@ static void test_fixed_classes(void)
 {
     static const int train_rows[] = {2, 0, 1}, test_rows[] = {1, 2}, two_rows[] = {1, 1};
     static const char *const names[] = {"a", "b", "c"}, *const unsorted[] = {"z", "a"};
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data train, test;
     CHECK(parse(&train, "1,c\n2,a\n3,b\n", NULL) == NN_OK);
     expect_classes(&train, 3, names, train_rows, 3);
     how.classes = train.classes;
     how.class_names = train.class_names;
-    how.place = &place;
+    how.location = &place;
     CHECK(parse(&test, "4,d\n", &how) == NN_ERROR_LABEL);
     CHECK(place.line == 1 && place.column == 2 && !strcmp(place.name, "d"));
     CHECK(parse(&test, "x,y\n\n4,b\n5,bb\n", &how) == NN_ERROR_LABEL);
@@ -401,14 +402,14 @@ static void test_bad_files(void)
     size_t i;
     for (i = 0; i < sizeof bads / sizeof *bads; i++) {
         const bad *b = bads + i;
-        nn_csv how = plain();
-        nn_place place;
+        nn_csv_options how = plain();
+        nn_location place;
         nn_data data;
         nn_status status;
         int good;
         how.delimiter = b->delimiter;
         how.comment = b->comment;
-        how.place = &place;
+        how.location = &place;
         status = parse(&data, b->text, &how);
         good = CHECK(status == b->status);
         if (status == NN_OK) nn_data_free(&data);
@@ -418,7 +419,7 @@ static void test_bad_files(void)
         if (!good)
             printf("file %d: status %d, line %ld, column %ld, name \"%.63s\"\n", (int)i,
                    (int)status, place.line, place.column, place.name);
-        how.place = NULL; /* it is optional */
+        how.location = NULL; /* it is optional */
         CHECK(parse(&data, b->text, &how) == b->status);
     }
     CHECK(live_blocks == 0);
@@ -433,12 +434,12 @@ static void test_not_numbers(void)
         "1e+",  "+-1",   "--1",  "1.2.3", "1e5.5", "1f",   "1_000",    "1e5e5", "1d5",
         "$1",   "1%",    "1.e",  ".e1",   "?",     "true", "1\n2",     "0x",    "1e 5",
     };
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
     char text[128];
     size_t i;
-    how.place = &place;
+    how.location = &place;
     for (i = 0; i < sizeof cells / sizeof *cells; i++) {
         sprintf(text, "1,2,3\n4,\"%s\",6\n", cells[i]);
         if (!CHECK(parse(&data, text, &how) == NN_ERROR_CSV_NUMBER))
@@ -454,7 +455,7 @@ static void test_not_numbers(void)
 static void test_drop(void)
 {
     static const nn_real x[] = {1, 2, 4, 5}, y[] = {3, 6};
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     how.drop_bad_rows = 1;
     if (CHECK(parse(&data, "a,b,t\n1,2,3\nNA,2,3\n4,5,6\n7,,8\n9,1,\n1e999,nan,0\n", &how) ==
@@ -479,7 +480,7 @@ static void check_dropped(int rows, int inputs, int at)
 {
     char text[2048];
     size_t length = 0;
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     int i, k, right = 1;
     for (i = 0; i <= rows; i++) {
@@ -521,7 +522,7 @@ static void test_odd_labels(void)
     static const char longer[] = "1,red\0and more\n2,red\n";
     static const char head[] = "a,kind\0\n1,red\n2,blue\n";
     static const char *const names[] = {"red", "blue"}, *const kind[] = {"kind"};
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     CHECK(parse_bytes(&data, nul, sizeof nul - 1, &how) != NN_OK);
     nn_data_free(&data);
@@ -540,11 +541,11 @@ static void test_odd_labels(void)
 static void test_text_among_numbers(void)
 {
     static const char *const texts[] = {"1,?\n2,3\n4,5\n", "1,2\n2,nan\n4,5\n", "1,2\n2,3\n4,x\n"};
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
     int i;
-    how.place = &place;
+    how.location = &place;
     for (i = 0; i < 3; i++) {
         CHECK(parse(&data, texts[i], &how) == NN_ERROR_CSV_NUMBER);
         CHECK(place.line == i + 1 && place.column == 2);
@@ -560,10 +561,10 @@ static void test_text_among_numbers(void)
 static void test_target_named_twice(void)
 {
     static const char *const names[] = {"b", "b"};
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
-    how.place = &place;
+    how.location = &place;
     how.targets = 2;
     how.target_names = names;
     CHECK(parse(&data, "a,b,c\n1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_TARGET);
@@ -576,10 +577,10 @@ static void test_target_named_twice(void)
 static void test_paths(void)
 {
     static const char missing[] = "build/no such folder/no such file.csv";
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
-    how.place = &place;
+    how.location = &place;
     memset(&data, 0xa5, sizeof data);
     memset(&place, 0xa5, sizeof place);
     CHECK(nn_read_csv(&data, missing, &how) == NN_ERROR_OPEN);
@@ -721,12 +722,12 @@ static void check_cells(char (*cells)[CELL], int count)
 {
     size_t length = 0;
     char *text = (char *)malloc((size_t)count * (CELL + 16));
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     nn_data data;
     int i, row = 0;
     if (!CHECK(text != NULL)) return;
     for (i = 0; i < count; i++) length += (size_t)sprintf(text + length, "%s,%d,0\n", cells[i], i);
-    how.header = NN_HEADER_NO;
+    how.header = NN_CSV_HEADER_NO;
     how.drop_bad_rows = 1;
     if (CHECK(parse_bytes(&data, text, length, &how) == NN_OK)) {
         for (i = 0; i < count; i++) {
@@ -800,7 +801,7 @@ static void test_locale(void)
                                         "fr_FR.utf8",  "fr_FR",       "it_IT.UTF-8", "es_ES.UTF-8",
                                         "pt_BR.UTF-8", "ru_RU.UTF-8", "German"};
     nn_data data;
-    nn_csv how = plain();
+    nn_csv_options how = plain();
     size_t i;
     for (i = 0; i < sizeof names / sizeof *names; i++)
         if (setlocale(LC_ALL, names[i]) && *localeconv()->decimal_point == ',') break;
@@ -848,11 +849,11 @@ static void check_valid(const nn_data *data)
 static nn_status try_options(const char *text, size_t length, int variant, int *accepted)
 {
     static const char *const names[] = {"red", "green", "blue"}, *const kind[] = {"kind"};
-    nn_csv how = plain();
-    nn_place place;
+    nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
     nn_status status;
-    how.place = &place;
+    how.location = &place;
     if (variant == 1) how.labels = 1;
     if (variant == 2) how.drop_bad_rows = 1;
     if (variant == 3) how.comment = '#';

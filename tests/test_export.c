@@ -96,7 +96,7 @@ static void test_functions_are_nn_predict(void)
             CHECK(numbers > ROWS * nn__outputs(model) / 10); /* not all NaN */
         }
         CHECK(model);
-        nn_free(model);
+        nn_model_free(model);
     }
 }
 
@@ -106,7 +106,7 @@ static void test_the_same_text(void)
     static char text[1000000], again[1000000];
     FILE *file = fopen(EXPORTED_PATH, "rb");
     size_t length = file ? fread(text, 1, sizeof text, file) : 0, at = 0, size, k;
-    nn_export how;
+    nn_export_options how;
     int i;
 
     CHECK(file && length > 10000 && length < sizeof text);
@@ -116,7 +116,7 @@ static void test_the_same_text(void)
         how.name = i % 2 ? model_specs[i / 2].int8_name : model_specs[i / 2].name;
         how.int8 = i % 2;
         CHECK(nn_export_c_memory(model, &how, again, sizeof again, &size) == NN_OK);
-        nn_free(model);
+        nn_model_free(model);
         if (!CHECK(size <= length - at && !memcmp(text + at, again, size))) break;
         at += size;
     }
@@ -130,7 +130,7 @@ static void test_the_same_text(void)
 static void test_int8_of_quantized(void)
 {
     static char first[200000], second[200000];
-    nn_export how = {NULL, 1};
+    nn_export_options how = {NULL, 1};
     size_t size[2];
     int i;
 
@@ -140,7 +140,7 @@ static void test_int8_of_quantized(void)
         CHECK(nn_quantize(model) == NN_OK);
         CHECK(nn_export_c_memory(model, &how, second, sizeof second, &size[1]) == NN_OK);
         CHECK(size[0] == size[1] && !memcmp(first, second, size[0]));
-        nn_free(model);
+        nn_model_free(model);
     }
 }
 
@@ -180,7 +180,7 @@ static void test_names(void)
         "this", "a\"",       "*/",       "a(",       "a\\",   "static_assert",
         "NN_",  "NN_FLASH",  "NN_NO_FMA"};
     nn_model *model = make_model(0);
-    nn_export how;
+    nn_export_options how;
     size_t size;
     int i;
 
@@ -195,7 +195,7 @@ static void test_names(void)
         if (!CHECK(nn_export_c_memory(model, &how, NULL, 0, &size) == NN_ERROR_OPTION && !size))
             printf("name '%s'\n", bad[i]);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_capacity(void)
@@ -221,14 +221,14 @@ static void test_capacity(void)
     CHECK(nn_export_c_memory(model, NULL, NULL, 0, &size) == NN_OK);
     model->offset[3] = (nn_real)HUGE_VAL; /* a factor */
     CHECK(nn_export_c_memory(model, NULL, NULL, 0, &size) == NN_ERROR_PARAMETER && size == 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_path(void)
 {
     static char text[100000], read[100000];
     nn_model *model = make_model(9);
-    nn_export how = {"net", 1};
+    nn_export_options how = {"net", 1};
     size_t size;
     FILE *file;
 
@@ -245,7 +245,7 @@ static void test_path(void)
     CHECK(nn_export_c(model, "build/no such folder/net.c", &how) == NN_ERROR_OPEN);
     how.name = "1";
     CHECK(nn_export_c(model, WRITTEN_PATH, &how) == NN_ERROR_OPTION);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
     remove(WRITTEN_PATH);
 }
@@ -288,9 +288,9 @@ static nn_real quantize(nn_model *model, const nn_real *w)
 
 static nn_model *make_column(void)
 {
-    const nn_layer layer = {1, NN_LINEAR};
+    const nn_layer layer = NN_DENSE(1, NN_LINEAR);
     nn_model *model;
-    return nn_create(&model, WEIGHTS, &layer, 1, 1) == NN_OK ? model : NULL;
+    return nn_model_create(&model, WEIGHTS, &layer, 1, 1) == NN_OK ? model : NULL;
 }
 
 static void test_quantize_any_magnitude(void)
@@ -312,7 +312,7 @@ static void test_quantize_any_magnitude(void)
         CHECK(scale >= highest / 127 && scale - highest / 127 <= scale / 65536);
         CHECK((nn__to_bits(scale) & 127) == 0);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Columns whose largest weight is a small multiple of the smallest denormal, near where denormals
@@ -339,7 +339,7 @@ static void test_quantize_at_the_edges(void)
         w[i % WEIGHTS] = nn__from_bits(nn__to_bits(REAL_MAX) - (nn__bits)i);
         (void)quantize(model, w);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_quantize_halves(void)
@@ -357,7 +357,7 @@ static void test_quantize_halves(void)
     for (k = 0; k < WEIGHTS; k++) halved[k] = w[k] / 1024;
     CHECK(quantize(model, halved) == (nn_real)1 / 1024);
     for (k = 0; k < WEIGHTS; k++) CHECK(nn_parameters(model)[k] == expected[k] / 1024);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_quantize_zeros_and_errors(void)
@@ -373,13 +373,13 @@ static void test_quantize_zeros_and_errors(void)
     nn_parameters(model)[WEIGHTS] = (nn_real)HUGE_VAL;
     CHECK(nn_quantize(model) == NN_ERROR_PARAMETER);
     for (i = 0; i < WEIGHTS; i++) CHECK(nn_parameters(model)[i] == (nn_real)0.1 * (nn_real)(i + 1));
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Each output has a scale of its own, in every layer. */
 static void test_quantize_outputs(void)
 {
-    const nn_layer layers[] = {{3, NN_TANH}, {2, NN_LINEAR}};
+    const nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(2, NN_LINEAR)};
     const nn_real before[] = {1,  100, 0,           /* W [2 x 3] */
                               -2, 50,  0, 1, 2, 3,  /* b */
                               8,  1,                /* W [3 x 2] */
@@ -387,7 +387,7 @@ static void test_quantize_outputs(void)
     nn_model *model;
     nn_real *p;
 
-    CHECK(nn_create(&model, 2, layers, 2, 1) == NN_OK);
+    CHECK(nn_model_create(&model, 2, layers, 2, 1) == NN_OK);
     p = nn_parameters(model);
     CHECK(nn_parameter_count(model) == NN__COUNT(before));
     memcpy(p, before, sizeof before);
@@ -402,7 +402,7 @@ static void test_quantize_outputs(void)
     CHECK_NEAR(p[13], 8.0 * 32 / 127, 1e-4, 0);
     CHECK_NEAR(p[10], 1, 1e-4, 0);
     CHECK_NEAR(p[12], -1, 1e-4, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(int argc, char **argv)

@@ -107,7 +107,7 @@ static const nn_real probe[PROBES * 3] = {0, 0,  0, 1,   -1,     2,  0.5f, 0.25f
 static nn_model *make_model(int inputs, const nn_layer *layers, int count, uint64_t seed)
 {
     nn_model *model = NULL;
-    CHECK(nn_create(&model, inputs, layers, count, seed) == NN_OK);
+    CHECK(nn_model_create(&model, inputs, layers, count, seed) == NN_OK);
     return model;
 }
 
@@ -158,7 +158,7 @@ static int same_shape(const nn_model *a, const nn_model *b)
    and what was loaded saves the same bytes. */
 static void round_trip(nn_activation activation, nn_scaling scaling)
 {
-    nn_layer layers[] = {{5, NN_RELU}, {4, NN_TANH}, {3, NN_LINEAR}};
+    nn_layer layers[] = {NN_DENSE(5, NN_RELU), NN_DENSE(4, NN_TANH), NN_DENSE(3, NN_LINEAR)};
     nn_data data = probe_data();
     nn_model *model, *loaded = NULL, *filled;
     bytes first, second, file;
@@ -183,9 +183,9 @@ static void round_trip(nn_activation activation, nn_scaling scaling)
     }
     free(first.at);
     free(file.at);
-    nn_free(model);
-    nn_free(filled);
-    nn_free(loaded);
+    nn_model_free(model);
+    nn_model_free(filled);
+    nn_model_free(loaded);
 }
 
 static void test_round_trip(void)
@@ -202,7 +202,7 @@ static void test_extreme_parameters(void)
 {
     static const nn_real values[] = {(nn_real)1e-7, -0.0f,     REAL_TINY,    -REAL_TINY,
                                      REAL_MAX,      -REAL_MAX, (nn_real)0.1, 1.0f / 3};
-    static const nn_layer layers[] = {{2, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_LINEAR)};
     nn_model *model = make_model(3, layers, 1, 1), *loaded = NULL;
     bytes b;
     if (!model || !CHECK(nn_parameter_count(model) == sizeof values / sizeof *values)) return;
@@ -211,8 +211,8 @@ static void test_extreme_parameters(void)
     if (CHECK(nn_load_memory(&loaded, b.at, b.size, NULL) == NN_OK))
         CHECK(same_parameters(model, loaded));
     free(b.at);
-    nn_free(loaded);
-    nn_free(model);
+    nn_model_free(loaded);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -224,7 +224,7 @@ static void test_many_layers(void)
     nn_model *model, *loaded = NULL;
     bytes b;
     int i;
-    for (i = 0; i < DEPTH; i++) layers[i].width = 1 + i % 3;
+    for (i = 0; i < DEPTH; i++) layers[i].kind = NN_LAYER_DENSE, layers[i].width = 1 + i % 3;
     for (i = 0; i < DEPTH; i++) layers[i].activation = NN_TANH;
     model = make_model(3, layers, DEPTH, 1);
     if (!model) return;
@@ -232,8 +232,8 @@ static void test_many_layers(void)
     if (CHECK(nn_load_memory(&loaded, b.at, b.size, NULL) == NN_OK))
         CHECK(same_shape(model, loaded) && same_parameters(model, loaded));
     free(b.at);
-    nn_free(loaded);
-    nn_free(model);
+    nn_model_free(loaded);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -316,7 +316,8 @@ static void check_tensor(const char *text, const char *name, const unsigned char
    activation is no module. */
 static void test_layout(void)
 {
-    static const nn_layer layers[] = {{4, NN_RELU}, {5, NN_LINEAR}, {3, NN_TANH}, {2, NN_SOFTMAX}};
+    static const nn_layer layers[] = {NN_DENSE(4, NN_RELU), NN_DENSE(5, NN_LINEAR),
+                                      NN_DENSE(3, NN_TANH), NN_DENSE(2, NN_SOFTMAX)};
     static const char *const weights[] = {"0.weight", "2.weight", "3.weight", "5.weight"};
     static const char *const biases[] = {"0.bias", "2.bias", "3.bias", "5.bias"};
     nn_model *model = make_model(3, layers, 4, 1);
@@ -345,13 +346,13 @@ static void test_layout(void)
         free(text);
     }
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* nn_save_memory and nn_save_checkpoint_memory: exact, and nothing written when it does not fit. */
 static void test_capacity(void)
 {
-    static const nn_layer layers[] = {{2, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     nn_model *model = make_model(3, layers, 2, 1);
     nn_trainer *trainer = NULL;
     size_t size, need, capacity, i;
@@ -382,7 +383,7 @@ static void test_capacity(void)
         free(b.at);
     }
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -397,7 +398,7 @@ typedef struct pair {
 
 static int make_pair(pair *p)
 {
-    static const nn_layer layers[] = {{2, NN_LEAKY_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_LEAKY_RELU), NN_DENSE(1, NN_LINEAR)};
     nn_options how;
     nn_data data = probe_data();
     memset(p, 0, sizeof *p);
@@ -424,8 +425,8 @@ static void free_pair(pair *p)
 {
     nn_trainer_free(p->trainer);
     nn_trainer_free(p->into);
-    nn_free(p->model);
-    nn_free(p->other);
+    nn_model_free(p->model);
+    nn_model_free(p->other);
     free(p->model_file.at);
     free(p->checkpoint.at);
     free(p->untouched.at);
@@ -463,7 +464,7 @@ static int load_damaged(const pair *p, const unsigned char *at, size_t size, int
     if (status == NN_OK) {
         accepted++;
         CHECK(same_shape(p->model, made) && same_predictions(p->model, made));
-        nn_free(made);
+        nn_model_free(made);
     } else {
         CHECK(made == NULL);
     }
@@ -758,7 +759,7 @@ static bytes make_file(const char *header, size_t length, size_t size)
 
 static nn_model *make_small(void)
 {
-    static const nn_layer layers[] = {{2, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     return make_model(3, layers, 2, 7);
 }
 
@@ -770,7 +771,7 @@ static void check_small(nn_model *model)
 }
 
 /* nn_load_parameters_memory of an exact copy; on failure the model must be as before. */
-static nn_status fill(nn_model *model, bytes file, nn_place *place)
+static nn_status fill(nn_model *model, bytes file, nn_location *place)
 {
     bytes copy = copy_bytes(file.at, file.size), before = save_model(model), after;
     long live = live_blocks;
@@ -836,7 +837,7 @@ static void test_foreign(void)
     for (i = 0; i < sizeof foreigns / sizeof *foreigns; i++) {
         bytes file = make_file(foreigns[i].header, strlen(foreigns[i].header), foreigns[i].size);
         nn_model *model = make_small(), *made = NULL;
-        nn_place place;
+        nn_location place;
         nn_status status = fill(model, file, &place);
         if (CHECK(status == NN_OK))
             check_small(model);
@@ -844,7 +845,7 @@ static void test_foreign(void)
             printf("file %d: status %d at \"%s\"\n", (int)i, (int)status, place.name);
         CHECK(nn_load_memory(&made, file.at, file.size, NULL) == NN_ERROR_METADATA && !made);
         free(file.at);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(live_blocks == 0);
 }
@@ -865,14 +866,15 @@ static void test_data_order(void)
     CHECK(fill(model, file, NULL) == NN_OK);
     CHECK(!memcmp(nn_parameters(model), want, sizeof want));
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* layer.2 comes before layer.10, although "10" < "2" as text, and however the digits are spelt; all
    have the same shape, so that only the order of the values tells. */
 static void test_natural_order(void)
 {
-    static const nn_layer layers[] = {{1, NN_RELU}, {1, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(1, NN_RELU), NN_DENSE(1, NN_RELU),
+                                      NN_DENSE(1, NN_LINEAR)};
     static const char *const tens[] = {"10", "1\\u0030", "\\u0031\\u0030", "\\u00310", "010"};
     static const nn_real want[] = {5, 6, 4, 3, 1, 2};
     char header[1024];
@@ -894,7 +896,7 @@ static void test_natural_order(void)
         if (!CHECK(!memcmp(nn_parameters(model), want, sizeof want)))
             printf("10 spelt as %s\n", tens[i]);
         free(file.at);
-        nn_free(model);
+        nn_model_free(model);
     }
 }
 
@@ -902,7 +904,7 @@ typedef struct hostile {
     const char *header;
     size_t size;
     nn_status status, or_status;
-    const char *name; /* of the tensor in nn_place; NULL: not checked */
+    const char *name; /* of the tensor in nn_location; NULL: not checked */
 } hostile;
 
 #define BAD_HEADER     NN_ERROR_HEADER, NN_ERROR_HEADER
@@ -1080,7 +1082,7 @@ static void test_hostile(void)
     for (i = 0; i < sizeof hostiles / sizeof *hostiles; i++) {
         const hostile *h = hostiles + i;
         bytes file = make_file(h->header, strlen(h->header), h->size);
-        nn_place place;
+        nn_location place;
         nn_status status = fill(model, file, &place);
         int good = CHECK(status == h->status || status == h->or_status);
         if (h->name) good = CHECK(!strcmp(place.name, h->name)) && good;
@@ -1090,7 +1092,7 @@ static void test_hostile(void)
         CHECK(fill(model, file, NULL) == status);
         free(file.at);
     }
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1124,7 +1126,7 @@ static void test_header_length(void)
         CHECK(status == NN_ERROR_HEADER || status == NN_ERROR_TRUNCATED);
     }
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1150,7 +1152,7 @@ static void test_nesting(void)
         }
     }
     free(header);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1176,7 +1178,7 @@ static void test_large_header(void)
     check_small(model);
     free(file.at);
     free(header);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1204,7 +1206,7 @@ static void test_header_time(void)
     CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 2);
     free(file.at);
     free(header);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1232,14 +1234,14 @@ static void test_metadata_time(void)
     CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 2);
     free(file.at);
     free(header);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
 /* The other precision is taken, rounded to the nearest; what overflows it is refused. */
 static void test_other_type(void)
 {
-    static const nn_layer layers[] = {{1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(1, NN_LINEAR)};
     /* clang-format off */
     static const char header[] = "{"
         TENSOR("0.weight", "F64", "1,2", "0", "16") ","
@@ -1250,7 +1252,7 @@ static void test_other_type(void)
     unsigned char *data = file.at + sizeof header - 1 + 8;
     const nn_real *p = nn_parameters(model);
     nn_status status;
-    nn_place place;
+    nn_location place;
     put_double(data, 0.1);
     put_double(data + 8, -2.5);
     put_float(data + 16, 0.1f);
@@ -1266,7 +1268,7 @@ static void test_other_type(void)
         CHECK(!strcmp(place.name, "0.weight"));
     }
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* NaN and infinity are refused, in any tensor, and the place names it. */
@@ -1282,14 +1284,14 @@ static void test_not_finite(void)
     for (i = 0; i < sizeof at / sizeof *at; i++) {
         for (k = 0; k < 3; k++) {
             bytes file = make_file(header, sizeof header - 1, ALL_SIZE);
-            nn_place place;
+            nn_location place;
             put_float(file.at + 8 + sizeof header - 1 + 4 * at[i], bad[k]);
             CHECK(fill(model, file, &place) == NN_ERROR_PARAMETER);
             CHECK(!strcmp(place.name, names[i]));
             free(file.at);
         }
     }
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1313,7 +1315,7 @@ static void test_save_not_finite(void)
     free(before.at);
     free(after.at);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1324,7 +1326,7 @@ static void test_paths(void)
     static const char missing[] = "build/no such folder/no such file";
     nn_model *model = make_small(), *made = (nn_model *)(void *)&made;
     nn_trainer *trainer = NULL;
-    nn_place place;
+    nn_location place;
     bytes before, after;
     CHECK(nn_trainer_create(&trainer, model, NULL) == NN_OK);
     before = save_trainer(trainer);
@@ -1347,7 +1349,7 @@ static void test_paths(void)
     free(before.at);
     free(after.at);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -1389,22 +1391,24 @@ typedef struct scenario {
 } scenario;
 
 static const scenario scenarios[] = {
-    {"plain SGD", NN_SGD, 0, 0, 0, 0, 0, NN_CONSTANT, 0, 0, 0, 0, EPOCHS, 0, NN_SCALE_NONE},
-    {"momentum", NN_SGD, 0.0625f, 0.875f, 0.015625f, 0, 0, NN_CONSTANT, 1, 0, 0, 0, EPOCHS, 0,
+    {"plain SGD", NN_SGD, 0, 0, 0, 0, 0, NN_SCHEDULE_CONSTANT, 0, 0, 0, 0, EPOCHS, 0,
      NN_SCALE_NONE},
-    {"Adam", NN_ADAM, 0.015625f, 0, 0.0625f, 0.5f, 0, NN_CONSTANT, 0, 0, 0, 0, EPOCHS, 0,
+    {"momentum", NN_SGD, 0.0625f, 0.875f, 0.015625f, 0, 0, NN_SCHEDULE_CONSTANT, 1, 0, 0, 0, EPOCHS,
+     0, NN_SCALE_NONE},
+    {"Adam", NN_ADAM, 0.015625f, 0, 0.0625f, 0.5f, 0, NN_SCHEDULE_CONSTANT, 0, 0, 0, 0, EPOCHS, 0,
      NN_SCALE_STANDARD},
-    {"dropout", NN_SGD, 0.0625f, 0, 0, 0, 0.125f, NN_CONSTANT, 0, 1, 0, 0, EPOCHS, 0,
+    {"dropout", NN_SGD, 0.0625f, 0, 0, 0, 0.125f, NN_SCHEDULE_CONSTANT, 0, 1, 0, 0, EPOCHS, 0,
      NN_SCALE_MIN_MAX},
-    {"cosine with warm-up", NN_SGD, 0.125f, 0.5f, 0, 0, 0, NN_COSINE, 0, 0, 15, 0, EPOCHS, 0,
+    {"cosine with warm-up", NN_SGD, 0.125f, 0.5f, 0, 0, 0, NN_SCHEDULE_COSINE, 0, 0, 15, 0, EPOCHS,
+     0, NN_SCALE_NONE},
+    {"steps", NN_ADAM, 0.03125f, 0, 0, 0, 0, NN_SCHEDULE_STEP, 0, 0, 3, 0, EPOCHS, 0.25f,
      NN_SCALE_NONE},
-    {"steps", NN_ADAM, 0.03125f, 0, 0, 0, 0, NN_STEP, 0, 0, 3, 0, EPOCHS, 0.25f, NN_SCALE_NONE},
-    {"patience", NN_SGD, 0.5f, 0.875f, 0, 0, 0, NN_CONSTANT, 0, 0, 0, 4, MOST_EPOCHS, 0.375f,
-     NN_SCALE_NONE},
-    {"patience without validation", NN_SGD, 2, 0.875f, 0, 0, 0, NN_CONSTANT, 0, 0, 0, 5,
+    {"patience", NN_SGD, 0.5f, 0.875f, 0, 0, 0, NN_SCHEDULE_CONSTANT, 0, 0, 0, 4, MOST_EPOCHS,
+     0.375f, NN_SCALE_NONE},
+    {"patience without validation", NN_SGD, 2, 0.875f, 0, 0, 0, NN_SCHEDULE_CONSTANT, 0, 0, 0, 5,
      MOST_EPOCHS, 0, NN_SCALE_NONE},
-    {"everything", NN_ADAM, 0.125f, 0, 0.0625f, 1, 0.0625f, NN_COSINE, 0, 1, 4, 6, MOST_EPOCHS,
-     0.25f, NN_SCALE_STANDARD},
+    {"everything", NN_ADAM, 0.125f, 0, 0.0625f, 1, 0.0625f, NN_SCHEDULE_COSINE, 0, 1, 4, 6,
+     MOST_EPOCHS, 0.25f, NN_SCALE_STANDARD},
 };
 
 enum { SCENARIOS = (int)(sizeof scenarios / sizeof *scenarios) };
@@ -1458,7 +1462,7 @@ static nn_options scenario_options(const scenario *s, history *h)
     how.weight_decay = s->weight_decay;
     how.clip_norm = s->clip_norm;
     how.schedule = s->schedule;
-    how.schedule_steps = s->schedule == NN_STEP ? 7 : 0;
+    how.schedule_steps = s->schedule == NN_SCHEDULE_STEP ? 7 : 0;
     how.warmup_steps = s->warmup;
     how.label_smoothing = s->label_smoothing;
     if (s->dropout) how.dropout = dropout;
@@ -1474,7 +1478,8 @@ static nn_options scenario_options(const scenario *s, history *h)
 
 static nn_trainer *make_trainer(const nn_options *how, uint64_t seed, nn_model **model)
 {
-    static const nn_layer layers[] = {{6, NN_TANH}, {5, NN_RELU}, {CLASSES, NN_SOFTMAX}};
+    static const nn_layer layers[] = {NN_DENSE(6, NN_TANH), NN_DENSE(5, NN_RELU),
+                                      NN_DENSE(CLASSES, NN_SOFTMAX)};
     nn_trainer *trainer = NULL;
     *model = make_model(3, layers, 3, seed);
     if (*model) CHECK(nn_trainer_create(&trainer, *model, how) == NN_OK);
@@ -1498,7 +1503,7 @@ static int resume(int index)
            CHECK(nn_trainer_fit(trainer, &data) == NN_OK) &&
            CHECK(nn_save_checkpoint(trainer, FINAL_PATH) == NN_OK);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     if (!good || !(file = fopen(HISTORY_PATH, "wb"))) return 1;
     good = fwrite(h.lines, sizeof *h.lines, (size_t)h.count, file) == (size_t)h.count;
     return fclose(file) != 0 || !good;
@@ -1574,7 +1579,7 @@ static void interrupt(int index, int at_epoch, int at_batch)
         CHECK(same_bytes(got, want));
         free(got.at);
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
         if (!CHECK(run_self(index))) continue;
         got = read_file(FINAL_PATH);
         CHECK(same_bytes(got, want));
@@ -1626,7 +1631,7 @@ static void test_resume_patience(void)
         CHECK(best > 0 && h.count == best + scenarios[i].patience && h.count < MOST_EPOCHS);
         for (k = best + 1; k < h.count; k++) interrupt(i, k, 0);
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(live_blocks == 0);
 }
@@ -1653,7 +1658,7 @@ static void test_more_epochs(void)
             files[epochs != 4] = save_model(model);
             if (epochs == 4) CHECK(nn_save_checkpoint(trainer, CHECKPOINT_PATH) == NN_OK);
             nn_trainer_free(trainer);
-            nn_free(model);
+            nn_model_free(model);
         }
         CHECK(!same_bytes(files[0], files[1]));
         if (CHECK(run_self(index))) {
@@ -1662,7 +1667,7 @@ static void test_more_epochs(void)
             got = save_model(loaded);
             CHECK(same_bytes(got, files[1]));
             free(got.at);
-            nn_free(loaded);
+            nn_model_free(loaded);
         }
         free(files[0].at);
         free(files[1].at);
@@ -1679,7 +1684,7 @@ static void test_checkpoint_as_model(void)
     CHECK(nn_save_checkpoint(p.trainer, CHECKPOINT_PATH) == NN_OK);
     if (CHECK(nn_load(&loaded, CHECKPOINT_PATH, NULL) == NN_OK))
         CHECK(same_shape(p.model, loaded) && same_predictions(p.model, loaded));
-    nn_free(loaded);
+    nn_model_free(loaded);
     CHECK(nn_load_parameters(p.other, CHECKPOINT_PATH, NULL) == NN_OK);
     CHECK(same_predictions(p.model, p.other));
     reset_into(&p);
@@ -1691,10 +1696,10 @@ static void test_checkpoint_as_model(void)
 /* Into a trainer of another kind: refused, and the trainer is as it was. */
 static void test_checkpoint_refused(void)
 {
-    static const nn_layer layers[] = {{4, NN_TANH}, {2, NN_LINEAR}},
-                          wider[] = {{5, NN_TANH}, {2, NN_LINEAR}};
-    static const nn_layer other[] = {{4, NN_RELU}, {2, NN_LINEAR}}, *const shapes[] = {
-                                                                        layers, wider, other};
+    static const nn_layer layers[] = {NN_DENSE(4, NN_TANH), NN_DENSE(2, NN_LINEAR)},
+                          wider[] = {NN_DENSE(5, NN_TANH), NN_DENSE(2, NN_LINEAR)};
+    static const nn_layer other[] = {NN_DENSE(4, NN_RELU), NN_DENSE(2, NN_LINEAR)},
+                          *const shapes[] = {layers, wider, other};
     static const int patiences[] = {0, 3};
     int from, to, kinds = 3 * 3 * 2;
     bytes files[18];
@@ -1727,7 +1732,7 @@ static void test_checkpoint_refused(void)
     }
     for (from = 0; from < kinds; from++) {
         nn_trainer_free(trainers[from]);
-        nn_free(models[from]);
+        nn_model_free(models[from]);
         free(files[from].at);
     }
     CHECK(live_blocks == 0);
@@ -1762,7 +1767,7 @@ static void test_resume_other_data(void)
         for (i = 0; i < nn_parameter_count(model); i++) CHECK(isfinite(nn_parameters(model)[i]));
         free(x);
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(live_blocks == 0);
 }

@@ -4,6 +4,7 @@
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 enum { MAX_ROWS = 16 };
 
@@ -32,14 +33,14 @@ static nn_data table(const nn_real *x, const nn_real *y, int rows, int inputs, i
 static nn_model *make(int inputs, const nn_layer *layers, int count, uint64_t seed)
 {
     nn_model *model = NULL;
-    if (!CHECK(nn_create(&model, inputs, layers, count, seed) == NN_OK)) exit(1);
+    if (!CHECK(nn_model_create(&model, inputs, layers, count, seed) == NN_OK)) exit(1);
     return model;
 }
 
 /* One linear layer of one output, all parameters 0. */
 static nn_model *line(int inputs)
 {
-    static const nn_layer layer = {1, NN_LINEAR};
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
     nn_model *model = make(inputs, &layer, 1, 1);
     memset(nn_parameters(model), 0, nn_parameter_count(model) * sizeof(nn_real));
     return model;
@@ -56,7 +57,7 @@ static nn_trainer *trainer_of(nn_model *model, const nn_options *how)
 
 static int learns_xor(uint64_t seed)
 {
-    static const nn_layer layers[2] = {{8, NN_TANH}, {1, NN_SIGMOID}};
+    static const nn_layer layers[2] = {NN_DENSE(8, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     static const nn_real x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, y[4] = {0, 1, 1, 0};
     nn_options how = options(NN_BINARY_CROSS_ENTROPY, NN_ADAM, 0.03);
     nn_data data = table(x, y, 4, 2, 1);
@@ -68,7 +69,7 @@ static int learns_xor(uint64_t seed)
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(nn_predict(model, x, 4, p, NULL) == NN_OK);
     for (i = 0; i < 4; i++) good += fabs((double)(p[i] - y[i])) < 0.1;
-    nn_free(model);
+    nn_model_free(model);
     return good == 4;
 }
 
@@ -137,7 +138,7 @@ static void keep_diary(diary *d, int rows, nn_options how)
     how.user = d;
     CHECK(nn_fit(d->model, &data, &how) == NN_OK);
     CHECK(d->bad == 0);
-    nn_free(d->model);
+    nn_model_free(d->model);
 }
 
 static int times_in(const diary *d, char row)
@@ -286,7 +287,7 @@ static void watch(nn_options *how, record *r)
 static void test_progress_fields(void)
 {
     static const nn_real x[5] = {-2, -1, 1, 2, 3}, y[5] = {0, 1, 1, 1, 0};
-    static const nn_layer layer = {1, NN_SIGMOID};
+    static const nn_layer layer = NN_DENSE(1, NN_SIGMOID);
     nn_options how = options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 1e-30);
     nn_data data = table(x, y, 5, 1, 1);
     nn_model *model = make(1, &layer, 1, 1);
@@ -300,7 +301,7 @@ static void test_progress_fields(void)
     how.validation = &data;
     watch(&how, &r);
     CHECK(nn_fit(model, &data, &how) == NN_OK);
-    CHECK(nn_evaluate(model, &data, how.loss, &m) == NN_OK);
+    CHECK(nn_evaluate(model, &data, &how, &m) == NN_OK);
     CHECK(r.bad == 0 && r.calls == 12 && r.batch_calls == 9 && r.epochs == 3);
     CHECK(r.last.epoch == 3 && r.last.epochs == 3 && r.last.batch == 0 && r.last.batches == 3);
     CHECK_NEAR(r.last.loss, m.loss, 1e-6, 0); /* the partial batch counts by its size */
@@ -318,7 +319,7 @@ static void test_progress_fields(void)
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(isnan(r.last.accuracy) && isnan(r.last.validation_loss));
     CHECK(isnan(r.last.validation_accuracy));
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* One row, x = 1, t = -5, w = b = 0: the gradient is (10, 10), reported whole, applied clipped. */
@@ -335,7 +336,7 @@ static void test_progress_gradient_norm(void)
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK_NEAR(r.last.gradient_norm, sqrt(200.0), 1e-6, 0);
     CHECK_NEAR(nn_parameters(model)[0], -0.5 / sqrt(2.0), 1e-6, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_callback_stops_at_an_epoch(void)
@@ -349,7 +350,7 @@ static void test_callback_stops_at_an_epoch(void)
     r.stop_at = 3;
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(r.epochs == 3 && r.calls == 3 && r.last.epochs == 100);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A run that a callback stopped goes on as if it had not: all bits, momentum and order included. */
@@ -376,8 +377,8 @@ static void check_resumes(int at_batch)
     CHECK(nn_trainer_fit(trainer, &data) == NN_OK && d.batches == 30);
     CHECK(memcmp(nn_parameters(whole), nn_parameters(parts), 2 * sizeof(nn_real)) == 0);
     nn_trainer_free(trainer);
-    nn_free(parts);
-    nn_free(whole);
+    nn_model_free(parts);
+    nn_model_free(whole);
 }
 
 static void test_resumes_after_an_epoch(void)
@@ -399,8 +400,8 @@ static void test_resumes_after_an_epoch(void)
     CHECK(nn_trainer_fit(trainer, &data) == NN_OK && r.epochs == 10 && r.last.epoch == 10);
     CHECK(memcmp(nn_parameters(whole), nn_parameters(parts), 2 * sizeof(nn_real)) == 0);
     nn_trainer_free(trainer);
-    nn_free(parts);
-    nn_free(whole);
+    nn_model_free(parts);
+    nn_model_free(whole);
 }
 
 static void test_resumes_within_an_epoch(void)
@@ -425,12 +426,12 @@ static void check_early_stopping(int epochs, int patience, int runs_to, double b
     how.validation = &validation;
     watch(&how, &r);
     CHECK(nn_fit(model, &data, &how) == NN_OK);
-    CHECK(nn_evaluate(model, &validation, NN_MSE, &m) == NN_OK);
+    CHECK(evaluate(model, &validation, NN_MSE, &m) == NN_OK);
     CHECK(r.epochs == runs_to && r.bad == 0);
     CHECK_NEAR(nn_parameters(model)[0], best_w, 1e-5, 0);
     if (patience) CHECK(m.loss == r.best && r.last.best_epoch == r.best_epoch);
     CHECK((m.loss > r.best) == (patience == 0));
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* 1 - 0.9^7 = 0.5217 is nearer to 0.5 than 1 - 0.9^6 = 0.4686: epoch 7 is the best. */
@@ -459,7 +460,7 @@ static void test_patience_starts_anew(void)
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(r.best_epoch == 29 && r.last.best_epoch == 29 && r.epochs == 32);
     CHECK_NEAR(nn_parameters(model)[0], 1 + pow(0.9, 29), 1e-5, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Without a validation set the training loss counts. The rate is too large, the loss grows from
@@ -477,7 +478,7 @@ static void test_early_stopping_on_training_loss(void)
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(r.epochs == 5 && r.best_epoch == 1 && r.last.best_epoch == 1);
     CHECK_NEAR(nn_parameters(model)[0], 1.2, 1e-6, 0); /* the weights after epoch 1 */
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Validation drawn from the rows works with patience, too. */
@@ -499,7 +500,7 @@ static void test_validation_fraction_with_patience(void)
     CHECK(r.epochs > 10 && r.epochs < 300 && r.epochs == r.best_epoch + 10);
     for (k = 0; k < r.epochs; k++) CHECK(isfinite(r.losses[k]) && r.losses[k] >= r.best);
     CHECK_NEAR(nn_parameters(model)[0], 2, 0.2, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- Row weights ----------------------------------------------------------------------------- */
@@ -528,7 +529,7 @@ static void check_same_gradient(nn_model *model, const nn_data *a, const nn_data
 /* Weight 0: as if the row were not there; 2: as if twice; all 3: as if all 1. */
 static void test_row_weights(void)
 {
-    static const nn_layer layers[2] = {{4, NN_TANH}, {3, NN_SOFTMAX}};
+    static const nn_layer layers[2] = {NN_DENSE(4, NN_TANH), NN_DENSE(3, NN_SOFTMAX)};
     static const nn_real x[10] = {1, 2, -1, 0.5f, 0.25f, -2, 9, 9, 0.25f, -2};
     static const nn_real y[15] = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1};
     static const nn_real zero[4] = {1, 1, 1, 0}, two[3] = {1, 1, 2}, three[3] = {3, 3, 3};
@@ -544,7 +545,7 @@ static void test_row_weights(void)
     check_same_gradient(model, &weighted, &twice);
     weighted.weight = three;
     check_same_gradient(model, &weighted, &plain);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* nn_fit uses the weights: the mean of 0 and 1 weighted 3 to 1. A batch whose rows all have weight
@@ -566,7 +567,7 @@ static void test_fit_uses_row_weights(void)
     how.learning_rate = (nn_real)0.01;
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     CHECK(nn_parameters(model)[1] > 0 && nn_parameters(model)[1] < 1);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A batch in which all rows have weight 0 changes nothing, wherever the shuffle puts it: neither an
@@ -586,8 +587,8 @@ static void test_batch_without_weight(void)
         how.seed = (uint64_t)seed;
         CHECK(nn_fit(a, &one, &how) == NN_OK && nn_fit(b, &both, &how) == NN_OK);
         CHECK(memcmp(nn_parameters(a), nn_parameters(b), 2 * sizeof(nn_real)) == 0);
-        nn_free(a);
-        nn_free(b);
+        nn_model_free(a);
+        nn_model_free(b);
     }
 }
 
@@ -608,7 +609,7 @@ static void test_validation_without_weight(void)
         how.seed = (uint64_t)seed;
         status = nn_fit(model, &data, &how);
         CHECK(status == NN_OK || status == NN_ERROR_WEIGHT);
-        nn_free(model);
+        nn_model_free(model);
     }
 }
 
@@ -626,7 +627,7 @@ static void test_masked_row_may_overflow(void)
     CHECK(nn_accumulate(trainer, &data, &loss) == NN_OK && loss == 81);
     CHECK(nn_gradients(trainer)[0] == 18 && nn_gradients(trainer)[1] == 18);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- Gradients that wait --------------------------------------------------------------------- */
@@ -652,7 +653,7 @@ static void test_clear_gradients(void)
         if (way == 0) memcpy(want, nn_parameters(model), sizeof want);
         CHECK(!memcmp(want, nn_parameters(model), sizeof want));
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(nn_clear_gradients(NULL) == NN_ERROR_NULL);
 }
@@ -665,12 +666,12 @@ static void test_schedule_without_length(void)
     nn_model *model = line(1);
     nn_trainer *trainer;
     nn_real loss = 7;
-    how.schedule = NN_COSINE;
+    how.schedule = NN_SCHEDULE_COSINE;
     trainer = trainer_of(model, &how);
     CHECK(nn_train_batch(trainer, x, y, 2, &loss) == NN_ERROR_OPTION && loss == 0);
     CHECK(nn_gradients(trainer)[0] == 0 && nn_gradients(trainer)[1] == 0);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- Dropout --------------------------------------------------------------------------------- */
@@ -680,7 +681,7 @@ enum { WIDE = 120, DEEP = 90 };
 /* Hidden units that are all 1 and an output layer that copies them: the outputs are the mask. */
 static nn_model *mask_model(void)
 {
-    static const nn_layer layers[2] = {{WIDE, NN_LINEAR}, {WIDE, NN_LINEAR}};
+    static const nn_layer layers[2] = {NN_DENSE(WIDE, NN_LINEAR), NN_DENSE(WIDE, NN_LINEAR)};
     nn_model *model = make(1, layers, 2, 1);
     nn_real *theta = nn_parameters(model);
     int i;
@@ -751,13 +752,13 @@ static void test_dropout_masks(void)
     }
     draw_masks(model, 0, 5, a, b);
     for (i = 0; i < DEEP * WIDE; i++) CHECK(a[i] == 1);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Neither predict nor validation has dropout; training with it repeats by the seed. */
 static void test_dropout_in_fit(void)
 {
-    static const nn_layer layers[2] = {{10, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[2] = {NN_DENSE(10, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     static const nn_real x[4] = {0, 1, 2, 3}, y[4] = {0, 1, 2, 3}, share[2] = {0.5f, 0};
     nn_options how = options(NN_MSE, NN_ADAM, 0.01);
     nn_data data = table(x, y, 4, 1, 1);
@@ -775,7 +776,7 @@ static void test_dropout_in_fit(void)
         how.seed = i == 2 ? 8 : 7;
         watch(&how, &r);
         CHECK(nn_fit(models[i], &data, &how) == NN_OK);
-        CHECK(nn_evaluate(models[i], &data, NN_MSE, &m) == NN_OK);
+        CHECK(evaluate(models[i], &data, NN_MSE, &m) == NN_OK);
         CHECK_NEAR(r.last.validation_loss, m.loss, 1e-12, 0);
     }
     bytes = nn_parameter_count(models[0]) * sizeof(nn_real);
@@ -784,7 +785,7 @@ static void test_dropout_in_fit(void)
     CHECK(nn_predict(models[0], x, 4, p, NULL) == NN_OK);
     CHECK(nn_predict(models[0], x, 4, q, NULL) == NN_OK);
     CHECK(memcmp(p, q, sizeof p) == 0 && p[3] != 0);
-    for (i = 0; i < 3; i++) nn_free(models[i]);
+    for (i = 0; i < 3; i++) nn_model_free(models[i]);
 }
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
@@ -801,7 +802,7 @@ static void fitted_scaling(const nn_data *data, nn_options how, double *mean, do
     CHECK(nn_predict(model, x, 2, y, NULL) == NN_OK);
     *spread = 1 / ((double)y[1] - (double)y[0]);
     *mean = -(double)y[0] * *spread;
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Fitted on the training rows: neither a validation set nor a validation share takes part. */
@@ -852,7 +853,7 @@ static void test_scaling_is_kept(void)
     CHECK(memcmp(before, after, sizeof before) == 0);
     CHECK(nn_fit_scaling(model, NULL, NN_SCALE_NONE) == NN_OK);
     CHECK(nn_predict(model, x, 2, after, NULL) == NN_OK && after[0] == 1 && after[1] == 3);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Inputs are scaled up to where 4 rows * x^2 overflows; then nothing is changed. */
@@ -873,7 +874,7 @@ static void test_scaling_of_large_inputs(void)
     x[0] = large;
     CHECK(nn_predict(model, x, 2, after, NULL) == NN_OK);
     CHECK(memcmp(before, after, sizeof before) == 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A constant column is only shifted: no division by 0. */
@@ -897,7 +898,7 @@ static void test_scaling_of_a_constant(void)
 /* Smoothed targets are the same as the soft targets (1 - s) t + s / outputs written out. */
 static void test_label_smoothing(void)
 {
-    static const nn_layer layer = {3, NN_SOFTMAX};
+    static const nn_layer layer = NN_DENSE(3, NN_SOFTMAX);
     static const nn_real x[4] = {1, 2, -1, 0.5f}, y[6] = {0, 1, 0, 0, 0, 1};
     nn_options how = options(NN_CROSS_ENTROPY, NN_SGD, 0.1);
     nn_model *model = make(2, &layer, 1, 1);
@@ -915,7 +916,7 @@ static void test_label_smoothing(void)
     for (i = 0; i < 9; i++) CHECK_NEAR(nn_gradients(plain)[i], nn_gradients(smooth)[i], 1e-6, 0.1);
     nn_trainer_free(plain);
     nn_trainer_free(smooth);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* The base rate is replaced, the schedule still scales it: with warm-up over 4 steps, step 2 of
@@ -946,13 +947,13 @@ static void test_set_learning_rate(void)
     CHECK(nn_set_learning_rate(trainer, 8) == NN_OK);
     CHECK_NEAR(nn_learning_rate(trainer), 32 * before, 1e-6, 0);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* NULL options mean SGD on the MSE at 1e-2, batches of 32, 100 epochs: the same bits as these. */
 static void test_default_options(void)
 {
-    static const nn_layer layers[2] = {{3, NN_TANH}, {1, NN_LINEAR}};
+    static const nn_layer layers[2] = {NN_DENSE(3, NN_TANH), NN_DENSE(1, NN_LINEAR)};
     nn_real x[70] = {0}, y[70] = {0};
     nn_options how = options(NN_MSE, NN_SGD, 0.01), none;
     nn_data data = table(x, y, 70, 1, 1);
@@ -970,7 +971,7 @@ static void test_default_options(void)
     bytes = nn_parameter_count(models[0]) * sizeof(nn_real);
     CHECK(memcmp(nn_parameters(models[0]), nn_parameters(models[1]), bytes) == 0);
     CHECK(memcmp(nn_parameters(models[0]), nn_parameters(models[2]), bytes) == 0);
-    for (i = 0; i < 3; i++) nn_free(models[i]);
+    for (i = 0; i < 3; i++) nn_model_free(models[i]);
 }
 
 /* One row; fewer rows than the default batch; one epoch of one batch is one nn_train_batch, which
@@ -994,9 +995,9 @@ static void test_minimal_data(void)
     CHECK(nn_fit(a, &data, &how) != NN_OK);
     nn_trainer_free(trainer_b);
     nn_trainer_free(trainer_c);
-    nn_free(a);
-    nn_free(b);
-    nn_free(c);
+    nn_model_free(a);
+    nn_model_free(b);
+    nn_model_free(c);
 }
 
 /* A rate far too large: its own status, the last finite weights, which still predict. */
@@ -1011,7 +1012,7 @@ static void test_divergence(void)
     CHECK(isfinite((double)nn_parameters(model)[0]) && isfinite((double)nn_parameters(model)[1]));
     memset(nn_parameters(model), 0, 2 * sizeof(nn_real));
     CHECK(nn_predict(model, x, 1, &p, NULL) == NN_OK && p == 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(void)

@@ -234,10 +234,11 @@ static nn_model *make_model(const problem *p, nn_activation hidden, nn_activatio
     int i;
 
     for (i = 0; i < p->depth; i++) {
+        layers[i].kind = NN_LAYER_DENSE;
         layers[i].width = p->widths[i + 1];
         layers[i].activation = i + 1 < p->depth ? hidden : output;
     }
-    if (!CHECK(nn_create(&model, p->widths[0], layers, p->depth, 1) == NN_OK)) return NULL;
+    if (!CHECK(nn_model_create(&model, p->widths[0], layers, p->depth, 1) == NN_OK)) return NULL;
     if (!CHECK(nn_parameter_count(model) == (size_t)p->parameters.count)) return NULL;
     memcpy(nn_parameters(model), p->parameters.value,
            (size_t)p->parameters.count * sizeof(nn_real));
@@ -293,7 +294,7 @@ static void check_outputs(const problem *p, nn_activation hidden, nn_activation 
     if (CHECK(nn_forward(trainer, p->x.value, p->rows, &forward) == NN_OK))
         check_reals("nn_forward", forward, expected->value, expected->count);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A transposed W, a bias left out, an activation of the wrong layer or of the wrong slope. */
@@ -419,7 +420,7 @@ static void test_losses(void)
             check_backward(&c, model);
             backward++;
         }
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(now_case == in.cases && now_case > 0);
     CHECK(backward > in.cases / 2);
@@ -618,10 +619,10 @@ static void test_steps(void)
         model = in.bad ? NULL : make_model(t.p, t.hidden, t.output);
         if (!model) break;
         check_steps(&t, model);
-        nn_free(model);
+        nn_model_free(model);
         if (t.batches.count == 1 && (model = make_model(t.p, t.hidden, t.output)) != NULL) {
             check_fit(&t, model);
-            nn_free(model);
+            nn_model_free(model);
             fits++;
         }
         if (test_bad > before) printf("    %s\n", t.name);
@@ -635,7 +636,7 @@ static void test_steps(void)
 static void test_rates(void)
 {
     static array rates;
-    const nn_layer layer[] = {{1, NN_LINEAR}};
+    const nn_layer layer[] = {NN_DENSE(1, NN_LINEAR)};
     const nn_real one[] = {1};
     char name[32];
     nn_options how;
@@ -650,7 +651,7 @@ static void test_rates(void)
         int i;
         read_options(&in, name, &how);
         read_array(&in, "rates", &rates);
-        if (in.bad || !CHECK(nn_create(&model, 1, layer, 1, 1) == NN_OK)) break;
+        if (in.bad || !CHECK(nn_model_create(&model, 1, layer, 1, 1) == NN_OK)) break;
         CHECK(rates.count > 1);
         trainer = make_trainer(model, &how);
         for (i = 0; i < rates.count; i++) {
@@ -659,7 +660,7 @@ static void test_rates(void)
         }
         check_doubles(name, got, rates.value, rates.count);
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(now_case == in.cases && now_case > 0);
     close_golden(&in);

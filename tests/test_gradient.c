@@ -113,6 +113,7 @@ static int begin(problem *p, const combination *kind)
     p->kind = *kind;
     for (l = 0; l < kind->layers; l++) {
         int last = l == kind->layers - 1;
+        p->layers[l].kind = NN_LAYER_DENSE;
         p->layers[l].width = last ? OUTPUTS : widths[l];
         p->layers[l].activation = last ? kind->output : kind->hidden;
         p->dropout[l] = last ? 0 : 0.4;
@@ -123,7 +124,7 @@ static int begin(problem *p, const combination *kind)
     p->how.label_smoothing = kind->smoothing ? 0.15 : 0;
     p->how.dropout = kind->dropout ? p->dropout : NULL;
     p->how.seed = first_seed + 7;
-    if (!CHECK(nn_create(&p->model, INPUTS, p->layers, kind->layers, 1) == NN_OK)) return 0;
+    if (!CHECK(nn_model_create(&p->model, INPUTS, p->layers, kind->layers, 1) == NN_OK)) return 0;
     theta = nn_parameters(p->model);
     for (i = 0; i < nn_parameter_count(p->model); i++) theta[i] = uniform(-0.9, 0.9);
     fill_rows(p);
@@ -135,7 +136,7 @@ static int begin(problem *p, const combination *kind)
 
 static void end(problem *p)
 {
-    nn_free(p->model);
+    nn_model_free(p->model);
     free(p->memory);
 }
 
@@ -404,7 +405,7 @@ static void test_pairs(void)
     int output, loss, pairs = 0;
     for (output = 0; output < 6; output++) {
         for (loss = 0; loss < 4; loss++) {
-            nn_layer layers[2] = {{3, NN_TANH}, {OUTPUTS, NN_LINEAR}};
+            nn_layer layers[2] = {NN_DENSE(3, NN_TANH), NN_DENSE(OUTPUTS, NN_LINEAR)};
             nn_model *model = NULL;
             nn_trainer *trainer = NULL;
             nn_options how;
@@ -412,13 +413,13 @@ static void test_pairs(void)
             memset(&how, 0, sizeof how);
             how.loss = (nn_loss)loss;
             layers[1].activation = (nn_activation)output;
-            CHECK(nn_create(&model, INPUTS, layers, 2, 1) == NN_OK);
+            CHECK(nn_model_create(&model, INPUTS, layers, 2, 1) == NN_OK);
             status = nn_trainer_create(&trainer, model, &how);
             pairs += status == NN_OK;
             CHECK(status == (fits((nn_activation)output, how.loss) ? NN_OK : NN_ERROR_LOSS));
             CHECK((trainer != NULL) == (status == NN_OK));
             nn_trainer_free(trainer);
-            nn_free(model);
+            nn_model_free(model);
         }
     }
     CHECK(pairs == 14);

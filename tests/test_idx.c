@@ -33,7 +33,7 @@ static void check_zero(const nn_data *data)
     CHECK(!data->x && !data->y && !data->weight && !data->class_names && !data->memory);
 }
 
-static nn_status read_pair(nn_data *data, int classes, nn_place *place)
+static nn_status read_pair(nn_data *data, int classes, nn_location *place)
 {
     nn_status status;
     memset(data, 0xa5, sizeof *data);
@@ -95,7 +95,7 @@ static void test_label_outside(void)
 {
     static const unsigned char zeros[LABELS_SIZE] = {0, 0, 8, 1, 0, 0, 0, 3, 0, 0, 0};
     nn_data data;
-    nn_place place;
+    nn_location place;
     write_good();
     CHECK(read_pair(&data, 3, &place) == NN_ERROR_LABEL);
     CHECK(place.path && !strcmp(place.path, LABELS));
@@ -109,7 +109,7 @@ static void test_label_outside(void)
 static void test_truncated(void)
 {
     nn_data data;
-    nn_place place;
+    nn_location place;
     size_t size;
     nn_status status;
     write_good();
@@ -166,7 +166,7 @@ static void test_magic(void)
                   {2, 14}, {2, 0x88}, {3, 0}, {0, 0x1f}, {0, 'P'}};
     unsigned char wrong[IMAGES_SIZE];
     nn_data data;
-    nn_place place;
+    nn_location place;
     size_t i;
     for (i = 0; i < sizeof magics / sizeof *magics; i++) {
         write_good();
@@ -255,7 +255,7 @@ static void test_paths(void)
 {
     static const char missing[] = "build/no such folder/no such file";
     nn_data data;
-    nn_place place;
+    nn_location place;
     write_good();
     memset(&data, 0xa5, sizeof data);
     memset(&place, 0xa5, sizeof place);

@@ -8,6 +8,7 @@
 #include "counted_heap.h"
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 #define R_NAN ((nn_real)NAN)
 #define R_INF ((nn_real)INFINITY)
@@ -16,9 +17,9 @@ enum { ROWS = 6, INPUTS = 2, BATCH = 4, FILE_SIZE = 8192 };
 
 /* ---- A model and a trainer that must not change ---------------------------------------------- */
 
-static const nn_layer binary_layers[] = {{3, NN_TANH}, {1, NN_SIGMOID}};
-static const nn_layer class_layers[] = {{3, NN_RELU}, {3, NN_SOFTMAX}};
-static const nn_layer linear_layers[] = {{3, NN_TANH}, {1, NN_LINEAR}};
+static const nn_layer binary_layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
+static const nn_layer class_layers[] = {NN_DENSE(3, NN_RELU), NN_DENSE(3, NN_SOFTMAX)};
+static const nn_layer linear_layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(1, NN_LINEAR)};
 static const nn_shape binary_shape = {INPUTS, binary_layers, 2};
 
 static nn_real good_x[ROWS * INPUTS] = {1, 2, -1, 0.5f, 3, -2, 0, 0, 1, 1, -3, 4};
@@ -57,7 +58,7 @@ static nn_options good_options(void)
 static int begin(void)
 {
     nn_options how = good_options();
-    if (!CHECK(nn_create(&model, INPUTS, binary_layers, 2, 1) == NN_OK)) return 0;
+    if (!CHECK(nn_model_create(&model, INPUTS, binary_layers, 2, 1) == NN_OK)) return 0;
     if (!CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK)) return 0;
     CHECK(nn_save_checkpoint_memory(trainer, before, sizeof before, &before_size) == NN_OK);
     before_live = live_blocks;
@@ -67,7 +68,7 @@ static int begin(void)
 static void end(void)
 {
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -134,10 +135,10 @@ static void bad_shape(int inputs, const nn_layer *layers, int count, nn_status e
     shape.inputs = inputs;
     shape.layers = layers;
     shape.count = count;
-    REFUSED(nn_create(&made, inputs, layers, count, 1), expected);
+    REFUSED(nn_model_create(&made, inputs, layers, count, 1), expected);
     CHECK(!made);
     made = (nn_model *)(void *)&shape;
-    REFUSED(nn_create_in(&made, memory, sizeof memory, &shape, 1), expected);
+    REFUSED(nn_model_create_in(&made, memory, sizeof memory, &shape, 1), expected);
     CHECK(!made);
     CHECK(nn_model_size(&shape) == 0);
 }
@@ -145,10 +146,10 @@ static void bad_shape(int inputs, const nn_layer *layers, int count, nn_status e
 static void test_shapes(void)
 {
     static const nn_activation wrong[] = {(nn_activation)6, (nn_activation)99, (nn_activation)-1};
-    nn_layer layers[] = {{3, NN_TANH}, {2, NN_RELU}, {1, NN_LINEAR}};
+    nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(2, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     static const int sizes[] = {0, -1, INT_MIN};
-    nn_layer huge[] = {
-        {INT_MAX, NN_RELU}, {INT_MAX, NN_RELU}, {INT_MAX, NN_RELU}, {INT_MAX, NN_RELU}};
+    nn_layer huge[] = {NN_DENSE(INT_MAX, NN_RELU), NN_DENSE(INT_MAX, NN_RELU),
+                       NN_DENSE(INT_MAX, NN_RELU), NN_DENSE(INT_MAX, NN_RELU)};
     nn_model *made = (nn_model *)(void *)huge;
     nn_status status;
     size_t i, k;
@@ -174,30 +175,31 @@ static void test_shapes(void)
     bad_shape(2, NULL, 3, NN_ERROR_NULL);
     bad_shape(INT_MAX, huge, 4, NN_ERROR_OVERFLOW);
     bad_shape(INT_MAX, huge, 3, NN_ERROR_OVERFLOW);
-    status = nn_create(&made, INT_MAX, huge, 1, 1); /* 2^62 weights: does not fit, or is not had */
+    status =
+        nn_model_create(&made, INT_MAX, huge, 1, 1); /* 2^62 weights: does not fit, or is not had */
     CHECK((status == NN_ERROR_OVERFLOW || status == NN_ERROR_MEMORY) && !made);
     end();
 }
 
 static void test_model_nulls(void)
 {
-    nn_layer layer = {1, NN_LINEAR};
+    nn_layer layer = NN_DENSE(1, NN_LINEAR);
     nn_shape shape = {1, &layer, 1};
     nn_model *made = (nn_model *)(void *)&shape;
     uint64_t memory[64];
     if (!begin()) return;
-    REFUSED(nn_create(NULL, 1, &layer, 1, 1), NN_ERROR_NULL);
-    REFUSED(nn_create_in(NULL, memory, sizeof memory, &shape, 1), NN_ERROR_NULL);
-    REFUSED(nn_create_in(&made, NULL, sizeof memory, &shape, 1), NN_ERROR_NULL);
+    REFUSED(nn_model_create(NULL, 1, &layer, 1, 1), NN_ERROR_NULL);
+    REFUSED(nn_model_create_in(NULL, memory, sizeof memory, &shape, 1), NN_ERROR_NULL);
+    REFUSED(nn_model_create_in(&made, NULL, sizeof memory, &shape, 1), NN_ERROR_NULL);
     CHECK(!made);
     made = (nn_model *)(void *)&shape;
-    REFUSED(nn_create_in(&made, memory, sizeof memory, NULL, 1), NN_ERROR_NULL);
+    REFUSED(nn_model_create_in(&made, memory, sizeof memory, NULL, 1), NN_ERROR_NULL);
     CHECK(!made);
     CHECK(nn_model_size(NULL) == 0);
-    nn_free(NULL);
+    nn_model_free(NULL);
     nn_trainer_free(NULL);
     nn_data_free(NULL);
-    REFUSED(nn_randomize(NULL, 1), NN_ERROR_NULL);
+    REFUSED(nn_initialize(NULL, NN_INITIALIZE_DEFAULT, 1), NN_ERROR_NULL);
     memset(&shape, 0xa5, sizeof shape);
     REFUSED(nn_get_shape(NULL, &shape), NN_ERROR_NULL);
     CHECK(shape.inputs == 0 && !shape.layers && shape.count == 0);
@@ -320,13 +322,13 @@ static void test_options(void)
     BAD_REAL(momentum, -0.5f);
     BAD_OPTION(momentum, 1);
     BAD_OPTION(nesterov, 1); /* without momentum */
-    how.schedule = NN_STEP;
+    how.schedule = NN_SCHEDULE_STEP;
     how.schedule_steps = 5;
     BAD_OPTION(schedule_steps, -1);
     BAD_REAL(step_factor, -0.5f);
     BAD_OPTION(step_factor, 1);
     BAD_OPTION(step_factor, 1.5f);
-    how.schedule = NN_COSINE;
+    how.schedule = NN_SCHEDULE_COSINE;
     BAD_OPTION(schedule_steps, -1);
     BAD_REAL(minimum_learning_rate, -0.5f);
     end();
@@ -344,7 +346,7 @@ static void test_loss_options(void)
     if (!begin()) return;
     how.loss = NN_HUBER;
     BAD_REAL(huber_delta, -0.5f);
-    if (!CHECK(nn_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
     before_live = live_blocks;
     data.y = class_y;
     data.outputs = 3;
@@ -355,7 +357,7 @@ static void test_loss_options(void)
         REFUSED(nn_trainer_create(&made, other, &how), NN_ERROR_OPTION);
         CHECK(nn_trainer_size(other, &how) == 0);
     }
-    nn_free(other);
+    nn_model_free(other);
     end();
 }
 
@@ -391,7 +393,7 @@ static void test_losses(void)
         nn_model *other = NULL;
         nn_trainer *made = NULL;
         nn_metrics metrics[2];
-        if (!CHECK(nn_create(&other, INPUTS, bad[i].layers, 2, 1) == NN_OK)) return;
+        if (!CHECK(nn_model_create(&other, INPUTS, bad[i].layers, 2, 1) == NN_OK)) return;
         before_live = live_blocks;
         if (bad[i].layers == class_layers) {
             data.y = class_y;
@@ -403,11 +405,11 @@ static void test_losses(void)
         REFUSED(nn_trainer_create(&made, other, &how), NN_ERROR_LOSS);
         CHECK(!made && nn_trainer_size(other, &how) == 0);
         memset(metrics, 0xa5, sizeof metrics);
-        REFUSED(nn_evaluate(other, &data, how.loss, metrics), NN_ERROR_LOSS);
+        REFUSED(nn_evaluate(other, &data, &how, metrics), NN_ERROR_LOSS);
         CHECK(all_zero(metrics, sizeof *metrics));
         REFUSED(nn_cross_validate(&shape, &data, &how, 2, metrics), NN_ERROR_LOSS);
         CHECK(all_zero(metrics, sizeof metrics));
-        nn_free(other);
+        nn_model_free(other);
         before_live = live_blocks;
     }
     end();
@@ -425,7 +427,7 @@ static void bad_data(const nn_data *data, nn_status expected, int line)
     REFUSED(nn_fit(model, data, &how), expected);
     REFUSED(nn_trainer_fit(trainer, data), expected);
     memset(results, 0xa5, sizeof results);
-    REFUSED(nn_evaluate(model, data, NN_BINARY_CROSS_ENTROPY, results), expected);
+    REFUSED(evaluate(model, data, NN_BINARY_CROSS_ENTROPY, results), expected);
     CHECK(all_zero(results, sizeof *results));
     memset(results, 0xa5, sizeof results);
     REFUSED(nn_cross_validate(&binary_shape, data, &how, 2, results), expected);
@@ -536,7 +538,7 @@ static void test_class_targets(void)
     nn_model *other = NULL;
     nn_metrics metrics;
     int k;
-    if (!begin() || !CHECK(nn_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
+    if (!begin() || !CHECK(nn_model_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
     before_live = live_blocks;
     how.loss = NN_CROSS_ENTROPY;
     data.outputs = 3;
@@ -545,13 +547,13 @@ static void test_class_targets(void)
         memcpy(y, class_y, sizeof y);
         y[k] = 1.5f;
         REFUSED(nn_fit(other, &data, &how), NN_ERROR_TARGET);
-        REFUSED(nn_evaluate(other, &data, NN_CROSS_ENTROPY, &metrics), NN_ERROR_TARGET);
+        REFUSED(evaluate(other, &data, NN_CROSS_ENTROPY, &metrics), NN_ERROR_TARGET);
         y[k] = -0.5f;
         REFUSED(nn_fit(other, &data, &how), NN_ERROR_TARGET);
         y[k] = R_NAN;
         REFUSED(nn_fit(other, &data, &how), NN_ERROR_DATA);
     }
-    nn_free(other);
+    nn_model_free(other);
     before_live = live_blocks;
     end();
 }
@@ -580,28 +582,28 @@ static void test_labels(void)
     size_t i;
     if (!begin()) return;
     memset(matrix, 0x11, sizeof matrix);
-    REFUSED(nn_confusion(model, &data, matrix), NN_ERROR_LABEL); /* classes not set */
+    REFUSED(nn_confusion_matrix(model, &data, matrix), NN_ERROR_LABEL); /* classes not set */
     data.classes = 2;
     data.y = y;
     memcpy(y, good_y, sizeof y);
     y[ROWS - 1] = 0.5f;
     BAD_DATA(NN_ERROR_LABEL);
-    REFUSED(nn_confusion(model, &data, matrix), NN_ERROR_LABEL);
+    REFUSED(nn_confusion_matrix(model, &data, matrix), NN_ERROR_LABEL);
     y[ROWS - 1] = 2;
-    REFUSED(nn_confusion(model, &data, matrix), NN_ERROR_LABEL);
+    REFUSED(nn_confusion_matrix(model, &data, matrix), NN_ERROR_LABEL);
     y[ROWS - 1] = R_NAN;
-    REFUSED(nn_confusion(model, &data, matrix), NN_ERROR_DATA);
+    REFUSED(nn_confusion_matrix(model, &data, matrix), NN_ERROR_DATA);
     data.y = good_y;
     for (i = 0; i < sizeof counts / sizeof *counts; i++) {
         data.classes = counts[i];
         BAD_DATA(NN_ERROR_LABEL);
         bad_split(&data, NN_ERROR_LABEL);
-        REFUSED(nn_confusion(model, &data, matrix), NN_ERROR_LABEL);
+        REFUSED(nn_confusion_matrix(model, &data, matrix), NN_ERROR_LABEL);
     }
     data.classes = 2;
-    REFUSED(nn_confusion(NULL, &data, matrix), NN_ERROR_NULL);
-    REFUSED(nn_confusion(model, NULL, matrix), NN_ERROR_NULL);
-    REFUSED(nn_confusion(model, &data, NULL), NN_ERROR_NULL);
+    REFUSED(nn_confusion_matrix(NULL, &data, matrix), NN_ERROR_NULL);
+    REFUSED(nn_confusion_matrix(model, NULL, matrix), NN_ERROR_NULL);
+    REFUSED(nn_confusion_matrix(model, &data, NULL), NN_ERROR_NULL);
     end();
 }
 
@@ -615,7 +617,7 @@ static void test_one_hot(void)
     nn_model *other = NULL;
     int matrix[9];
     size_t i;
-    if (!begin() || !CHECK(nn_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
+    if (!begin() || !CHECK(nn_model_create(&other, INPUTS, class_layers, 2, 1) == NN_OK)) return;
     before_live = live_blocks;
     how.loss = NN_MSE;
     data.outputs = data.classes = 3;
@@ -624,9 +626,9 @@ static void test_one_hot(void)
         memcpy(y, class_y, sizeof y);
         memcpy(y + 3 * (ROWS - 1), bad[i], sizeof bad[i]);
         REFUSED(nn_fit(other, &data, &how), NN_ERROR_LABEL);
-        REFUSED(nn_confusion(other, &data, matrix), NN_ERROR_LABEL);
+        REFUSED(nn_confusion_matrix(other, &data, matrix), NN_ERROR_LABEL);
     }
-    nn_free(other);
+    nn_model_free(other);
     before_live = live_blocks;
     end();
 }
@@ -635,17 +637,17 @@ static void test_class_scores(void)
 {
     static const int matrix[] = {3, 1, 2, 4};
     static const int bad[][2] = {{2, 2}, {2, -1}, {2, INT_MAX}, {2, INT_MIN}};
-    nn_real scores[3];
+    nn_scores scores;
     size_t i;
     if (!begin()) return;
-    REFUSED(nn_class_scores(NULL, 2, 0, scores), NN_ERROR_NULL);
+    REFUSED(nn_class_scores(NULL, 2, 0, &scores), NN_ERROR_NULL);
     REFUSED(nn_class_scores(matrix, 2, 0, NULL), NN_ERROR_NULL);
-    REFUSED(nn_class_scores(matrix, 0, 0, scores), NN_ERROR_SIZE);
-    REFUSED(nn_class_scores(matrix, -2, 0, scores), NN_ERROR_SIZE);
+    REFUSED(nn_class_scores(matrix, 0, 0, &scores), NN_ERROR_SIZE);
+    REFUSED(nn_class_scores(matrix, -2, 0, &scores), NN_ERROR_SIZE);
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-        memset(scores, 0xa5, sizeof scores);
-        REFUSED(nn_class_scores(matrix, bad[i][0], bad[i][1], scores), NN_ERROR_LABEL);
-        CHECK(all_zero(scores, sizeof scores));
+        memset(&scores, 0xa5, sizeof scores);
+        REFUSED(nn_class_scores(matrix, bad[i][0], bad[i][1], &scores), NN_ERROR_LABEL);
+        CHECK(all_zero(&scores, sizeof scores));
     }
     end();
 }
@@ -676,9 +678,9 @@ static void test_training_nulls(void)
     REFUSED(nn_update(NULL), NN_ERROR_NULL);
     CHECK(nn_gradients(NULL) == NULL && isnan(nn_learning_rate(NULL)));
     CHECK(isnan(nn_gradient_norm(NULL)));
-    REFUSED(nn_evaluate(NULL, &data, NN_MSE, results), NN_ERROR_NULL);
-    REFUSED(nn_evaluate(model, NULL, NN_MSE, results), NN_ERROR_NULL);
-    REFUSED(nn_evaluate(model, &data, NN_MSE, NULL), NN_ERROR_NULL);
+    REFUSED(evaluate(NULL, &data, NN_MSE, results), NN_ERROR_NULL);
+    REFUSED(evaluate(model, NULL, NN_MSE, results), NN_ERROR_NULL);
+    REFUSED(evaluate(model, &data, NN_MSE, NULL), NN_ERROR_NULL);
     REFUSED(nn_cross_validate(NULL, &data, &how, 2, results), NN_ERROR_NULL);
     REFUSED(nn_cross_validate(&binary_shape, NULL, &how, 2, results), NN_ERROR_NULL);
     REFUSED(nn_cross_validate(&binary_shape, &data, &how, 2, NULL), NN_ERROR_NULL);
@@ -900,7 +902,7 @@ static void test_scaling(void)
     end();
 }
 
-static void bad_csv(const nn_csv *how, nn_status expected)
+static void bad_csv(const nn_csv_options *how, nn_status expected)
 {
     static const char text[] = "a,b,c\n1,2,3\n4,5,6\n";
     nn_data data;
@@ -913,7 +915,7 @@ static void test_csv_options(void)
 {
     static const char delimiters[] = {'"', '\n', '\r'};
     static const char *const holes[] = {"a", NULL};
-    nn_csv how, clean;
+    nn_csv_options how, clean;
     size_t i;
     if (!begin()) return;
     memset(&clean, 0, sizeof clean);
@@ -929,7 +931,7 @@ static void test_csv_options(void)
     how.comment = ',';
     bad_csv(&how, NN_ERROR_OPTION);
     how = clean;
-    how.header = (nn_header)3;
+    how.header = (nn_csv_header)3;
     bad_csv(&how, NN_ERROR_OPTION);
     how = clean;
     how.targets = -1;
@@ -1032,10 +1034,10 @@ static void diverge(nn_optimizer optimizer, nn_real momentum, nn_real rate, nn_r
     data.x = x;
     data.y = y;
     for (i = 0; i < ROWS; i++) y[i] = (nn_real)i * 1000;
-    if (!CHECK(nn_create(&made, INPUTS, linear_layers, 2, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&made, INPUTS, linear_layers, 2, 1) == NN_OK)) return;
     CHECK(nn_fit(made, &data, &how) == NN_ERROR_DIVERGED);
     CHECK(all_finite(made));
-    nn_free(made);
+    nn_model_free(made);
     CHECK(live_blocks == 0);
 }
 
@@ -1052,7 +1054,7 @@ static void test_diverged(void)
 /* The very first loss overflows: the weights are those the model came with. */
 static void test_overflowing_inputs(void)
 {
-    static const nn_layer layers[] = {{4, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(4, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     nn_real huge = sizeof(nn_real) == 4 ? (nn_real)1e38 : (nn_real)1e308;
     nn_real x[ROWS * INPUTS], copy[64];
     nn_data data = good_data();
@@ -1063,7 +1065,7 @@ static void test_overflowing_inputs(void)
     int i;
     for (i = 0; i < ROWS * INPUTS; i++) x[i] = i % 2 ? huge : -huge;
     data.x = x;
-    if (!CHECK(nn_create(&made, INPUTS, layers, 2, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&made, INPUTS, layers, 2, 1) == NN_OK)) return;
     for (i = 0; i < (int)nn_parameter_count(made); i++)
         nn_parameters(made)[i] = (nn_real)(i % 3) * 8;
     bytes = nn_parameter_count(made) * sizeof(nn_real);
@@ -1077,7 +1079,7 @@ static void test_overflowing_inputs(void)
     CHECK(nn_accumulate(of, &data, &loss) == NN_ERROR_DIVERGED);
     CHECK(!memcmp(copy, nn_parameters(made), bytes));
     nn_trainer_free(of);
-    nn_free(made);
+    nn_model_free(made);
     CHECK(live_blocks == 0);
 }
 
@@ -1095,7 +1097,7 @@ static void test_spoilt_gradients(void)
             nn_real old;
             memset(&how, 0, sizeof how);
             how.optimizer = (nn_optimizer)optimizer;
-            if (!CHECK(nn_create(&made, INPUTS, linear_layers, 2, 1) == NN_OK)) return;
+            if (!CHECK(nn_model_create(&made, INPUTS, linear_layers, 2, 1) == NN_OK)) return;
             if (!CHECK(nn_trainer_create(&of, made, &how) == NN_OK)) return;
             CHECK(nn_accumulate(of, &data, NULL) == NN_OK);
             old = nn_parameters(made)[2];
@@ -1103,7 +1105,7 @@ static void test_spoilt_gradients(void)
             CHECK(nn_update(of) == NN_ERROR_DIVERGED);
             CHECK(all_finite(made) && nn_parameters(made)[2] == old);
             nn_trainer_free(of);
-            nn_free(made);
+            nn_model_free(made);
         }
     }
     CHECK(live_blocks == 0);

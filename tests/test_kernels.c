@@ -31,7 +31,8 @@ static const char *forced; /* the back-end that models are made with; NULL: the 
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))
 
-static const nn_layer layers[] = {{257, NN_RELU}, {130, NN_TANH}, {10, NN_SOFTMAX}};
+static const nn_layer layers[] = {NN_DENSE(257, NN_RELU), NN_DENSE(130, NN_TANH),
+                                  NN_DENSE(10, NN_SOFTMAX)};
 
 #ifdef NN__SIMD
 
@@ -754,13 +755,13 @@ static void train(nn_real result[PARAMETERS + EXAMPLES * OUTPUTS])
     how.batch_size = EXAMPLES;
     how.dropout = dropout;
     how.scaling = NN_SCALE_STANDARD;
-    if (!CHECK(nn_create(&model, INPUTS, layers, COUNT(layers), 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&model, INPUTS, layers, COUNT(layers), 1) == NN_OK)) return;
     CHECK(strcmp(nn_backend(model), nn__find_kernels(forced)->name) == 0);
     CHECK(nn_parameter_count(model) == PARAMETERS);
     CHECK(nn_fit(model, &data, &how) == NN_OK);
     memcpy(result, nn_parameters(model), PARAMETERS * sizeof *result);
     CHECK(nn_predict(model, x, EXAMPLES, result + PARAMETERS, NULL) == NN_OK);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_training(void)
@@ -800,25 +801,26 @@ static void test_forcing(void)
         void *memory = malloc(nn_model_size(&shape));
         forced = back_ends[i]->name;
         CHECK(nn__find_kernels(forced) == back_ends[i]);
-        if (!CHECK(nn_create(&made, 3, layers + 2, 1, 1) == NN_OK)) return;
+        if (!CHECK(nn_model_create(&made, 3, layers + 2, 1, 1) == NN_OK)) return;
         CHECK(strcmp(nn_backend(made), forced) == 0);
-        if (!CHECK(nn_create_in(&other, memory, nn_model_size(&shape), &shape, 1) == NN_OK)) return;
+        if (!CHECK(nn_model_create_in(&other, memory, nn_model_size(&shape), &shape, 1) == NN_OK))
+            return;
         CHECK(strcmp(nn_backend(other), forced) == 0);
         free(memory);
         CHECK(nn_save_memory(made, NULL, 0, &size) == NN_OK);
         file = (unsigned char *)malloc(size);
         CHECK(nn_save_memory(made, file, size, &size) == NN_OK);
-        nn_free(made);
+        nn_model_free(made);
         if (!CHECK(nn_load_memory(&made, file, size, NULL) == NN_OK)) return;
         CHECK(strcmp(nn_backend(made), forced) == 0);
-        nn_free(made);
+        nn_model_free(made);
         free(file);
     }
     CHECK(i >= 1);
     forced = "abacus";
-    if (!CHECK(nn_create(&made, 3, layers + 2, 1, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&made, 3, layers + 2, 1, 1) == NN_OK)) return;
     CHECK(strcmp(nn_backend(made), "scalar") == 0);
-    nn_free(made);
+    nn_model_free(made);
     forced = NULL;
 }
 
@@ -885,9 +887,9 @@ static void test_scalar_only(void)
     nn_model *model;
 
     forced = "avx2";
-    if (!CHECK(nn_create(&model, 3, layers, COUNT(layers), 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&model, 3, layers, COUNT(layers), 1) == NN_OK)) return;
     CHECK(strcmp(nn_backend(model), "scalar") == 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(void)

@@ -99,6 +99,7 @@ static void *malloc_uncounted(size_t size)
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 #define MODEL_PATH  "build/test_memory.safetensors"
 #define CSV_PATH    "build/test_memory.csv"
@@ -110,7 +111,7 @@ enum { ROWS = 40, INPUTS = 2 };
 
 static nn_real data_x[ROWS * INPUTS], data_y[ROWS], data_weight[ROWS];
 static const char *const class_names[] = {"no", "yes"};
-static const nn_layer layers[] = {{5, NN_TANH}, {1, NN_SIGMOID}};
+static const nn_layer layers[] = {NN_DENSE(5, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
 static const nn_shape shape = {INPUTS, layers, 2};
 static const nn_real dropout[] = {0.25f, 0};
 
@@ -155,7 +156,7 @@ static nn_options make_options(void)
 static nn_model *make_model(uint64_t seed)
 {
     nn_model *model = NULL;
-    CHECK(nn_create(&model, INPUTS, layers, 2, seed) == NN_OK);
+    CHECK(nn_model_create(&model, INPUTS, layers, 2, seed) == NN_OK);
     return model;
 }
 
@@ -222,9 +223,9 @@ static void fail_each(job run, const char *name, nn_status expected, long least)
 static nn_status job_create(void)
 {
     nn_model *model = (nn_model *)(void *)&hook;
-    nn_status status = TRY(nn_create(&model, INPUTS, layers, 2, 1));
+    nn_status status = TRY(nn_model_create(&model, INPUTS, layers, 2, 1));
     if (status != NN_OK) CHECK(!model);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -236,7 +237,7 @@ static nn_status job_trainer(void)
     nn_status status = TRY(nn_trainer_create(&trainer, model, &how));
     if (status != NN_OK) CHECK(!trainer);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -252,8 +253,8 @@ static nn_status job_fit(void)
     CHECK(nn_predict(model, data.x, ROWS, y[0], NULL) == NN_OK);
     CHECK(nn_predict(same, data.x, ROWS, y[1], NULL) == NN_OK);
     CHECK((memcmp(y[0], y[1], sizeof y[0]) == 0) == (status != NN_OK));
-    nn_free(model);
-    nn_free(same);
+    nn_model_free(model);
+    nn_model_free(same);
     return status;
 }
 
@@ -276,9 +277,9 @@ static nn_status job_evaluate(void)
     nn_metrics metrics;
     nn_status status;
     memset(&metrics, 0xa5, sizeof metrics);
-    status = TRY(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &metrics));
+    status = TRY(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &metrics));
     if (status != NN_OK) CHECK(all_zero(&metrics, sizeof metrics));
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -287,9 +288,9 @@ static nn_status job_confusion(void)
     nn_model *model = make_model(1);
     nn_data data = make_data();
     int matrix[4] = {9, 9, 9, 9};
-    nn_status status = TRY(nn_confusion(model, &data, matrix));
+    nn_status status = TRY(nn_confusion_matrix(model, &data, matrix));
     if (status == NN_OK) CHECK(matrix[0] + matrix[1] + matrix[2] + matrix[3] == ROWS);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -298,7 +299,7 @@ static nn_status job_fit_scaling(void)
     nn_model *model = make_model(1);
     nn_data data = make_data();
     nn_status status = TRY(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX));
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -367,7 +368,7 @@ static nn_status job_load(void)
     nn_model *model = (nn_model *)(void *)&hook;
     nn_status status = TRY(nn_load(&model, MODEL_PATH, NULL));
     if (status != NN_OK) CHECK(!model);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -401,7 +402,7 @@ static void write_old_file(void)
     CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
     CHECK(nn_save_checkpoint(trainer, MODEL_PATH) == NN_OK);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     old_size = read_file(MODEL_PATH, old_file, sizeof old_file);
     CHECK(old_size > 0 && old_size < (long)sizeof old_file);
 }
@@ -420,7 +421,7 @@ static nn_status job_load_memory(void)
     nn_model *model = (nn_model *)(void *)&hook;
     nn_status status = TRY(nn_load_memory(&model, old_file, (size_t)old_size, NULL));
     if (status != NN_OK) CHECK(!model);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -430,8 +431,8 @@ static nn_status job_load_parameters(void)
     size_t bytes = nn_parameter_count(model) * sizeof(nn_real);
     nn_status status = TRY(nn_load_parameters(model, MODEL_PATH, NULL));
     CHECK((memcmp(nn_parameters(model), nn_parameters(same), bytes) == 0) == (status != NN_OK));
-    nn_free(model);
-    nn_free(same);
+    nn_model_free(model);
+    nn_model_free(same);
     return status;
 }
 
@@ -449,7 +450,7 @@ static nn_status job_load_checkpoint(void)
     CHECK(nn_save_checkpoint_memory(trainer, after, sizeof after, &size) == NN_OK);
     CHECK((memcmp(before, after, size) == 0) == (status != NN_OK));
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -459,7 +460,7 @@ static nn_status job_save(void)
     nn_status status = TRY(nn_save(model, MODEL_PATH));
     CHECK(old_is_intact() == (status != NN_OK));
     write_file(MODEL_PATH, old_file, (size_t)old_size);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -474,7 +475,7 @@ static nn_status job_save_checkpoint(void)
     CHECK(old_is_intact() == (status != NN_OK));
     write_file(MODEL_PATH, old_file, (size_t)old_size);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return status;
 }
 
@@ -571,7 +572,7 @@ static void save_under_fault(nn_status expected, long budget)
         }
     }
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_short_writes(void)
@@ -580,7 +581,7 @@ static void test_short_writes(void)
     size_t size = 0;
     long budget;
     CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK && size > 0);
-    nn_free(model);
+    nn_model_free(model);
     no_faults();
     for (budget = 0; budget < (long)size; budget++) save_under_fault(NN_ERROR_WRITE, budget);
     CHECK(hook.live == 0);
@@ -643,8 +644,8 @@ static void test_readonly_folder(void)
     CHECK(read_file(FOLDER "/model.tmp", after, 1) == -1);
     remove(path);
     rmdir(FOLDER);
-    nn_free(model);
-    nn_free(other);
+    nn_model_free(model);
+    nn_model_free(other);
     CHECK(hook.live == 0);
 }
 
@@ -693,14 +694,14 @@ static void check_model_in(const nn_shape *of, size_t beyond)
     long allocations, frees;
     int i;
     for (i = 0; i < 4 * 70; i++) x[i] = (nn_real)(i % 9) - 4;
-    CHECK(size > 0 && nn_create(&heap, of->inputs, of->layers, of->count, 3) == NN_OK);
+    CHECK(size > 0 && nn_model_create(&heap, of->inputs, of->layers, of->count, 3) == NN_OK);
     allocations = hook.allocations;
     frees = hook.frees;
     model = (nn_model *)(void *)&hook;
-    CHECK(nn_create_in(&model, b.at, size - 1, of, 3) == NN_ERROR_BLOCK && !model);
-    CHECK(nn_create_in(&model, b.at, 0, of, 3) == NN_ERROR_BLOCK && !model);
+    CHECK(nn_model_create_in(&model, b.at, size - 1, of, 3) == NN_ERROR_BLOCK && !model);
+    CHECK(nn_model_create_in(&model, b.at, 0, of, 3) == NN_ERROR_BLOCK && !model);
     memset(b.at, 0xff, size);
-    if (CHECK(nn_create_in(&model, b.at, size, of, 3) == NN_OK && model)) {
+    if (CHECK(nn_model_create_in(&model, b.at, size, of, 3) == NN_OK && model)) {
         CHECK(guards_are_whole(&b));
         count = nn_parameter_count(model);
         CHECK(count == nn_parameter_count(heap));
@@ -711,19 +712,20 @@ static void check_model_in(const nn_shape *of, size_t beyond)
             CHECK(nn_predict(heap, x, i, y[1], NULL) == NN_OK);
             CHECK(!memcmp(y[0], y[1], sizeof y[0]));
         }
-        nn_free(model); /* leaves it alone */
+        nn_model_free(model); /* leaves it alone */
         CHECK(nn_parameter_count(model) == count);
     }
     CHECK(hook.allocations == allocations && hook.frees == frees);
     free_block(&b);
-    nn_free(heap);
+    nn_model_free(heap);
 }
 
 static void test_model_in(void)
 {
-    static const nn_layer one[] = {{1, NN_LINEAR}};
-    static const nn_layer deep[] = {
-        {3, NN_RELU}, {7, NN_TANH}, {1, NN_SIGMOID}, {17, NN_LEAKY_RELU}, {3, NN_SOFTMAX}};
+    static const nn_layer one[] = {NN_DENSE(1, NN_LINEAR)};
+    static const nn_layer deep[] = {NN_DENSE(3, NN_RELU), NN_DENSE(7, NN_TANH),
+                                    NN_DENSE(1, NN_SIGMOID), NN_DENSE(17, NN_LEAKY_RELU),
+                                    NN_DENSE(3, NN_SOFTMAX)};
     static const nn_shape shapes[] = {
         {1, one, 1}, {4, one, 1}, {2, layers, 2}, {4, deep, 5}, {3, deep, 3}};
     size_t i, beyond;
@@ -778,8 +780,8 @@ static void check_trainer_in(const nn_options *how, size_t beyond)
     CHECK(hook.allocations == allocations);
     free_block(&b);
     nn_trainer_free(heap);
-    nn_free(model);
-    nn_free(heap_model);
+    nn_model_free(model);
+    nn_model_free(heap_model);
 }
 
 static void test_trainer_in(void)
@@ -832,7 +834,7 @@ static void test_scratch(void)
         CHECK(hook.allocations == allocations);
         free_block(&b);
     }
-    nn_free(model);
+    nn_model_free(model);
     CHECK(hook.live == 0);
 }
 
@@ -867,14 +869,14 @@ static void test_no_allocation(void)
     CHECK(nn_predict(model, data.x, ROWS, y, NULL) == NN_OK);
     CHECK(nn_set_learning_rate(trainer, 0.5f) == NN_OK);
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_OK);
-    CHECK(nn_randomize(model, 4) == NN_OK);
+    CHECK(nn_initialize(model, NN_INITIALIZE_DEFAULT, 4) == NN_OK);
     CHECK(nn_save_memory(model, file, sizeof file, &size) == NN_OK);
     CHECK(nn_load_parameters_memory(model, file, size, NULL) == NN_OK);
     CHECK(nn_save_checkpoint_memory(trainer, file, sizeof file, &size) == NN_OK);
     CHECK(nn_load_checkpoint_memory(trainer, file, size, NULL) == NN_OK);
     CHECK(hook.allocations == allocations);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(hook.live == 0);
 }
 

@@ -5,6 +5,7 @@
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 /* What a few operations round. */
 #ifdef NN_DOUBLE
@@ -33,9 +34,10 @@ static nn_model *identity(int width, nn_activation activation)
     nn_model *model = NULL;
     nn_real *theta;
     int i;
+    layer.kind = NN_LAYER_DENSE;
     layer.width = width;
     layer.activation = activation;
-    if (!CHECK(nn_create(&model, width, &layer, 1, 1) == NN_OK)) exit(1);
+    if (!CHECK(nn_model_create(&model, width, &layer, 1, 1) == NN_OK)) exit(1);
     theta = nn_parameters(model);
     for (i = 0; i < width * width; i++) theta[i] = (nn_real)(i % (width + 1) == 0);
     return model;
@@ -76,7 +78,7 @@ static void test_binary(void)
     nn_model *model = identity(1, NN_SIGMOID);
     nn_data data = table(binary_x, binary_y, 20, 1, 2);
     nn_metrics m = unset();
-    CHECK(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
     CHECK_NEAR(m.loss, 0.497359301568012, 1e-6, 0);
     CHECK(m.rows == 20 && m.correct == 15);
     CHECK_NEAR(m.accuracy, 0.75, EXACT, 0);
@@ -90,7 +92,7 @@ static void test_binary(void)
     CHECK_NEAR(m.mse, 0.166552678058186, 1e-6, 0);
     CHECK_NEAR(m.mae, 0.346570683945332, 1e-6, 0);
     CHECK_NEAR(m.r2, 0.327059886633593, 1e-6, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Four classes, of which the last is never predicted: its precision is 0 / 0. Made as above, with
@@ -117,7 +119,7 @@ static void test_four_classes(void)
     nn_metrics m = unset();
     int matrix[16], i;
     one_hot(classes_y, 12, 4, y);
-    CHECK(nn_evaluate(model, &data, NN_CROSS_ENTROPY, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_CROSS_ENTROPY, &m) == NN_OK);
     CHECK_NEAR(m.loss, 1.04372324271406, 1e-6, 0);
     CHECK(m.rows == 12 && m.correct == 7);
     CHECK_NEAR(m.accuracy, 0.583333333333333, EXACT, 0);
@@ -130,15 +132,16 @@ static void test_four_classes(void)
     CHECK(isnan(m.auc) && isnan(m.precision) && isnan(m.recall) && isnan(m.f1));
 
     memset(matrix, 0xFF, sizeof matrix);
-    CHECK(nn_confusion(model, &data, matrix) == NN_OK);
+    CHECK(nn_confusion_matrix(model, &data, matrix) == NN_OK);
     for (i = 0; i < 16; i++) CHECK(matrix[i] == expected[i]);
     for (i = 0; i < 4; i++) {
-        nn_real s[3] = {NAN, NAN, NAN};
-        int k;
-        CHECK(nn_class_scores(matrix, 4, i, s) == NN_OK);
-        for (k = 0; k < 3; k++) CHECK_NEAR(s[k], scores[i * 3 + k], EXACT, 1e-300);
+        nn_scores s;
+        CHECK(nn_class_scores(matrix, 4, i, &s) == NN_OK);
+        CHECK_NEAR(s.precision, scores[i * 3], EXACT, 1e-300);
+        CHECK_NEAR(s.recall, scores[i * 3 + 1], EXACT, 1e-300);
+        CHECK_NEAR(s.f1, scores[i * 3 + 2], EXACT, 1e-300);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* mse, mae by hand: squares 0.25 0.25 1 1 1 1 0.25 4 over 12; the r2 of the two outputs is
@@ -150,7 +153,7 @@ static void test_regression(void)
     nn_model *model = identity(2, NN_LINEAR);
     nn_data data = table(x, y, 6, 2, 0);
     nn_metrics m = unset();
-    CHECK(nn_evaluate(model, &data, NN_MSE, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
     CHECK_NEAR(m.loss, 8.75 / 12, EXACT, 0);
     CHECK_NEAR(m.mse, 8.75 / 12, EXACT, 0);
     CHECK_NEAR(m.mae, 7.5 / 12, EXACT, 0);
@@ -159,9 +162,9 @@ static void test_regression(void)
     CHECK(isnan(m.macro_precision) && isnan(m.macro_recall) && isnan(m.macro_f1));
     CHECK(isnan(m.auc));
     m = unset(); /* Huber, delta 1: 0.5 e^2 inside, |e| - 0.5 beyond; only the 2 is beyond */
-    CHECK(nn_evaluate(model, &data, NN_HUBER, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_HUBER, &m) == NN_OK);
     CHECK_NEAR(m.loss, (4.75 / 2 + 1.5) / 12, EXACT, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- The definitions once more --------------------------------------------------------------- */
@@ -270,12 +273,13 @@ static void check_classes(const sample *s, const nn_metrics *m, const int *matri
         int hits = slow_count(s, a, a);
         double p = ratio(hits, slow_count(s, -1, a)), r = ratio(hits, slow_count(s, a, -1));
         double f = ratio(2 * p * r, p + r);
-        nn_real scores[3] = {NAN, NAN, NAN};
+        nn_scores scores;
         for (b = 0; b < s->classes; b++) CHECK(matrix[a * s->classes + b] == slow_count(s, a, b));
-        CHECK(nn_class_scores(matrix, s->classes, a, scores) == NN_OK);
-        CHECK_NEAR(scores[0], p, EXACT, 1e-300);
-        CHECK_NEAR(scores[1], r, EXACT, 1e-300);
-        CHECK_NEAR(scores[2], f, EXACT, 1e-300);
+        CHECK(nn_class_scores(matrix, s->classes, a, &scores) == NN_OK);
+        CHECK_NEAR(scores.precision, p, EXACT, 1e-300);
+        CHECK_NEAR(scores.recall, r, EXACT, 1e-300);
+        CHECK_NEAR(scores.f1, f, EXACT, 1e-300);
+        CHECK(scores.support == slow_count(s, a, -1));
         if (a == 1 && s->classes == 2) {
             CHECK_NEAR(m->precision, p, EXACT, 1e-300);
             CHECK_NEAR(m->recall, r, EXACT, 1e-300);
@@ -297,7 +301,7 @@ static void check_sample(const sample *s, const nn_model *model, int weights)
     double mse = 0, mae = 0;
     int i, matrix[MAX_WIDTH * MAX_WIDTH + 4], kept = slow_count(s, -1, -1);
     if (weights) data.weight = s->weight;
-    CHECK(nn_evaluate(model, &data, s->loss, &m) == NN_OK);
+    CHECK(evaluate(model, &data, s->loss, &m) == NN_OK);
     CHECK_NEAR(m.loss, slow_loss(s), 1e-6, 1e-3);
     for (i = 0; i < s->rows * s->outputs; i++) {
         double e = fabs((double)s->p[i] - (double)s->y[i]);
@@ -307,7 +311,7 @@ static void check_sample(const sample *s, const nn_model *model, int weights)
     CHECK_NEAR(m.mae, mae / kept / s->outputs, 1e-6, 1e-6);
     if (kept > 20) CHECK_NEAR(1 - m.r2, 1 - slow_r2(s), 1e-6, 0); /* the ratio of the sums */
     if (!s->classes) return;
-    CHECK(nn_confusion(model, &data, matrix) == NN_OK);
+    CHECK(nn_confusion_matrix(model, &data, matrix) == NN_OK);
     check_classes(s, &m, matrix);
     if (s->classes > 2 || isnan(slow_auc(s)))
         CHECK(isnan(m.auc));
@@ -354,7 +358,7 @@ static void check_random(int outputs, int classes, nn_activation activation, nn_
         }
     }
     if (test_bad) printf("seed %llu\n", (unsigned long long)first_seed);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_random_binary(void)
@@ -401,17 +405,18 @@ static void test_zero_weight_rows(void)
     memcpy(some_x, binary_x, sizeof some_x);
     memcpy(some_y, binary_y, sizeof some_y);
     data.weight = weight;
-    CHECK(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &all) == NN_OK);
-    CHECK(nn_evaluate(model, &some, NN_BINARY_CROSS_ENTROPY, &part) == NN_OK);
+    CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &all) == NN_OK);
+    CHECK(evaluate(model, &some, NN_BINARY_CROSS_ENTROPY, &part) == NN_OK);
     CHECK(all.rows == 20 && all.correct == 15);
     CHECK(all.loss == part.loss && all.accuracy == part.accuracy && all.auc == part.auc);
     CHECK(all.precision == part.precision && all.recall == part.recall && all.f1 == part.f1);
     CHECK(all.macro_precision == part.macro_precision && all.macro_recall == part.macro_recall);
     CHECK(all.macro_f1 == part.macro_f1 && all.mse == part.mse && all.mae == part.mae);
     CHECK(all.r2 == part.r2);
-    CHECK(nn_confusion(model, &data, a) == NN_OK && nn_confusion(model, &some, b) == NN_OK);
+    CHECK(nn_confusion_matrix(model, &data, a) == NN_OK &&
+          nn_confusion_matrix(model, &some, b) == NN_OK);
     CHECK(memcmp(a, b, sizeof a) == 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Weights count in the loss alone: (2 * 1 + 1 * 9) / 3, but mse (1 + 9) / 2. */
@@ -422,11 +427,11 @@ static void test_weights_in_loss(void)
     nn_data data = table(x, y, 2, 1, 0);
     nn_metrics m = unset();
     data.weight = weight;
-    CHECK(nn_evaluate(model, &data, NN_MSE, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
     CHECK_NEAR(m.loss, 11. / 3, EXACT, 0);
     CHECK_NEAR(m.mse, 5, EXACT, 0);
     CHECK_NEAR(m.mae, 2, EXACT, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Nothing predicted as class 1, none of it there: 0 / 0 is 0. AUC needs both classes. */
@@ -436,14 +441,14 @@ static void test_nothing_of_a_class(void)
     nn_model *model = identity(1, NN_SIGMOID);
     nn_data data = table(x, y, 3, 1, 2);
     nn_metrics m = unset();
-    CHECK(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
     CHECK(m.accuracy == 1 && m.correct == 3 && m.rows == 3);
     CHECK(m.precision == 0 && m.recall == 0 && m.f1 == 0);
     CHECK_NEAR(m.macro_precision, 0.5, EXACT, 0);
     CHECK_NEAR(m.macro_recall, 0.5, EXACT, 0);
     CHECK_NEAR(m.macro_f1, 0.5, EXACT, 0);
     CHECK(isnan(m.auc));
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* The area at its ends and with every score tied. */
@@ -458,10 +463,10 @@ static void test_auc_extremes(void)
     for (i = 0; i < 3; i++) {
         nn_data data = table(x[i], y, 4, 1, 2);
         nn_metrics m = unset();
-        CHECK(nn_evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
+        CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
         CHECK(m.auc == area[i]);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A perfect fit has no error and R2 of 1. */
@@ -471,9 +476,9 @@ static void test_perfect_regression(void)
     nn_model *model = identity(1, NN_LINEAR);
     nn_data data = table(x, x, 3, 1, 0);
     nn_metrics m = unset();
-    CHECK(nn_evaluate(model, &data, NN_MSE, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
     CHECK(m.loss == 0 && m.mse == 0 && m.mae == 0 && m.r2 == 1);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A cross-entropy's targets say the class even when data.classes is 0; no confusion matrix then. */
@@ -485,11 +490,11 @@ static void test_accuracy_without_classes(void)
     nn_metrics m = unset();
     int matrix[16];
     one_hot(classes_y, 12, 4, y);
-    CHECK(nn_evaluate(model, &data, NN_CROSS_ENTROPY, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_CROSS_ENTROPY, &m) == NN_OK);
     CHECK(m.rows == 12 && m.correct == 7);
     CHECK_NEAR(m.accuracy, 7. / 12, EXACT, 0);
-    CHECK(nn_confusion(model, &data, matrix) != NN_OK);
-    nn_free(model);
+    CHECK(nn_confusion_matrix(model, &data, matrix) != NN_OK);
+    nn_model_free(model);
 }
 
 /* The scaling that the model stores is applied to raw inputs, once. */
@@ -501,23 +506,25 @@ static void test_scaled_inputs(void)
     nn_data data = table(x, y, 4, 1, 0);
     nn_metrics m = unset();
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_OK); /* 0, 1/3, 2/3, 1 */
-    CHECK(nn_evaluate(model, &data, NN_MSE, &m) == NN_OK);
+    CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
     CHECK_NEAR(m.mse, 2. / 9 / 4, 1e-6, 0);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_class_scores(void)
 {
     static const int matrix[9] = {5, 1, 0, 2, 3, 0, 0, 0, 0};
-    nn_real s[3] = {NAN, NAN, NAN};
-    CHECK(nn_class_scores(matrix, 3, 0, s) == NN_OK);
-    CHECK_NEAR(s[0], 5. / 7, EXACT, 0);
-    CHECK_NEAR(s[1], 5. / 6, EXACT, 0);
-    CHECK_NEAR(s[2], 10. / 13, EXACT, 0);
-    CHECK(nn_class_scores(matrix, 3, 2, s) == NN_OK);
-    CHECK(s[0] == 0 && s[1] == 0 && s[2] == 0);
-    CHECK(nn_class_scores(matrix, 3, 3, s) != NN_OK && nn_class_scores(matrix, 3, -1, s) != NN_OK);
-    CHECK(nn_class_scores(NULL, 3, 0, s) == NN_ERROR_NULL);
+    nn_scores s;
+    CHECK(nn_class_scores(matrix, 3, 0, &s) == NN_OK);
+    CHECK_NEAR(s.precision, 5. / 7, EXACT, 0);
+    CHECK_NEAR(s.recall, 5. / 6, EXACT, 0);
+    CHECK_NEAR(s.f1, 10. / 13, EXACT, 0);
+    CHECK(s.support == 6);
+    CHECK(nn_class_scores(matrix, 3, 2, &s) == NN_OK);
+    CHECK(s.precision == 0 && s.recall == 0 && s.f1 == 0 && s.support == 0);
+    CHECK(nn_class_scores(matrix, 3, 3, &s) == NN_ERROR_LABEL);
+    CHECK(nn_class_scores(matrix, 3, -1, &s) == NN_ERROR_LABEL);
+    CHECK(nn_class_scores(NULL, 3, 0, &s) == NN_ERROR_NULL);
     CHECK(nn_class_scores(matrix, 3, 0, NULL) == NN_ERROR_NULL);
 }
 
@@ -538,7 +545,7 @@ static void separable(nn_real *x, nn_real *y, int at_random)
 
 static void cross_validate(const nn_data *data, uint64_t seed, int epochs, nn_metrics *results)
 {
-    static const nn_layer layers[2] = {{24, NN_TANH}, {1, NN_SIGMOID}};
+    static const nn_layer layers[2] = {NN_DENSE(24, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     nn_shape shape;
     nn_options how;
     memset(&how, 0, sizeof how);
@@ -596,7 +603,7 @@ static void test_cross_validate_is_honest(void)
 
 static void test_cross_validate_limits(void)
 {
-    static const nn_layer layer = {1, NN_LINEAR};
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
     static const nn_real x[3] = {1, 2, 3};
     nn_data data = table(x, x, 3, 1, 0);
     nn_metrics results[4];

@@ -36,11 +36,13 @@ static nn_model *make_model(nn_activation hidden, nn_activation output)
     nn_layer layers[2];
     nn_model *model = NULL;
 
+    layers[0].kind = NN_LAYER_DENSE;
     layers[0].width = 5;
     layers[0].activation = hidden;
+    layers[1].kind = NN_LAYER_DENSE;
     layers[1].width = OUTPUTS;
     layers[1].activation = output;
-    if (!CHECK(nn_create(&model, INPUTS, layers, 2, 1) == NN_OK)) exit(1);
+    if (!CHECK(nn_model_create(&model, INPUTS, layers, 2, 1) == NN_OK)) exit(1);
     return model;
 }
 
@@ -82,7 +84,7 @@ static outcome train(nn_options how, const nn_data *data, nn_activation hidden,
     memcpy(of.parameters, nn_parameters(model), sizeof of.parameters);
     memcpy(of.gradients, nn_gradients(trainer), sizeof of.gradients);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return of;
 }
 
@@ -149,7 +151,7 @@ static void test_limits(void)
     how.micro_batch_size = -1;
     CHECK(nn_trainer_size(model, &how) == 0);
     CHECK(nn_trainer_create(&trainer, model, &how) == NN_ERROR_OPTION && !trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* The loss of the fourth row overflows when three are in the gradients already. */
@@ -175,7 +177,7 @@ static void test_diverges_midway(void)
     for (i = 0; i < PARAMETERS; i++) CHECK(gradients[i] == 0);
     CHECK(nn_save_checkpoint_memory(trainer, NULL, 0, &size) == NN_OK); /* nothing is pending */
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* A trainer on the heap has its own copy of the options, and of their dropout. */
@@ -205,7 +207,7 @@ static void test_options_are_copied(void)
         if (!changed) memcpy(first, nn_parameters(model), sizeof first);
         CHECK(memcmp(first, nn_parameters(model), sizeof first) == 0);
         nn_trainer_free(trainer);
-        nn_free(model);
+        nn_model_free(model);
     }
 }
 

@@ -26,6 +26,7 @@
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 #if defined(NN_DOUBLE)
 #define PROGRAM         "test_open_double"
@@ -168,7 +169,7 @@ static nn_model *make_model(int in, const nn_layer *layers, int count, nn_scalin
     nn_data data;
     size_t i;
 
-    if (!CHECK(nn_create(&model, in, layers, count, seed) == NN_OK)) exit(2);
+    if (!CHECK(nn_model_create(&model, in, layers, count, seed) == NN_OK)) exit(2);
     for (i = 0; i < nn_parameter_count(model); i++)
         if (nn_parameters(model)[i] == 0)
             nn_parameters(model)[i] = (nn_real)((int)random_below(200) - 100) / 256;
@@ -180,7 +181,7 @@ static nn_model *make_model(int in, const nn_layer *layers, int count, nn_scalin
 /* With scaling: 3-2-1, tanh (which no input shuts off), then linear. */
 static nn_model *make_small(void)
 {
-    static const nn_layer layers[] = {{2, NN_TANH}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_TANH), NN_DENSE(1, NN_LINEAR)};
     return make_model(3, layers, 2, NN_SCALE_MIN_MAX);
 }
 
@@ -501,7 +502,7 @@ typedef struct opened {
     size_t shift, size;
 } opened;
 
-/* Opens a copy of the file in memory of exactly nn_open_size bytes, both so many bytes behind an
+/* Opens a copy of the file in memory of exactly nn_model_open_size bytes, both so many bytes behind an
    address that is aligned. */
 static opened open_at(bytes file, size_t file_shift, size_t shift)
 {
@@ -510,12 +511,12 @@ static opened open_at(bytes file, size_t file_shift, size_t shift)
     o.file.size = file.size;
     store(o.file.at + file_shift, file);
     o.shift = shift;
-    o.size = nn_open_size(o.file.at + file_shift, file.size);
+    o.size = nn_model_open_size(o.file.at + file_shift, file.size);
     o.block = make_bytes(shift + o.size + GUARD);
     o.memory = o.block.at + shift;
     memset(o.block.at, GUARD_BYTE, o.block.size);
     o.model = (nn_model *)(void *)&o;
-    o.status = nn_open_in(&o.model, o.memory, o.size, o.file.at + file_shift, file.size);
+    o.status = nn_model_open_in(&o.model, o.memory, o.size, o.file.at + file_shift, file.size);
     CHECK((o.status == NN_OK) == (o.model != NULL));
     CHECK((int)o.status >= 0 && o.status < NN_STATUS_COUNT);
     if (o.status == NN_OK) CHECK(o.size > 0);
@@ -527,12 +528,12 @@ static void close_opened(opened *o)
 {
     CHECK(all_are(o->block.at, o->shift, GUARD_BYTE));
     CHECK(all_are(o->memory + o->size, GUARD, GUARD_BYTE));
-    nn_free(o->model);
+    nn_model_free(o->model);
     free(o->block.at);
     free(o->file.at);
 }
 
-/* The rule: nn_open_in does not read the tensors' descriptions, which only the checksum covers.
+/* The rule: nn_model_open_in does not read the tensors' descriptions, which only the checksum covers.
    With those that belong to the metadata, a file that it takes is one that nn_load_memory takes and
    nn_save would write byte for byte, and it takes all of these. Both models are the same. Returns
    whether it takes the file; *loads is whether nn_load_memory takes it as it is. */
@@ -546,7 +547,7 @@ static int obeys(bytes file, int *loads)
     int same, taken = o.status == NN_OK;
 
     *loads = nn_load_memory(&loaded, copy.at, copy.size, NULL) == NN_OK;
-    nn_free(loaded);
+    nn_model_free(loaded);
     same = nn_load_memory(&loaded, good.at, good.size, NULL) == NN_OK &&
            nn_save_memory(loaded, again.at, again.size, &size) == NN_OK && size == good.size &&
            same_bytes(again, good);
@@ -555,7 +556,7 @@ static int obeys(bytes file, int *loads)
         CHECK(same_shape(loaded, o.model));
         if (fits_inputs(loaded)) CHECK(same_predictions(loaded, o.model, 3));
     }
-    nn_free(loaded);
+    nn_model_free(loaded);
     free(copy.at);
     free(good.at);
     free(again.at);
@@ -601,14 +602,14 @@ static void check_metrics(const nn_model *model, const nn_model *opened_model)
 
     memset(&a, 0x11, sizeof a);
     memset(&b, 0x22, sizeof b);
-    CHECK(nn_evaluate(model, &data, loss, &a) == NN_OK && a.loss >= 0);
-    CHECK(nn_evaluate(opened_model, &data, loss, &b) == NN_OK);
+    CHECK(evaluate(model, &data, loss, &a) == NN_OK && a.loss >= 0);
+    CHECK(evaluate(opened_model, &data, loss, &b) == NN_OK);
     CHECK(!memcmp(&a, &b, sizeof a));
     if (!data.classes) return;
     memset(ma, 0x11, sizeof ma);
     memset(mb, 0x11, sizeof mb);
-    CHECK(nn_confusion(model, &data, ma) == NN_OK);
-    CHECK(nn_confusion(opened_model, &data, mb) == NN_OK);
+    CHECK(nn_confusion_matrix(model, &data, ma) == NN_OK);
+    CHECK(nn_confusion_matrix(opened_model, &data, mb) == NN_OK);
     CHECK(!memcmp(ma, mb, sizeof ma));
 }
 
@@ -637,11 +638,11 @@ static void check_model(nn_model *model, size_t file_shift, size_t shift, int st
         check_same(model, &o, step);
         CHECK(is_stored(o.file.at + file_shift, file));
         memset(o.block.at, GUARD_BYTE, o.block.size);
-        CHECK(nn_open_in(&none, o.memory, o.size - 1, o.file.at + file_shift, file.size) ==
+        CHECK(nn_model_open_in(&none, o.memory, o.size - 1, o.file.at + file_shift, file.size) ==
                   NN_ERROR_BLOCK &&
               !none);
         CHECK(all_are(o.block.at, o.block.size, GUARD_BYTE));
-        CHECK(nn_open_in(&o.model, o.memory, o.size + 1, o.file.at + file_shift, file.size) ==
+        CHECK(nn_model_open_in(&o.model, o.memory, o.size + 1, o.file.at + file_shift, file.size) ==
               NN_OK);
     }
     close_opened(&o);
@@ -653,7 +654,7 @@ static void check_model(nn_model *model, size_t file_shift, size_t shift, int st
    rows. */
 static void test_activations(void)
 {
-    nn_layer layers[] = {{7, NN_RELU}, {4, NN_TANH}, {3, NN_LINEAR}};
+    nn_layer layers[] = {NN_DENSE(7, NN_RELU), NN_DENSE(4, NN_TANH), NN_DENSE(3, NN_LINEAR)};
     nn_model *model;
     int a, s;
 
@@ -661,10 +662,11 @@ static void test_activations(void)
         for (s = NN_SCALE_NONE; s <= NN_SCALE_MIN_MAX; s++) {
             if (a != NN_SOFTMAX) layers[0].activation = layers[1].activation = (nn_activation)a;
             layers[2].activation = (nn_activation)a;
+            layers[2].kind = NN_LAYER_DENSE;
             layers[2].width = s == NN_SCALE_NONE ? 1 : 3;
             model = make_model(5, layers, 3, (nn_scaling)s);
             check_model(model, (size_t)a, (size_t)s, 1);
-            nn_free(model);
+            nn_model_free(model);
         }
     }
     CHECK(live_blocks == 0);
@@ -680,12 +682,13 @@ static void test_shapes(void)
     for (round = 0; round < 72; round++) {
         count = 1 + round % MOST_LAYERS;
         for (i = 0; i < count; i++) {
+            layers[i].kind = NN_LAYER_DENSE;
             layers[i].width = 1 + (int)random_below(WIDEST);
             layers[i].activation = (nn_activation)random_below(i == count - 1 ? 6 : 5);
         }
         model = make_model(1 + (int)random_below(WIDEST), layers, count, (nn_scaling)(round % 3));
         check_model(model, (size_t)round % 9, (size_t)round * 5 % 71, 29);
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(live_blocks == 0);
 }
@@ -696,7 +699,7 @@ static void test_extreme_parameters(void)
     static const nn_real values[] = {
         (nn_real)1e-7, -0.0f, SIZED((nn_real)1.4e-45, 5e-324), SIZED((nn_real)-1.4e-45, -5e-324),
         (nn_real)0.1,  0,     SIZED((nn_real)3.4e38, 1.7e308), SIZED((nn_real)-3.4e38, -1.7e308)};
-    static const nn_layer layers[] = {{2, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_LINEAR)};
     nn_model *model = make_model(3, layers, 1, NN_SCALE_NONE);
     size_t i;
 
@@ -705,7 +708,7 @@ static void test_extreme_parameters(void)
         for (k = 0; k < 8; k++) nn_parameters(model)[k] = values[(k + i) % 8] / 64;
         check_model(model, i, 8 - i, 1);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Nothing writes to the file, and nothing reads past it: its end is the end of what may be read,
@@ -713,7 +716,8 @@ static void test_extreme_parameters(void)
 static void test_read_only_memory(void)
 {
 #ifdef HAS_PAGES
-    static const nn_layer layers[] = {{5, NN_TANH}, {4, NN_SIGMOID}, {3, NN_SOFTMAX}};
+    static const nn_layer layers[] = {NN_DENSE(5, NN_TANH), NN_DENSE(4, NN_SIGMOID),
+                                      NN_DENSE(3, NN_SOFTMAX)};
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     nn_model *model = make_model(6, layers, 3, NN_SCALE_STANDARD);
     bytes file = save_model(model), memory;
@@ -726,16 +730,16 @@ static void test_read_only_memory(void)
         unsigned char *at = map + pages - file.size;
         store(at, file);
         CHECK(!mprotect(map, pages, PROT_READ) && !mprotect(map + pages, page, PROT_NONE));
-        memory = make_bytes(nn_open_size(at, file.size));
+        memory = make_bytes(nn_model_open_size(at, file.size));
         memset(&o, 0, sizeof o);
         o.block = memory;
-        if (CHECK(nn_open_in(&o.model, memory.at, memory.size, at, file.size) == NN_OK))
+        if (CHECK(nn_model_open_in(&o.model, memory.at, memory.size, at, file.size) == NN_OK))
             check_same(model, &o, 7);
         free(memory.at);
         munmap(map, pages + page);
     }
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 #endif
 }
 
@@ -775,14 +779,14 @@ static void check_fit(nn_model *model)
     CHECK(nn_fit(model, &data, NULL) == NN_ERROR_READ_ONLY);
     how.scaling = NN_SCALE_STANDARD;
     CHECK(nn_fit(model, &data, &how) == NN_ERROR_READ_ONLY);
-    CHECK(nn_randomize(model, 7) == NN_ERROR_READ_ONLY);
+    CHECK(nn_initialize(model, NN_INITIALIZE_DEFAULT, 7) == NN_ERROR_READ_ONLY);
 }
 
 static void check_files(nn_model *model, bytes file)
 {
     unsigned char buffer[64];
     size_t size = 99;
-    nn_place place;
+    nn_location place;
 
     memset(buffer, GUARD_BYTE, sizeof buffer);
     CHECK(nn_save_memory(model, NULL, 0, &size) == NN_ERROR_READ_ONLY && size == 0);
@@ -808,7 +812,8 @@ static void test_read_only(void)
     bytes file = save_model(model), second, before;
     opened o = open_at(file, 3, 5);
 
-    CHECK(nn_randomize(other, 1234) == NN_OK && !same_predictions(model, other, 9));
+    CHECK(nn_initialize(other, NN_INITIALIZE_DEFAULT, 1234) == NN_OK &&
+          !same_predictions(model, other, 9));
     second = save_model(other);
     CHECK(nn_save(other, MODEL_PATH) == NN_OK);
     if (CHECK(o.status == NN_OK)) {
@@ -826,8 +831,8 @@ static void test_read_only(void)
     close_opened(&o);
     free(file.at);
     free(second.at);
-    nn_free(model);
-    nn_free(other);
+    nn_model_free(model);
+    nn_model_free(other);
     CHECK(live_blocks == 0);
 }
 
@@ -856,7 +861,7 @@ static void test_scaling(void)
     }
     close_opened(&o);
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- Nothing, and too little ----------------------------------------------------------------- */
@@ -870,31 +875,34 @@ static void test_null(void)
     size_t size;
 
     store(stored.at, file);
-    memory = make_bytes(nn_open_size(stored.at, stored.size));
+    memory = make_bytes(nn_model_open_size(stored.at, stored.size));
     CHECK(memory.size > 0);
-    CHECK(nn_open_in(NULL, memory.at, memory.size, stored.at, stored.size) == NN_ERROR_NULL);
-    CHECK(nn_open_in(&made, NULL, memory.size, stored.at, stored.size) == NN_ERROR_NULL && !made);
+    CHECK(nn_model_open_in(NULL, memory.at, memory.size, stored.at, stored.size) == NN_ERROR_NULL);
+    CHECK(nn_model_open_in(&made, NULL, memory.size, stored.at, stored.size) == NN_ERROR_NULL &&
+          !made);
     made = model;
-    CHECK(nn_open_in(&made, memory.at, memory.size, NULL, stored.size) == NN_ERROR_NULL && !made);
+    CHECK(nn_model_open_in(&made, memory.at, memory.size, NULL, stored.size) == NN_ERROR_NULL &&
+          !made);
     made = model;
-    CHECK(nn_open_in(&made, memory.at, memory.size, NULL, 0) == NN_ERROR_NULL && !made);
+    CHECK(nn_model_open_in(&made, memory.at, memory.size, NULL, 0) == NN_ERROR_NULL && !made);
     made = model;
-    CHECK(nn_open_in(&made, NULL, 0, NULL, 0) == NN_ERROR_NULL && !made);
+    CHECK(nn_model_open_in(&made, NULL, 0, NULL, 0) == NN_ERROR_NULL && !made);
     made = model;
-    CHECK(nn_open_in(&made, memory.at, 0, stored.at, stored.size) == NN_ERROR_BLOCK && !made);
-    CHECK(nn_open_size(NULL, 0) == 0 && nn_open_size(NULL, 1000) == 0);
+    CHECK(nn_model_open_in(&made, memory.at, 0, stored.at, stored.size) == NN_ERROR_BLOCK && !made);
+    CHECK(nn_model_open_size(NULL, 0) == 0 && nn_model_open_size(NULL, 1000) == 0);
     for (size = 0; size <= 8; size++) {
         made = model;
-        CHECK(nn_open_in(&made, memory.at, memory.size, stored.at, size) == NN_ERROR_TRUNCATED);
-        CHECK(!made && nn_open_size(stored.at, size) == 0);
+        CHECK(nn_model_open_in(&made, memory.at, memory.size, stored.at, size) ==
+              NN_ERROR_TRUNCATED);
+        CHECK(!made && nn_model_open_size(stored.at, size) == 0);
         made = model;
-        CHECK(nn_open_in(&made, memory.at, memory.size, nothing, size) != NN_OK);
-        CHECK(!made && nn_open_size(nothing, size) == 0);
+        CHECK(nn_model_open_in(&made, memory.at, memory.size, nothing, size) != NN_OK);
+        CHECK(!made && nn_model_open_size(nothing, size) == 0);
     }
     free(memory.at);
     free(stored.at);
     free(file.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* ---- Damage ---------------------------------------------------------------------------------- */
@@ -907,13 +915,13 @@ static void test_truncated(void)
     size_t size;
     int loads, value;
 
-    nn_free(model);
+    nn_model_free(model);
     CHECK(is_taken(file));
     for (size = 0; size < file.size; size++) {
         part = file;
         part.size = size;
         CHECK(!obeys(part, &loads) && !loads);
-        CHECK(nn_open_size(file.at, size) == 0);
+        CHECK(nn_model_open_size(file.at, size) == 0);
     }
     for (size = 1; size <= 16; size++) {
         for (value = 0; value < 256; value += 32) {
@@ -935,14 +943,14 @@ static void test_changed(void)
     size_t at;
     int change, taken = 0;
 
-    nn_free(model);
+    nn_model_free(model);
     store(stored.at, file);
-    memory = make_bytes(nn_open_size(stored.at, stored.size));
+    memory = make_bytes(nn_model_open_size(stored.at, stored.size));
     for (at = 0; at < file.size; at++) {
         for (change = 0; change < 256; change++) {
             stored.at[at] = (unsigned char)(file.at[at] ^ FLASH ^ change);
             made = model;
-            if (nn_open_in(&made, memory.at, memory.size, stored.at, stored.size) == NN_OK) {
+            if (nn_model_open_in(&made, memory.at, memory.size, stored.at, stored.size) == NN_OK) {
                 if (!CHECK(made && change == 0)) printf("byte %u ^ %#x\n", (unsigned)at, change);
                 taken++;
             } else {
@@ -992,7 +1000,7 @@ static int header_taken(text header, bytes data, int *loads)
 /* Files made here are those that nn_save writes. */
 static void test_by_hand(void)
 {
-    static const nn_layer layers[] = {{2, NN_RELU}, {1, NN_LINEAR}};
+    static const nn_layer layers[] = {NN_DENSE(2, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     static const nn_real probe[3] = {3, -2, 5};
     nn_model *model = NULL;
     nn_real y[1], *p;
@@ -1007,7 +1015,7 @@ static void test_by_hand(void)
     header = make_header(&n, &size);
     data = make_numbers(size, n.real);
     file = assemble(header, data, 8, 0);
-    CHECK(nn_create(&model, 3, layers, 2, 1) == NN_OK);
+    CHECK(nn_model_create(&model, 3, layers, 2, 1) == NN_OK);
     p = nn_parameters(model);
     for (i = 0; i < 11; i++) { /* [2 x 3], [2], [1 x 2], [1] there; [3 x 2] first here */
         const size_t at = i < 6 ? i % 2 * 3 + i / 2 : i;
@@ -1026,12 +1034,12 @@ static void test_by_hand(void)
     free(file.at);
     free(data.at);
     free(header.at);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 typedef struct edit {
     const char *from, *to;
-    int takers; /* nn_load_memory 1, nn_open_in 2 */
+    int takers; /* nn_load_memory 1, nn_model_open_in 2 */
 } edit;
 
 /* clang-format off */
@@ -1240,7 +1248,7 @@ static const edit edits[] = {
 };
 /* clang-format on */
 
-/* Each edit of a header: taken by nn_load_memory, by nn_open_in, by both, or by neither. */
+/* Each edit of a header: taken by nn_load_memory, by nn_model_open_in, by both, or by neither. */
 static void test_edits(void)
 {
     net n = small_net();
@@ -1540,7 +1548,7 @@ static void test_other_kinds(void)
     file = make_bytes(size);
     CHECK(nn_save_checkpoint_memory(trainer, file.at, size, &size) == NN_OK);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(!obeys(file, &loads) && loads);
     free(file.at);
 

@@ -13,7 +13,8 @@ static nn_real x[ROWS * INPUTS], y[ROWS * 3];
 /* Trains a little; returns the predictions' sum of squares, and the parameters in *theta. */
 static double train(const char *backend, nn_real *theta, size_t capacity)
 {
-    static const nn_layer layers[3] = {{WIDTH, NN_TANH}, {WIDTH + 7, NN_RELU}, {3, NN_SOFTMAX}};
+    static const nn_layer layers[3] = {NN_DENSE(WIDTH, NN_TANH), NN_DENSE(WIDTH + 7, NN_RELU),
+                                       NN_DENSE(3, NN_SOFTMAX)};
     static nn_real p[ROWS * 3];
     nn_options how;
     nn_trainer *trainer = NULL;
@@ -25,7 +26,7 @@ static double train(const char *backend, nn_real *theta, size_t capacity)
     how.loss = NN_CROSS_ENTROPY;
     how.batch_size = ROWS;
     how.learning_rate = (nn_real)0.1;
-    if (!CHECK(nn_create(&model, INPUTS, layers, 3, 5) == NN_OK)) return 0;
+    if (!CHECK(nn_model_create(&model, INPUTS, layers, 3, 5) == NN_OK)) return 0;
 #ifdef NN__SIMD
     if (backend) model->kernels = nn__find_kernels(backend);
 #else
@@ -38,7 +39,7 @@ static double train(const char *backend, nn_real *theta, size_t capacity)
     CHECK(nn_parameter_count(model) <= capacity);
     memcpy(theta, nn_parameters(model), nn_parameter_count(model) * sizeof *theta);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     return sum;
 }
 
@@ -68,17 +69,17 @@ static void test_values(void)
 
 static void test_name(void)
 {
-    static const nn_layer layer = {1, NN_LINEAR};
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
     nn_model *model = NULL;
 
-    if (!CHECK(nn_create(&model, 1, &layer, 1, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&model, 1, &layer, 1, 1) == NN_OK)) return;
 #if defined(NN_USE_OPENBLAS) && defined(NN__SIMD)
     CHECK(strcmp(nn_backend(model), "scalar") == 0 || strstr(nn_backend(model), "+openblas"));
 #else
     CHECK(!strchr(nn_backend(model), '+'));
 #endif
     CHECK(nn_backend(NULL) == NULL);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(void)

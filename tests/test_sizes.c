@@ -20,7 +20,7 @@ typedef struct net {
 
 #define NET(...)                                                                                   \
     {                                                                                              \
-        {__VA_ARGS__}, NN_MODEL_SIZE(__VA_ARGS__), NN_OPEN_SIZE(__VA_ARGS__),                      \
+        {__VA_ARGS__}, NN_MODEL_SIZE(__VA_ARGS__), NN_MODEL_OPEN_SIZE(__VA_ARGS__),                \
         {                                                                                          \
             {NN_TRAINER_SIZE(0, 1, __VA_ARGS__), NN_TRAINER_SIZE(0, 7, __VA_ARGS__)},              \
                 {NN_TRAINER_SIZE(1, 1, __VA_ARGS__), NN_TRAINER_SIZE(1, 7, __VA_ARGS__)},          \
@@ -90,12 +90,13 @@ static void test_open_size(void)
         const size_t outputs = (size_t)layers[shape.count - 1].width;
         nn_model *model, *opened;
         CHECK(nets[i].opened > 0 && nets[i].opened < nets[i].model);
-        if (!CHECK(nn_create_in(&model, memory, sizeof memory, &shape, 1) == NN_OK) ||
+        if (!CHECK(nn_model_create_in(&model, memory, sizeof memory, &shape, 1) == NN_OK) ||
             !CHECK(nn_save_memory(model, file, sizeof file, &size) == NN_OK))
             continue;
-        CHECK(nn_open_size(file, size) == nets[i].opened);
-        CHECK(nn_open_in(&opened, opened_memory, nets[i].opened - 1, file, size) == NN_ERROR_BLOCK);
-        if (!CHECK(nn_open_in(&opened, opened_memory, nets[i].opened, file, size) == NN_OK))
+        CHECK(nn_model_open_size(file, size) == nets[i].opened);
+        CHECK(nn_model_open_in(&opened, opened_memory, nets[i].opened - 1, file, size) ==
+              NN_ERROR_BLOCK);
+        if (!CHECK(nn_model_open_in(&opened, opened_memory, nets[i].opened, file, size) == NN_OK))
             continue;
         memset(y, 0x11, sizeof y);
         memset(opened_y, 0x22, sizeof opened_y);
@@ -144,7 +145,7 @@ static void test_trainer_size(void)
     for (i = 0; i < sizeof nets / sizeof *nets; i++) {
         const nn_shape shape = shape_of(&nets[i]);
         nn_model *model;
-        if (!CHECK(nn_create_in(&model, memory, sizeof memory, &shape, 1) == NN_OK)) continue;
+        if (!CHECK(nn_model_create_in(&model, memory, sizeof memory, &shape, 1) == NN_OK)) continue;
         for (moments = 0; moments <= 3; moments++) {
             if (moments < 3) check_trainer_size(&nets[i], model, moments, 0);
             if (moments > 0) check_trainer_size(&nets[i], model, moments, 1);
@@ -165,11 +166,12 @@ static void test_static_blocks(void)
 
     odd = 1;
     how.batch_size = 4;
-    CHECK(nn_create_in(&model, model_memory, sizeof model_memory, &shape, odd) == NN_OK);
+    CHECK(nn_model_create_in(&model, model_memory, sizeof model_memory, &shape, odd) == NN_OK);
     CHECK(nn_trainer_create_in(&trainer, trainer_memory, sizeof trainer_memory, model, &how) ==
           NN_OK);
     CHECK(nn_train_batch(trainer, x, y, 4, NULL) == NN_OK);
-    CHECK(nn_create_in(&model, model_memory, sizeof model_memory - 1, &shape, 1) == NN_ERROR_BLOCK);
+    CHECK(nn_model_create_in(&model, model_memory, sizeof model_memory - 1, &shape, 1) ==
+          NN_ERROR_BLOCK);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "counted_heap.h"
 #define NN_IMPLEMENTATION
 #include "../nn.h"
+#include "fixtures.h"
 
 enum { MOST = 1000 };
 
@@ -334,11 +335,11 @@ enum { COLUMNS = 5, ROWS = 7 };
 /* A model whose outputs are its inputs, so that nn_predict shows what the scaling did to them. */
 static nn_model *make_identity(int inputs)
 {
-    nn_layer layer = {inputs, NN_LINEAR};
+    nn_layer layer = NN_DENSE(inputs, NN_LINEAR);
     nn_model *model = NULL;
     nn_real *w;
     int i;
-    if (!CHECK(nn_create(&model, inputs, &layer, 1, 1) == NN_OK)) return NULL;
+    if (!CHECK(nn_model_create(&model, inputs, &layer, 1, 1) == NN_OK)) return NULL;
     w = nn_parameters(model);
     for (i = 0; i < inputs * inputs; i++) w[i] = i % (inputs + 1) == 0;
     return model;
@@ -421,7 +422,7 @@ static void test_scaling_values(void)
     CHECK(nn_fit_scaling(model, NULL, NN_SCALE_NONE) == NN_OK);
     CHECK(nn_predict(model, table, 1, y, NULL) == NN_OK);
     CHECK(!memcmp(y, table, sizeof y));
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -442,10 +443,10 @@ static void test_scaling_everywhere(void)
         CHECK(forward && !memcmp(forward, y, sizeof y));
     }
     data.y = y;
-    CHECK(nn_evaluate(model, &data, NN_MSE, &metrics) == NN_OK);
+    CHECK(evaluate(model, &data, NN_MSE, &metrics) == NN_OK);
     CHECK(metrics.mse == 0 && metrics.loss == 0);
     nn_trainer_free(trainer);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -483,7 +484,7 @@ static void test_fit_scales(void)
     CHECK(nn_fit(model, &validation, &how) == NN_OK);
     CHECK(nn_predict(model, narrow, 4, y, NULL) == NN_OK);
     CHECK(fabs(y[0]) < 1e-20 && y[1] == 0.25f && y[2] == 0.5f && y[3] == 1);
-    nn_free(model);
+    nn_model_free(model);
     CHECK(live_blocks == 0);
 }
 
@@ -509,7 +510,7 @@ static void test_fraction_scales(void)
         CHECK(nn_predict(model, values + 9, 1, &y, NULL) == NN_OK);
         CHECK(y == 1 || y > 100);
         unseen += y > 100;
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(unseen > 4 && unseen < 36);
     CHECK(live_blocks == 0);
@@ -539,7 +540,7 @@ static void test_widest_column(void)
             for (i = 0; i < 4; i++) CHECK(isfinite(y[i]) && y[i] >= -3 && y[i] <= 3);
             CHECK(y[0] < y[2] && y[2] < y[1]);
         }
-        nn_free(model);
+        nn_model_free(model);
     }
     CHECK(live_blocks == 0);
 }

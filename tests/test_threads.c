@@ -18,12 +18,13 @@ typedef struct worker {
     nn_real theta[64];                 /* parameters of the worker's own net, trained */
 } worker;
 
-static const nn_layer layers[3] = {{19, NN_TANH}, {33, NN_RELU}, {OUTPUTS, NN_SOFTMAX}};
+static const nn_layer layers[3] = {NN_DENSE(19, NN_TANH), NN_DENSE(33, NN_RELU),
+                                   NN_DENSE(OUTPUTS, NN_SOFTMAX)};
 
-/* Nothing of nn.h has run before but nn_create: a table filled at first use would race here. */
+/* Nothing of nn.h has run before but nn_model_create: a table filled at first use would race here. */
 static void train_own(worker *w)
 {
-    static const nn_layer small[2] = {{6, NN_TANH}, {1, NN_SIGMOID}};
+    static const nn_layer small[2] = {NN_DENSE(6, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     static const nn_real x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, y[4] = {0, 1, 1, 0};
     static const nn_real share[2] = {0.25f, 0};
     nn_options how;
@@ -42,11 +43,11 @@ static void train_own(worker *w)
     data.classes = 2;
     data.x = x;
     data.y = y;
-    w->bad += nn_create(&model, 2, small, 2, 1) != NN_OK;
+    w->bad += nn_model_create(&model, 2, small, 2, 1) != NN_OK;
     w->bad += nn_fit(model, &data, &how) != NN_OK;
-    w->bad += nn_evaluate(model, &data, how.loss, &metrics) != NN_OK;
+    w->bad += nn_evaluate(model, &data, &how, &metrics) != NN_OK;
     if (model) memcpy(w->theta, nn_parameters(model), nn_parameter_count(model) * sizeof(nn_real));
-    nn_free(model);
+    nn_model_free(model);
 }
 
 /* Rows in pieces whose size differs by thread and round; each piece with the worker's scratch. */
@@ -84,7 +85,7 @@ static void test_threads_share_a_model(void)
     data.outputs = OUTPUTS;
     data.x = x;
     data.y = target;
-    if (!CHECK(nn_create(&model, INPUTS, layers, 3, 1) == NN_OK)) return;
+    if (!CHECK(nn_model_create(&model, INPUTS, layers, 3, 1) == NN_OK)) return;
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_OK);
     for (i = 0; i < THREADS; i++) {
         memset(&workers[i], 0xFF, sizeof workers[i]);
@@ -108,7 +109,7 @@ static void test_threads_share_a_model(void)
         for (round = 0; round < ROUNDS; round++)
             CHECK(memcmp(workers[i].y[round], y, sizeof y) == 0);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(void)

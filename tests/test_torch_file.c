@@ -11,9 +11,10 @@ enum { INPUTS = 3, OUTPUTS = 2, ROWS = 8, LAYERS = 3 };
 
 static nn_model *make_model(uint64_t seed)
 {
-    const nn_layer layers[LAYERS] = {{4, NN_RELU}, {4, NN_TANH}, {OUTPUTS, NN_LINEAR}};
+    const nn_layer layers[LAYERS] = {NN_DENSE(4, NN_RELU), NN_DENSE(4, NN_TANH),
+                                     NN_DENSE(OUTPUTS, NN_LINEAR)};
     nn_model *model;
-    CHECK(nn_create(&model, INPUTS, layers, LAYERS, seed) == NN_OK);
+    CHECK(nn_model_create(&model, INPUTS, layers, LAYERS, seed) == NN_OK);
     return model;
 }
 
@@ -42,10 +43,10 @@ static void check_outputs(const nn_model *model)
 static void test_path(void)
 {
     nn_model *model = make_model(1);
-    nn_place place = {0};
+    nn_location place = {0};
     CHECK(nn_load_parameters(model, SAFETENSORS, &place) == NN_OK);
     check_outputs(model);
-    nn_free(model);
+    nn_model_free(model);
 }
 
 static void test_memory(void)
@@ -53,7 +54,7 @@ static void test_memory(void)
     static unsigned char bytes[4096];
     FILE *file = fopen(SAFETENSORS, "rb");
     nn_model *model = make_model(2);
-    nn_place place = {0};
+    nn_location place = {0};
     size_t size;
 
     if (CHECK(file != NULL)) {
@@ -63,7 +64,7 @@ static void test_memory(void)
         CHECK(nn_load_parameters_memory(model, bytes, size, &place) == NN_OK);
         check_outputs(model);
     }
-    nn_free(model);
+    nn_model_free(model);
 }
 
 int main(void)
