@@ -8,18 +8,23 @@
        >>doc         this page
        >>config      NN_DEF, NN_STATIC, NN_REAL, version
        >>api         every public type and function; users stop reading at its end
-       >>platform    the C library's functions, replaceable; memory blocks
+       >>sizes       the private structs, and what NN_MODEL_SIZE and its like are made of
+       >>platform    the C library's functions, replaceable; statuses; memory blocks; files
        >>math        exp, tanh, sigmoid, log1p, cosine; the random generator
-       >>reference   the scalar kernels: the definition of every arithmetic result
-       >>simd        the same kernels for AVX-512, AVX2, NEON, WebAssembly; threads; OpenBLAS
+       >>product     products of matrices: tiles, panels, packing, threads, OpenBLAS
+       >>activation  ReLU, sigmoid, tanh, softmax, ... and their derivatives
+       >>dense       the dense layer: forward, weight gradient, input gradient
+       >>optimizer   SGD, Adam, schedules, clipping
+       >>simd        the primitives of each instruction set: AVX-512, AVX2, NEON, WebAssembly
        >>dispatch    which kernels are used
        >>model       layers, parameters, memory layout, predicting
        >>loss        value and gradient, side by side
-       >>optimizer   SGD, Adam, schedules, clipping
+       >>data        checks, order of rows, scaling, dividing
        >>trainer     forward, backward, update; nn_fit
-       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors
-       >>data        division, CSV, IDX
-       >>file        safetensors, checkpoints, export to C
+       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors; cross-validation
+       >>csv >>idx   reading tables and images
+       >>safetensors models and checkpoints as files; opening a file in place
+       >>export      weights as int8, C source
 
    ================================================================================================
    >>doc
@@ -768,7 +773,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 #define NN_TRAINER_SIZE(moments, rows, ...)                                                        \
     NN__EXPAND(NN__TRAINER_SIZE(moments, rows, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
-/* Users need not read on to the end of the section: the types stand here for their sizes alone. */
+/* ---- Users stop here. ------------------------------------------------------------------------ */
+
+/* ================================================================================================
+   >>sizes
+   ------------------------------------------------------------------------------------------------
+   The private structs, which stand here for their sizes alone, and what the macros above are made of.
+   ============================================================================================= */
+
 #define NN__EXPAND(x)     x
 #define NN__LARGER(a, b)  ((size_t)(a) > (size_t)(b) ? (size_t)(a) : (size_t)(b))
 #define NN__ALIGNED(size) (((size) + (NN_ALIGNMENT - 1)) / NN_ALIGNMENT * NN_ALIGNMENT)
@@ -907,7 +919,7 @@ struct nn_trainer {
 
 #endif /* NN_H */
 
-/* ---- Users stop here: what follows is the implementation. ------------------------------------ */
+/* ---- The implementation ---------------------------------------------------------------------- */
 #if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
 #define NN_IMPLEMENTED
 
@@ -1089,6 +1101,55 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* ---- Statuses -------------------------------------------------------------------------------- */
+
+NN_DEF const char *nn_status_text(nn_status status)
+{
+    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    static const char texts[] =
+        "no error\0"
+        "a required pointer is NULL\0"
+        "a count or width is zero or negative, or there are too few rows\0"
+        "the sizes are too large for memory, or for a model file's header\0"
+        "out of memory\0"
+        "the given memory is too small, or the scratch is not aligned\0"
+        "an option is outside its range\0"
+        "unknown kind of layer\0"
+        "unknown activation, or softmax before the last layer\0"
+        "unknown loss, or the last layer's activation does not fit it\0"
+        "the data's inputs or outputs are not the model's\0"
+        "more rows than the batch holds, or fewer rows than one batch\0"
+        "called out of order\0"
+        "the model was opened over a file: its parameters cannot be changed or written\0"
+        "the data has a value that is NaN or infinite\0"
+        "a target is outside [0, 1]\0"
+        "a label is outside the classes, or there are fewer than two classes\0"
+        "a row weight is negative or not finite, or none is positive\0"
+        "training diverged: the loss or a parameter became NaN or infinite\0"
+        "the file cannot be opened\0"
+        "the file cannot be read; is it a folder?\0"
+        "the file cannot be written\0"
+        "the CSV file has no row of data\0"
+        "a CSV row has too few or too many cells (is the delimiter right?)\0"
+        "a CSV cell is empty or not a finite number\0"
+        "a CSV cell has a quote that does not end, or stands where none may\0"
+        "the CSV file has no column of the target's name\0"
+        "not an IDX file of unsigned bytes\0"
+        "the IDX file's length or count does not fit its header\0"
+        "the model file's length does not fit its header\0"
+        "the model file's header is not a safetensors header\0"
+        "the model file's nn.h metadata is missing or cannot be read\0"
+        "the model file has a tensor that is missing, there twice, or of another shape or type\0"
+        "the model file's checksum does not fit: it was changed or damaged\0"
+        "the model file has a parameter that is NaN or infinite\0"
+        "unknown status";
+    const char *text = texts;
+    int i;
+
+    for (i = 0; i < NN_STATUS_COUNT && i != (int)status; i++) text += strlen(text) + 1;
+    return text;
+}
+
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
 /* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
@@ -1133,6 +1194,151 @@ static unsigned char *nn__align(void *memory)
     const size_t over = (uintptr_t)memory & NN__SLACK;
     return (unsigned char *)memory + (over ? NN__SLACK + 1 - over : 0);
 }
+
+/* ---- Locations and files --------------------------------------------------------------------- */
+
+/* Copies length characters, or as many as fit, and ends them. */
+static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
+{
+    if (length > room - 1) length = room - 1;
+    memcpy(to, from, length);
+    to[length] = 0;
+}
+
+static void nn__set_location(nn_location *location, const char *path)
+{
+    if (!location) return;
+    memset(location, 0, sizeof *location);
+    location->path = path;
+}
+
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
+{
+    unsigned char *buffer = NULL, *larger;
+    size_t capacity = 0, used = 0, got;
+    nn_status status = NN_OK;
+    FILE *file = NN_FOPEN(path, "rb");
+
+    *bytes = NULL;
+    *size = 0;
+    if (!file) return NN_ERROR_OPEN;
+    do {
+        if (capacity - used < 2) {
+            const size_t wanted = capacity ? capacity * 2 : 32768;
+            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
+            if (!larger) {
+                status = NN_ERROR_MEMORY;
+                break;
+            }
+            if (used) memcpy(larger, buffer, used);
+            if (buffer) NN_FREE(buffer);
+            buffer = larger;
+            capacity = wanted;
+        }
+        got = NN_FREAD(buffer + used, capacity - used - 1, file);
+        used += got;
+    } while (got);
+    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
+    (void)NN_FCLOSE(file);
+    if (status != NN_OK) {
+        if (buffer) NN_FREE(buffer);
+        return status;
+    }
+    *bytes = buffer;
+    *size = used;
+    return NN_OK;
+}
+#endif
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+
+/* Writes `path.tmp` and renames it to path. */
+static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
+{
+    const size_t length = strlen(path);
+    char *temporary = (char *)NN_MALLOC(length + 5);
+    nn_status status = NN_OK;
+    FILE *file;
+
+    if (!temporary) return NN_ERROR_MEMORY;
+    memcpy(temporary, path, length);
+    memcpy(temporary + length, ".tmp", 5);
+    file = NN_FOPEN(temporary, "wb");
+    if (!file) {
+        NN_FREE(temporary);
+        return NN_ERROR_OPEN;
+    }
+    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
+    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
+    if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
+    if (status != NN_OK) (void)NN_REMOVE(temporary);
+    NN_FREE(temporary);
+    return status;
+}
+
+#endif
+#ifdef NN__SIMD
+
+/* ---- How vector kernels are written ---------------------------------------------------------- */
+
+/* nn__NAME_isa: a function of the back-end that is being made. */
+#define NN__JOIN(name, isa)  nn__##name##_##isa
+#define NN__NAMED(name, isa) NN__JOIN(name, isa)
+#define NN__NAME(name)       NN__NAMED(name, NN__ISA)
+
+/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
+   registers. */
+#if defined(__clang__)
+#define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
+#elif defined(__GNUC__)
+#define NN__UNROLL(i, count) _Pragma("GCC unroll 16") for (i = 0; i < (count); i++)
+#else
+#define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
+#endif
+
+/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
+   of a loop. Half a register and one number have forms of their own: what a masked store has
+   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
+   else. In a product's tile the masked load is the cheapest. */
+#define NN__LOAD_UP_TO(p, n)                                                                       \
+    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
+     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
+     : (n) == 1             ? NN__SET1(*(p))                                                       \
+                            : NN__LOAD_SOME(p, n))
+#define NN__STORE_UP_TO(p, v, n)                                                                   \
+    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
+     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
+     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
+                            : NN__STORE_SOME(p, v, n))
+#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
+
+/* |x|, -|x| */
+#define NN__SIGN             NN__SET1(-(nn_real)0)
+#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
+#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
+#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
+
+/* ---- Primitives ------------------------------------------------------------------------------
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
+   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
+   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
+   NN__STORE_ONE the first number.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
+   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
+   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
+   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
+   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
+   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   ---------------------------------------------------------------------------------------------- */
+
+#ifdef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__ADD(NN__MUL(a, b), c)
+#define NN__FNMA(a, b, c) NN__SUB(c, NN__MUL(a, b))
+#endif
+#endif
 
 /* ================================================================================================
    >>math
@@ -1240,6 +1446,17 @@ static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
     return sum;
 }
 
+#define NN__DEFINE_POLYNOMIAL                                                                      \
+    NN__INLINE NN__VECTOR NN__NAME(polynomial)(const nn_real *terms, const int count,              \
+                                               NN__VECTOR x)                                       \
+    {                                                                                              \
+        NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
+        int i;                                                                                     \
+                                                                                                   \
+        NN__UNROLL (i, count - 1) sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                   \
+        return sum;                                                                                \
+    }
+
 /* 2^n for the exponent field n + bias, 1 <= field <= 2 * bias. */
 static nn_real nn__power_of_two(nn__bits field)
 {
@@ -1293,6 +1510,29 @@ static nn_real nn__exp(nn_real x)
     return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
 }
 
+#define NN__DEFINE_EXP                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
+                                                                                                   \
+        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
+        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
+        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        count = NN__SUB(rounded, rounder);                                                         \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
+        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
+        sum = NN__ADD(r, one);                                                                     \
+        sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
+        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
+        n = NN__BITS_SUB(rounded, n);                                                              \
+        half = NN__BITS_RIGHT(n, 1);                                                               \
+        n = NN__BITS_SUB(n, half);                                                                 \
+        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
+        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
+    }
+
 /* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
    bits. The rounding of 1 + e is given back at the end. */
 static nn_real nn__sigmoid(nn_real x)
@@ -1303,6 +1543,17 @@ static nn_real nn__sigmoid(nn_real x)
     small = nn__fma(-small * rest, 1 - small, small);
     return x < 0 ? small : 1 - small;
 }
+
+#define NN__DEFINE_SIGMOID                                                                         \
+    NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1);                                                        \
+        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+                                                                                                   \
+        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
+        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+    }
 
 static const nn_real nn__tanh_terms[] = {
 #ifdef NN_DOUBLE
@@ -1325,6 +1576,19 @@ static nn_real nn__tanh(nn_real x)
     p = size < NN__TANH_SMALL ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
     return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
 }
+
+#define NN__DEFINE_TANH                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(tanh)(NN__VECTOR x)                                             \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
+        NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
+        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size), 0, 1);                                   \
+                                                                                                   \
+        p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
+        e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
+        p = NN__SELECT_LESS(size, NN__SET1(NN__TANH_SMALL), p, e);                                 \
+        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
+    }
 
 #ifndef NN_NO_TRAIN
 
@@ -1386,6 +1650,46 @@ static nn_real nn__log1p(nn_real x)
     f = nn__fma(-s, nn__fma(-z, q, f), f);
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
+
+/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
+static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
+}
+
+#define NN__DEFINE_SOFTPLUS                                                                        \
+    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
+    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
+            const NN__VECTOR u = NN__ADD(x, one);                                                  \
+            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
+            NN__VECTOR k, c, f, s, w;                                                              \
+                                                                                                   \
+            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
+            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
+            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
+            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
+            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
+            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
+            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
+            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
+            w = NN__MUL(s, s);                                                                     \
+            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
+                         f);                                                                       \
+            f = NN__FNMA(s, w, f);                                                                 \
+            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
+            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
+            NN__STORE_UP_TO(out + i, f, n);                                                        \
+        }                                                                                          \
+    }
 
 /* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
    in u^2. Within 4 units of nn_real's epsilon. */
@@ -1471,302 +1775,14 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
 #endif
 
 /* ================================================================================================
-   >>reference
+   >>product
    ------------------------------------------------------------------------------------------------
-   The scalar kernels: the definition of every arithmetic result. Other back-ends compute the same
-   bits. Matrices are row-major; no array overlaps another unless its comment says so. Each output
-   is one chain of multiply-adds, in the order of the summed index.
+   What the dense layers' three products share: one product of two matrices, divided into panels, and
+   a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output and
+   does in it what the scalar loop of >>dense does, so that no sum changes its order.
    ============================================================================================= */
-
-/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row. */
-static nn_real nn__activate_one(nn_activation activation, nn_real z)
-{
-    switch (activation) {
-    case NN_RELU: return z <= 0 ? 0 : z; /* the other way round, compilers make -0 of -0 or not */
-    case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
-    case NN_SIGMOID: return nn__sigmoid(z);
-    case NN_TANH: return nn__tanh(z);
-    default: return z;
-    }
-}
-
-/* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
-   of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
-static nn_real nn__softmax_row_scalar(nn_real *row, int width)
-{
-    nn_real others = 0, largest;
-    int j, top = 0;
-
-    for (j = 1; j < width; j++)
-        if (row[j] > row[top]) top = j;
-    largest = row[top];
-    for (j = 0; j < width; j++) {
-        row[j] = nn__exp(row[j] - largest);
-        if (j != top) others += row[j]; /* at top it is 1, or NaN */
-    }
-    for (j = 0; j < width; j++) row[j] /= others + 1;
-    return others;
-}
-
-/* z[rows x width] = activation(z), in place. */
-static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
-{
-    size_t i, count = (size_t)rows * (size_t)width;
-    int b;
-
-    if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++)
-            (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
-    } else if (activation != NN_LINEAR) {
-        for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
-    }
-}
-
-/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
-   starts at its bias and goes in the order of k. */
-static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
-                                     nn_real *y, int rows, int in, int out,
-                                     nn_activation activation)
-{
-    nn_real *z = y;
-    int b, j, k;
-
-    for (b = 0; b < rows; b++, z += out) {
-        const nn_real *row = w;
-        for (j = 0; j < out; j++) z[j] = bias[j];
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
-    }
-    nn__activate_scalar(activation, y, rows, out);
-}
-
-/* A number as a file has it: little-endian, at any address. */
-static nn_real nn__stored_real(const unsigned char *b)
-{
-    nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
-                    (nn__bits)NN_READ_BYTE(b + 2) << 16 | (nn__bits)NN_READ_BYTE(b + 3) << 24;
-#ifdef NN_DOUBLE
-    bits |= (nn__bits)NN_READ_BYTE(b + 4) << 32 | (nn__bits)NN_READ_BYTE(b + 5) << 40 |
-            (nn__bits)NN_READ_BYTE(b + 6) << 48 | (nn__bits)NN_READ_BYTE(b + 7) << 56;
-#endif
-    return nn__from_bits(bits);
-}
-
-/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
-static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
-                               int in, int out, nn_activation activation)
-{
-    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
-    nn_real *z = y, sum;
-    int b, j, k;
-
-    for (b = 0; b < rows; b++, x += in) {
-        stored = w;
-        for (j = 0; j < out; j++) {
-            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
-            for (k = 0; k < in; k++, stored += sizeof(nn_real))
-                sum = nn__fma(x[k], nn__stored_real(stored), sum);
-            *z++ = sum;
-        }
-    }
-    nn__activate_scalar(activation, y, rows, out);
-}
-
-#ifndef NN_NO_TRAIN
-
-/* slope * activation'(z), from the output y = activation(z). Softmax: nn__softmax_slope_row. */
-static nn_real nn__activation_slope(nn_activation activation, nn_real y, nn_real slope)
-{
-    switch (activation) {
-    case NN_RELU: return y > 0 ? slope : 0;
-    case NN_LEAKY_RELU: return y > 0 ? slope : (nn_real)0.01 * slope;
-    case NN_SIGMOID: return slope * nn__fma(-y, y, y); /* y (1 - y) */
-    case NN_TANH: return slope * nn__fma(-y, y, 1);    /* 1 - y^2 */
-    default: return slope;
-    }
-}
-
-/* y[width] = softmax(z) becomes dL/dz_j = y_j (dy_j - sum over k of dy_k y_k). */
-static void nn__softmax_slope_row(nn_real *y, const nn_real *dy, int width)
-{
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
-    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
-}
-
-/* y[rows x width] = activation(z) becomes dL/dz, from dy[rows x width] = dL/dy. */
-static void nn__activation_gradient_scalar(nn_activation activation, nn_real *y, const nn_real *dy,
-                                           int rows, int width)
-{
-    size_t i, count = (size_t)rows * (size_t)width;
-    int b;
-
-    if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++, y += width, dy += width) nn__softmax_slope_row(y, dy, width);
-    } else {
-        for (i = 0; i < count; i++) y[i] = nn__activation_slope(activation, y[i], dy[i]);
-    }
-}
-
-/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
-   when accumulate is set and overwritten when not. Sums in the order of the rows. */
-static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
-                                             nn_real *db, int rows, int in, int out, int accumulate)
-{
-    size_t i, count = (size_t)in * (size_t)out;
-    int b, j, k;
-
-    if (!accumulate) {
-        for (i = 0; i < count; i++) dw[i] = 0;
-        for (j = 0; j < out; j++) db[j] = 0;
-    }
-    for (b = 0; b < rows; b++, dz += out) {
-        nn_real *row = dw;
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
-        for (j = 0; j < out; j++) db[j] += dz[j];
-    }
-}
-
-/* The gradient of a layer's input through the layer before it: with y[rows x in] =
-   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
-   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
-   back-ends need buffer[rows x in] for dL/dy. */
-static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
-                                            const nn_real *mask, nn_real *y, nn_real *buffer,
-                                            int rows, int in, int out, nn_activation activation)
-{
-    int b, j, k;
-
-    (void)buffer;
-    for (b = 0; b < rows; b++, dz += out) {
-        const nn_real *row = w;
-        for (k = 0; k < in; k++, y++, row += out) {
-            nn_real sum = 0;
-            for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
-            if (mask) sum *= *mask++;
-            *y = nn__activation_slope(activation, *y, sum);
-        }
-    }
-}
-
-/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
-static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
-{
-    size_t i;
-
-    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
-}
-
-/* What one update needs to know; see the >>optimizer formulas. */
-typedef struct nn__step {
-    nn_real learning_rate, clip; /* clip: the gradient is multiplied by it */
-    nn_real decay;               /* SGD: the weight decay; Adam: 1 - learning rate * weight decay */
-    nn_real momentum;            /* SGD */
-    int nesterov;
-    nn_real beta1, beta2, epsilon; /* Adam */
-    nn_real root;                  /* 1 / sqrt(1 - beta2^t); the learning rate has 1 - beta1^t */
-} nn__step;
-
-/* theta[count] by SGD from gradient[count]; velocity[count] is NULL without momentum. A parameter
-   that would not stay finite is left as it is, and 0 returned. */
-static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-                          const nn__step *step)
-{
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
-        if (velocity) {
-            v = nn__fma(step->momentum, velocity[i], g);
-            g = step->nesterov ? nn__fma(step->momentum, v, g) : v;
-        }
-        next = nn__fma(-step->learning_rate, g, theta[i]);
-        if (!nn__is_finite(next)) {
-            good = 0;
-            continue;
-        }
-        theta[i] = next;
-        if (velocity) velocity[i] = v;
-    }
-    return good;
-}
-
-/* theta[count] by Adam from gradient[count], with the moments first[count] and second[count]. What
-   would not stay finite is left as it is, and 0 returned. */
-static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
-                           size_t count, const nn__step *step)
-{
-    const nn_real rest1 = 1 - step->beta1, rest2 = 1 - step->beta2;
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        nn_real g = gradient[i] * step->clip;
-        nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
-        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
-        nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
-        nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
-        if (!nn__is_finite(next) || !nn__is_finite(v)) {
-            good = 0;
-            continue;
-        }
-        theta[i] = next;
-        first[i] = m;
-        second[i] = v;
-    }
-    return good;
-}
-
-#endif /* NN_NO_TRAIN */
-
-/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. Returns 0 if an x is not finite. */
-static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
-                                 const nn_real *factor, nn_real *out, int rows, int width)
-{
-    int b, i, good = 1;
-
-    for (b = 0; b < rows; b++) {
-        const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
-        for (i = 0; i < width; i++) {
-            good &= nn__is_finite(row[i]);
-            *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
-        }
-    }
-    return good;
-}
-
-static int nn__all_finite_scalar(const nn_real *x, size_t count)
-{
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) good &= nn__is_finite(x[i]);
-    return good;
-}
 
 #ifdef NN__SIMD
-
-/* ================================================================================================
-   >>simd
-   ------------------------------------------------------------------------------------------------
-   The kernels for processors with vector registers: the reference's signatures, the reference's
-   bits. A lane holds one output and does in it what the scalar loop does, so that no sum changes
-   its order. In this section's order:
-
-       products      what the three dense kernels share, over a panel function of the back-end
-       kernels       written once, as macros over the primitives NN__LOAD, NN__FMA, ...
-       primitives    a table of them for each instruction set, and the kernels made with it
-
-   A compiler's message on a kernel names the line where it is made; cc -E shows the kernel itself.
-   ============================================================================================= */
-
-/* ---- Products -------------------------------------------------------------------------------- */
 
 /* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
    the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
@@ -1804,8 +1820,6 @@ typedef struct nn__panels {
     size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
 } nn__panels;
 
-static const nn_real nn__one_real = 1;
-
 /* The part of a product from a row and a column on. */
 static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
 {
@@ -1834,6 +1848,173 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         width = vectors / ((vectors + p->vectors - 1) / p->vectors) * p->lanes;
     return width < left ? width : left;
 }
+
+/* ---- Tiles and panels ------------------------------------------------------------------------ */
+
+/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
+   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+#define NN__DEFINE_TILE                                                                            \
+    NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
+                                   nn_real *c, const int rows, const int vectors, const int last)  \
+    {                                                                                              \
+        const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
+        const size_t start_row = p->start_row, c_row = p->c_row;                                   \
+        const int depth = p->depth;                                                                \
+        const nn_real *b = p->b;                                                                   \
+        NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
+        int i, v, k;                                                                               \
+                                                                                                   \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,        \
+                                             v < vectors - 1 ? NN__LANES : last);                  \
+        }                                                                                          \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
+            NN__UNROLL (i, rows) {                                                                 \
+                factor = NN__SET1(a[(size_t)i * a_row]);                                           \
+                NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                  \
+                                v < vectors - 1 ? NN__LANES : last);                               \
+        }                                                                                          \
+    }
+
+#define NN__TILE_CASE(n)                                                                           \
+    case n:                                                                                        \
+        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
+        break;
+
+/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
+   as in small nets, is done without their overhead. */
+#define NN__DEFINE_PANEL                                                                           \
+    NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
+    {                                                                                              \
+        const int tiles = (p->rows - 1) / NN__TILE_ROWS + 1;                                       \
+        const int most = (p->rows - 1) / tiles + 1, larger = p->rows - tiles * (most - 1);         \
+        const nn_real *a = p->a, *start = p->start;                                                \
+        nn_real *c = p->c;                                                                         \
+        int i, rows;                                                                               \
+                                                                                                   \
+        for (i = 0; i < tiles; i++) {                                                              \
+            rows = i < larger ? most : most - 1;                                                   \
+            switch (rows) {                                                                        \
+                NN__TILE_CASE(1)                                                                   \
+                NN__TILE_CASE(2)                                                                   \
+                NN__TILE_CASE(3)                                                                   \
+                NN__TILE_CASE(4)                                                                   \
+                NN__TILE_CASE(5)                                                                   \
+                NN__TILE_CASE(6)                                                                   \
+                NN__TILE_CASE(7)                                                                   \
+                NN__TILE_CASE(8)                                                                   \
+            }                                                                                      \
+            a += (size_t)rows * p->a_row;                                                          \
+            start += (size_t)rows * p->start_row;                                                  \
+            c += (size_t)rows * p->c_row;                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
+    {                                                                                              \
+        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
+        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+                                                                                                   \
+        switch (last == NN__LANES ? -vectors : vectors) {                                          \
+        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
+        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
+        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
+        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
+        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
+        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
+        case NN__WIDE_VECTORS:                                                                     \
+            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
+            break;                                                                                 \
+        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
+                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           int depth)                                              \
+    {                                                                                              \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        int k;                                                                                     \
+                                                                                                   \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+        return sum;                                                                                \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
+                                               size_t b_row, const nn_real *start, int columns,    \
+                                               int depth)                                          \
+    {                                                                                              \
+        if (columns == NN__LANES)                                                                  \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
+        if (columns == NN__LANES / 2)                                                              \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
+        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
+    {                                                                                              \
+        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+            NN__NAME(wide_panel)(p);                                                               \
+        } else {                                                                                   \
+            const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
+                                                      p->columns, p->depth);                       \
+            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
+        }                                                                                          \
+    }
+
+/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
+   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
+   exchanged. */
+#define NN__DEFINE_TRANSPOSE                                                                       \
+    NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
+    {                                                                                              \
+        NN__VECTOR t[NN__LANES];                                                                   \
+        int i, round;                                                                              \
+                                                                                                   \
+        NN__UNROLL (round, NN__LOG2_LANES) {                                                       \
+            NN__UNROLL (i, NN__LANES / 2) {                                                        \
+                t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
+                t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
+            }                                                                                      \
+            NN__UNROLL (i, NN__LANES) v[i] = t[i];                                                 \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+                                               int depth, nn_real *to, size_t to_row)              \
+    {                                                                                              \
+        NN__VECTOR v[NN__LANES];                                                                   \
+        int column, k, i, n;                                                                       \
+                                                                                                   \
+        for (column = 0; column < columns; column += NN__LANES)                                    \
+            for (k = 0; k < depth; k += NN__LANES) {                                               \
+                n = NN__LANES_OF(depth - k);                                                       \
+                NN__UNROLL (i, NN__LANES) {                                                        \
+                    v[i] = NN__SET1(0);                                                            \
+                    if (column + i < columns)                                                      \
+                        v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
+                }                                                                                  \
+                NN__NAME(transpose_square)(v);                                                     \
+                NN__UNROLL (i, NN__LANES)                                                          \
+                    if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);            \
+            }                                                                                      \
+    }
+
+#define NN__DEFINE_PANELS                                                                          \
+    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__OF_TRAINING(transpose),       \
+                                                NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
+
+/* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
 /* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
    apart that they would fall on the same few places of the cache. */
@@ -1983,6 +2164,132 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
         nn__multiply_large(p, product);
 }
 
+#endif
+
+/* ================================================================================================
+   >>activation
+   ------------------------------------------------------------------------------------------------
+   The scalar kernels of this section and the next define every result; other back-ends compute the
+   same bits. Matrices are row-major; no array overlaps another unless its comment says so.
+   ============================================================================================= */
+
+/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row. */
+static nn_real nn__activate_one(nn_activation activation, nn_real z)
+{
+    switch (activation) {
+    case NN_RELU: return z <= 0 ? 0 : z; /* the other way round, compilers make -0 of -0 or not */
+    case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
+    case NN_SIGMOID: return nn__sigmoid(z);
+    case NN_TANH: return nn__tanh(z);
+    default: return z;
+    }
+}
+
+#define NN__DEFINE_ACTIVATED                                                                       \
+    NN__INLINE NN__VECTOR NN__NAME(activated)(const nn_activation activation, NN__VECTOR v)        \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0);                                                       \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: return NN__ADD(NN__MAX(zero, v), zero);                                      \
+        case NN_LEAKY_RELU:                                                                        \
+            return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
+        case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
+        case NN_TANH: return NN__NAME(tanh)(v);                                                    \
+        default: return v;                                                                         \
+        }                                                                                          \
+    }
+
+/* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
+   of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
+static nn_real nn__softmax_row_scalar(nn_real *row, int width)
+{
+    nn_real others = 0, largest;
+    int j, top = 0;
+
+    for (j = 1; j < width; j++)
+        if (row[j] > row[top]) top = j;
+    largest = row[top];
+    for (j = 0; j < width; j++) {
+        row[j] = nn__exp(row[j] - largest);
+        if (j != top) others += row[j]; /* at top it is 1, or NaN */
+    }
+    for (j = 0; j < width; j++) row[j] /= others + 1;
+    return others;
+}
+
+#define NN__DEFINE_SOFTMAX_ROW                                                                     \
+    static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
+    {                                                                                              \
+        nn_real others = 0;                                                                        \
+        NN__VECTOR v;                                                                              \
+        int j, n, top = 0;                                                                         \
+                                                                                                   \
+        for (j = 1; j < width; j++)                                                                \
+            if (row[j] > row[top]) top = j;                                                        \
+        v = NN__SET1(row[top]);                                                                    \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v), 1, 0),  \
+                            n);                                                                    \
+        }                                                                                          \
+        for (j = 0; j < width; j++)                                                                \
+            if (j != top) others += row[j];                                                        \
+        v = NN__SET1(others + 1);                                                                  \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
+        }                                                                                          \
+        return others;                                                                             \
+    }
+
+/* z[rows x width] = activation(z), in place. */
+static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++)
+            (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
+    } else if (activation != NN_LINEAR) {
+        for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
+    }
+}
+
+#define NN__DEFINE_ACTIVATE                                                                        \
+    NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
+    {                                                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                         \
+            NN__STORE_UP_TO(z + i, NN__NAME(activated)(activation, v), n);                         \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
+                                              int width)                                           \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: NN__NAME(map)(NN_RELU, z, count); break;                                     \
+        case NN_LEAKY_RELU: NN__NAME(map)(NN_LEAKY_RELU, z, count); break;                         \
+        case NN_SIGMOID: NN__NAME(map)(NN_SIGMOID, z, count); break;                               \
+        case NN_TANH: NN__NAME(map)(NN_TANH, z, count); break;                                     \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++)                                                             \
+                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            break;                                                                                 \
+        default: break;                                                                            \
+        }                                                                                          \
+    }
+
+#ifdef NN__SIMD
+
 /* An elementwise kernel over z[rows x width], its rows divided among threads. */
 typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
 
@@ -2006,7 +2313,111 @@ static void nn__activate_pieces(nn__activate_kernel activate, nn_activation acti
     activate(activation, z, rows, width);
 }
 
+#endif
 #ifndef NN_NO_TRAIN
+
+/* ---- Derivatives ----------------------------------------------------------------------------- */
+
+/* slope * activation'(z), from the output y = activation(z). Softmax: nn__softmax_slope_row. */
+static nn_real nn__activation_slope(nn_activation activation, nn_real y, nn_real slope)
+{
+    switch (activation) {
+    case NN_RELU: return y > 0 ? slope : 0;
+    case NN_LEAKY_RELU: return y > 0 ? slope : (nn_real)0.01 * slope;
+    case NN_SIGMOID: return slope * nn__fma(-y, y, y); /* y (1 - y) */
+    case NN_TANH: return slope * nn__fma(-y, y, 1);    /* 1 - y^2 */
+    default: return slope;
+    }
+}
+
+#define NN__DEFINE_SLOPE                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(slope)(const nn_activation activation, NN__VECTOR y,            \
+                                          NN__VECTOR dy)                                           \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0);                                                       \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: return NN__SELECT_LESS(zero, y, dy, zero);                                   \
+        case NN_LEAKY_RELU:                                                                        \
+            return NN__SELECT_LESS(zero, y, dy, NN__MUL(NN__SET1((nn_real)0.01), dy));             \
+        case NN_SIGMOID: return NN__MUL(dy, NN__FNMA(y, y, y));                                    \
+        case NN_TANH: return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                             \
+        default: return dy;                                                                        \
+        }                                                                                          \
+    }
+
+/* y[width] = softmax(z) becomes dL/dz_j = y_j (dy_j - sum over k of dy_k y_k). */
+static void nn__softmax_slope_row(nn_real *y, const nn_real *dy, int width)
+{
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
+    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
+}
+
+#define NN__DEFINE_SOFTMAX_SLOPE_ROW                                                               \
+    static NN__TARGET void NN__NAME(softmax_slope_row)(nn_real * y, const nn_real *dy, int width)  \
+    {                                                                                              \
+        NN__VECTOR sum = NN__SET1(0), v;                                                           \
+        int j, n;                                                                                  \
+                                                                                                   \
+        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
+            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
+        }                                                                                          \
+    }
+
+/* y[rows x width] = activation(z) becomes dL/dz, from dy[rows x width] = dL/dy. */
+static void nn__activation_gradient_scalar(nn_activation activation, nn_real *y, const nn_real *dy,
+                                           int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++, y += width, dy += width) nn__softmax_slope_row(y, dy, width);
+    } else {
+        for (i = 0; i < count; i++) y[i] = nn__activation_slope(activation, y[i], dy[i]);
+    }
+}
+
+#define NN__DEFINE_ACTIVATION_GRADIENT                                                             \
+    NN__INLINE void NN__NAME(map_slope)(const nn_activation activation, nn_real *y,                \
+                                        const nn_real *dy, size_t count)                           \
+    {                                                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n), s = NN__LOAD_UP_TO(dy + i, n);          \
+            NN__STORE_UP_TO(y + i, NN__NAME(slope)(activation, v, s), n);                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * y,    \
+                                                         const nn_real *dy, int rows, int width)   \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+        case NN_RELU: NN__NAME(map_slope)(NN_RELU, y, dy, count); break;                           \
+        case NN_LEAKY_RELU: NN__NAME(map_slope)(NN_LEAKY_RELU, y, dy, count); break;               \
+        case NN_SIGMOID: NN__NAME(map_slope)(NN_SIGMOID, y, dy, count); break;                     \
+        case NN_TANH: NN__NAME(map_slope)(NN_TANH, y, dy, count); break;                           \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++, y += width, dy += width)                                    \
+                NN__NAME(softmax_slope_row)(y, dy, width);                                         \
+            break;                                                                                 \
+        default: NN__NAME(map_slope)(NN_LINEAR, y, dy, count);                                     \
+        }                                                                                          \
+    }
+
+#ifdef NN__SIMD
+
 typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
 
 static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
@@ -2028,7 +2439,103 @@ static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation
 #endif
     gradient(activation, y, dy, rows, width);
 }
+
 #endif
+#endif
+
+/* ================================================================================================
+   >>dense
+   ------------------------------------------------------------------------------------------------
+   The rows that a layer is given, and its three products: forward, weight gradient, input gradient.
+   Each output is one chain of multiply-adds, in the order of the summed index.
+   ============================================================================================= */
+
+/* ---- Input rows ------------------------------------------------------------------------------ */
+
+/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
+   index[b] of x, or from row b when index is NULL. Returns 0 if an x is not finite. */
+static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
+                                 const nn_real *factor, nn_real *out, int rows, int width)
+{
+    int b, i, good = 1;
+
+    for (b = 0; b < rows; b++) {
+        const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
+        for (i = 0; i < width; i++) {
+            good &= nn__is_finite(row[i]);
+            *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
+        }
+    }
+    return good;
+}
+
+#define NN__DEFINE_SCALE_ROWS                                                                      \
+    static NN__TARGET int NN__NAME(scale_rows)(const nn_real *x, const size_t *index,              \
+                                               const nn_real *offset, const nn_real *factor,       \
+                                               nn_real *out, int rows, int width)                  \
+    {                                                                                              \
+        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        int b, i, n;                                                                               \
+                                                                                                   \
+        for (b = 0; b < rows; b++, out += width) {                                                 \
+            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
+            for (i = 0; i < width; i += NN__LANES) {                                               \
+                n = NN__LANES_OF(width - i);                                                       \
+                v = NN__LOAD_UP_TO(row + i, n);                                                    \
+                bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
+                if (offset) {                                                                      \
+                    v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
+                    v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
+                }                                                                                  \
+                NN__STORE_UP_TO(out + i, v, n);                                                    \
+            }                                                                                      \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }
+
+static int nn__all_finite_scalar(const nn_real *x, size_t count)
+{
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) good &= nn__is_finite(x[i]);
+    return good;
+}
+
+#define NN__DEFINE_ALL_FINITE                                                                      \
+    static NN__TARGET int NN__NAME(all_finite)(const nn_real *x, size_t count)                     \
+    {                                                                                              \
+        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            v = NN__LOAD_UP_TO(x + i, NN__LANES_OF(count - i));                                    \
+            bad = NN__BITS_OR(bad, NN__SUB(v, v));                                                 \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }
+
+/* ---- Forward --------------------------------------------------------------------------------- */
+
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
+   starts at its bias and goes in the order of k. */
+static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
+                                     nn_real *y, int rows, int in, int out,
+                                     nn_activation activation)
+{
+    nn_real *z = y;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, z += out) {
+        const nn_real *row = w;
+        for (j = 0; j < out; j++) z[j] = bias[j];
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
+    }
+    nn__activate_scalar(activation, y, rows, out);
+}
+
+#ifdef NN__SIMD
 
 /* As nn__dense_forward_scalar; activate is the back-end's. */
 static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
@@ -2054,7 +2561,92 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
 }
 
+#endif
+
+#define NN__DEFINE_DENSE_FORWARD                                                                   \
+    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
+                                                   const nn_real *bias, nn_real *y, int rows,      \
+                                                   int in, int out, nn_activation activation)      \
+    {                                                                                              \
+        NN__VECTOR v;                                                                              \
+                                                                                                   \
+        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
+                                 NN__NAME(activate));                                              \
+            return;                                                                                \
+        }                                                                                          \
+        if (rows < 1 || out < 1) return;                                                           \
+        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
+        switch (activation) {                                                                      \
+        case NN_RELU: v = NN__NAME(activated)(NN_RELU, v); break;                                  \
+        case NN_LEAKY_RELU: v = NN__NAME(activated)(NN_LEAKY_RELU, v); break;                      \
+        case NN_SIGMOID: v = NN__NAME(activated)(NN_SIGMOID, v); break;                            \
+        case NN_TANH: v = NN__NAME(activated)(NN_TANH, v); break;                                  \
+        default: break;                                                                            \
+        }                                                                                          \
+        NN__STORE_UP_TO(y, v, out);                                                                \
+    }
+
+/* A number as a file has it: little-endian, at any address. */
+static nn_real nn__stored_real(const unsigned char *b)
+{
+    nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
+                    (nn__bits)NN_READ_BYTE(b + 2) << 16 | (nn__bits)NN_READ_BYTE(b + 3) << 24;
+#ifdef NN_DOUBLE
+    bits |= (nn__bits)NN_READ_BYTE(b + 4) << 32 | (nn__bits)NN_READ_BYTE(b + 5) << 40 |
+            (nn__bits)NN_READ_BYTE(b + 6) << 48 | (nn__bits)NN_READ_BYTE(b + 7) << 56;
+#endif
+    return nn__from_bits(bits);
+}
+
+/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
+                               int in, int out, nn_activation activation)
+{
+    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
+    nn_real *z = y, sum;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, x += in) {
+        stored = w;
+        for (j = 0; j < out; j++) {
+            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
+            for (k = 0; k < in; k++, stored += sizeof(nn_real))
+                sum = nn__fma(x[k], nn__stored_real(stored), sum);
+            *z++ = sum;
+        }
+    }
+    nn__activate_scalar(activation, y, rows, out);
+}
+
 #ifndef NN_NO_TRAIN
+
+/* ---- Weight gradient ------------------------------------------------------------------------- */
+
+/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
+   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
+                                             nn_real *db, int rows, int in, int out, int accumulate)
+{
+    size_t i, count = (size_t)in * (size_t)out;
+    int b, j, k;
+
+    if (!accumulate) {
+        for (i = 0; i < count; i++) dw[i] = 0;
+        for (j = 0; j < out; j++) db[j] = 0;
+    }
+    for (b = 0; b < rows; b++, dz += out) {
+        nn_real *row = dw;
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
+        for (j = 0; j < out; j++) db[j] += dz[j];
+    }
+}
+
+#ifdef NN__SIMD
+
+static const nn_real nn__one_real = 1;
+
 /* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
                                                    const nn_real *dz, nn_real *dw, nn_real *db,
@@ -2094,531 +2686,9 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     nn__multiply(p, &product);
 }
 
-/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
-static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
-                                                  const nn_real *w, const nn_real *mask, nn_real *y,
-                                                  nn_real *buffer, int rows, int in, int out,
-                                                  nn_activation activation,
-                                                  nn__slope_kernel gradient)
-{
-    const int plain = activation == NN_LINEAR && !mask;
-    const size_t count = (size_t)rows * (size_t)in;
-    nn__product product;
-    size_t i;
-
-    product.a = dz;
-    product.a_row = product.b_row = (size_t)out;
-    product.a_step = 1;
-    product.b = w;
-    product.b_transposed = out > 1;
-    product.start = nn__zeros;
-    product.start_row = 0;
-    product.c = plain ? y : buffer;
-    product.c_row = (size_t)in;
-    product.rows = rows;
-    product.columns = in;
-    product.depth = out;
-    nn__multiply(p, &product);
-    if (plain) return;
-    for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
-    nn__slope_pieces(gradient, activation, y, buffer, rows, in);
-}
 #endif
 
-/* ---- Kernels: written once, made for each instruction set ------------------------------------ */
-
-/* A back-end: functions of the signatures and the bits of the scalar ones. */
-typedef struct nn__kernels {
-    const char *name, *label; /* what nn_backend says */
-    void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
-    nn_real (*softmax_row)(nn_real *row, int width);
-    int (*all_finite)(const nn_real *x, size_t count);
-    int (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
-                      const nn_real *factor, nn_real *out, int rows, int width);
-    void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
-                          int rows, int in, int out, nn_activation activation);
-#ifndef NN_NO_TRAIN
-    void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
-                                  int rows, int in, int out, int accumulate);
-    void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
-                                 nn_real *y, nn_real *buffer, int rows, int in, int out,
-                                 nn_activation activation);
-    void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
-                                int width);
-    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
-    int (*sgd)(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-               const nn__step *step);
-    int (*adam)(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
-                size_t count, const nn__step *step);
-#endif
-} nn__kernels;
-
-/* nn__NAME_isa: a function of the back-end that is being made. */
-#define NN__JOIN(name, isa)  nn__##name##_##isa
-#define NN__NAMED(name, isa) NN__JOIN(name, isa)
-#define NN__NAME(name)       NN__NAMED(name, NN__ISA)
-
-/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
-   registers. */
-#if defined(__clang__)
-#define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
-#elif defined(__GNUC__)
-#define NN__UNROLL(i, count) _Pragma("GCC unroll 16") for (i = 0; i < (count); i++)
-#else
-#define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
-#endif
-
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
-   of a loop. Half a register and one number have forms of their own: what a masked store has
-   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
-   else. In a product's tile the masked load is the cheapest. */
-#define NN__LOAD_UP_TO(p, n)                                                                       \
-    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
-     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__SET1(*(p))                                                       \
-                            : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n)                                                                   \
-    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
-     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
-     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
-                            : NN__STORE_SOME(p, v, n))
-#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
-
-/* |x|, -|x| */
-#define NN__SIGN             NN__SET1(-(nn_real)0)
-#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
-#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
-#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
-
-/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
-   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
-#define NN__DEFINE_TILE                                                                            \
-    NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
-                                   nn_real *c, const int rows, const int vectors, const int last)  \
-    {                                                                                              \
-        const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
-        const size_t start_row = p->start_row, c_row = p->c_row;                                   \
-        const int depth = p->depth;                                                                \
-        const nn_real *b = p->b;                                                                   \
-        NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
-        int i, v, k;                                                                               \
-                                                                                                   \
-        NN__UNROLL (i, rows) {                                                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,        \
-                                             v < vectors - 1 ? NN__LANES : last);                  \
-        }                                                                                          \
-        for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
-            NN__UNROLL (i, rows) {                                                                 \
-                factor = NN__SET1(a[(size_t)i * a_row]);                                           \
-                NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
-            }                                                                                      \
-        }                                                                                          \
-        NN__UNROLL (i, rows) {                                                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                  \
-                                v < vectors - 1 ? NN__LANES : last);                               \
-        }                                                                                          \
-    }
-
-#define NN__TILE_CASE(n)                                                                           \
-    case n:                                                                                        \
-        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
-        break;
-
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
-   as in small nets, is done without their overhead. */
-#define NN__DEFINE_PANEL                                                                           \
-    NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
-    {                                                                                              \
-        const int tiles = (p->rows - 1) / NN__TILE_ROWS + 1;                                       \
-        const int most = (p->rows - 1) / tiles + 1, larger = p->rows - tiles * (most - 1);         \
-        const nn_real *a = p->a, *start = p->start;                                                \
-        nn_real *c = p->c;                                                                         \
-        int i, rows;                                                                               \
-                                                                                                   \
-        for (i = 0; i < tiles; i++) {                                                              \
-            rows = i < larger ? most : most - 1;                                                   \
-            switch (rows) {                                                                        \
-                NN__TILE_CASE(1)                                                                   \
-                NN__TILE_CASE(2)                                                                   \
-                NN__TILE_CASE(3)                                                                   \
-                NN__TILE_CASE(4)                                                                   \
-                NN__TILE_CASE(5)                                                                   \
-                NN__TILE_CASE(6)                                                                   \
-                NN__TILE_CASE(7)                                                                   \
-                NN__TILE_CASE(8)                                                                   \
-            }                                                                                      \
-            a += (size_t)rows * p->a_row;                                                          \
-            start += (size_t)rows * p->start_row;                                                  \
-            c += (size_t)rows * p->c_row;                                                          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
-    {                                                                                              \
-        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
-        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
-                                                                                                   \
-        switch (last == NN__LANES ? -vectors : vectors) {                                          \
-        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
-        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
-        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
-        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
-        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
-        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
-        case NN__WIDE_VECTORS:                                                                     \
-            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
-            break;                                                                                 \
-        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
-                                           size_t b_row, const nn_real *start, const int columns,  \
-                                           int depth)                                              \
-    {                                                                                              \
-        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
-        int k;                                                                                     \
-                                                                                                   \
-        for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
-            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
-        return sum;                                                                                \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
-                                               size_t b_row, const nn_real *start, int columns,    \
-                                               int depth)                                          \
-    {                                                                                              \
-        if (columns == NN__LANES)                                                                  \
-            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
-        if (columns == NN__LANES / 2)                                                              \
-            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
-        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
-        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
-    {                                                                                              \
-        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
-            NN__NAME(wide_panel)(p);                                                               \
-        } else {                                                                                   \
-            const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
-                                                      p->columns, p->depth);                       \
-            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
-        }                                                                                          \
-    }
-
-/* The functions of >>math, operation for operation. */
-#define NN__DEFINE_MATH                                                                            \
-    NN__INLINE NN__VECTOR NN__NAME(polynomial)(const nn_real *terms, const int count,              \
-                                               NN__VECTOR x)                                       \
-    {                                                                                              \
-        NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
-        int i;                                                                                     \
-                                                                                                   \
-        NN__UNROLL (i, count - 1) sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                   \
-        return sum;                                                                                \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
-        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
-                                                                                                   \
-        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
-        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
-        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
-        count = NN__SUB(rounded, rounder);                                                         \
-        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
-        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
-        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
-        sum = NN__ADD(r, one);                                                                     \
-        sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
-        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
-        n = NN__BITS_SUB(rounded, n);                                                              \
-        half = NN__BITS_RIGHT(n, 1);                                                               \
-        n = NN__BITS_SUB(n, half);                                                                 \
-        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
-        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1);                                                        \
-        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
-        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
-                                                                                                   \
-        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
-        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(tanh)(NN__VECTOR x)                                             \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
-        NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
-        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size), 0, 1);                                   \
-                                                                                                   \
-        p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
-        e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
-        p = NN__SELECT_LESS(size, NN__SET1(NN__TANH_SMALL), p, e);                                 \
-        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
-    }
-
-/* Activations, scaling, the check for NaN and infinity. */
-#define NN__DEFINE_PREDICTING                                                                      \
-    NN__INLINE NN__VECTOR NN__NAME(activated)(const nn_activation activation, NN__VECTOR v)        \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__ADD(NN__MAX(zero, v), zero);                                      \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
-        case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
-        case NN_TANH: return NN__NAME(tanh)(v);                                                    \
-        default: return v;                                                                         \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
-    {                                                                                              \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                         \
-            NN__STORE_UP_TO(z + i, NN__NAME(activated)(activation, v), n);                         \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
-    {                                                                                              \
-        nn_real others = 0;                                                                        \
-        NN__VECTOR v;                                                                              \
-        int j, n, top = 0;                                                                         \
-                                                                                                   \
-        for (j = 1; j < width; j++)                                                                \
-            if (row[j] > row[top]) top = j;                                                        \
-        v = NN__SET1(row[top]);                                                                    \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v), 1, 0),  \
-                            n);                                                                    \
-        }                                                                                          \
-        for (j = 0; j < width; j++)                                                                \
-            if (j != top) others += row[j];                                                        \
-        v = NN__SET1(others + 1);                                                                  \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
-        }                                                                                          \
-        return others;                                                                             \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
-                                              int width)                                           \
-    {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
-        int b;                                                                                     \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map)(NN_RELU, z, count); break;                                     \
-        case NN_LEAKY_RELU: NN__NAME(map)(NN_LEAKY_RELU, z, count); break;                         \
-        case NN_SIGMOID: NN__NAME(map)(NN_SIGMOID, z, count); break;                               \
-        case NN_TANH: NN__NAME(map)(NN_TANH, z, count); break;                                     \
-        case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++)                                                             \
-                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
-            break;                                                                                 \
-        default: break;                                                                            \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET int NN__NAME(all_finite)(const nn_real *x, size_t count)                     \
-    {                                                                                              \
-        NN__VECTOR bad = NN__SET1(0), v;                                                           \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            v = NN__LOAD_UP_TO(x + i, NN__LANES_OF(count - i));                                    \
-            bad = NN__BITS_OR(bad, NN__SUB(v, v));                                                 \
-        }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET int NN__NAME(scale_rows)(const nn_real *x, const size_t *index,              \
-                                               const nn_real *offset, const nn_real *factor,       \
-                                               nn_real *out, int rows, int width)                  \
-    {                                                                                              \
-        NN__VECTOR bad = NN__SET1(0), v;                                                           \
-        int b, i, n;                                                                               \
-                                                                                                   \
-        for (b = 0; b < rows; b++, out += width) {                                                 \
-            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
-            for (i = 0; i < width; i += NN__LANES) {                                               \
-                n = NN__LANES_OF(width - i);                                                       \
-                v = NN__LOAD_UP_TO(row + i, n);                                                    \
-                bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
-                if (offset) {                                                                      \
-                    v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
-                    v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
-                }                                                                                  \
-                NN__STORE_UP_TO(out + i, v, n);                                                    \
-            }                                                                                      \
-        }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
-                                                   const nn_real *bias, nn_real *y, int rows,      \
-                                                   int in, int out, nn_activation activation)      \
-    {                                                                                              \
-        NN__VECTOR v;                                                                              \
-                                                                                                   \
-        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
-            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
-                                 NN__NAME(activate));                                              \
-            return;                                                                                \
-        }                                                                                          \
-        if (rows < 1 || out < 1) return;                                                           \
-        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
-        switch (activation) {                                                                      \
-        case NN_RELU: v = NN__NAME(activated)(NN_RELU, v); break;                                  \
-        case NN_LEAKY_RELU: v = NN__NAME(activated)(NN_LEAKY_RELU, v); break;                      \
-        case NN_SIGMOID: v = NN__NAME(activated)(NN_SIGMOID, v); break;                            \
-        case NN_TANH: v = NN__NAME(activated)(NN_TANH, v); break;                                  \
-        default: break;                                                                            \
-        }                                                                                          \
-        NN__STORE_UP_TO(y, v, out);                                                                \
-    }
-
-#define NN__DEFINE_PANELS                                                                          \
-    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__OF_TRAINING(transpose),       \
-                                                NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
-
-#define NN__DEFINE_TABLE                                                                           \
-    static const nn__kernels NN__NAME(kernels) = {NN__ISA_NAME,                                    \
-                                                  NN__ISA_NAME NN__WITH_OPENBLAS,                  \
-                                                  NN__NAME(activate),                              \
-                                                  NN__NAME(softmax_row),                           \
-                                                  NN__NAME(all_finite),                            \
-                                                  NN__NAME(scale_rows),                            \
-                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
-
-#ifdef NN_NO_TRAIN
-#define NN__OF_TRAINING(name) NULL
-#define NN__TRAINING_ENTRIES
-#define NN__DEFINE_TRANSPOSE
-#define NN__DEFINE_TRAINING
-#else
-#define NN__OF_TRAINING(name) NN__NAME(name)
-#define NN__TRAINING_ENTRIES                                                                       \
-    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
-
-/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
-   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
-   exchanged. */
-#define NN__DEFINE_TRANSPOSE                                                                       \
-    NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
-    {                                                                                              \
-        NN__VECTOR t[NN__LANES];                                                                   \
-        int i, round;                                                                              \
-                                                                                                   \
-        NN__UNROLL (round, NN__LOG2_LANES) {                                                       \
-            NN__UNROLL (i, NN__LANES / 2) {                                                        \
-                t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
-                t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
-            }                                                                                      \
-            NN__UNROLL (i, NN__LANES) v[i] = t[i];                                                 \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
-                                               int depth, nn_real *to, size_t to_row)              \
-    {                                                                                              \
-        NN__VECTOR v[NN__LANES];                                                                   \
-        int column, k, i, n;                                                                       \
-                                                                                                   \
-        for (column = 0; column < columns; column += NN__LANES)                                    \
-            for (k = 0; k < depth; k += NN__LANES) {                                               \
-                n = NN__LANES_OF(depth - k);                                                       \
-                NN__UNROLL (i, NN__LANES) {                                                        \
-                    v[i] = NN__SET1(0);                                                            \
-                    if (column + i < columns)                                                      \
-                        v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
-                }                                                                                  \
-                NN__NAME(transpose_square)(v);                                                     \
-                NN__UNROLL (i, NN__LANES)                                                          \
-                    if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);            \
-            }                                                                                      \
-    }
-
-/* Derivatives, losses and optimizers. */
-#define NN__DEFINE_TRAINING                                                                        \
-    NN__INLINE NN__VECTOR NN__NAME(slope)(const nn_activation activation, NN__VECTOR y,            \
-                                          NN__VECTOR dy)                                           \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__SELECT_LESS(zero, y, dy, zero);                                   \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, y, dy, NN__MUL(NN__SET1((nn_real)0.01), dy));             \
-        case NN_SIGMOID: return NN__MUL(dy, NN__FNMA(y, y, y));                                    \
-        case NN_TANH: return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                             \
-        default: return dy;                                                                        \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE void NN__NAME(map_slope)(const nn_activation activation, nn_real *y,                \
-                                        const nn_real *dy, size_t count)                           \
-    {                                                                                              \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n), s = NN__LOAD_UP_TO(dy + i, n);          \
-            NN__STORE_UP_TO(y + i, NN__NAME(slope)(activation, v, s), n);                          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(softmax_slope_row)(nn_real * y, const nn_real *dy, int width)  \
-    {                                                                                              \
-        NN__VECTOR sum = NN__SET1(0), v;                                                           \
-        int j, n;                                                                                  \
-                                                                                                   \
-        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
-            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * y,    \
-                                                         const nn_real *dy, int rows, int width)   \
-    {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
-        int b;                                                                                     \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map_slope)(NN_RELU, y, dy, count); break;                           \
-        case NN_LEAKY_RELU: NN__NAME(map_slope)(NN_LEAKY_RELU, y, dy, count); break;               \
-        case NN_SIGMOID: NN__NAME(map_slope)(NN_SIGMOID, y, dy, count); break;                     \
-        case NN_TANH: NN__NAME(map_slope)(NN_TANH, y, dy, count); break;                           \
-        case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++, y += width, dy += width)                                    \
-                NN__NAME(softmax_slope_row)(y, dy, width);                                         \
-            break;                                                                                 \
-        default: NN__NAME(map_slope)(NN_LINEAR, y, dy, count);                                     \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+#define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
     /* dw[in x out] of one row */                                                                  \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
                                             int in, int out, const int accumulate)                 \
@@ -2660,8 +2730,68 @@ typedef struct nn__kernels {
             NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
         }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+/* ---- Input gradient -------------------------------------------------------------------------- */
+
+/* The gradient of a layer's input through the layer before it: with y[rows x in] =
+   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
+   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
+   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
+   back-ends need buffer[rows x in] for dL/dy. */
+static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
+                                            const nn_real *mask, nn_real *y, nn_real *buffer,
+                                            int rows, int in, int out, nn_activation activation)
+{
+    int b, j, k;
+
+    (void)buffer;
+    for (b = 0; b < rows; b++, dz += out) {
+        const nn_real *row = w;
+        for (k = 0; k < in; k++, y++, row += out) {
+            nn_real sum = 0;
+            for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
+            if (mask) sum *= *mask++;
+            *y = nn__activation_slope(activation, *y, sum);
+        }
+    }
+}
+
+#ifdef NN__SIMD
+
+/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
+                                                  const nn_real *w, const nn_real *mask, nn_real *y,
+                                                  nn_real *buffer, int rows, int in, int out,
+                                                  nn_activation activation,
+                                                  nn__slope_kernel gradient)
+{
+    const int plain = activation == NN_LINEAR && !mask;
+    const size_t count = (size_t)rows * (size_t)in;
+    nn__product product;
+    size_t i;
+
+    product.a = dz;
+    product.a_row = product.b_row = (size_t)out;
+    product.a_step = 1;
+    product.b = w;
+    product.b_transposed = out > 1;
+    product.start = nn__zeros;
+    product.start_row = 0;
+    product.c = plain ? y : buffer;
+    product.c_row = (size_t)in;
+    product.rows = rows;
+    product.columns = in;
+    product.depth = out;
+    nn__multiply(p, &product);
+    if (plain) return;
+    for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
+    nn__slope_pieces(gradient, activation, y, buffer, rows, in);
+}
+
+#endif
+
+#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
     /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
     NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
                                                     int in, const nn_activation activation)        \
@@ -2690,39 +2820,67 @@ typedef struct nn__kernels {
         }                                                                                          \
         nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
                                     activation, NN__NAME(activation_gradient));                    \
-    }                                                                                              \
-                                                                                                   \
-    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
-    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
-            const NN__VECTOR u = NN__ADD(x, one);                                                  \
-            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
-            NN__VECTOR k, c, f, s, w;                                                              \
-                                                                                                   \
-            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
-            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
-            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
-            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
-            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
-            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
-            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
-            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
-            w = NN__MUL(s, s);                                                                     \
-            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
-                         f);                                                                       \
-            f = NN__FNMA(s, w, f);                                                                 \
-            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
-            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
-            NN__STORE_UP_TO(out + i, f, n);                                                        \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+#endif /* NN_NO_TRAIN */
+#ifndef NN_NO_TRAIN
+
+/* ================================================================================================
+   >>optimizer
+   ------------------------------------------------------------------------------------------------
+   SGD    g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
+          theta -= rate * g                             (Sutskever et al. 2013, PyTorch's form)
+   Adam   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+          theta = theta (1 - rate * decay)
+                  - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+   with g clipped before: times min(1, clip_norm / (norm + 1e-6)). One t for each update, of all
+   parameters.
+   ============================================================================================= */
+
+/* value, or what 0 stands for */
+static nn_real nn__or(nn_real value, nn_real standard)
+{
+    return value != 0 ? value : standard;
+}
+
+/* What one update needs to know; see the >>optimizer formulas. */
+typedef struct nn__step {
+    nn_real learning_rate, clip; /* clip: the gradient is multiplied by it */
+    nn_real decay;               /* SGD: the weight decay; Adam: 1 - learning rate * weight decay */
+    nn_real momentum;            /* SGD */
+    int nesterov;
+    nn_real beta1, beta2, epsilon; /* Adam */
+    nn_real root;                  /* 1 / sqrt(1 - beta2^t); the learning rate has 1 - beta1^t */
+} nn__step;
+
+/* ---- SGD ------------------------------------------------------------------------------------- */
+
+/* theta[count] by SGD from gradient[count]; velocity[count] is NULL without momentum. A parameter
+   that would not stay finite is left as it is, and 0 returned. */
+static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
+                          const nn__step *step)
+{
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
+        if (velocity) {
+            v = nn__fma(step->momentum, velocity[i], g);
+            g = step->nesterov ? nn__fma(step->momentum, v, g) : v;
+        }
+        next = nn__fma(-step->learning_rate, g, theta[i]);
+        if (!nn__is_finite(next)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        if (velocity) velocity[i] = v;
+    }
+    return good;
+}
+
+#define NN__DEFINE_SGD                                                                             \
     NN__INLINE int NN__NAME(sgd_loop)(nn_real * theta, const nn_real *gradient, nn_real *velocity, \
                                       size_t count, const nn__step *step, const int momentum)      \
     {                                                                                              \
@@ -2757,8 +2915,37 @@ typedef struct nn__kernels {
     {                                                                                              \
         if (velocity) return NN__NAME(sgd_loop)(theta, gradient, velocity, count, step, 1);        \
         return NN__NAME(sgd_loop)(theta, gradient, NULL, count, step, 0);                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+/* ---- Adam ------------------------------------------------------------------------------------ */
+
+/* theta[count] by Adam from gradient[count], with the moments first[count] and second[count]. What
+   would not stay finite is left as it is, and 0 returned. */
+static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
+                           size_t count, const nn__step *step)
+{
+    const nn_real rest1 = 1 - step->beta1, rest2 = 1 - step->beta2;
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = gradient[i] * step->clip;
+        nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
+        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
+        nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
+        nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
+        if (!nn__is_finite(next) || !nn__is_finite(v)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        first[i] = m;
+        second[i] = v;
+    }
+    return good;
+}
+
+#define NN__DEFINE_ADAM                                                                            \
     static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
                                          nn_real *second, size_t count, const nn__step *step)      \
     {                                                                                              \
@@ -2790,36 +2977,143 @@ typedef struct nn__kernels {
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
     }
+
+/* ---- Schedules ------------------------------------------------------------------------------- */
+
+/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
+{
+    nn_real half;
+
+    switch (o->schedule) {
+    case NN_SCHEDULE_STEP:
+        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
+    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+        if (step >= length) return o->minimum_learning_rate;
+        half =
+            nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
+        return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
+    default: return rate;
+    }
+}
+
+/* ---- Clipping -------------------------------------------------------------------------------- */
+
+/* The norm of x[count], computed from x * scale, a power of two. */
+static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
+{
+    nn__sum sum = {0, 0};
+    size_t i;
+
+    for (i = 0; i < count; i++) nn__add(&sum, nn__rounded_product(x[i] * scale, x[i] * scale));
+    return NN_SQRT(nn__total(&sum)) / scale;
+}
+
+/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
+   again, smaller. */
+static nn_real nn__clip(nn_trainer *trainer)
+{
+    const size_t count = trainer->model->parameter_count;
+    nn_real norm, factor;
+
+    if (trainer->options->clip_norm == 0) return 1;
+    norm = nn__norm(trainer->gradients, count, 1);
+    if (!nn__is_finite(norm))
+        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
+    trainer->state.gradient_norm = norm;
+    factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
+    return factor < 1 ? factor : 1;
+}
+
+#endif /* NN_NO_TRAIN */
+#ifdef NN__SIMD
+
+/* ================================================================================================
+   >>simd
+   ------------------------------------------------------------------------------------------------
+   The primitives of each instruction set, and the kernels made with them from the macros of the
+   sections above. A compiler's message on a kernel names the line where it is made; cc -E shows the
+   kernel itself.
+   ============================================================================================= */
+
+/* A back-end: functions of the signatures and the bits of the scalar ones. */
+typedef struct nn__kernels {
+    const char *name, *label; /* what nn_backend says */
+    void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
+    nn_real (*softmax_row)(nn_real *row, int width);
+    int (*all_finite)(const nn_real *x, size_t count);
+    int (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
+                      const nn_real *factor, nn_real *out, int rows, int width);
+    void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
+                          int rows, int in, int out, nn_activation activation);
+#ifndef NN_NO_TRAIN
+    void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
+                                  int rows, int in, int out, int accumulate);
+    void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
+                                 nn_real *y, nn_real *buffer, int rows, int in, int out,
+                                 nn_activation activation);
+    void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
+                                int width);
+    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
+    int (*sgd)(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
+               const nn__step *step);
+    int (*adam)(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
+                size_t count, const nn__step *step);
+#endif
+} nn__kernels;
+
+#define NN__DEFINE_TABLE                                                                           \
+    static const nn__kernels NN__NAME(kernels) = {NN__ISA_NAME,                                    \
+                                                  NN__ISA_NAME NN__WITH_OPENBLAS,                  \
+                                                  NN__NAME(activate),                              \
+                                                  NN__NAME(softmax_row),                           \
+                                                  NN__NAME(all_finite),                            \
+                                                  NN__NAME(scale_rows),                            \
+                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
+
+#ifdef NN_NO_TRAIN
+
+#define NN__OF_TRAINING(name) NULL
+#define NN__TRAINING_ENTRIES
+#define NN__DEFINE_TRAINING
+#define NN__DEFINE_TRANSPOSE_OR_NOT
+
+#else
+
+#define NN__OF_TRAINING(name) NN__NAME(name)
+#define NN__TRAINING_ENTRIES                                                                       \
+    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
+        NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
+#define NN__DEFINE_TRAINING                                                                        \
+    NN__DEFINE_SLOPE                                                                               \
+    NN__DEFINE_SOFTMAX_SLOPE_ROW                                                                   \
+    NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
+    NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
+    NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
+    NN__DEFINE_SOFTPLUS                                                                            \
+    NN__DEFINE_SGD                                                                                 \
+    NN__DEFINE_ADAM
+#define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
+
 #endif
 
 #define NN__DEFINE_KERNELS                                                                         \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
-    NN__DEFINE_TRANSPOSE                                                                           \
-    NN__DEFINE_MATH                                                                                \
+    NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
+    NN__DEFINE_POLYNOMIAL                                                                          \
+    NN__DEFINE_EXP                                                                                 \
+    NN__DEFINE_SIGMOID                                                                             \
+    NN__DEFINE_TANH                                                                                \
     NN__DEFINE_PANELS                                                                              \
-    NN__DEFINE_PREDICTING                                                                          \
+    NN__DEFINE_ACTIVATED                                                                           \
+    NN__DEFINE_SOFTMAX_ROW                                                                         \
+    NN__DEFINE_ACTIVATE                                                                            \
+    NN__DEFINE_ALL_FINITE                                                                          \
+    NN__DEFINE_SCALE_ROWS                                                                          \
+    NN__DEFINE_DENSE_FORWARD                                                                       \
     NN__DEFINE_TRAINING                                                                            \
     NN__DEFINE_TABLE
-
-#ifdef NN_NO_FMA
-#define NN__FMA(a, b, c)  NN__ADD(NN__MUL(a, b), c)
-#define NN__FNMA(a, b, c) NN__SUB(c, NN__MUL(a, b))
-#endif
-
-/* ---- Primitives ------------------------------------------------------------------------------
-   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
-   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
-   NN__STORE_ONE the first number.
-   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
-   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
-   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
-   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
-   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
-   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
-   ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN__X86
 
@@ -3291,53 +3585,6 @@ static const nn__kernels *nn__find_kernels(const char *name)
 /* ================================================================================================
    >>model
    ============================================================================================= */
-
-NN_DEF const char *nn_status_text(nn_status status)
-{
-    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
-    static const char texts[] =
-        "no error\0"
-        "a required pointer is NULL\0"
-        "a count or width is zero or negative, or there are too few rows\0"
-        "the sizes are too large for memory, or for a model file's header\0"
-        "out of memory\0"
-        "the given memory is too small, or the scratch is not aligned\0"
-        "an option is outside its range\0"
-        "unknown kind of layer\0"
-        "unknown activation, or softmax before the last layer\0"
-        "unknown loss, or the last layer's activation does not fit it\0"
-        "the data's inputs or outputs are not the model's\0"
-        "more rows than the batch holds, or fewer rows than one batch\0"
-        "called out of order\0"
-        "the model was opened over a file: its parameters cannot be changed or written\0"
-        "the data has a value that is NaN or infinite\0"
-        "a target is outside [0, 1]\0"
-        "a label is outside the classes, or there are fewer than two classes\0"
-        "a row weight is negative or not finite, or none is positive\0"
-        "training diverged: the loss or a parameter became NaN or infinite\0"
-        "the file cannot be opened\0"
-        "the file cannot be read; is it a folder?\0"
-        "the file cannot be written\0"
-        "the CSV file has no row of data\0"
-        "a CSV row has too few or too many cells (is the delimiter right?)\0"
-        "a CSV cell is empty or not a finite number\0"
-        "a CSV cell has a quote that does not end, or stands where none may\0"
-        "the CSV file has no column of the target's name\0"
-        "not an IDX file of unsigned bytes\0"
-        "the IDX file's length or count does not fit its header\0"
-        "the model file's length does not fit its header\0"
-        "the model file's header is not a safetensors header\0"
-        "the model file's nn.h metadata is missing or cannot be read\0"
-        "the model file has a tensor that is missing, there twice, or of another shape or type\0"
-        "the model file's checksum does not fit: it was changed or damaged\0"
-        "the model file has a parameter that is NaN or infinite\0"
-        "unknown status";
-    const char *text = texts;
-    int i;
-
-    for (i = 0; i < NN_STATUS_COUNT && i != (int)status; i++) text += strlen(text) + 1;
-    return text;
-}
 
 /* inputs of a layer: the width of the one before */
 static int nn__layer_inputs(const nn_model *model, int layer)
@@ -3853,6 +4100,17 @@ static void nn__loss_gradient_row(const nn__objective *objective, nn_real *p, co
     }
 }
 
+/* ================================================================================================
+   >>data
+   ------------------------------------------------------------------------------------------------
+   What a row's outputs mean, checks of data, the order of rows, scaling, dividing.
+   ============================================================================================= */
+
+static void nn__copy(nn_real *to, const nn_real *from, size_t count)
+{
+    memcpy(to, from, count * sizeof(nn_real));
+}
+
 /* ---- What a row's prediction means ----------------------------------------------------------- */
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
@@ -3987,23 +4245,294 @@ static size_t nn__row(const nn__rows *rows, int i)
     return rows->dealt ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->deal) : place;
 }
 
+/* ---- Scaling --------------------------------------------------------------------------------- */
+
+/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
+   the offset. Some columns at a time: a part of each row's cache line. */
+enum { NN__COLUMNS = 8 };
+typedef struct nn__column {
+    nn_real low, high;
+    nn__sum sum, squares;
+} nn__column;
+
+/* offset and factor of the inputs first .. first + count - 1, over some rows */
+static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
+                            int count)
+{
+    nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
+    const nn_real *x = rows->data->x + first, *row;
+    const nn_real n = (nn_real)rows->count;
+    nn__column columns[NN__COLUMNS], *column;
+    int i, b;
+
+    memset(columns, 0, sizeof columns);
+    for (b = 0; b < rows->count; b++) {
+        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        for (i = 0, column = columns; i < count; i++, column++) {
+            if (b == 0 || row[i] < column->low) column->low = row[i];
+            if (b == 0 || row[i] > column->high) column->high = row[i];
+            nn__add(&column->sum, row[i]);
+        }
+    }
+    for (i = 0, column = columns; i < count; i++, column++)
+        offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
+                        ? column->low
+                        : nn__total(&column->sum) / n;
+    for (b = 0; b < rows->count; b++) {
+        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        for (i = 0; i < count; i++)
+            nn__add(&columns[i].squares,
+                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
+    }
+    for (i = 0, column = columns; i < count; i++, column++) {
+        spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
+                                             : NN_SQRT(nn__total(&column->squares) / n);
+        factor[i] = 1 / spread;
+        if (column->low == column->high || !nn__is_finite(factor[i])) factor[i] = 1;
+    }
+}
+
+/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
+static int nn__can_be_scaled(const nn_data *data)
+{
+    const size_t count = (size_t)data->rows * (size_t)data->inputs;
+    nn_real largest = 0;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (nn__absolute(data->x[i]) > largest) largest = nn__absolute(data->x[i]);
+    return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
+}
+
+static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
+{
+    int first, left;
+
+    for (first = 0; first < model->inputs; first += NN__COLUMNS) {
+        left = model->inputs - first;
+        nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
+    }
+    model->scaling = scaling;
+}
+
+NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
+{
+    nn__rows rows;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    if ((unsigned)scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
+    if (scaling == NN_SCALE_NONE) {
+        nn__clear_scaling(model);
+        return NN_OK;
+    }
+    status = nn__check_arrays(data);
+    if (status != NN_OK) return status;
+    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
+    if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !nn__can_be_scaled(data))
+        return NN_ERROR_DATA;
+    rows = nn__all_rows(data);
+    nn__fit_scaling(model, &rows, scaling);
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+
+/* ---- Data sets on the heap ------------------------------------------------------------------- */
+
+/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
+static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
+{
+    const size_t rows = (size_t)data->rows;
+
+    data->x = nn__take_reals(block, rows, (size_t)data->inputs);
+    data->y = nn__take_reals(block, rows, (size_t)data->outputs);
+    data->weight = weights ? nn__take_reals(block, 1, rows) : NULL;
+    data->class_names = NULL;
+    if (characters)
+        data->class_names = (const char *const *)nn__take(
+            block, 1, (size_t)data->classes * sizeof(char *) + characters);
+}
+
+/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
+static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
+{
+    nn__block block = {NULL, 0, 0};
+    nn_status status = NN_OK;
+
+    nn__lay_out_data(&block, data, weights, characters);
+    if (block.overflow || (characters && (size_t)data->classes > SIZE_MAX / 2 / sizeof(char *)))
+        status = NN_ERROR_OVERFLOW;
+    if (status == NN_OK) {
+        data->memory = NN_MALLOC(nn__block_size(&block));
+        if (!data->memory) status = NN_ERROR_MEMORY;
+    }
+    if (status != NN_OK) {
+        memset(data, 0, sizeof *data);
+        return status;
+    }
+    block.base = nn__align(data->memory);
+    block.used = 0;
+    nn__lay_out_data(&block, data, weights, characters);
+    return NN_OK;
+}
+
+NN_DEF void nn_data_free(nn_data *data)
+{
+    if (!data) return;
+    if (data->memory) NN_FREE(data->memory);
+    memset(data, 0, sizeof *data);
+}
+
+static size_t nn__name_characters(const nn_data *data)
+{
+    size_t characters = 0;
+    int c;
+
+    for (c = 0; data->class_names && c < data->classes; c++)
+        characters += strlen(data->class_names[c]) + 1;
+    return characters;
+}
+
+/* The data's arrays, which are its own to write while it is being made. */
+static nn_real *nn__writable(const nn_real *array)
+{
+    return (nn_real *)(uintptr_t)array;
+}
+
+/* Class names lie behind their pointers, in the data's own block. */
+static void nn__copy_names(nn_data *to, const char *const *names)
+{
+    const char **pointers = (const char **)(uintptr_t)to->class_names;
+    char *text = (char *)(pointers + to->classes);
+    int c;
+
+    for (c = 0; c < to->classes; c++) {
+        const size_t length = strlen(names[c]) + 1;
+        memcpy(text, names[c], length);
+        pointers[c] = text;
+        text += length;
+    }
+}
+
+/* ---- Dividing -------------------------------------------------------------------------------- */
+
+/* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
+   regular choice of places takes the same share of each class. `train` of every `cards` places,
+   spread evenly, go to the training set; for folds, all places but every one that is `fold`. Each
+   set is then shuffled, so that its classes are mixed. */
+typedef struct nn__deal {
+    uint64_t cards, train; /* train == 0: folds */
+    uint64_t fold;
+} nn__deal;
+
+static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
+{
+    if (!deal->train) return place % deal->cards != deal->fold;
+    return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
+}
+
+static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
+{
+    const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
+
+    nn__copy(nn__writable(to->x) + at * in, from->x + row * in, in);
+    nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
+    if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
+}
+
+static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64_t seed,
+                               nn_data *train, nn_data *test)
+{
+    const int classes = data->classes > 0 ? data->classes : 1;
+    const size_t characters = nn__name_characters(data);
+    nn_data *parts[2];
+    uint64_t place = 0;
+    uint32_t taken[2] = {0, 0};
+    nn_status status;
+    int c, i, k;
+
+    parts[0] = test;
+    parts[1] = train;
+    for (k = 0; k < 2; k++) {
+        *parts[k] = *data;
+        parts[k]->memory = NULL;
+        parts[k]->rows = parts[k]->dropped = 0;
+    }
+    for (place = 0; place < (uint64_t)data->rows; place++)
+        parts[nn__goes_to_train(deal, place)]->rows++;
+    status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
+    for (k = 0; k < 2 && status == NN_OK; k++)
+        status = nn__allocate_data(parts[k], data->weight != NULL, characters);
+    if (status != NN_OK) {
+        if (k == 2) nn_data_free(test);
+        memset(test, 0, sizeof *test);
+        memset(train, 0, sizeof *train);
+        return status;
+    }
+    for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
+    for (place = 0, c = 0; c < classes; c++)
+        for (i = 0; i < data->rows; i++) {
+            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            if (classes > 1 &&
+                nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
+                continue;
+            k = nn__goes_to_train(deal, place++);
+            nn__copy_row(parts[k],
+                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
+                         row);
+        }
+    return NN_OK;
+}
+
+static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
+{
+    if (train && train != data) memset(train, 0, sizeof *train);
+    if (test && test != data) memset(test, 0, sizeof *test);
+    if (!train || !test || !data) return NN_ERROR_NULL;
+    if (train == test || train == data || test == data) return NN_ERROR_OPTION;
+    return nn__check_arrays(data);
+}
+
+NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
+                          nn_data *train, nn_data *test)
+{
+    nn__deal deal;
+    nn_status status = nn__check_division(data, train, test);
+
+    if (status != NN_OK) return status;
+    if (!(train_fraction > 0 && train_fraction < 1)) return NN_ERROR_OPTION;
+    deal.cards = (uint64_t)data->rows;
+    deal.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
+    deal.fold = 0;
+    if (deal.train == 0 || deal.train >= deal.cards) return NN_ERROR_SIZE;
+    return nn__deal_rows(data, &deal, seed, train, test);
+}
+
+NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
+                               nn_data *test)
+{
+    nn__deal deal;
+    nn_status status = nn__check_division(data, train, test);
+
+    if (status != NN_OK) return status;
+    if (!fold) return NN_ERROR_NULL;
+    if (fold->folds < 2 || fold->folds > data->rows || fold->fold < 0 || fold->fold >= fold->folds)
+        return NN_ERROR_OPTION;
+    deal.cards = (uint64_t)fold->folds;
+    deal.train = 0;
+    deal.fold = (uint64_t)fold->fold;
+    return nn__deal_rows(data, &deal, fold->seed, train, test);
+}
+
+#endif /* NN_NO_MALLOC */
+
 /* ================================================================================================
-   >>optimizer
-   ------------------------------------------------------------------------------------------------
-   SGD    g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-          theta -= rate * g                             (Sutskever et al. 2013, PyTorch's form)
-   Adam   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-          theta = theta (1 - rate * decay)
-                  - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   with g clipped before: times min(1, clip_norm / (norm + 1e-6)). One t for each update, of all
-   parameters. The loops over the parameters are kernels, in >>reference.
+   >>trainer
    ============================================================================================= */
 
-/* value, or what 0 stands for */
-static nn_real nn__or(nn_real value, nn_real standard)
-{
-    return value != 0 ? value : standard;
-}
+/* ---- Options --------------------------------------------------------------------------------- */
 
 #ifndef NN_NO_MALLOC
 static nn_options nn__default_options(void)
@@ -4064,27 +4593,6 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
             return NN_ERROR_OPTION;
     return NN_OK;
 }
-
-/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
-static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
-{
-    nn_real half;
-
-    switch (o->schedule) {
-    case NN_SCHEDULE_STEP:
-        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
-        if (step >= length) return o->minimum_learning_rate;
-        half =
-            nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
-        return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
-    default: return rate;
-    }
-}
-
-/* ================================================================================================
-   >>trainer
-   ============================================================================================= */
 
 /* Rows of a batch; of those, the rows that go through the net at a time. */
 static int nn__batch_rows(const nn_options *options)
@@ -4164,11 +4672,6 @@ static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
 {
     return nn__check_trainer(model, options) == NN_OK ? nn__trainer_size(model, options) : 0;
-}
-
-static void nn__copy(nn_real *to, const nn_real *from, size_t count)
-{
-    memcpy(to, from, count * sizeof(nn_real));
 }
 
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
@@ -4469,32 +4972,6 @@ NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
     return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
-/* The norm of x[count], computed from x * scale, a power of two. */
-static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
-{
-    nn__sum sum = {0, 0};
-    size_t i;
-
-    for (i = 0; i < count; i++) nn__add(&sum, nn__rounded_product(x[i] * scale, x[i] * scale));
-    return NN_SQRT(nn__total(&sum)) / scale;
-}
-
-/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
-   again, smaller. */
-static nn_real nn__clip(nn_trainer *trainer)
-{
-    const size_t count = trainer->model->parameter_count;
-    nn_real norm, factor;
-
-    if (trainer->options->clip_norm == 0) return 1;
-    norm = nn__norm(trainer->gradients, count, 1);
-    if (!nn__is_finite(norm))
-        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
-    trainer->state.gradient_norm = norm;
-    factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
-    return factor < 1 ? factor : 1;
-}
-
 /* A schedule over the whole of nn_fit has no length outside it. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
@@ -4675,96 +5152,6 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 }
 
 /* ---- The loop level -------------------------------------------------------------------------- */
-
-/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
-   the offset. Some columns at a time: a part of each row's cache line. */
-enum { NN__COLUMNS = 8 };
-typedef struct nn__column {
-    nn_real low, high;
-    nn__sum sum, squares;
-} nn__column;
-
-/* offset and factor of the inputs first .. first + count - 1, over some rows */
-static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
-                            int count)
-{
-    nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
-    const nn_real *x = rows->data->x + first, *row;
-    const nn_real n = (nn_real)rows->count;
-    nn__column columns[NN__COLUMNS], *column;
-    int i, b;
-
-    memset(columns, 0, sizeof columns);
-    for (b = 0; b < rows->count; b++) {
-        row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0, column = columns; i < count; i++, column++) {
-            if (b == 0 || row[i] < column->low) column->low = row[i];
-            if (b == 0 || row[i] > column->high) column->high = row[i];
-            nn__add(&column->sum, row[i]);
-        }
-    }
-    for (i = 0, column = columns; i < count; i++, column++)
-        offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
-                        ? column->low
-                        : nn__total(&column->sum) / n;
-    for (b = 0; b < rows->count; b++) {
-        row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0; i < count; i++)
-            nn__add(&columns[i].squares,
-                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
-    }
-    for (i = 0, column = columns; i < count; i++, column++) {
-        spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
-                                             : NN_SQRT(nn__total(&column->squares) / n);
-        factor[i] = 1 / spread;
-        if (column->low == column->high || !nn__is_finite(factor[i])) factor[i] = 1;
-    }
-}
-
-/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
-static int nn__can_be_scaled(const nn_data *data)
-{
-    const size_t count = (size_t)data->rows * (size_t)data->inputs;
-    nn_real largest = 0;
-    size_t i;
-
-    for (i = 0; i < count; i++)
-        if (nn__absolute(data->x[i]) > largest) largest = nn__absolute(data->x[i]);
-    return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
-}
-
-static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
-{
-    int first, left;
-
-    for (first = 0; first < model->inputs; first += NN__COLUMNS) {
-        left = model->inputs - first;
-        nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
-    }
-    model->scaling = scaling;
-}
-
-NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
-{
-    nn__rows rows;
-    nn_status status;
-
-    if (!model) return NN_ERROR_NULL;
-    if ((unsigned)scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
-    if (scaling == NN_SCALE_NONE) {
-        nn__clear_scaling(model);
-        return NN_OK;
-    }
-    status = nn__check_arrays(data);
-    if (status != NN_OK) return status;
-    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
-    if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !nn__can_be_scaled(data))
-        return NN_ERROR_DATA;
-    rows = nn__all_rows(data);
-    nn__fit_scaling(model, &rows, scaling);
-    return NN_OK;
-}
 
 static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
                           nn_loss kind, const nn_real *p)
@@ -5390,254 +5777,10 @@ NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data,
     nn__tally_all(&tally, model, data, NULL);
     return NN_OK;
 }
-#endif /* NN_NO_TRAIN */
 
-/* ================================================================================================
-   >>data
-   ============================================================================================= */
-
-/* Copies length characters, or as many as fit, and ends them. */
-static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
-{
-    if (length > room - 1) length = room - 1;
-    memcpy(to, from, length);
-    to[length] = 0;
-}
-
-static void nn__set_location(nn_location *location, const char *path)
-{
-    if (!location) return;
-    memset(location, 0, sizeof *location);
-    location->path = path;
-}
-
-#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
-static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
-{
-    unsigned char *buffer = NULL, *larger;
-    size_t capacity = 0, used = 0, got;
-    nn_status status = NN_OK;
-    FILE *file = NN_FOPEN(path, "rb");
-
-    *bytes = NULL;
-    *size = 0;
-    if (!file) return NN_ERROR_OPEN;
-    do {
-        if (capacity - used < 2) {
-            const size_t wanted = capacity ? capacity * 2 : 32768;
-            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
-            if (!larger) {
-                status = NN_ERROR_MEMORY;
-                break;
-            }
-            if (used) memcpy(larger, buffer, used);
-            if (buffer) NN_FREE(buffer);
-            buffer = larger;
-            capacity = wanted;
-        }
-        got = NN_FREAD(buffer + used, capacity - used - 1, file);
-        used += got;
-    } while (got);
-    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
-    (void)NN_FCLOSE(file);
-    if (status != NN_OK) {
-        if (buffer) NN_FREE(buffer);
-        return status;
-    }
-    *bytes = buffer;
-    *size = used;
-    return NN_OK;
-}
-#endif
-
-#ifndef NN_NO_TRAIN
 #ifndef NN_NO_MALLOC
 
-/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
-static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
-{
-    const size_t rows = (size_t)data->rows;
-
-    data->x = nn__take_reals(block, rows, (size_t)data->inputs);
-    data->y = nn__take_reals(block, rows, (size_t)data->outputs);
-    data->weight = weights ? nn__take_reals(block, 1, rows) : NULL;
-    data->class_names = NULL;
-    if (characters)
-        data->class_names = (const char *const *)nn__take(
-            block, 1, (size_t)data->classes * sizeof(char *) + characters);
-}
-
-/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
-static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
-{
-    nn__block block = {NULL, 0, 0};
-    nn_status status = NN_OK;
-
-    nn__lay_out_data(&block, data, weights, characters);
-    if (block.overflow || (characters && (size_t)data->classes > SIZE_MAX / 2 / sizeof(char *)))
-        status = NN_ERROR_OVERFLOW;
-    if (status == NN_OK) {
-        data->memory = NN_MALLOC(nn__block_size(&block));
-        if (!data->memory) status = NN_ERROR_MEMORY;
-    }
-    if (status != NN_OK) {
-        memset(data, 0, sizeof *data);
-        return status;
-    }
-    block.base = nn__align(data->memory);
-    block.used = 0;
-    nn__lay_out_data(&block, data, weights, characters);
-    return NN_OK;
-}
-
-NN_DEF void nn_data_free(nn_data *data)
-{
-    if (!data) return;
-    if (data->memory) NN_FREE(data->memory);
-    memset(data, 0, sizeof *data);
-}
-
-static size_t nn__name_characters(const nn_data *data)
-{
-    size_t characters = 0;
-    int c;
-
-    for (c = 0; data->class_names && c < data->classes; c++)
-        characters += strlen(data->class_names[c]) + 1;
-    return characters;
-}
-
-/* The data's arrays, which are its own to write while it is being made. */
-static nn_real *nn__writable(const nn_real *array)
-{
-    return (nn_real *)(uintptr_t)array;
-}
-
-/* Class names lie behind their pointers, in the data's own block. */
-static void nn__copy_names(nn_data *to, const char *const *names)
-{
-    const char **pointers = (const char **)(uintptr_t)to->class_names;
-    char *text = (char *)(pointers + to->classes);
-    int c;
-
-    for (c = 0; c < to->classes; c++) {
-        const size_t length = strlen(names[c]) + 1;
-        memcpy(text, names[c], length);
-        pointers[c] = text;
-        text += length;
-    }
-}
-
-/* ---- Dividing -------------------------------------------------------------------------------- */
-
-/* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
-   regular choice of places takes the same share of each class. `train` of every `cards` places,
-   spread evenly, go to the training set; for folds, all places but every one that is `fold`. Each
-   set is then shuffled, so that its classes are mixed. */
-typedef struct nn__deal {
-    uint64_t cards, train; /* train == 0: folds */
-    uint64_t fold;
-} nn__deal;
-
-static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
-{
-    if (!deal->train) return place % deal->cards != deal->fold;
-    return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
-}
-
-static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
-{
-    const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
-
-    nn__copy(nn__writable(to->x) + at * in, from->x + row * in, in);
-    nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
-    if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
-}
-
-static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64_t seed,
-                               nn_data *train, nn_data *test)
-{
-    const int classes = data->classes > 0 ? data->classes : 1;
-    const size_t characters = nn__name_characters(data);
-    nn_data *parts[2];
-    uint64_t place = 0;
-    uint32_t taken[2] = {0, 0};
-    nn_status status;
-    int c, i, k;
-
-    parts[0] = test;
-    parts[1] = train;
-    for (k = 0; k < 2; k++) {
-        *parts[k] = *data;
-        parts[k]->memory = NULL;
-        parts[k]->rows = parts[k]->dropped = 0;
-    }
-    for (place = 0; place < (uint64_t)data->rows; place++)
-        parts[nn__goes_to_train(deal, place)]->rows++;
-    status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
-    for (k = 0; k < 2 && status == NN_OK; k++)
-        status = nn__allocate_data(parts[k], data->weight != NULL, characters);
-    if (status != NN_OK) {
-        if (k == 2) nn_data_free(test);
-        memset(test, 0, sizeof *test);
-        memset(train, 0, sizeof *train);
-        return status;
-    }
-    for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
-    for (place = 0, c = 0; c < classes; c++)
-        for (i = 0; i < data->rows; i++) {
-            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
-            if (classes > 1 &&
-                nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
-                continue;
-            k = nn__goes_to_train(deal, place++);
-            nn__copy_row(parts[k],
-                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
-                         row);
-        }
-    return NN_OK;
-}
-
-static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
-{
-    if (train && train != data) memset(train, 0, sizeof *train);
-    if (test && test != data) memset(test, 0, sizeof *test);
-    if (!train || !test || !data) return NN_ERROR_NULL;
-    if (train == test || train == data || test == data) return NN_ERROR_OPTION;
-    return nn__check_arrays(data);
-}
-
-NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
-                          nn_data *train, nn_data *test)
-{
-    nn__deal deal;
-    nn_status status = nn__check_division(data, train, test);
-
-    if (status != NN_OK) return status;
-    if (!(train_fraction > 0 && train_fraction < 1)) return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)data->rows;
-    deal.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
-    deal.fold = 0;
-    if (deal.train == 0 || deal.train >= deal.cards) return NN_ERROR_SIZE;
-    return nn__deal_rows(data, &deal, seed, train, test);
-}
-
-NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
-                               nn_data *test)
-{
-    nn__deal deal;
-    nn_status status = nn__check_division(data, train, test);
-
-    if (status != NN_OK) return status;
-    if (!fold) return NN_ERROR_NULL;
-    if (fold->folds < 2 || fold->folds > data->rows || fold->fold < 0 || fold->fold >= fold->folds)
-        return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)fold->folds;
-    deal.train = 0;
-    deal.fold = (uint64_t)fold->fold;
-    return nn__deal_rows(data, &deal, fold->seed, train, test);
-}
+/* ---- Cross-validation ------------------------------------------------------------------------ */
 
 /* Trains on one fold's complement and measures on the fold. */
 static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
@@ -5684,6 +5827,16 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     if (status != NN_OK) memset(results, 0, (size_t)folds * sizeof *results);
     return status;
 }
+
+#endif
+#endif /* NN_NO_TRAIN */
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+
+/* ================================================================================================
+   >>csv
+   ------------------------------------------------------------------------------------------------
+   Tables: numbers are read to the nearest nn_real, text in the target column becomes classes.
+   ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
@@ -6353,7 +6506,11 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
     return status;
 }
 
-/* ---- IDX (http://yann.lecun.com/exdb/mnist) -------------------------------------------------- */
+/* ================================================================================================
+   >>idx
+   ------------------------------------------------------------------------------------------------
+   MNIST's format of images and labels (http://yann.lecun.com/exdb/mnist).
+   ============================================================================================= */
 
 /* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
    and the bytes of each; the data begins at *start. */
@@ -6455,11 +6612,10 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 }
 
 #endif /* NN_NO_STDIO */
-#endif /* NN_NO_MALLOC */
-#endif /* NN_NO_TRAIN */
+#endif
 
 /* ================================================================================================
-   >>file
+   >>safetensors
    ------------------------------------------------------------------------------------------------
    safetensors: 8 bytes, the little-endian length of the header; the header, JSON; the data, without
    holes. (https://github.com/huggingface/safetensors, "Format".) Tensors are written in PyTorch's
@@ -6803,30 +6959,6 @@ NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buff
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-
-/* Writes `path.tmp` and renames it to path. */
-static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
-{
-    const size_t length = strlen(path);
-    char *temporary = (char *)NN_MALLOC(length + 5);
-    nn_status status = NN_OK;
-    FILE *file;
-
-    if (!temporary) return NN_ERROR_MEMORY;
-    memcpy(temporary, path, length);
-    memcpy(temporary + length, ".tmp", 5);
-    file = NN_FOPEN(temporary, "wb");
-    if (!file) {
-        NN_FREE(temporary);
-        return NN_ERROR_OPEN;
-    }
-    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
-    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
-    if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
-    if (status != NN_OK) (void)NN_REMOVE(temporary);
-    NN_FREE(temporary);
-    return status;
-}
 
 static nn_status nn__save(const nn_model *model, const nn_trainer *trainer, const char *path)
 {
@@ -7843,7 +7975,199 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
 
+/* ---- Opening a file where it is -------------------------------------------------------------- */
+
+/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
+   order, says all; the tensors' descriptions behind it are in the checksum alone. */
+typedef struct nn__stored {
+    nn__sizes sizes;
+    nn__span
+        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
+                                      header, and in front of them the data */
+    uint32_t crc;
+} nn__stored;
+
+/* Takes the text; 0 if another is there. */
+static int nn__expect(nn__span *file, const char *text)
+{
+    for (; *text; text++, file->at++)
+        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
+    return 1;
+}
+
+/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
+static int nn__expect_width(nn__span *file)
+{
+    unsigned digit;
+    int width = 0;
+
+    for (; file->at < file->end; file->at++) {
+        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
+        if (digit > 9) break;
+        if (width > (INT_MAX - 64 - 9) / 10) return 0;
+        width = width * 10 + (int)digit;
+        if (!width) return 0;
+    }
+    return width;
+}
+
+/* Takes one of the names; which, or -1. */
+static int nn__expect_name(nn__span *file, const char *const *names, int count)
+{
+    nn__span ahead;
+
+    while (--count >= 0) {
+        ahead = *file;
+        if (nn__expect(&ahead, names[count])) break;
+    }
+    if (count >= 0) *file = ahead;
+    return count;
+}
+
+/* Takes a hexadecimal number of so many digits, in lower case. */
+static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
+{
+    for (*number = 0; digits > 0; digits--, file->at++) {
+        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
+        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return 1;
+}
+
+/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
+static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
+{
+    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
+    int in = nn__expect_width(&widths), out, activation, last = 0;
+
+    if (!in) return 0;
+    stored->sizes = nn__no_layers(in);
+    for (; !last; in = out) {
+        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
+        if (!out) return 0;
+        last = widths.at == widths.end;
+        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
+        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
+            (!last && !nn__expect(&names, ",")))
+            return 0;
+        nn__count_layer(&stored->sizes, in, out, last);
+        if (layers) {
+            layers->kind = NN_LAYER_DENSE;
+            layers->width = out;
+            layers->activation = (nn_activation)activation;
+            layers++;
+        }
+    }
+    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
+}
+
+static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
+{
+    nn__span file;
+    nn__bits crc;
+    uint32_t length = 0;
+    size_t data;
+    int i, good;
+
+    if (!bytes) return NN_ERROR_NULL;
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    file.at = (const unsigned char *)bytes + 8;
+    for (i = 1; i <= 8; i++) {
+        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+        length = length << 8 | NN_READ_BYTE(file.at - i);
+    }
+    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    stored->parts[0].at = file.end = file.at + length;
+    stored->parts[0].end = (const unsigned char *)bytes + size;
+    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
+    for (i = 0; i < NN__STATE; i++) {
+        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
+               nn__expect(&file, "\":\"");
+        stored->parts[1 + i].at = file.at;
+        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
+        stored->parts[1 + i].end = file.at;
+    }
+    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
+        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
+        !nn__read_stored_layers(stored, NULL))
+        return NN_ERROR_HEADER;
+    stored->crc = (uint32_t)crc;
+    stored->parts[1 + NN__STATE] = file;
+    data = size - 8 - length;
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
+}
+
+/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
+static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
+{
+    nn__span *version = &stored->parts[1 + NN__VERSION];
+    nn__span *scaling = &stored->parts[1 + NN__SCALING];
+    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
+    const unsigned char *at;
+    uint32_t crc = 0xffffffffu;
+    nn__bits bits;
+    size_t i;
+    int kind;
+
+    for (i = 0; i < NN__STATE + 2; i++)
+        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
+            crc = nn__crc32(crc, NN_READ_BYTE(at));
+    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
+    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
+        scaling->at != scaling->end)
+        return NN_ERROR_METADATA;
+    model->scaling = (nn_scaling)kind;
+    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
+        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
+        model->offset[i] = nn__from_bits(bits);
+        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
+    }
+    if (values->at != values->end) return NN_ERROR_METADATA;
+    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
+        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
+    return NN_OK;
+}
+
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
+{
+    nn__stored stored;
+
+    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
+    return nn__model_size(&stored.sizes, 1);
+}
+
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size)
+{
+    nn__stored stored;
+    nn_model *made = NULL;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__read_stored(&stored, bytes, size);
+    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
+    if (status != NN_OK) return status;
+    made->file = stored.parts[0].at;
+    (void)nn__read_stored_layers(&stored, made->layers);
+    status = nn__finish_opening(made, &stored);
+    if (status == NN_OK) *model = made;
+    return status;
+}
+
 #ifndef NN_NO_TRAIN
+
+/* ================================================================================================
+   >>export
+   ------------------------------------------------------------------------------------------------
+   Weights as int8, and a model as a C file.
+   ============================================================================================= */
 
 /* ---- Weights as int8 ------------------------------------------------------------------------- */
 
@@ -7922,7 +8246,7 @@ NN_DEF nn_status nn_quantize(nn_model *model)
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The file repeats the functions of >>math and >>reference, operation for operation, and takes
+/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and takes
    their constants and tables from here. In the pieces of its text,
 
        $   is the name of the function, before "_" of all else that the file defines
@@ -8523,193 +8847,6 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 #endif
 #endif /* NN_NO_MALLOC */
 #endif /* NN_NO_TRAIN */
-
-/* ---- Opening a file where it is -------------------------------------------------------------- */
-
-/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
-   order, says all; the tensors' descriptions behind it are in the checksum alone. */
-typedef struct nn__stored {
-    nn__sizes sizes;
-    nn__span
-        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
-                                      header, and in front of them the data */
-    uint32_t crc;
-} nn__stored;
-
-/* Takes the text; 0 if another is there. */
-static int nn__expect(nn__span *file, const char *text)
-{
-    for (; *text; text++, file->at++)
-        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
-    return 1;
-}
-
-/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
-static int nn__expect_width(nn__span *file)
-{
-    unsigned digit;
-    int width = 0;
-
-    for (; file->at < file->end; file->at++) {
-        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
-        if (digit > 9) break;
-        if (width > (INT_MAX - 64 - 9) / 10) return 0;
-        width = width * 10 + (int)digit;
-        if (!width) return 0;
-    }
-    return width;
-}
-
-/* Takes one of the names; which, or -1. */
-static int nn__expect_name(nn__span *file, const char *const *names, int count)
-{
-    nn__span ahead;
-
-    while (--count >= 0) {
-        ahead = *file;
-        if (nn__expect(&ahead, names[count])) break;
-    }
-    if (count >= 0) *file = ahead;
-    return count;
-}
-
-/* Takes a hexadecimal number of so many digits, in lower case. */
-static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
-{
-    for (*number = 0; digits > 0; digits--, file->at++) {
-        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
-        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return 1;
-}
-
-/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
-   nn_save writes them. */
-static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
-{
-    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
-    int in = nn__expect_width(&widths), out, activation, last = 0;
-
-    if (!in) return 0;
-    stored->sizes = nn__no_layers(in);
-    for (; !last; in = out) {
-        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
-        if (!out) return 0;
-        last = widths.at == widths.end;
-        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
-            (!last && !nn__expect(&names, ",")))
-            return 0;
-        nn__count_layer(&stored->sizes, in, out, last);
-        if (layers) {
-            layers->kind = NN_LAYER_DENSE;
-            layers->width = out;
-            layers->activation = (nn_activation)activation;
-            layers++;
-        }
-    }
-    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
-}
-
-static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
-{
-    nn__span file;
-    nn__bits crc;
-    uint32_t length = 0;
-    size_t data;
-    int i, good;
-
-    if (!bytes) return NN_ERROR_NULL;
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    file.at = (const unsigned char *)bytes + 8;
-    for (i = 1; i <= 8; i++) {
-        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-        length = length << 8 | NN_READ_BYTE(file.at - i);
-    }
-    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    stored->parts[0].at = file.end = file.at + length;
-    stored->parts[0].end = (const unsigned char *)bytes + size;
-    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
-    for (i = 0; i < NN__STATE; i++) {
-        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
-               nn__expect(&file, "\":\"");
-        stored->parts[1 + i].at = file.at;
-        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
-        stored->parts[1 + i].end = file.at;
-    }
-    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
-        !nn__read_stored_layers(stored, NULL))
-        return NN_ERROR_HEADER;
-    stored->crc = (uint32_t)crc;
-    stored->parts[1 + NN__STATE] = file;
-    data = size - 8 - length;
-    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
-               ? NN_ERROR_TRUNCATED
-               : NN_OK;
-}
-
-/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
-static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
-{
-    nn__span *version = &stored->parts[1 + NN__VERSION];
-    nn__span *scaling = &stored->parts[1 + NN__SCALING];
-    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
-    const unsigned char *at;
-    uint32_t crc = 0xffffffffu;
-    nn__bits bits;
-    size_t i;
-    int kind;
-
-    for (i = 0; i < NN__STATE + 2; i++)
-        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
-            crc = nn__crc32(crc, NN_READ_BYTE(at));
-    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
-    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
-    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
-        scaling->at != scaling->end)
-        return NN_ERROR_METADATA;
-    model->scaling = (nn_scaling)kind;
-    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
-        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
-        model->offset[i] = nn__from_bits(bits);
-        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
-    }
-    if (values->at != values->end) return NN_ERROR_METADATA;
-    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
-        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
-    return NN_OK;
-}
-
-NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
-{
-    nn__stored stored;
-
-    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
-    return nn__model_size(&stored.sizes, 1);
-}
-
-NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
-                                  const void *bytes, size_t size)
-{
-    nn__stored stored;
-    nn_model *made = NULL;
-    nn_status status;
-
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__read_stored(&stored, bytes, size);
-    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
-    if (status != NN_OK) return status;
-    made->file = stored.parts[0].at;
-    (void)nn__read_stored_layers(&stored, made->layers);
-    status = nn__finish_opening(made, &stored);
-    if (status == NN_OK) *model = made;
-    return status;
-}
-
 #ifdef NN_NO_FMA
 #if defined(__clang__) || defined(_MSC_VER)
 #pragma float_control(pop)
