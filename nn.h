@@ -291,7 +291,8 @@ typedef enum nn_activation {
     NN_LEAKY_RELU, /* slope 0.01 below zero */
     NN_SIGMOID,
     NN_TANH,
-    NN_SOFTMAX /* last layer only */
+    NN_SOFTMAX, /* last layer only */
+    NN_ACTIVATION_COUNT
 } nn_activation;
 
 typedef enum nn_layer_kind {
@@ -1085,6 +1086,13 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
+/* The activations that are compiled in: a set of bits, 1u << NN_RELU | 1u << NN_SIGMOID for two. The
+   others are refused. For devices on which every byte of code counts. */
+#ifndef NN_ONLY_ACTIVATIONS
+#define NN_ONLY_ACTIVATIONS (~0u)
+#endif
+#define NN__ONLY(set, element) (((set) >> (element)) & 1u)
+
 /* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
    vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
    no product that a compiler could fuse with a sum. */
@@ -1287,6 +1295,13 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__NAMED(name, isa) NN__JOIN(name, isa)
 #define NN__NAME(name)       NN__NAMED(name, NN__ISA)
 
+/* What only training needs. */
+#ifdef NN_NO_TRAIN
+#define NN__OF_TRAINING(...)
+#else
+#define NN__OF_TRAINING(...) __VA_ARGS__
+#endif
+
 /* A loop whose count is a constant once the function is inlined: it goes, its arrays become
    registers. */
 #if defined(__clang__)
@@ -1405,7 +1420,7 @@ typedef uint32_t nn__bits;
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
 #endif
-#define NN__TANH_SMALL ((nn_real)0.6)
+#define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1573,7 +1588,7 @@ static nn_real nn__tanh(nn_real x)
     nn_real size = nn__absolute(x), z = x * x, p;
 
     p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
-    p = size < NN__TANH_SMALL ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
+    p = size < (nn_real)NN__TANH_LIMIT ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
     return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
 }
 
@@ -1586,7 +1601,7 @@ static nn_real nn__tanh(nn_real x)
                                                                                                    \
         p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
         e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
-        p = NN__SELECT_LESS(size, NN__SET1(NN__TANH_SMALL), p, e);                                 \
+        p = NN__SELECT_LESS(size, NN__SET1((nn_real)NN__TANH_LIMIT), p, e);                        \
         return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
     }
 
@@ -2011,8 +2026,8 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
     }
 
 #define NN__DEFINE_PANELS                                                                          \
-    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__OF_TRAINING(transpose),       \
-                                                NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
+    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__TRANSPOSE_OR_NULL, NN__LANES, \
+                                                NN__TILE_VECTORS, NN__PACK_ROW};
 
 /* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
@@ -2169,36 +2184,189 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
 /* ================================================================================================
    >>activation
    ------------------------------------------------------------------------------------------------
-   The scalar kernels of this section and the next define every result; other back-ends compute the
-   same bits. Matrices are row-major; no array overlaps another unless its comment says so.
+   y = f(z) for each number, or for softmax each row, of a layer's z. A room for each activation, one
+   row in a table for all. A room has f, the derivative, both again with vectors, and f as the text
+   that nn_export_c writes. The scalar functions define the result; the others compute the same bits.
+
+   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y, or z itself in the
+   rooms whose row says NN__KEEPS_Z: there y does not determine f'(z), or not well enough.
+
+   To add an activation: its enumerator in nn_activation, its row here, its room below.
    ============================================================================================= */
 
-/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row. */
-static nn_real nn__activate_one(nn_activation activation, nn_real z)
+/* X(enumerator, name in files, ELEMENT or ROW: what f takes, traits). In the order of the enum. */
+#define NN__ACTIVATIONS(X)                                                                         \
+    X(LINEAR, linear, ELEMENT, 0)                                                                  \
+    X(RELU, relu, ELEMENT, 0)                                                                      \
+    X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
+    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP)                                                    \
+    X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
+    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)
+
+enum {
+    NN__KEEPS_Z = 1,   /* the derivative is computed from z: the trainer keeps it beside y */
+    NN__CALLS_EXP = 2, /* what the exported text calls */
+    NN__CALLS_TANH = 4
+};
+
+/* A row of a table is one activation, loss or optimizer; NN__CHECK_TABLE fails to compile when a row
+   is missing, or out of order. NN__ELEMENT and NN__ROW take their argument or leave it out. */
+#define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
+#define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE(name, TABLE, count)                                                        \
+    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
+    typedef char nn__check_of_##name                                                               \
+        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+
+/* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
+#define NN__C_CONSTANT(name, macro) "#define $_" name " " NN__TEXT(macro) "\n"
+#define NN__TEXT(macro)             NN__TEXT_OF(macro)
+#define NN__TEXT_OF(value)          #value
+
+NN__CHECK_TABLE(activations, NN__ACTIVATIONS, NN_ACTIVATION_COUNT);
+
+#define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
+#define NN__KEEP_IF_ROW(...)
+
+/* ---- Linear: f(z) = z, f'(z) = 1 ------------------------------------------------------------- */
+
+static nn_real nn__linear(nn_real z)
 {
-    switch (activation) {
-    case NN_RELU: return z <= 0 ? 0 : z; /* the other way round, compilers make -0 of -0 or not */
-    case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
-    case NN_SIGMOID: return nn__sigmoid(z);
-    case NN_TANH: return nn__tanh(z);
-    default: return z;
-    }
+    return z;
 }
 
-#define NN__DEFINE_ACTIVATED                                                                       \
-    NN__INLINE NN__VECTOR NN__NAME(activated)(const nn_activation activation, NN__VECTOR v)        \
+static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
+{
+    (void)y;
+    return dy;
+}
+
+#define NN__VECTOR_LINEAR                                                                          \
+    NN__INLINE NN__VECTOR NN__NAME(linear)(NN__VECTOR z)                                           \
     {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
+        return z;                                                                                  \
+    }                                                                                              \
                                                                                                    \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__ADD(NN__MAX(zero, v), zero);                                      \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
-        case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
-        case NN_TANH: return NN__NAME(tanh)(v);                                                    \
-        default: return v;                                                                         \
-        }                                                                                          \
+    NN__INLINE NN__VECTOR NN__NAME(linear_gradient)(NN__VECTOR y, NN__VECTOR dy)                   \
+    {                                                                                              \
+        (void)y;                                                                                   \
+        return dy;                                                                                 \
     }
+
+#define NN__C_LINEAR ""
+
+/* ---- ReLU: f(z) = max(z, 0); f'(z) = 1 where y > 0, else 0. NaN stays NaN. -------------------- */
+
+static nn_real nn__relu(nn_real z)
+{
+    return z <= 0 ? 0 : z; /* z > 0 ? z : 0 would make -0 of -0 with some compilers only */
+}
+
+static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : 0;
+}
+
+#define NN__VECTOR_RELU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(relu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        return NN__ADD(NN__MAX(NN__SET1(0), z), NN__SET1(0));                                      \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(relu_gradient)(NN__VECTOR y, NN__VECTOR dy)                     \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__SET1(0));                                   \
+    }
+
+#define NN__C_RELU                                                                                 \
+    "static @ $_relu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    return z <= 0 ? 0 : z;\n"                                                                 \
+    "}\n\n"
+
+/* ---- Leaky ReLU: f(z) = z where z > 0, else 0.01 z (Maas et al. 2013) ------------------------- */
+
+#define NN__LEAKY_SLOPE 0.01
+
+static nn_real nn__leaky_relu(nn_real z)
+{
+    return z > 0 ? z : nn__fma((nn_real)NN__LEAKY_SLOPE, z, 0); /* fma: see nn__exp */
+}
+
+static inline nn_real nn__leaky_relu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : (nn_real)NN__LEAKY_SLOPE * dy;
+}
+
+#define NN__VECTOR_LEAKY_RELU                                                                      \
+    NN__INLINE NN__VECTOR NN__NAME(leaky_relu)(NN__VECTOR z)                                       \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), slope = NN__SET1((nn_real)NN__LEAKY_SLOPE);           \
+                                                                                                   \
+        return NN__SELECT_LESS(zero, z, z, NN__FMA(slope, z, zero));                               \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(leaky_relu_gradient)(NN__VECTOR y, NN__VECTOR dy)               \
+    {                                                                                              \
+        const NN__VECTOR slope = NN__SET1((nn_real)NN__LEAKY_SLOPE);                               \
+                                                                                                   \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__MUL(slope, dy));                            \
+    }
+
+#define NN__C_LEAKY_RELU                                                                           \
+    NN__C_CONSTANT("leaky_slope", NN__LEAKY_SLOPE)                                                 \
+    "static @ $_leaky_relu(@ z)\n"                                                                 \
+    "{\n"                                                                                          \
+    "    return z > 0 ? z : $_fma((@)$_leaky_slope, z, 0);\n"                                      \
+    "}\n\n"
+
+/* ---- Sigmoid: f(z) = 1 / (1 + exp(-z)), f'(z) = y (1 - y). nn__sigmoid is in >>math. ---------- */
+
+static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
+{
+    return dy * nn__fma(-y, y, y);
+}
+
+#define NN__VECTOR_SIGMOID                                                                         \
+    NN__INLINE NN__VECTOR NN__NAME(sigmoid_gradient)(NN__VECTOR y, NN__VECTOR dy)                  \
+    {                                                                                              \
+        return NN__MUL(dy, NN__FNMA(y, y, y));                                                     \
+    }
+
+#define NN__C_SIGMOID                                                                              \
+    "static @ $_sigmoid(@ x)\n"                                                                    \
+    "{\n"                                                                                          \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
+    "    @ tail = e / sum;\n\n"                                                                    \
+    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
+    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
+    "}\n\n"
+
+/* ---- Tanh: f'(z) = 1 - y^2. nn__tanh is in >>math. -------------------------------------------- */
+
+static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
+{
+    return dy * nn__fma(-y, y, 1);
+}
+
+#define NN__VECTOR_TANH                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(tanh_gradient)(NN__VECTOR y, NN__VECTOR dy)                     \
+    {                                                                                              \
+        return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                                           \
+    }
+
+#define NN__C_TANH                                                                                 \
+    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
+    "static @ $_tanh(@ x)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
+    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
+    "}\n\n"
+
+/* ---- Softmax: y_j = exp(z_j) / (sum over k of exp(z_k)) over a row; last layer only ------------
+   dL/dz_j = y_j (dL/dy_j - sum over k of dL/dy_k y_k) */
 
 /* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
    of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
@@ -2218,7 +2386,19 @@ static nn_real nn__softmax_row_scalar(nn_real *row, int width)
     return others;
 }
 
-#define NN__DEFINE_SOFTMAX_ROW                                                                     \
+#ifndef NN_NO_TRAIN
+/* y[width] = softmax(z) becomes dL/dz, from dy[width] = dL/dy. */
+static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
+{
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
+    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
+}
+#endif
+
+#define NN__VECTOR_SOFTMAX                                                                         \
     static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
     {                                                                                              \
         nn_real others = 0;                                                                        \
@@ -2241,9 +2421,62 @@ static nn_real nn__softmax_row_scalar(nn_real *row, int width)
             NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
         }                                                                                          \
         return others;                                                                             \
-    }
+    }                                                                                              \
+                                                                                                   \
+    NN__OF_TRAINING(static NN__TARGET void NN__NAME(softmax_gradient_row)(                         \
+        nn_real * y, const nn_real *dy, int width) {                                               \
+        NN__VECTOR sum = NN__SET1(0), v;                                                           \
+        int j, n;                                                                                  \
+                                                                                                   \
+        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
+            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
+        }                                                                                          \
+    })
 
-/* z[rows x width] = activation(z), in place. */
+#define NN__C_SOFTMAX                                                                              \
+    "static void $_softmax(@ *y, int count)\n"                                                     \
+    "{\n"                                                                                          \
+    "    @ others = 0, largest;\n"                                                                 \
+    "    int j, top = 0;\n\n"                                                                      \
+    "    for (j = 1; j < count; j++)\n"                                                            \
+    "        if (y[j] > y[top]) top = j;\n"                                                        \
+    "    largest = y[top];\n"                                                                      \
+    "    for (j = 0; j < count; j++) {\n"                                                          \
+    "        y[j] = $_exp(y[j] - largest);\n"                                                      \
+    "        if (j != top) others += y[j];\n"                                                      \
+    "    }\n"                                                                                      \
+    "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"                                        \
+    "}\n\n"
+
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+#define NN__NAME_OF(ID, name, form, traits) #name,
+static const char *const nn__activation_names[] = {NN__ACTIVATIONS(NN__NAME_OF)};
+
+/* Whether there is such an activation, and the program has it compiled in. */
+static int nn__has_activation(int activation)
+{
+    return activation >= 0 && activation < NN_ACTIVATION_COUNT &&
+           NN__ONLY(NN_ONLY_ACTIVATIONS, activation);
+}
+
+/* z[rows x width] = f(z), in place. */
+#define NN__VALUE(ID, name, form, traits)                                                          \
+    NN__KEEP_IF_##form(case NN_##ID                                                                \
+                       : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) return nn__##name(z);         \
+                       break;)
+static nn_real nn__activate_one(nn_activation activation, nn_real z)
+{
+    switch (activation) {
+        NN__ACTIVATIONS(NN__VALUE)
+    default: break;
+    }
+    return z;
+}
+
 static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
 {
     size_t i, count = (size_t)rows * (size_t)width;
@@ -2257,15 +2490,31 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     }
 }
 
-#define NN__DEFINE_ACTIVATE                                                                        \
-    NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
-    {                                                                                              \
-        size_t i;                                                                                  \
+/* The same with vectors: each activation's loop is a function of its own. */
+#define NN__VECTOR_OF_ROW(ID, name, form, traits) NN__VECTOR_##ID
+#define NN__VECTOR_VALUE(ID, name, form, traits)                                                   \
+    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
+#define NN__VECTOR_LOOP(ID, name, form, traits)                                                    \
+    NN__KEEP_IF_##form(                                                                            \
+        static NN__APART NN__TARGET void NN__NAME(name##_loop)(nn_real * z, size_t count) {        \
+            size_t i;                                                                              \
                                                                                                    \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                         \
-            NN__STORE_UP_TO(z + i, NN__NAME(activated)(activation, v), n);                         \
+            for (i = 0; i < count; i += NN__LANES) {                                               \
+                const int n = NN__LANES_OF(count - i);                                             \
+                NN__STORE_UP_TO(z + i, NN__NAME(name)(NN__LOAD_UP_TO(z + i, n)), n);               \
+            }                                                                                      \
+        })
+#define NN__VECTOR_CALL(ID, name, form, traits)                                                    \
+    NN__KEEP_IF_##form(case NN_##ID : NN__NAME(name##_loop)(z, count); break;)
+#define NN__DEFINE_ACTIVATE                                                                        \
+    NN__ACTIVATIONS(NN__VECTOR_OF_ROW)                                                             \
+    NN__ACTIVATIONS(NN__VECTOR_LOOP)                                                               \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(activated)(nn_activation activation, NN__VECTOR z)              \
+    {                                                                                              \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_VALUE)                                                      \
+        default: return z;                                                                         \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2276,10 +2525,7 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map)(NN_RELU, z, count); break;                                     \
-        case NN_LEAKY_RELU: NN__NAME(map)(NN_LEAKY_RELU, z, count); break;                         \
-        case NN_SIGMOID: NN__NAME(map)(NN_SIGMOID, z, count); break;                               \
-        case NN_TANH: NN__NAME(map)(NN_TANH, z, count); break;                                     \
+            NN__ACTIVATIONS(NN__VECTOR_CALL)                                                       \
         case NN_SOFTMAX:                                                                           \
             for (b = 0; b < rows; b++)                                                             \
                 (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
@@ -2289,12 +2535,11 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     }
 
 #ifdef NN__SIMD
-
-/* An elementwise kernel over z[rows x width], its rows divided among threads. */
 typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
 
-static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
-                                int rows, int width)
+/* A back-end's activate, with the rows divided among threads. */
+static void nn__activate_in_parallel(nn__activate_kernel activate, nn_activation activation,
+                                     nn_real *z, int rows, int width)
 {
 #ifdef NN__THREADS
     int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
@@ -2312,116 +2557,97 @@ static void nn__activate_pieces(nn__activate_kernel activate, nn_activation acti
 #endif
     activate(activation, z, rows, width);
 }
-
 #endif
+
 #ifndef NN_NO_TRAIN
 
-/* ---- Derivatives ----------------------------------------------------------------------------- */
+#define NN__TRAITS_OF(ID, name, form, traits) traits,
+static const unsigned char nn__activation_traits[] = {NN__ACTIVATIONS(NN__TRAITS_OF)};
 
-/* slope * activation'(z), from the output y = activation(z). Softmax: nn__softmax_slope_row. */
-static nn_real nn__activation_slope(nn_activation activation, nn_real y, nn_real slope)
+/* Whether an activation's derivative is computed from z and not from y. */
+static int nn__keeps_z(nn_activation activation)
+{
+    return nn__activation_traits[activation] & NN__KEEPS_Z;
+}
+
+/* dL/dz from s, which is y or z as the traits say, and dy = dL/dy. */
+#define NN__GRADIENT(ID, name, form, traits)                                                       \
+    NN__KEEP_IF_##form(                                                                            \
+        case NN_##ID                                                                               \
+        : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) return nn__##name##_gradient(s, dy);         \
+        break;)
+static nn_real nn__activation_gradient_one(nn_activation activation, nn_real s, nn_real dy)
 {
     switch (activation) {
-    case NN_RELU: return y > 0 ? slope : 0;
-    case NN_LEAKY_RELU: return y > 0 ? slope : (nn_real)0.01 * slope;
-    case NN_SIGMOID: return slope * nn__fma(-y, y, y); /* y (1 - y) */
-    case NN_TANH: return slope * nn__fma(-y, y, 1);    /* 1 - y^2 */
-    default: return slope;
+        NN__ACTIVATIONS(NN__GRADIENT)
+    default: break;
     }
+    return dy;
 }
 
-#define NN__DEFINE_SLOPE                                                                           \
-    NN__INLINE NN__VECTOR NN__NAME(slope)(const nn_activation activation, NN__VECTOR y,            \
-                                          NN__VECTOR dy)                                           \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__SELECT_LESS(zero, y, dy, zero);                                   \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, y, dy, NN__MUL(NN__SET1((nn_real)0.01), dy));             \
-        case NN_SIGMOID: return NN__MUL(dy, NN__FNMA(y, y, y));                                    \
-        case NN_TANH: return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                             \
-        default: return dy;                                                                        \
-        }                                                                                          \
-    }
-
-/* y[width] = softmax(z) becomes dL/dz_j = y_j (dy_j - sum over k of dy_k y_k). */
-static void nn__softmax_slope_row(nn_real *y, const nn_real *dy, int width)
-{
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
-    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
-}
-
-#define NN__DEFINE_SOFTMAX_SLOPE_ROW                                                               \
-    static NN__TARGET void NN__NAME(softmax_slope_row)(nn_real * y, const nn_real *dy, int width)  \
-    {                                                                                              \
-        NN__VECTOR sum = NN__SET1(0), v;                                                           \
-        int j, n;                                                                                  \
-                                                                                                   \
-        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
-            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
-        }                                                                                          \
-    }
-
-/* y[rows x width] = activation(z) becomes dL/dz, from dy[rows x width] = dL/dy. */
-static void nn__activation_gradient_scalar(nn_activation activation, nn_real *y, const nn_real *dy,
+/* s[rows x width] becomes dL/dz, from dy[rows x width] = dL/dy. */
+static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s, const nn_real *dy,
                                            int rows, int width)
 {
     size_t i, count = (size_t)rows * (size_t)width;
     int b;
 
     if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++, y += width, dy += width) nn__softmax_slope_row(y, dy, width);
+        for (b = 0; b < rows; b++, s += width, dy += width) nn__softmax_gradient_row(s, dy, width);
     } else {
-        for (i = 0; i < count; i++) y[i] = nn__activation_slope(activation, y[i], dy[i]);
+        for (i = 0; i < count; i++) s[i] = nn__activation_gradient_one(activation, s[i], dy[i]);
     }
 }
 
-#define NN__DEFINE_ACTIVATION_GRADIENT                                                             \
-    NN__INLINE void NN__NAME(map_slope)(const nn_activation activation, nn_real *y,                \
-                                        const nn_real *dy, size_t count)                           \
-    {                                                                                              \
+#define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
+    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+#define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
+    NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
+        nn_real * s, const nn_real *dy, size_t count) {                                            \
         size_t i;                                                                                  \
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n), s = NN__LOAD_UP_TO(dy + i, n);          \
-            NN__STORE_UP_TO(y + i, NN__NAME(slope)(activation, v, s), n);                          \
+            const NN__VECTOR v = NN__LOAD_UP_TO(s + i, n), d = NN__LOAD_UP_TO(dy + i, n);          \
+            NN__STORE_UP_TO(s + i, NN__NAME(name##_gradient)(v, d), n);                            \
+        }                                                                                          \
+    })
+#define NN__VECTOR_GRADIENT_CALL(ID, name, form, traits)                                           \
+    NN__KEEP_IF_##form(case NN_##ID : NN__NAME(name##_gradient_loop)(s, dy, count); break;)
+#define NN__DEFINE_ACTIVATION_GRADIENT                                                             \
+    NN__ACTIVATIONS(NN__VECTOR_GRADIENT_LOOP)                                                      \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(differentiated)(nn_activation activation, NN__VECTOR s,         \
+                                                   NN__VECTOR dy)                                  \
+    {                                                                                              \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_GRADIENT)                                                   \
+        default: return dy;                                                                        \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * y,    \
+    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
                                                          const nn_real *dy, int rows, int width)   \
     {                                                                                              \
         const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map_slope)(NN_RELU, y, dy, count); break;                           \
-        case NN_LEAKY_RELU: NN__NAME(map_slope)(NN_LEAKY_RELU, y, dy, count); break;               \
-        case NN_SIGMOID: NN__NAME(map_slope)(NN_SIGMOID, y, dy, count); break;                     \
-        case NN_TANH: NN__NAME(map_slope)(NN_TANH, y, dy, count); break;                           \
+            NN__ACTIVATIONS(NN__VECTOR_GRADIENT_CALL)                                              \
         case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++, y += width, dy += width)                                    \
-                NN__NAME(softmax_slope_row)(y, dy, width);                                         \
+            for (b = 0; b < rows; b++, s += width, dy += width)                                    \
+                NN__NAME(softmax_gradient_row)(s, dy, width);                                      \
             break;                                                                                 \
-        default: NN__NAME(map_slope)(NN_LINEAR, y, dy, count);                                     \
+        default: break;                                                                            \
         }                                                                                          \
     }
 
 #ifdef NN__SIMD
+typedef void (*nn__gradient_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
 
-typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
-
-static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
-                             const nn_real *dy, int rows, int width)
+/* A back-end's activation_gradient, with the rows divided among threads. */
+static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation activation,
+                                     nn_real *s, const nn_real *dy, int rows, int width)
 {
 #ifdef NN__THREADS
     int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
@@ -2432,16 +2658,15 @@ static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation
         for (i = 0; i < pieces; i++) {
             const int from = nn__piece(rows, 1, i, pieces);
             const size_t at = (size_t)from * (size_t)width;
-            gradient(activation, y + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
+            gradient(activation, s + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
         }
         return;
     }
 #endif
-    gradient(activation, y, dy, rows, width);
+    gradient(activation, s, dy, rows, width);
 }
-
 #endif
-#endif
+#endif /* NN_NO_TRAIN */
 
 /* ================================================================================================
    >>dense
@@ -2558,7 +2783,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     product.columns = out;
     product.depth = in;
     nn__multiply(p, &product);
-    if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
+    if (activation != NN_LINEAR) nn__activate_in_parallel(activate, activation, y, rows, out);
 }
 
 #endif
@@ -2577,13 +2802,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
         }                                                                                          \
         if (rows < 1 || out < 1) return;                                                           \
         v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
-        switch (activation) {                                                                      \
-        case NN_RELU: v = NN__NAME(activated)(NN_RELU, v); break;                                  \
-        case NN_LEAKY_RELU: v = NN__NAME(activated)(NN_LEAKY_RELU, v); break;                      \
-        case NN_SIGMOID: v = NN__NAME(activated)(NN_SIGMOID, v); break;                            \
-        case NN_TANH: v = NN__NAME(activated)(NN_TANH, v); break;                                  \
-        default: break;                                                                            \
-        }                                                                                          \
+        v = NN__NAME(activated)(activation, v);                                                    \
         NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
@@ -2752,7 +2971,7 @@ static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
             nn_real sum = 0;
             for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
             if (mask) sum *= *mask++;
-            *y = nn__activation_slope(activation, *y, sum);
+            *y = nn__activation_gradient_one(activation, *y, sum);
         }
     }
 }
@@ -2764,7 +2983,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
                                                   const nn_real *w, const nn_real *mask, nn_real *y,
                                                   nn_real *buffer, int rows, int in, int out,
                                                   nn_activation activation,
-                                                  nn__slope_kernel gradient)
+                                                  nn__gradient_kernel gradient)
 {
     const int plain = activation == NN_LINEAR && !mask;
     const size_t count = (size_t)rows * (size_t)in;
@@ -2786,7 +3005,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
     nn__multiply(p, &product);
     if (plain) return;
     for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
-    nn__slope_pieces(gradient, activation, y, buffer, rows, in);
+    nn__gradient_in_parallel(gradient, activation, y, buffer, rows, in);
 }
 
 #endif
@@ -2802,7 +3021,8 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         for (k = 0; k < in; k += NN__LANES) {                                                      \
             const int n = NN__LANES_OF(in - k);                                                    \
             const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));           \
-            NN__STORE_UP_TO(y + k, NN__NAME(slope)(activation, NN__LOAD_UP_TO(y + k, n), v), n);   \
+            NN__STORE_UP_TO(y + k,                                                                 \
+                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n); \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2811,12 +3031,8 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
         if (rows == 1 && out == 1 && !mask) {                                                      \
-            switch (activation) {                                                                  \
-            case NN_RELU: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_RELU); return;         \
-            case NN_SIGMOID: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_SIGMOID); return;   \
-            case NN_TANH: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_TANH); return;         \
-            default: break;                                                                        \
-            }                                                                                      \
+            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
+            return;                                                                                \
         }                                                                                          \
         nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
                                     activation, NN__NAME(activation_gradient));                    \
@@ -3073,20 +3289,18 @@ typedef struct nn__kernels {
 
 #ifdef NN_NO_TRAIN
 
-#define NN__OF_TRAINING(name) NULL
 #define NN__TRAINING_ENTRIES
 #define NN__DEFINE_TRAINING
 #define NN__DEFINE_TRANSPOSE_OR_NOT
+#define NN__TRANSPOSE_OR_NULL NULL
 
 #else
 
-#define NN__OF_TRAINING(name) NN__NAME(name)
+#define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
         NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
 #define NN__DEFINE_TRAINING                                                                        \
-    NN__DEFINE_SLOPE                                                                               \
-    NN__DEFINE_SOFTMAX_SLOPE_ROW                                                                   \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
@@ -3106,8 +3320,6 @@ typedef struct nn__kernels {
     NN__DEFINE_SIGMOID                                                                             \
     NN__DEFINE_TANH                                                                                \
     NN__DEFINE_PANELS                                                                              \
-    NN__DEFINE_ACTIVATED                                                                           \
-    NN__DEFINE_SOFTMAX_ROW                                                                         \
     NN__DEFINE_ACTIVATE                                                                            \
     NN__DEFINE_ALL_FINITE                                                                          \
     NN__DEFINE_SCALE_ROWS                                                                          \
@@ -3613,10 +3825,11 @@ static nn_status nn__check_shape(const nn_shape *shape)
     if (shape->inputs > INT_MAX - 64) return NN_ERROR_OVERFLOW;
     for (i = 0; i < shape->count; i++) {
         const int activation = (int)shape->layers[i].activation;
+
         if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
         if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
-        if (activation < 0 || activation > (int)NN_SOFTMAX ||
+        if (!nn__has_activation(activation) ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
     }
@@ -6648,8 +6861,6 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
     return (crc >> 4) ^ table[crc & 15];
 }
 
-static const char *const nn__activation_names[] = {"linear",  "relu", "leaky_relu",
-                                                   "sigmoid", "tanh", "softmax"};
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
 /* The metadata that the checksum covers, in this order. */
@@ -8251,7 +8462,6 @@ NN_DEF nn_status nn_quantize(nn_model *model)
 
        $   is the name of the function, before "_" of all else that the file defines
        @   the type of a number, float or double
-       %   the next of the numbers that come with the piece
 */
 typedef struct nn__exporter {
     nn__writer writer;
@@ -8259,9 +8469,6 @@ typedef struct nn__exporter {
     const char *name;
     int int8;
 } nn__exporter;
-
-#define NN__TEXT(macro)  NN__TEXT_(macro)
-#define NN__TEXT_(value) #value
 
 static const char *const nn__refusals_piece =
     "#if !defined(NN_ALLOW_FAST_MATH) && \\\n"
@@ -8418,84 +8625,47 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-static const char *const nn__exp_piece =
-    "\n"
-    "static @ $_exp(@ x)\n"
-    "{\n"
-    "    @ rounded, count, r, q, sum, rest;\n"
-    "    $_bits n;\n\n"
-    "    if (x < %) x = %;\n"
-    "    if (x > %) x = %;\n"
-    "    rounded = $_fma(x, %, %);\n"
-    "    count = rounded - %;\n"
-    "    r = $_fma(-count, %, $_fma(-count, %, x));\n"
-    "    sum = r + 1;\n"
-    "    rest = r - (sum - 1);\n"
-    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"
-    "    sum += $_fma(r * r, q, rest);\n"
-    "    n = $_to_bits(rounded) - $_to_bits(%) + 2 * $_bias;\n"
-    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"
-    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"
-    "}\n\n";
-static const nn_real nn__exp_numbers[] = {NN__EXP_LOW,  NN__EXP_LOW, NN__EXP_HIGH, NN__EXP_HIGH,
-                                          NN__LOG2_E,   NN__ROUNDER, NN__ROUNDER,  NN__LN2_LOW,
-                                          NN__LN2_HIGH, NN__ROUNDER};
+#define NN__C_EXP                                                                                  \
+    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
+    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
+    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
+    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
+    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
+    "static @ $_exp(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
+    "    $_bits n;\n\n"                                                                            \
+    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
+    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    sum = r + 1;\n"                                                                           \
+    "    rest = r - (sum - 1);\n"                                                                  \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    sum += $_fma(r * r, q, rest);\n"                                                          \
+    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
+    "}\n\n"
 
-/* Each in place, on y[count]. */
-static const char *const nn__relu_piece =
-    "static void $_relu(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) y[j] = y[j] <= 0 ? 0 : y[j];\n"
-    "}\n\n";
+/* The functions of >>math that the text of activations calls, each behind those that it calls, and
+   their constant arrays. */
+typedef struct nn__math_piece {
+    int trait; /* of the activations that call it */
+    const char *name;
+    const nn_real *terms; /* [count], or NULL */
+    int count;
+    const char *text;
+} nn__math_piece;
 
-static const char *const nn__leaky_relu_piece =
-    "static void $_leaky_relu(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) y[j] = y[j] > 0 ? y[j] : $_fma(%, y[j], 0);\n"
-    "}\n\n";
-static const nn_real nn__leaky_relu_numbers[] = {(nn_real)0.01};
+static const nn__math_piece nn__math_pieces[] = {
+    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_EXP},
+    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), ""}};
 
-static const char *const nn__sigmoid_piece =
-    "static void $_sigmoid(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) {\n"
-    "        const @ e = $_exp(y[j] < 0 ? y[j] : -y[j]), sum = e + 1, rest = e - (sum - 1);\n"
-    "        @ small = e / sum;\n"
-    "        small = $_fma(-small * rest, 1 - small, small);\n"
-    "        y[j] = y[j] < 0 ? small : 1 - small;\n"
-    "    }\n"
-    "}\n\n";
-
-static const char *const nn__tanh_piece =
-    "\n"
-    "static void $_tanh(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) {\n"
-    "        const @ x = y[j], z = x * x, size = x < 0 ? -x : x;\n"
-    "        @ p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"
-    "        p = size < % ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"
-    "        y[j] = $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(%))); /* also of -0 */\n"
-    "    }\n"
-    "}\n\n";
-static const nn_real nn__tanh_numbers[] = {NN__TANH_SMALL, -(nn_real)0};
-
-static const char *const nn__softmax_piece = "static void $_softmax(@ *y, int count)\n"
-                                             "{\n"
-                                             "    @ others = 0, largest;\n"
-                                             "    int j, top = 0;\n\n"
-                                             "    for (j = 1; j < count; j++)\n"
-                                             "        if (y[j] > y[top]) top = j;\n"
-                                             "    largest = y[top];\n"
-                                             "    for (j = 0; j < count; j++) {\n"
-                                             "        y[j] = $_exp(y[j] - largest);\n"
-                                             "        if (j != top) others += y[j];\n"
-                                             "    }\n"
-                                             "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"
-                                             "}\n\n";
+#define NN__PIECE_OF(ID, name, form, traits) NN__C_##ID,
+static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF)};
 
 /* ---- Export to C: the writer ----------------------------------------------------------------- */
 
@@ -8520,14 +8690,13 @@ static void nn__write_constant(nn__writer *writer, nn_real x)
     if (sizeof x == 4) nn__write_text(writer, "f");
 }
 
-/* A piece of the file; its numbers may be NULL where it has none. */
-static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *numbers)
+/* A piece of the file. */
+static void nn__write_piece(nn__exporter *to, const char *piece)
 {
     for (; *piece; piece++) {
         switch (*piece) {
         case '$': nn__write_text(&to->writer, to->name); break;
         case '@': nn__write_text(&to->writer, NN__TEXT(NN_REAL)); break;
-        case '%': nn__write_constant(&to->writer, *numbers++); break;
         default: nn__write_byte(&to->writer, (unsigned char)*piece);
         }
     }
@@ -8536,9 +8705,9 @@ static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *
 /* A piece, a count, and another piece. */
 static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
 {
-    nn__write_piece(to, before, NULL);
+    nn__write_piece(to, before);
     nn__write_number(&to->writer, (size_t)count);
-    nn__write_piece(to, after, NULL);
+    nn__write_piece(to, after);
 }
 
 /* What is before number i of an array that has so many in a line. */
@@ -8594,10 +8763,9 @@ static void nn__write_arrays(nn__exporter *to)
     int layer;
 
     if (model->scaling != NN_SCALE_NONE) {
-        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset",
-                        NULL);
+        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset");
         nn__write_values(to, model->offset, model->inputs, 1);
-        nn__write_piece(to, "static const @ $_factor", NULL);
+        nn__write_piece(to, "static const @ $_factor");
         nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
         nn__write_text(&to->writer, "\n");
     }
@@ -8617,29 +8785,38 @@ static void nn__write_arrays(nn__exporter *to)
     }
 }
 
-/* The functions that the model needs, each after those that it calls. */
+/* The traits of all the model's activations. */
+static int nn__traits_of(const nn_model *model)
+{
+    int traits = 0, i;
+
+    for (i = 0; i < model->count; i++) traits |= nn__activation_traits[model->layers[i].activation];
+    return traits;
+}
+
+/* The functions that the model needs, each behind those that it calls. */
 static void nn__write_functions(nn__exporter *to)
 {
-    int used[NN_SOFTMAX + 1] = {0}, i;
+    const nn_model *model = to->model;
+    const int traits = nn__traits_of(model);
+    int used[NN_ACTIVATION_COUNT] = {0}, i;
 
-    for (i = 0; i < to->model->count; i++) used[to->model->layers[i].activation] = 1;
-    nn__write_piece(to, nn__fma_piece, NULL);
-    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece, NULL);
-    if (used[NN_RELU]) nn__write_piece(to, nn__relu_piece, NULL);
-    if (used[NN_LEAKY_RELU]) nn__write_piece(to, nn__leaky_relu_piece, nn__leaky_relu_numbers);
-    if (used[NN_SIGMOID] || used[NN_TANH] || used[NN_SOFTMAX]) {
-        nn__write_piece(to, nn__bits_piece, NULL);
-        nn__write_piece(to, "static const @ $_exp_terms", NULL);
-        nn__write_values(to, nn__exp_terms, NN__COUNT(nn__exp_terms), 1);
-        nn__write_piece(to, nn__exp_piece, nn__exp_numbers);
+    for (i = 0; i < model->count; i++) used[model->layers[i].activation] = 1;
+    nn__write_piece(to, nn__fma_piece);
+    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece);
+    if (traits & NN__CALLS_EXP) nn__write_piece(to, nn__bits_piece);
+    for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
+        const nn__math_piece *piece = &nn__math_pieces[i];
+        if (!(traits & piece->trait)) continue;
+        nn__write_piece(to, "static const @ $_");
+        nn__write_text(&to->writer, piece->name);
+        nn__write_text(&to->writer, "_terms");
+        nn__write_values(to, piece->terms, piece->count, 1);
+        nn__write_text(&to->writer, "\n");
+        nn__write_piece(to, piece->text);
     }
-    if (used[NN_SIGMOID]) nn__write_piece(to, nn__sigmoid_piece, NULL);
-    if (used[NN_TANH]) {
-        nn__write_piece(to, "static const @ $_tanh_terms", NULL);
-        nn__write_values(to, nn__tanh_terms, NN__COUNT(nn__tanh_terms), 1);
-        nn__write_piece(to, nn__tanh_piece, nn__tanh_numbers);
-    }
-    if (used[NN_SOFTMAX]) nn__write_piece(to, nn__softmax_piece, NULL);
+    for (i = 0; i < NN_ACTIVATION_COUNT; i++)
+        if (used[i]) nn__write_piece(to, nn__activation_pieces[i]);
 }
 
 /* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
@@ -8655,34 +8832,60 @@ static int nn__export_width(const nn_model *model, int buffer)
     return width;
 }
 
+/* The statement that replaces into[width] by the activation of it. */
+#define NN__IS_ELEMENT(ID, name, form, traits) NN__KEEP_IF_##form(|| activation == NN_##ID)
+static void nn__write_activation(nn__exporter *to, nn_activation activation, const char *into,
+                                 int width)
+{
+    const int element = 0 NN__ACTIVATIONS(NN__IS_ELEMENT);
+
+    if (element) {
+        nn__write_count(to, "    for (i = 0; i < ", width, "; i++) ");
+        nn__write_text(&to->writer, into);
+        nn__write_text(&to->writer, "[i] = ");
+    } else {
+        nn__write_text(&to->writer, "    ");
+    }
+    nn__write_piece(to, "$_");
+    nn__write_text(&to->writer, nn__activation_names[activation]);
+    nn__write_text(&to->writer, "(");
+    nn__write_text(&to->writer, into);
+    if (element)
+        nn__write_text(&to->writer, "[i]);\n");
+    else
+        nn__write_count(to, ", ", width, ");\n");
+}
+
 /* The exported function. */
 static void nn__write_predict(nn__exporter *to)
 {
     const nn_model *model = to->model;
     const char *from = "x", *into;
-    int layer, buffer, step = 0;
+    int layer, buffer, step = 0, loops = model->scaling != NN_SCALE_NONE;
 
-    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n", NULL);
+    for (layer = 0; layer < model->count; layer++)
+        loops |= model->layers[layer].activation != NN_LINEAR &&
+                 model->layers[layer].activation != NN_SOFTMAX;
+
+    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n");
     for (buffer = 0; buffer < 2; buffer++)
         if (nn__export_width(model, buffer))
             nn__write_count(to, buffer ? "    @ b[" : "    @ a[", nn__export_width(model, buffer),
                             "];\n");
+    if (loops) nn__write_text(&to->writer, "    int i;\n");
+    if (loops || nn__export_width(model, 0)) nn__write_text(&to->writer, "\n");
     if (model->scaling != NN_SCALE_NONE) {
-        nn__write_count(to, "    int i;\n\n    for (i = 0; i < ", model->inputs, "; i++)\n");
-        nn__write_piece(to,
-                        "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
-                        "NN_FLASH_REAL($_factor + i);\n",
-                        NULL);
+        nn__write_count(to, "    for (i = 0; i < ", model->inputs, "; i++)\n");
+        nn__write_piece(to, "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
+                            "NN_FLASH_REAL($_factor + i);\n");
         from = "a";
         step = 1;
-    } else if (nn__export_width(model, 0)) {
-        nn__write_text(&to->writer, "\n");
     }
     for (layer = 0; layer < model->count; layer++, step++, from = into) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
         const nn_activation activation = model->layers[layer].activation;
         into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
-        nn__write_piece(to, "    $_dense(", NULL);
+        nn__write_piece(to, "    $_dense(");
         nn__write_text(&to->writer, from);
         nn__write_count(to, ", $_w", layer, "");
         if (to->int8) nn__write_count(to, ", $_s", layer, "");
@@ -8690,12 +8893,7 @@ static void nn__write_predict(nn__exporter *to)
         nn__write_text(&to->writer, into);
         nn__write_count(to, ", ", in, "");
         nn__write_count(to, ", ", out, ");\n");
-        if (activation == NN_LINEAR) continue;
-        nn__write_piece(to, "    $_", NULL);
-        nn__write_text(&to->writer, nn__activation_names[activation]);
-        nn__write_text(&to->writer, "(");
-        nn__write_text(&to->writer, into);
-        nn__write_count(to, ", ", out, ");\n");
+        if (activation != NN_LINEAR) nn__write_activation(to, activation, into, out);
     }
     nn__write_text(&to->writer, "}\n");
 }
@@ -8706,9 +8904,9 @@ static void nn__write_manual(nn__exporter *to)
     const nn_model *model = to->model;
     int i;
 
-    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n", NULL);
+    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n");
     nn__write_count(to, "       inputs      ", model->inputs, "");
-    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ", NULL);
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ");
     if (model->scaling != NN_SCALE_NONE) {
         nn__write_text(&to->writer, nn__scaling_names[model->scaling]);
         nn__write_text(&to->writer, "\n");
@@ -8721,17 +8919,14 @@ static void nn__write_manual(nn__exporter *to)
     }
     nn__write_text(&to->writer, "       parameters  ");
     nn__write_number(&to->writer, model->parameter_count);
-    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n", NULL);
-    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n", NULL);
+    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n");
+    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n");
     nn__write_count(to, "   computes y[", nn__outputs(model), "]");
     nn__write_count(to, " from x[", model->inputs, "]: ");
-    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled",
-                    NULL);
-    nn__write_piece(to,
-                    ", not overlapping y. The bits are\n"
-                    "   nn_predict's",
-                    NULL);
-    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled");
+    nn__write_piece(to, ", not overlapping y. The bits are\n"
+                        "   nn_predict's");
+    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n");
     nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
     nn__write_number(&to->writer,
                      (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
@@ -8739,35 +8934,32 @@ static void nn__write_manual(nn__exporter *to)
                    " numbers.\n"
                    "   C++ declares it extern \"C\", unless this file is compiled as C++ too.\n\n");
     nn__write_piece(
-        to,
-        "   To be defined, where need be, before it is compiled:\n\n"
-        "       NN_NO_FMA               multiply, then add, each rounded: for processors"
-        " without fma;\n"
-        "                               the bits are those of NN_NO_FMA in nn.h\n"
-        "       NN_FLASH                what follows the name of each constant array, "
-        "such as an\n"
-        "                               attribute; PROGMEM on AVR\n"
-        "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
-        "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
-        "*/\n\n",
-        NULL);
+        to, "   To be defined, where need be, before it is compiled:\n\n"
+            "       NN_NO_FMA               multiply, then add, each rounded: for processors"
+            " without fma;\n"
+            "                               the bits are those of NN_NO_FMA in nn.h\n"
+            "       NN_FLASH                what follows the name of each constant array, "
+            "such as an\n"
+            "                               attribute; PROGMEM on AVR\n"
+            "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
+            "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
+            "*/\n\n");
 }
 
 static void nn__write_c(nn__exporter *to)
 {
-    int i, bits = 0;
+    const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
 
-    for (i = 0; i < to->model->count; i++) bits |= to->model->layers[i].activation >= NN_SIGMOID;
     nn__write_manual(to);
-    nn__write_piece(to, nn__refusals_piece, NULL);
+    nn__write_piece(to, nn__refusals_piece);
     if (bits || to->int8) nn__write_text(&to->writer, "#include <stdint.h>\n");
     if (bits) nn__write_text(&to->writer, "#include <string.h>\n");
     if (bits || to->int8) nn__write_text(&to->writer, "\n");
-    nn__write_piece(to, nn__flash_piece, NULL);
+    nn__write_piece(to, nn__flash_piece);
     nn__write_arrays(to);
     nn__write_functions(to);
     nn__write_predict(to);
-    nn__write_piece(to, nn__end_piece, NULL);
+    nn__write_piece(to, nn__end_piece);
 }
 
 /* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
