@@ -474,7 +474,8 @@ typedef enum nn_loss {
 
 typedef enum nn_optimizer {
     NN_SGD = 0,
-    NN_ADAM /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_ADAM, /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_OPTIMIZER_COUNT
 } nn_optimizer;
 
 typedef enum nn_schedule {
@@ -489,6 +490,9 @@ typedef struct nn_progress nn_progress;
 /* Called by nn_fit; any return value but 0 ends the training, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
+/* Says 0 in those options in which 0 means a default that is not 0. */
+#define NN_ZERO ((nn_real)-1)
+
 typedef struct nn_options {
     int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
@@ -499,7 +503,7 @@ typedef struct nn_options {
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
     nn_real momentum;      /* SGD, in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
-    nn_real beta1, beta2;  /* Adam, in (0, 1); 0 means 0.9, 0.999 */
+    nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999; NN_ZERO means 0 */
     nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
     nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
@@ -507,7 +511,7 @@ typedef struct nn_options {
     nn_schedule schedule;
     int schedule_steps;  /* updates, see nn_schedule; 0 means the whole of nn_fit, and is an error
                            without it */
-    nn_real step_factor; /* in (0, 1); 0 means 0.1 */
+    nn_real step_factor; /* in [0, 1); 0 means 0.1; NN_ZERO means 0 */
     nn_real minimum_learning_rate; /* >= 0, cosine's last value */
     int warmup_steps;              /* updates of linear warm-up, before the schedule begins */
 
@@ -1086,10 +1090,14 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
-/* The activations that are compiled in: a set of bits, 1u << NN_RELU | 1u << NN_SIGMOID for two. The
-   others are refused. For devices on which every byte of code counts. */
+/* The activations and optimizers that are compiled in, each a set of bits:
+   (1u << NN_RELU | 1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte
+   of code counts. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
+#endif
+#ifndef NN_ONLY_OPTIMIZERS
+#define NN_ONLY_OPTIMIZERS (~0u)
 #endif
 #define NN__ONLY(set, element) (((set) >> (element)) & 1u)
 
@@ -3044,41 +3052,61 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 /* ================================================================================================
    >>optimizer
    ------------------------------------------------------------------------------------------------
-   SGD    g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-          theta -= rate * g                             (Sutskever et al. 2013, PyTorch's form)
-   Adam   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-          theta = theta (1 - rate * decay)
-                  - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   with g clipped before: times min(1, clip_norm / (norm + 1e-6)). One t for each update, of all
-   parameters.
+   The update of the parameters theta from their gradients g, which were clipped before. One row of
+   the table and one room for each optimizer. A room has the formula, what is prepared once for each
+   update, the scalar loop that defines the result, and the same loop with vectors.
+
+   A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
+   which are NULL where the row says that they are not needed, and what was prepared. A parameter that
+   would become NaN or infinite keeps its value and its state; the loop then returns 0.
+
+   To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
    ============================================================================================= */
 
-/* value, or what 0 stands for */
+/* X(enumerator, name, whether it needs the array first, and second, its default learning rate), with
+   nn_options *o. In the order of the enum. */
+#define NN__OPTIMIZERS(X)                                                                          \
+    X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
+    X(ADAM, adam, 1, 1, 1e-3)
+
+NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
+
+/* What one update needs to know. */
+typedef struct nn__step {
+    nn_real learning_rate, clip; /* the gradient is multiplied by clip */
+    nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
+    nn_real momentum;
+    int nesterov;
+    nn_real beta1, beta2, epsilon;
+    nn_real root; /* Adam: 1 / sqrt(1 - beta2^t) */
+} nn__step;
+
+/* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
 static nn_real nn__or(nn_real value, nn_real standard)
 {
-    return value != 0 ? value : standard;
+    return value < 0 ? 0 : value != 0 ? value : standard;
 }
-
-/* What one update needs to know; see the >>optimizer formulas. */
-typedef struct nn__step {
-    nn_real learning_rate, clip; /* clip: the gradient is multiplied by it */
-    nn_real decay;               /* SGD: the weight decay; Adam: 1 - learning rate * weight decay */
-    nn_real momentum;            /* SGD */
-    int nesterov;
-    nn_real beta1, beta2, epsilon; /* Adam */
-    nn_real root;                  /* 1 / sqrt(1 - beta2^t); the learning rate has 1 - beta1^t */
-} nn__step;
 
 /* ---- SGD ------------------------------------------------------------------------------------- */
 
-/* theta[count] by SGD from gradient[count]; velocity[count] is NULL without momentum. A parameter
-   that would not stay finite is left as it is, and 0 returned. */
-static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-                          const nn__step *step)
+/* g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
+   theta -= rate * g                              (Sutskever et al. 2013, in PyTorch's form)
+   first is the velocity v. */
+static void nn__sgd_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    (void)state;
+    step->decay = o->weight_decay;
+    step->momentum = o->momentum;
+    step->nesterov = o->nesterov != 0;
+}
+
+static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity,
+                          nn_real *second, size_t count, const nn__step *step)
 {
     int good = 1;
     size_t i;
 
+    (void)second;
     for (i = 0; i < count; i++) {
         nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
         if (velocity) {
@@ -3096,7 +3124,7 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
     return good;
 }
 
-#define NN__DEFINE_SGD                                                                             \
+#define NN__OPTIMIZER_SGD                                                                          \
     NN__INLINE int NN__NAME(sgd_loop)(nn_real * theta, const nn_real *gradient, nn_real *velocity, \
                                       size_t count, const nn__step *step, const int momentum)      \
     {                                                                                              \
@@ -3127,16 +3155,33 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
     }                                                                                              \
                                                                                                    \
     static NN__TARGET int NN__NAME(sgd)(nn_real * theta, const nn_real *gradient,                  \
-                                        nn_real *velocity, size_t count, const nn__step *step)     \
+                                        nn_real *velocity, nn_real *second, size_t count,          \
+                                        const nn__step *step)                                      \
     {                                                                                              \
+        (void)second;                                                                              \
         if (velocity) return NN__NAME(sgd_loop)(theta, gradient, velocity, count, step, 1);        \
         return NN__NAME(sgd_loop)(theta, gradient, NULL, count, step, 0);                          \
     }
 
 /* ---- Adam ------------------------------------------------------------------------------------ */
 
-/* theta[count] by Adam from gradient[count], with the moments first[count] and second[count]. What
-   would not stay finite is left as it is, and 0 returned. */
+/* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+   theta = theta (1 - rate * decay)
+           - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+   (Kingma and Ba 2015; the decay is decoupled: Loshchilov and Hutter 2019). first is m, second v;
+   t counts the updates, one for all parameters. */
+static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    step->beta1 = nn__or(o->beta1, (nn_real)0.9);
+    step->beta2 = nn__or(o->beta2, (nn_real)0.999);
+    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+    state->beta1_power *= step->beta1;
+    state->beta2_power *= step->beta2;
+    step->decay = nn__fma(-step->learning_rate, o->weight_decay, 1);
+    step->learning_rate /= 1 - state->beta1_power;
+    step->root = 1 / NN_SQRT(1 - state->beta2_power);
+}
+
 static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
                            size_t count, const nn__step *step)
 {
@@ -3161,7 +3206,7 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
     return good;
 }
 
-#define NN__DEFINE_ADAM                                                                            \
+#define NN__OPTIMIZER_ADAM                                                                         \
     static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
                                          nn_real *second, size_t count, const nn__step *step)      \
     {                                                                                              \
@@ -3193,6 +3238,64 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
     }
+
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real *first,
+                               nn_real *second, size_t count, const nn__step *step);
+
+/* clang-format off */
+#define NN__OPTIMIZER_OF_ROW(ID, name, first, second, rate)  NN__OPTIMIZER_##ID
+#define NN__OPTIMIZER_MEMBER(ID, name, first, second, rate)  nn__optimizer_loop *name;
+#define NN__OPTIMIZER_ENTRY(ID, name, first, second, rate)   , NN__NAME(name)
+#define NN__OPTIMIZER_SCALAR(ID, name, first, second, rate)  , nn__##name##_scalar
+#define NN__FIRST_CASE(ID, name, first, second, rate)        case NN_##ID: return first;
+#define NN__SECOND_CASE(ID, name, first, second, rate)       case NN_##ID: return second;
+#define NN__RATE_CASE(ID, name, first, second, rate)         case NN_##ID: return (nn_real)(rate);
+#define NN__PREPARE_CASE(ID, name, first, second, rate)                                            \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) nn__##name##_prepare(step, o, state);           \
+        break;
+/* clang-format on */
+
+static int nn__has_optimizer(nn_optimizer optimizer)
+{
+    return (unsigned)optimizer < (unsigned)NN_OPTIMIZER_COUNT &&
+           NN__ONLY(NN_ONLY_OPTIMIZERS, optimizer);
+}
+
+/* Whether an optimizer keeps the array first, and second; its default learning rate. */
+static int nn__needs_first(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__FIRST_CASE)
+    default: return 0;
+    }
+}
+
+static int nn__needs_second(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__SECOND_CASE)
+    default: return 0;
+    }
+}
+
+static nn_real nn__default_learning_rate(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__RATE_CASE)
+    default: return 0;
+    }
+}
+
+static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *state)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__PREPARE_CASE)
+    default: break;
+    }
+}
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
@@ -3271,10 +3374,7 @@ typedef struct nn__kernels {
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
     void (*softplus)(const nn_real *z, nn_real *out, size_t count);
-    int (*sgd)(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-               const nn__step *step);
-    int (*adam)(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
-                size_t count, const nn__step *step);
+    NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
 } nn__kernels;
 
@@ -3299,14 +3399,13 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
+        NN__NAME(activation_gradient), NN__NAME(softplus) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
     NN__DEFINE_SOFTPLUS                                                                            \
-    NN__DEFINE_SGD                                                                                 \
-    NN__DEFINE_ADAM
+    NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
 
 #endif
@@ -3705,7 +3804,7 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar, nn__softplus_scalar, nn__sgd_scalar, nn__adam_scalar
+        nn__activation_gradient_scalar, nn__softplus_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -4758,7 +4857,7 @@ static nn_options nn__default_options(void)
 #endif
 
 /* The options by their ranges: integers that are not negative, numbers that are not negative, and
-   numbers in [0, 1). */
+   numbers in [0, 1), of which the first few may be NN_ZERO. */
 static const unsigned short nn__counts[] = {
     offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
     offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
@@ -4768,19 +4867,21 @@ static const unsigned short nn__magnitudes[] = {
     offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
     offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
 static const unsigned short nn__shares[] = {
-    offsetof(nn_options, momentum),        offsetof(nn_options, beta1),
-    offsetof(nn_options, beta2),           offsetof(nn_options, step_factor),
+    offsetof(nn_options, beta1),           offsetof(nn_options, beta2),
+    offsetof(nn_options, step_factor),     offsetof(nn_options, momentum),
     offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
+enum { NN__ZEROABLE_SHARES = 3 };
 
-/* Whether the numbers at the offsets are in [0, end). */
-static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, nn_real end)
+/* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
+static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
+                        nn_real end)
 {
     nn_real x;
     int i;
 
     for (i = 0; i < count; i++) {
         memcpy(&x, (const char *)o + offsets[i], sizeof x);
-        if (!(x >= 0 && x < end)) return 0;
+        if (!(x >= 0 && x < end) && !(i < zeroable && x == NN_ZERO)) return 0;
     }
     return 1;
 }
@@ -4794,9 +4895,9 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
         memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
         if (n < 0) return NN_ERROR_OPTION;
     }
-    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), INFINITY) ||
-        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
-        (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
+    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), 0, INFINITY) ||
+        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), NN__ZEROABLE_SHARES, 1) ||
+        !nn__has_optimizer(o->optimizer) || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
         (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
         (o->validation && o->validation_fraction > 0))
         return NN_ERROR_OPTION;
@@ -4853,9 +4954,8 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
     trainer->first = trainer->second = trainer->best = NULL;
     trainer->gradients = nn__take_reals(block, 1, count);
-    if (o->optimizer == NN_ADAM || o->momentum > 0)
-        trainer->first = nn__take_reals(block, 1, count);
-    if (o->optimizer == NN_ADAM) trainer->second = nn__take_reals(block, 1, count);
+    if (nn__needs_first(o)) trainer->first = nn__take_reals(block, 1, count);
+    if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
     trainer->outputs = nn__take_reals(block, batch, columns);
@@ -4913,8 +5013,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->options = options;
     made->batch = nn__micro_batch_rows(options);
     made->state.random = nn__random_start(options->seed);
-    made->state.learning_rate =
-        nn__or(options->learning_rate, (nn_real)(options->optimizer == NN_ADAM ? 1e-3 : 1e-2));
+    made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
     made->state.beta1_power = made->state.beta2_power = 1;
     *trainer = made;
     return NN_OK;
@@ -5192,17 +5291,24 @@ static int nn__has_schedule(const nn_trainer *trainer)
            trainer->run_steps;
 }
 
-/* Updates the parameters from first on, count of them; 0 if one would not stay finite. */
-static int nn__update_some(nn_trainer *trainer, size_t first, size_t count, const nn__step *step)
+/* Updates `count` parameters, from the one at `from` on; 0 if one would not stay finite. */
+#define NN__UPDATE_CASE(ID, name, first, second, rate)                                             \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID))                                                 \
+            return NN__RUN(trainer->model, name, theta, gradient, m, v, count, step);              \
+        break;
+static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const nn__step *step)
 {
-    nn_real *theta = trainer->model->parameters + first;
-    const nn_real *gradient = trainer->gradients + first;
+    nn_real *theta = trainer->model->parameters + from;
+    const nn_real *gradient = trainer->gradients + from;
+    nn_real *m = trainer->first ? trainer->first + from : NULL;
+    nn_real *v = trainer->second ? trainer->second + from : NULL;
 
-    if (trainer->options->optimizer == NN_ADAM)
-        return NN__RUN(trainer->model, adam, theta, gradient, trainer->first + first,
-                       trainer->second + first, count, step);
-    return NN__RUN(trainer->model, sgd, theta, gradient,
-                   trainer->first ? trainer->first + first : NULL, count, step);
+    switch (trainer->options->optimizer) {
+        NN__OPTIMIZERS(NN__UPDATE_CASE)
+    default: break;
+    }
+    return 0;
 }
 
 static int nn__update_all(nn_trainer *trainer, const nn__step *step)
@@ -5244,21 +5350,8 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
     trainer->state.last_rate = rate;
     trainer->state.step++;
-    if (o->optimizer == NN_ADAM) {
-        step.beta1 = nn__or(o->beta1, (nn_real)0.9);
-        step.beta2 = nn__or(o->beta2, (nn_real)0.999);
-        step.epsilon = nn__or(o->epsilon, (nn_real)1e-8);
-        trainer->state.beta1_power *= step.beta1;
-        trainer->state.beta2_power *= step.beta2;
-        step.decay = nn__fma(-rate, o->weight_decay, 1);
-        step.learning_rate = rate / (1 - trainer->state.beta1_power);
-        step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
-    } else {
-        step.learning_rate = rate;
-        step.decay = o->weight_decay;
-        step.momentum = o->momentum;
-        step.nesterov = o->nesterov != 0;
-    }
+    step.learning_rate = rate;
+    nn__prepare_step(&step, o, &trainer->state);
     return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
 }
 
