@@ -365,6 +365,22 @@ NN_DEF const char *nn_backend(const nn_model *model);
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
+/* The parameters of one layer: y = activation(x * weights + biases). */
+typedef struct nn_layer_arrays {
+    int inputs, outputs;
+    nn_real *weights; /* [inputs x outputs] */
+    nn_real *biases;  /* [outputs] */
+} nn_layer_arrays;
+
+/* Where the parameters of a layer are, counted from 0; the arrays stay the model's, and may be
+   changed. NN_ERROR_SIZE when there is no such layer. */
+NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays);
+
+#ifndef NN_NO_MALLOC
+/* Makes *copy on the heap: the same layers, parameters and scaling. nn_model_free frees it. */
+NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model);
+#endif
+
 /* y[rows x outputs] = model(x[rows x inputs]); x and y must not overlap. x is raw: the model's own
    scaling is applied to a copy. scratch NULL uses the model's, for one thread at a time; several
    threads may share a model when each brings nn_scratch_size bytes, aligned as malloc aligns.
@@ -372,7 +388,13 @@ NN_DEF size_t nn_parameter_count(const nn_model *model);
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch);
 
-/* Bytes of scratch for nn_predict of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
+/* Gives the class of each row in classes[rows]: the number of its largest output, counted from 0 (the
+   first of equal ones); with one output, 1 where that is at least 1/2 and 0 elsewhere. The rest is as
+   in nn_predict. */
+NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
+                                    void *scratch);
+
+/* Bytes of scratch for nn_predict and nn_predict_classes of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
    the arguments are not valid. */
 NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 
@@ -469,7 +491,8 @@ typedef enum nn_loss {
     NN_MSE = 0,              /* mean of (p - t)^2 over rows and outputs */
     NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
-    NN_CROSS_ENTROPY         /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_LOSS_COUNT
 } nn_loss;
 
 typedef enum nn_optimizer {
@@ -497,7 +520,7 @@ typedef struct nn_options {
     int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
     nn_optimizer optimizer;
-    int batch_size;        /* rows for each update; 0 means 32, or all if fewer */
+    int batch_size;        /* rows for each update; 0 means 32; all, if there are fewer */
     int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
                               memory and give the same bits, unless there is dropout; 0 means all */
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
@@ -805,6 +828,7 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
 #define NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                  \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
+     NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * (size_t)(a)) +                                                                  \
      NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
@@ -826,7 +850,7 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      ((moments) + (size_t)1) * NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +              \
      NN__ARRAY((size_t)(rows) * (a)) +                                                             \
      NN__ARRAY((size_t)(rows) * ((size_t)(b) + (c) + (d) + (e) + (f) + (g) + (h) + (i))) +         \
-     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                               \
+     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
 /* How types are aligned, and the bytes that aligning a block may cost. */
@@ -844,6 +868,7 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
+    size_t *offsets;           /* [count] where each layer's parameters begin: see nn__layer_at */
     nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
     const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
@@ -856,6 +881,7 @@ struct nn_model {
     void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
+    uint32_t changes; /* of parameters and scaling: an nn_backward must know its nn_forward's */
     int inputs, count;
     nn_scaling scaling;
 };
@@ -897,9 +923,9 @@ struct nn_trainer {
     nn__state state;
     nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
     nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
-                         and the mask: 0 or 1 / (1 - dropout) */
-    nn_real *terms;   /* [batch x outputs of the last layer], of the losses and their gradients */
+    nn_real *planes;           /* for each layer some [batch x width]: see nn__plane */
+    nn_real *output_gradients; /* [batch x outputs]: dL/dp */
+    nn_real *losses;           /* [batch]: of the rows */
 #ifdef NN__SIMD
     nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
 #endif
@@ -910,6 +936,7 @@ struct nn_trainer {
     uint32_t run_steps; /* updates in the whole of nn_fit */
     int batch;          /* rows that fit: those of a micro-batch */
     int rows;           /* rows of the last nn_forward that wait for nn_backward */
+    uint32_t changes;   /* of the model at that time */
 #ifdef NN__SIMD
     int learned; /* rows of the last backward pass */
 #endif
@@ -1084,17 +1111,27 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
+#ifdef NN__SIMD
+#define NN__TAILS 64
+#else
+#define NN__TAILS 8
+#endif
+
 /* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
    name that the machine does not have gives the scalar one. For tests and measurements. */
 #ifndef NN_BACKEND
 #define NN_BACKEND NULL
 #endif
 
-/* The activations and optimizers that are compiled in, each a set of bits:
+/* The activations, losses and optimizers that are compiled in, each a set of bits:
    (1u << NN_RELU | 1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte
    of code counts. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
+#endif
+#ifndef NN_ONLY_LOSSES
+#define NN_ONLY_LOSSES (~0u)
 #endif
 #ifndef NN_ONLY_OPTIMIZERS
 #define NN_ONLY_OPTIMIZERS (~0u)
@@ -1117,48 +1154,69 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+/* A table is a macro that calls X once for each row: for each status, activation, loss or optimizer.
+   NN__CHECK_TABLE does not compile when a row is missing or out of the order of the enum. */
+#define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
+#define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE(name, TABLE, count)                                                        \
+    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
+    typedef char nn__check_of_##name                                                               \
+        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+
+/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+#define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
+#define NN__KEEP_IF_ROW(...)
+
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
+#define NN__STATUSES(X)                                                                            \
+    X(OK, "no error")                                                                              \
+    X(ERROR_NULL, "a required pointer is NULL")                                                    \
+    X(ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")               \
+    X(ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")          \
+    X(ERROR_MEMORY, "out of memory")                                                               \
+    X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
+    X(ERROR_OPTION, "an option is outside its range")                                              \
+    X(ERROR_LAYER, "unknown kind of layer")                                                        \
+    X(ERROR_ACTIVATION, "unknown activation, or softmax before the last layer")                    \
+    X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
+    X(ERROR_SHAPE, "the data's inputs or outputs are not the model's")                             \
+    X(ERROR_BATCH, "more rows than the batch holds, or fewer rows than one batch")                 \
+    X(ERROR_STATE, "called out of order")                                                          \
+    X(ERROR_READ_ONLY,                                                                             \
+      "the model was opened over a file: its parameters cannot be changed or written")             \
+    X(ERROR_DATA, "the data has a value that is NaN or infinite")                                  \
+    X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
+    X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
+    X(ERROR_WEIGHT, "a row weight is negative or not finite, or none is positive")                 \
+    X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
+    X(ERROR_OPEN, "the file cannot be opened")                                                     \
+    X(ERROR_READ, "the file cannot be read; is it a folder?")                                      \
+    X(ERROR_WRITE, "the file cannot be written")                                                   \
+    X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
+    X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
+    X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
+    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that does not end, or stands where none may")       \
+    X(ERROR_CSV_TARGET, "the CSV file has no column of the target's name")                         \
+    X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
+    X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
+    X(ERROR_TRUNCATED, "the model file's length does not fit its header")                          \
+    X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
+    X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
+    X(ERROR_TENSOR,                                                                                \
+      "the model file has a tensor that is missing, there twice, or of another shape or type")     \
+    X(ERROR_CHECKSUM, "the model file's checksum does not fit: it was changed or damaged")         \
+    X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+
+NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
+
+#define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
 {
     /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
-    static const char texts[] =
-        "no error\0"
-        "a required pointer is NULL\0"
-        "a count or width is zero or negative, or there are too few rows\0"
-        "the sizes are too large for memory, or for a model file's header\0"
-        "out of memory\0"
-        "the given memory is too small, or the scratch is not aligned\0"
-        "an option is outside its range\0"
-        "unknown kind of layer\0"
-        "unknown activation, or softmax before the last layer\0"
-        "unknown loss, or the last layer's activation does not fit it\0"
-        "the data's inputs or outputs are not the model's\0"
-        "more rows than the batch holds, or fewer rows than one batch\0"
-        "called out of order\0"
-        "the model was opened over a file: its parameters cannot be changed or written\0"
-        "the data has a value that is NaN or infinite\0"
-        "a target is outside [0, 1]\0"
-        "a label is outside the classes, or there are fewer than two classes\0"
-        "a row weight is negative or not finite, or none is positive\0"
-        "training diverged: the loss or a parameter became NaN or infinite\0"
-        "the file cannot be opened\0"
-        "the file cannot be read; is it a folder?\0"
-        "the file cannot be written\0"
-        "the CSV file has no row of data\0"
-        "a CSV row has too few or too many cells (is the delimiter right?)\0"
-        "a CSV cell is empty or not a finite number\0"
-        "a CSV cell has a quote that does not end, or stands where none may\0"
-        "the CSV file has no column of the target's name\0"
-        "not an IDX file of unsigned bytes\0"
-        "the IDX file's length or count does not fit its header\0"
-        "the model file's length does not fit its header\0"
-        "the model file's header is not a safetensors header\0"
-        "the model file's nn.h metadata is missing or cannot be read\0"
-        "the model file has a tensor that is missing, there twice, or of another shape or type\0"
-        "the model file's checksum does not fit: it was changed or damaged\0"
-        "the model file has a parameter that is NaN or infinite\0"
-        "unknown status";
+    static const char texts[] = NN__STATUSES(NN__STATUS_TEXT) "unknown status";
     const char *text = texts;
     int i;
 
@@ -2217,24 +2275,12 @@ enum {
     NN__CALLS_TANH = 4
 };
 
-/* A row of a table is one activation, loss or optimizer; NN__CHECK_TABLE fails to compile when a row
-   is missing, or out of order. NN__ELEMENT and NN__ROW take their argument or leave it out. */
-#define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
-#define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
-#define NN__CHECK_TABLE(name, TABLE, count)                                                        \
-    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
-    typedef char nn__check_of_##name                                                               \
-        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
-
 /* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
 #define NN__C_CONSTANT(name, macro) "#define $_" name " " NN__TEXT(macro) "\n"
 #define NN__TEXT(macro)             NN__TEXT_OF(macro)
 #define NN__TEXT_OF(value)          #value
 
 NN__CHECK_TABLE(activations, NN__ACTIVATIONS, NN_ACTIVATION_COUNT);
-
-#define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
-#define NN__KEEP_IF_ROW(...)
 
 /* ---- Linear: f(z) = z, f'(z) = 1 ------------------------------------------------------------- */
 
@@ -2686,28 +2732,24 @@ static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation
 /* ---- Input rows ------------------------------------------------------------------------------ */
 
 /* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. Returns 0 if an x is not finite. */
-static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
-                                 const nn_real *factor, nn_real *out, int rows, int width)
+   index[b] of x, or from row b when index is NULL. */
+static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
+                                  const nn_real *factor, nn_real *out, int rows, int width)
 {
-    int b, i, good = 1;
+    int b, i;
 
     for (b = 0; b < rows; b++) {
         const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
-        for (i = 0; i < width; i++) {
-            good &= nn__is_finite(row[i]);
-            *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
-        }
+        for (i = 0; i < width; i++) *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
     }
-    return good;
 }
 
 #define NN__DEFINE_SCALE_ROWS                                                                      \
-    static NN__TARGET int NN__NAME(scale_rows)(const nn_real *x, const size_t *index,              \
-                                               const nn_real *offset, const nn_real *factor,       \
-                                               nn_real *out, int rows, int width)                  \
+    static NN__TARGET void NN__NAME(scale_rows)(const nn_real *x, const size_t *index,             \
+                                                const nn_real *offset, const nn_real *factor,      \
+                                                nn_real *out, int rows, int width)                 \
     {                                                                                              \
-        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        NN__VECTOR v;                                                                              \
         int b, i, n;                                                                               \
                                                                                                    \
         for (b = 0; b < rows; b++, out += width) {                                                 \
@@ -2715,7 +2757,6 @@ static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn
             for (i = 0; i < width; i += NN__LANES) {                                               \
                 n = NN__LANES_OF(width - i);                                                       \
                 v = NN__LOAD_UP_TO(row + i, n);                                                    \
-                bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
                 if (offset) {                                                                      \
                     v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
                     v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
@@ -2723,7 +2764,6 @@ static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn
                 NN__STORE_UP_TO(out + i, v, n);                                                    \
             }                                                                                      \
         }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
     }
 
 static int nn__all_finite_scalar(const nn_real *x, size_t count)
@@ -3361,8 +3401,8 @@ typedef struct nn__kernels {
     void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
     nn_real (*softmax_row)(nn_real *row, int width);
     int (*all_finite)(const nn_real *x, size_t count);
-    int (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
-                      const nn_real *factor, nn_real *out, int rows, int width);
+    void (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
+                       const nn_real *factor, nn_real *out, int rows, int width);
     void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
                           int rows, int in, int out, nn_activation activation);
 #ifndef NN_NO_TRAIN
@@ -3897,10 +3937,32 @@ static const nn__kernels *nn__find_kernels(const char *name)
    >>model
    ============================================================================================= */
 
-/* inputs of a layer: the width of the one before */
+/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in the
+   parameters, its biases [outputs] behind them at `biases`. A file has them in the same places, but
+   the weights as [outputs x inputs]. */
+typedef struct nn__layer {
+    nn_layer_kind kind;
+    nn_activation activation;
+    int inputs, outputs;
+    size_t weights, biases;
+} nn__layer;
+
+static nn__layer nn__layer_at(const nn_model *model, int i)
+{
+    nn__layer layer;
+
+    layer.kind = model->layers[i].kind;
+    layer.activation = model->layers[i].activation;
+    layer.inputs = i ? model->layers[i - 1].width : model->inputs;
+    layer.outputs = model->layers[i].width;
+    layer.weights = model->offsets[i];
+    layer.biases = layer.weights + (size_t)layer.inputs * (size_t)layer.outputs;
+    return layer;
+}
+
 static int nn__layer_inputs(const nn_model *model, int layer)
 {
-    return layer ? model->layers[layer - 1].width : model->inputs;
+    return nn__layer_at(model, layer).inputs;
 }
 
 static int nn__outputs(const nn_model *model)
@@ -3985,6 +4047,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
 
     (void)nn__take(block, 1, sizeof *model);
+    model->offsets = (size_t *)nn__take(block, (size_t)sizes->count, sizeof(size_t));
     model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
     model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
     model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
@@ -3998,26 +4061,25 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
     uint64_t random = nn__random_start(seed);
-    nn_real *w;
-    int layer, i;
+    int i;
 
     if (!model) return NN_ERROR_NULL;
     if ((unsigned)scheme > NN_INITIALIZE_LECUN) return NN_ERROR_OPTION;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
-    w = model->parameters;
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        const nn_activation activation = model->layers[layer].activation;
-        const int rectified = activation == NN_RELU || activation == NN_LEAKY_RELU;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int rectified = layer.activation == NN_RELU || layer.activation == NN_LEAKY_RELU;
         const int glorot =
             scheme == NN_INITIALIZE_GLOROT || (scheme == NN_INITIALIZE_DEFAULT && !rectified);
-        const nn_real fans = glorot ? (nn_real)in + (nn_real)out : (nn_real)in;
+        const nn_real fan_in = (nn_real)layer.inputs, fan_out = (nn_real)layer.outputs;
+        const nn_real fans = glorot ? fan_in + fan_out : fan_in;
         const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
-        size_t k, count = (size_t)in * (size_t)out;
+        size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
 
-        for (k = 0; k < count; k++) *w++ = bound * (2 * nn__uniform(&random) - 1);
-        for (i = 0; i < out; i++) *w++ = 0;
+        for (; k < layer.biases; k++) model->parameters[k] = bound * (2 * nn__uniform(&random) - 1);
+        for (; k < end; k++) model->parameters[k] = 0;
     }
+    model->changes++;
     return NN_OK;
 }
 
@@ -4028,6 +4090,7 @@ static void nn__clear_scaling(nn_model *model)
     int i;
 
     model->scaling = NN_SCALE_NONE;
+    model->changes++;
     for (i = 0; i < inputs; i++) {
         offset[i] = 0;
         factor[i] = 1;
@@ -4072,8 +4135,22 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
 #ifndef NN_NO_MALLOC
     (*model)->heap = NULL;
 #endif
+    (*model)->changes = 0;
     nn__clear_scaling(*model);
     return NN_OK;
+}
+
+/* After the layers are set: where the parameters of each begin. */
+static void nn__set_offsets(nn_model *model)
+{
+    size_t offset = 0;
+    int i;
+
+    for (i = 0; i < model->count; i++) {
+        model->offsets[i] = offset;
+        offset += ((size_t)(i ? model->layers[i - 1].width : model->inputs) + 1) *
+                  (size_t)model->layers[i].width;
+    }
 }
 
 NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
@@ -4090,6 +4167,7 @@ NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
     status = nn__make_model(model, memory, size, &sizes, 0);
     if (status != NN_OK) return status;
     memcpy((*model)->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
+    nn__set_offsets(*model);
     (*model)->file = NULL;
     (void)nn_initialize(*model, NN_INITIALIZE_DEFAULT, seed);
     return NN_OK;
@@ -4169,6 +4247,41 @@ NN_DEF size_t nn_parameter_count(const nn_model *model)
     return model ? model->parameter_count : 0;
 }
 
+NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays)
+{
+    nn__layer at;
+
+    if (arrays) memset(arrays, 0, sizeof *arrays);
+    if (!model || !arrays) return NN_ERROR_NULL;
+    if (layer < 0 || layer >= model->count) return NN_ERROR_SIZE;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    at = nn__layer_at(model, layer);
+    arrays->inputs = at.inputs;
+    arrays->outputs = at.outputs;
+    arrays->weights = model->parameters + at.weights;
+    arrays->biases = model->parameters + at.biases;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
+{
+    nn_shape shape;
+    nn_status status;
+
+    if (copy) *copy = NULL;
+    if (!copy || !model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    (void)nn_get_shape(model, &shape);
+    status = nn__create(copy, &shape, 0);
+    if (status != NN_OK) return status;
+    memcpy((*copy)->parameters, model->parameters, model->parameter_count * sizeof(nn_real));
+    memcpy((*copy)->offset, model->offset, 2 * (size_t)model->inputs * sizeof(nn_real));
+    (*copy)->scaling = model->scaling;
+    return NN_OK;
+}
+#endif
+
 /* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
    The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
    the last activation: logits. Returns where. x must be finite and not yet scaled. */
@@ -4176,30 +4289,28 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
                           nn_real *y)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
-    size_t at = 0, bias; /* places of the parameters */
-    int layer, in = model->inputs, units;
+    const nn_real *w = model->parameters;
+    int i;
 
     if (model->scaling != NN_SCALE_NONE) {
-        (void)NN__RUN(model, scale_rows, x, NULL, model->offset, model->offset + in, next, rows,
-                      in);
+        NN__RUN(model, scale_rows, x, NULL, model->offset, model->offset + model->inputs, next,
+                rows, model->inputs);
         x = next;
     }
-    for (layer = 0; layer < model->count; layer++, x = out, in = units) {
-        const int last = layer == model->count - 1;
-        const nn_activation activation = last && !y ? NN_LINEAR : model->layers[layer].activation;
+    for (i = 0; i < model->count; i++, x = out) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int last = i == model->count - 1;
+        const nn_activation activation = last && !y ? NN_LINEAR : layer.activation;
 
-        units = model->layers[layer].width;
-        bias = at + (size_t)in * (size_t)units;
         out = last && y ? y : other;
         other = next;
         next = out;
-        if (model->parameters)
-            NN__RUN(model, dense_forward, x, model->parameters + at, model->parameters + bias, out,
-                    rows, in, units, activation);
+        if (w)
+            NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, out, rows,
+                    layer.inputs, layer.outputs, activation);
         else
-            nn__stored_forward(x, model->file + at * sizeof(nn_real), out, rows, in, units,
-                               activation);
-        at = bias + (size_t)units;
+            nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real), out, rows,
+                               layer.inputs, layer.outputs, activation);
     }
     return out;
 }
@@ -4220,22 +4331,32 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
+/* The arguments of nn_predict and nn_predict_classes. */
+static nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
+                                  const void *scratch)
+{
+    const size_t inputs = (size_t)model->inputs, outputs = (size_t)nn__outputs(model);
+
+    if (rows < 1) return NN_ERROR_SIZE;
+    if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
+    if (rows > 1 &&
+        (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
+        return NN_ERROR_OVERFLOW;
+    return NN__RUN(model, all_finite, x, (size_t)rows * inputs) ? NN_OK : NN_ERROR_DATA;
+}
+
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch)
 {
+    nn_status status;
     size_t inputs, outputs;
     int first, count;
 
     if (!model || !x || !y) return NN_ERROR_NULL;
-    if (rows < 1) return NN_ERROR_SIZE;
-    if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
+    status = nn__check_inputs(model, x, rows, scratch);
+    if (status != NN_OK) return status;
     inputs = (size_t)model->inputs;
     outputs = (size_t)nn__outputs(model);
-    if (rows > 1 &&
-        (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
-        return NN_ERROR_OVERFLOW;
-    if (!NN__RUN(model, all_finite, x, (size_t)rows * inputs)) return NN_ERROR_DATA;
-
     for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
         (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
@@ -4245,35 +4366,76 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
+/* The class of a row of outputs or targets. */
+static int nn__class_of(const nn_real *row, int outputs)
+{
+    int j, top = 0;
+
+    if (outputs == 1) return row[0] >= (nn_real)0.5;
+    for (j = 1; j < outputs; j++)
+        if (row[j] > row[top]) top = j;
+    return top;
+}
+
+NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
+                                    void *scratch)
+{
+    nn_status status;
+    int first, count, outputs, b;
+
+    if (!model || !x || !classes) return NN_ERROR_NULL;
+    status = nn__check_inputs(model, x, rows, scratch);
+    if (status != NN_OK) return status;
+    outputs = nn__outputs(model);
+    for (first = 0; first < rows; first += count) {
+        nn_real *y;
+
+        count = nn__predict_rows(rows - first);
+        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL);
+        NN__RUN(model, activate, model->layers[model->count - 1].activation, y, count, outputs);
+        for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
+        x += (size_t)count * (size_t)model->inputs;
+    }
+    return NN_OK;
+}
+
 #ifndef NN_NO_TRAIN
 
 /* ================================================================================================
    >>loss
    ------------------------------------------------------------------------------------------------
-   A row's value, then its gradient. Cross-entropies are computed from the logits z
-   (the last layer before its activation), so that nothing is lost where p rounds to 0 or 1.
+   One row of the table and one room for each loss. A row's loss is a mean or a sum over its outputs;
+   a batch's is the weighted mean over its rows. p are the outputs, t the targets, z the logits (the
+   last layer's sums, before its activation).
+
+   Where the table says ELEMENT, a room has a function of the difference d = p - t of one output, and
+   its derivative with respect to p. Where it says ROW, the loss belongs to one activation of the last
+   layer, and is computed from z, so that nothing is lost where p rounds to 0 or 1; its room has a
+   function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
+
+   To add a loss: its enumerator in nn_loss, its row here, its room below.
    ============================================================================================= */
 
+/* X(enumerator, name, ELEMENT or ROW, the activation that the last layer must have, or -1: any). In
+   the order of the enum. */
+#define NN__LOSSES(X)                                                                              \
+    X(MSE, mse, ELEMENT, -1)                                                                       \
+    X(HUBER, huber, ELEMENT, -1)                                                                   \
+    X(BINARY_CROSS_ENTROPY, binary_cross_entropy, ROW, NN_SIGMOID)                                 \
+    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)
+
+NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
+
+/* What a loss needs to know beside the numbers. */
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
     nn_activation activation; /* of the last layer */
     int outputs;
-    nn_real target_share, target_rest; /* of label smoothing (Szegedy et al. 2016): target t becomes
+    nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
                                           t * target_share + target_rest */
     nn_real delta;                     /* Huber's */
 } nn__objective;
-
-static int nn__loss_fits(nn_loss loss, nn_activation activation)
-{
-    switch (loss) {
-    case NN_MSE:
-    case NN_HUBER: return 1;
-    case NN_BINARY_CROSS_ENTROPY: return activation == NN_SIGMOID;
-    case NN_CROSS_ENTROPY: return activation == NN_SOFTMAX;
-    default: return 0;
-    }
-}
 
 /* Without options: the mean squared error. */
 static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
@@ -4290,126 +4452,242 @@ static nn__objective nn__objective_of(const nn_model *model, const nn_options *o
     return objective;
 }
 
+/* The targets of row b: row index[b] of them, or row b when index is NULL. */
+static const nn_real *nn__targets_of(const nn__objective *objective, const nn_real *targets,
+                                     const size_t *index, int b)
+{
+    return targets + (index ? index[b] : (size_t)b) * (size_t)objective->outputs;
+}
+
+/* ---- Mean squared error: mean over the outputs of d^2; derivative 2 d / outputs ---------------- */
+
+/* Here and below: sum + the loss of one output; then its derivative, both before the division by the
+   number of outputs. */
+static nn_real nn__mse(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    (void)objective;
+    return nn__fma(d, d, sum);
+}
+
+static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
+{
+    (void)objective;
+    return 2 * d;
+}
+
+/* ---- Huber (1964): mean over the outputs of d^2 / 2 where |d| <= delta, else
+   delta (|d| - delta / 2); derivative d within +-delta, beyond it +-delta, over outputs ----------- */
+
+static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    const nn_real delta = objective->delta, size = nn__absolute(d);
+
+    if (size > delta) return nn__fma(delta, nn__fma(-(nn_real)0.5, delta, size), sum);
+    return nn__fma((nn_real)0.5 * size, size, sum);
+}
+
+static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
+{
+    if (nn__absolute(d) > objective->delta) return d > 0 ? objective->delta : -objective->delta;
+    return d;
+}
+
+/* ---- Binary cross-entropy, for sigmoid: mean over the outputs of -t log p - (1 - t) log(1 - p),
+   computed as max(z, 0) - z t + log1p(exp(-|z|)); dL/dz = (p - t) / outputs ----------------------- */
+
+/* z[rows x outputs] becomes p. */
+static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
+                                     const nn_real *targets, const size_t *index, int rows,
+                                     nn_real *losses)
+{
+    const int outputs = objective->outputs;
+    const size_t count = (size_t)rows * (size_t)outputs;
+    nn_real tails[NN__TAILS], sum = 0; /* log1p(exp(-|z|)) of some outputs, a row's end or not */
+    const nn_real *t = targets;
+    size_t i;
+    int b = 0, j = 0;
+
+    for (i = 0; i < count; i++) {
+        const size_t left = count - i;
+        if (i % NN__TAILS == 0)
+            NN__RUN(objective->model, softplus, z + i, tails, left < NN__TAILS ? left : NN__TAILS);
+        if (j == 0) t = nn__targets_of(objective, targets, index, b);
+        sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
+        sum += tails[i % NN__TAILS];
+        if (++j < outputs) continue;
+        losses[b++] = sum / (nn_real)outputs;
+        sum = 0;
+        j = 0;
+    }
+    NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
+}
+
+/* p[outputs], a row, becomes factor * dL/dz. */
+static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
+                                              const nn_real *t, nn_real factor)
+{
+    const nn_real share = factor / (nn_real)objective->outputs;
+    int j;
+
+    for (j = 0; j < objective->outputs; j++) p[j] = (p[j] - t[j]) * share;
+}
+
+/* ---- Cross-entropy, for softmax: sum over the outputs of -t log p, computed as the sum of
+   t (log(sum of exp(z)) - z); dL/dz = p * (sum of t) - t ------------------------------------------ */
+
 static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 {
     return nn__fma(t, objective->target_share, objective->target_rest);
 }
 
-/* The three kinds of a row's loss; see nn__loss_rows. z and t: [outputs]. */
-static nn_real nn__binary_row(const nn_real *z, const nn_real *t, const nn_real *softplus,
-                              int outputs)
-{
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < outputs; j++) {
-        sum += nn__fma(-z[j], t[j], 0 > z[j] ? 0 : z[j]);
-        sum += softplus[j];
-    }
-    return sum / (nn_real)outputs;
-}
-
-static nn_real nn__cross_entropy_row(const nn__objective *objective, nn_real *z, const nn_real *t)
+/* z[rows x outputs] becomes p. */
+static void nn__cross_entropy(const nn__objective *objective, nn_real *z, const nn_real *targets,
+                              const size_t *index, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
-    nn_real sum = 0, total = 0, top = z[0];
-    int j;
+    int b, j;
 
-    for (j = 1; j < outputs; j++)
-        if (z[j] > top) top = z[j];
-    for (j = 0; j < outputs; j++) {
-        const nn_real target = nn__smooth(objective, t[j]);
-        sum = nn__fma(target, top - z[j], sum);
-        total += target;
+    for (b = 0; b < rows; b++, z += outputs) {
+        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        nn_real sum = 0, total = 0, largest = z[0];
+
+        for (j = 1; j < outputs; j++)
+            if (z[j] > largest) largest = z[j];
+        for (j = 0; j < outputs; j++) {
+            const nn_real target = nn__smooth(objective, t[j]);
+            sum = nn__fma(target, largest - z[j], sum);
+            total += target;
+        }
+        losses[b] =
+            nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
     }
-    return nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
 }
 
-static nn_real nn__difference_row(const nn__objective *objective, const nn_real *p,
-                                  const nn_real *t)
-{
-    const nn_real delta = objective->delta;
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < objective->outputs; j++) {
-        const nn_real d = nn__absolute(p[j] - t[j]);
-        if (objective->loss == NN_MSE)
-            sum = nn__fma(d, d, sum);
-        else if (d > delta)
-            sum = nn__fma(delta, nn__fma(-(nn_real)0.5, delta, d), sum);
-        else
-            sum = nn__fma((nn_real)0.5 * d, d, sum);
-    }
-    return sum / (nn_real)objective->outputs;
-}
-
-/* The losses of rows: z[rows x outputs], the logits, become p = activation(z); t: the targets, row
-   index[b] of them for row b, or row b when index is NULL. terms[rows x outputs] is for scratch;
-   its first numbers become the rows' losses.
-     MSE       mean over outputs of (p - t)^2
-     Huber     mean over outputs of d^2 / 2 where d = |p - t| <= delta, else delta (d - delta / 2)
-     binary    mean over outputs of max(z, 0) - z t + log1p(exp(-|z|))
-     cross-e.  sum over outputs of t (log(sum of exp(z)) - z) */
-static void nn__loss_rows(const nn__objective *objective, nn_real *z, const nn_real *targets,
-                          const size_t *index, int rows, nn_real *terms)
+/* p[outputs], a row, becomes factor * dL/dz. */
+static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p, const nn_real *t,
+                                       nn_real factor)
 {
     const int outputs = objective->outputs;
-    const size_t width = (size_t)outputs;
-    const nn_loss loss = objective->loss;
-    int b;
+    nn_real total = 0;
+    int j;
 
-    if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, softplus, z, terms, (size_t)rows * width);
-    else if (loss != NN_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate, objective->activation, z, rows, outputs);
-    for (b = 0; b < rows; b++) {
-        const nn_real *t = targets + (index ? index[b] : (size_t)b) * width;
-        nn_real *row = z + (size_t)b * width;
-        if (loss == NN_CROSS_ENTROPY)
-            terms[b] = nn__cross_entropy_row(objective, row, t);
-        else if (loss == NN_BINARY_CROSS_ENTROPY)
-            terms[b] = nn__binary_row(row, t, terms + (size_t)b * width, outputs);
-        else
-            terms[b] = nn__difference_row(objective, row, t);
-    }
-    if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
+    for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
+    for (j = 0; j < outputs; j++)
+        p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
 }
 
-/* Its gradient: p[outputs], the outputs, become factor * dL/dz, but those of MSE and Huber are left
-   and slope[outputs] becomes factor * dL/dp.
-     MSE       dL/dp = 2 (p - t) / outputs
-     Huber     dL/dp = clamp(p - t, +-delta) / outputs
-     binary    dL/dz = (p - t) / outputs
-     cross-e.  dL/dz = p * sum(t) - t */
-static void nn__loss_gradient_row(const nn__objective *objective, nn_real *p, const nn_real *t,
-                                  nn_real factor, nn_real *slope)
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+/* clang-format off */
+#define NN__KEEP_IF_ROW_ELEMENT(...)
+#define NN__KEEP_IF_ROW_ROW(...) __VA_ARGS__
+#define NN__FITS_CASE(ID, name, form, last)                                                        \
+    case NN_##ID: return (last) < 0 || (int)(last) == (int)activation;
+#define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
+#define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
+    NN__KEEP_IF_##form(case NN_##ID:                                                               \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
+        break;)
+#define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
+    NN__KEEP_IF_##form(case NN_##ID:                                                               \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
+        break;)
+#define NN__ROW_CASE(ID, name, form, last)                                                         \
+    NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
+            nn__##name(objective, z, targets, index, rows, losses);                                \
+        return;)
+#define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
+    NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
+            nn__##name##_gradient(objective, row, t, factor);                                      \
+        continue;)
+/* clang-format on */
+
+/* Whether there is such a loss, and it goes with the last layer's activation. */
+static int nn__loss_fits(nn_loss loss, nn_activation activation)
+{
+    if ((unsigned)loss >= (unsigned)NN_LOSS_COUNT || !NN__ONLY(NN_ONLY_LOSSES, loss)) return 0;
+    switch (loss) {
+        NN__LOSSES(NN__FITS_CASE)
+    default: return 0;
+    }
+}
+
+/* Whether a loss is one of ROW, computed from the logits: a cross-entropy. */
+static int nn__is_cross_entropy(nn_loss loss)
+{
+    return 0 NN__LOSSES(NN__IS_ROW_LOSS);
+}
+
+static nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_CASE)
+    default: break;
+    }
+    return sum;
+}
+
+static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
+    default: break;
+    }
+    return d;
+}
+
+/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may be
+   z, and losses[rows]. Targets: see nn__targets_of. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p,
+                             const nn_real *targets, const size_t *index, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const nn_real share = factor / (nn_real)outputs, delta = objective->delta;
-    nn_real total = 0, d;
-    int j;
+    int b, j;
 
     switch (objective->loss) {
-    case NN_BINARY_CROSS_ENTROPY:
-        for (j = 0; j < outputs; j++) p[j] = (p[j] - t[j]) * share;
-        return;
-    case NN_CROSS_ENTROPY:
-        for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
-        for (j = 0; j < outputs; j++)
-            p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
-        return;
-    default:
-        for (j = 0; j < outputs; j++) {
-            d = p[j] - t[j];
-            if (objective->loss == NN_MSE)
-                d *= 2;
-            else if (nn__absolute(d) > delta)
-                d = d > 0 ? delta : -delta;
-            slope[j] = d * share;
-        }
+        NN__LOSSES(NN__ROW_CASE)
+    default: break;
     }
+    if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
+    NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
+    for (b = 0; b < rows; b++, p += outputs) {
+        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        nn_real sum = 0;
+
+        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
+        losses[b] = sum / (nn_real)outputs;
+    }
+}
+
+/* The gradient of the rows' weighted mean loss: s[rows x outputs], the arrays that the derivative of
+   the last activation is computed from (p, or z), becomes dL/dz. total is the sum of all weights of
+   the batch. dp[rows x outputs] is written over. */
+static void nn__loss_backward(const nn__objective *objective, nn_real *s, const nn_real *p,
+                              const nn_data *data, const size_t *index, int rows, nn_real total,
+                              nn_real *dp)
+{
+    const int outputs = objective->outputs;
+    int b, j;
+
+    for (b = 0; b < rows; b++) {
+        const nn_real *t = nn__targets_of(objective, data->y, index, b);
+        const nn_real factor = data->weight ? data->weight[index[b]] / total : 1 / total;
+        const nn_real share = factor / (nn_real)outputs;
+        const size_t at = (size_t)b * (size_t)outputs;
+        nn_real *row = s + at;
+
+        switch (objective->loss) {
+            NN__LOSSES(NN__ROW_GRADIENT_CASE)
+        default: break;
+        }
+        for (j = 0; j < outputs; j++)
+            dp[at + (size_t)j] =
+                nn__difference_gradient(objective, p[at + (size_t)j] - t[j]) * share;
+    }
+    if (nn__is_cross_entropy(objective->loss)) return;
+    NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
 }
 
 /* ================================================================================================
@@ -4427,18 +4705,7 @@ static void nn__copy(nn_real *to, const nn_real *from, size_t count)
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
 {
-    return data->classes > 0 || loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY;
-}
-
-/* The class of a row of outputs or targets. */
-static int nn__class_of(const nn_real *row, int outputs)
-{
-    int j, top = 0;
-
-    if (outputs == 1) return row[0] >= (nn_real)0.5;
-    for (j = 1; j < outputs; j++)
-        if (row[j] > row[top]) top = j;
-    return top;
+    return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
 /* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
@@ -4484,9 +4751,7 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     for (j = 0; j < data->outputs; j++) {
         ones += t[j] == 1;
         zeros += t[j] == 0;
-        if ((loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY) &&
-            !(t[j] >= 0 && t[j] <= 1))
-            return NN_ERROR_TARGET;
+        if (nn__is_cross_entropy(loss) && !(t[j] >= 0 && t[j] <= 1)) return NN_ERROR_TARGET;
     }
     if (data->classes > 0 && (ones + zeros != data->outputs || (data->outputs > 1 && ones != 1)))
         return NN_ERROR_LABEL;
@@ -4506,7 +4771,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     nn_status status;
     int b, positive = 0;
 
-    if (!data->weight && !data->classes && (loss == NN_MSE || loss == NN_HUBER)) return NN_OK;
+    if (!data->weight && !data->classes && !nn__is_cross_entropy(loss)) return NN_OK;
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
         if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
@@ -4625,6 +4890,7 @@ static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling sc
         nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
     }
     model->scaling = scaling;
+    model->changes++;
 }
 
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
@@ -4925,10 +5191,17 @@ static nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* Columns that a layer's outputs take: three times its width with dropout. */
+/* Arrays [batch x width] that a layer has in training: see nn__plane. */
+static int nn__plane_count(const nn_model *model, const nn_options *options, int layer)
+{
+    return 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
+           (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
+}
+
+/* The columns of all of them. */
 static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
-    return (size_t)model->layers[layer].width * (nn__layer_dropout(options, layer) > 0 ? 3 : 1);
+    return (size_t)model->layers[layer].width * (size_t)nn__plane_count(model, options, layer);
 }
 
 /* Lays a trainer out, as nn__lay_out_model. */
@@ -4958,8 +5231,9 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
-    trainer->outputs = nn__take_reals(block, batch, columns);
-    trainer->terms = nn__take_reals(block, batch, (size_t)nn__outputs(model));
+    trainer->planes = nn__take_reals(block, batch, columns);
+    trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
+    trainer->losses = nn__take_reals(block, 1, batch);
 #ifdef NN__SIMD
     trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
 #endif
@@ -5083,33 +5357,53 @@ NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* A layer's outputs [rows x width]. Behind them, with dropout, what the next layer is given, and
-   the mask. */
-static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
+/* The arrays of a layer in training, each [batch x width], in this order:
+
+       state    what the activation's derivative is computed from: y, or z where the activation says
+                so. The backward pass makes dL/dz of it.
+       outputs  y, where the state is z
+       dropped  with dropout: y times the mask
+       mask     with dropout: 0 or 1 / (1 - dropout) */
+static nn_real *nn__plane(const nn_trainer *trainer, int layer, int plane)
 {
-    size_t columns = 0;
+    const nn_model *model = trainer->model;
+    size_t columns = (size_t)plane * (size_t)model->layers[layer].width;
     int i;
 
-    for (i = 0; i < layer; i++) columns += nn__layer_columns(trainer->model, trainer->options, i);
-    return trainer->outputs + columns * (size_t)trainer->batch;
+    for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
+    return trainer->planes + columns * (size_t)trainer->batch;
 }
 
-static size_t nn__plane(const nn_trainer *trainer, int layer)
+static nn_real *nn__state_of(const nn_trainer *trainer, int layer)
 {
-    return (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
+    return nn__plane(trainer, layer, 0);
 }
 
-/* The input of a layer in training: the batch, or the outputs of the layer before, after their
-   dropout. */
+static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
+{
+    return nn__plane(trainer, layer, nn__keeps_z(trainer->model->layers[layer].activation) ? 1 : 0);
+}
+
+/* The dropout's mask, NULL without one; in front of it are the dropped outputs. */
+static nn_real *nn__mask_of(const nn_trainer *trainer, int layer)
+{
+    const int count = nn__plane_count(trainer->model, trainer->options, layer);
+
+    if (!(nn__layer_dropout(trainer->options, layer) > 0)) return NULL;
+    return nn__plane(trainer, layer, count - 1);
+}
+
+static nn_real *nn__dropped_of(const nn_trainer *trainer, int layer)
+{
+    return nn__plane(trainer, layer, nn__plane_count(trainer->model, trainer->options, layer) - 2);
+}
+
+/* What a layer is given in training: the batch, or what the layer before it leaves. */
 static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
 {
-    const nn_real *outputs;
-
     if (layer == 0) return trainer->input;
-    outputs = nn__outputs_of(trainer, layer - 1);
-    if (nn__layer_dropout(trainer->options, layer - 1) > 0)
-        outputs += nn__plane(trainer, layer - 1);
-    return outputs;
+    return nn__layer_dropout(trainer->options, layer - 1) > 0 ? nn__dropped_of(trainer, layer - 1)
+                                                              : nn__outputs_of(trainer, layer - 1);
 }
 
 /* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
@@ -5123,15 +5417,15 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 #endif
 }
 
-/* Copies rows of the data into the batch, scaled as the model wants it: those that index
-   names, or the first ones when it is NULL. Returns 0 if one is not finite. */
-static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
+/* Copies rows of the data into the batch, scaled as the model wants it: those that index names, or
+   the first ones when it is NULL. */
+static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
 
-    return NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs,
-                   trainer->input, rows, model->inputs);
+    NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs, trainer->input,
+            rows, model->inputs);
 }
 
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
@@ -5140,8 +5434,7 @@ static void nn__drop(nn_trainer *trainer, int layer, int rows)
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
     const nn_real *outputs = nn__outputs_of(trainer, layer);
-    nn_real *dropped = nn__outputs_of(trainer, layer) + nn__plane(trainer, layer);
-    nn_real *mask = dropped + nn__plane(trainer, layer);
+    nn_real *dropped = nn__dropped_of(trainer, layer), *mask = nn__mask_of(trainer, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -5150,58 +5443,54 @@ static void nn__drop(nn_trainer *trainer, int layer, int rows)
     }
 }
 
-/* The loaded batch through all layers, the last one up to its logits, which it returns. */
-static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
+/* The loaded batch through all layers, the last one up to its logits, which are then its state. */
+static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
-    const nn_real *w = model->parameters, *x = trainer->input;
-    nn_real *next = trainer->outputs, *out = NULL;
-    int layer, in = model->inputs, units;
+    const nn_real *x = trainer->input;
+    int i;
 
-    for (layer = 0; layer < model->count; layer++, in = units) {
-        const int last = layer == model->count - 1;
-        const nn_real *bias;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int last = i == model->count - 1, keeps_z = nn__keeps_z(layer.activation);
+        nn_real *state = nn__state_of(trainer, i), *y = state;
 
-        units = model->layers[layer].width;
-        bias = w + (size_t)in * (size_t)units;
-        out = next;
-        NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
-                last ? NN_LINEAR : model->layers[layer].activation);
-        x = out;
-        if (training && nn__layer_dropout(trainer->options, layer) > 0) {
-            nn__drop(trainer, layer, rows);
-            x += nn__plane(trainer, layer);
+        NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
+                model->parameters + layer.biases, state, rows, layer.inputs, layer.outputs,
+                last || keeps_z ? NN_LINEAR : layer.activation);
+        if (last) return;
+        if (keeps_z) {
+            y = nn__outputs_of(trainer, i);
+            nn__copy(y, state, (size_t)rows * (size_t)layer.outputs);
+            NN__RUN(model, activate, layer.activation, y, rows, layer.outputs);
         }
-        next += nn__layer_columns(model, trainer->options, layer) * (size_t)trainer->batch;
-        w = bias + units;
+        x = y;
+        if (training && nn__layer_dropout(trainer->options, i) > 0) {
+            nn__drop(trainer, i, rows);
+            x = nn__dropped_of(trainer, i);
+        }
     }
-    return out;
 }
 
-/* From dL/dz of the last layer, which lies in its outputs, back to the first: each layer's outputs
-   become its dL/dz. The gradients are added to if something is pending in them, else started. */
+/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes its
+   dL/dz. The gradients are added to if something is pending in them, else started. */
 static void nn__backward(nn_trainer *trainer, int rows)
 {
     const nn_model *model = trainer->model;
-    size_t end = model->parameter_count;
-    int layer;
+    int i;
 
-    for (layer = model->count - 1; layer >= 0; layer--) {
-        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
-        const nn_real *dz = nn__outputs_of(trainer, layer);
-        const size_t start = end - ((size_t)in + 1) * (size_t)units;
+    for (i = model->count - 1; i >= 0; i--) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const nn_real *dz = nn__state_of(trainer, i);
 
-        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, layer), dz,
-                trainer->gradients + start, trainer->gradients + end - units, rows, in, units,
-                trainer->pending);
-        if (layer > 0) {
-            nn_real *y = nn__outputs_of(trainer, layer - 1);
-            const int dropped = nn__layer_dropout(trainer->options, layer - 1) > 0;
-            NN__RUN(model, dense_input_gradient, dz, model->parameters + start,
-                    dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
-                    nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
-        }
-        end = start;
+        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, i), dz,
+                trainer->gradients + layer.weights, trainer->gradients + layer.biases, rows,
+                layer.inputs, layer.outputs, trainer->pending);
+        if (i > 0)
+            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights,
+                    nn__mask_of(trainer, i - 1), nn__state_of(trainer, i - 1),
+                    nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
+                    model->layers[i - 1].activation);
     }
 #ifdef NN__SIMD
     trainer->learned = rows;
@@ -5211,19 +5500,26 @@ static void nn__backward(nn_trainer *trainer, int rows)
 
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
-    nn_real *outputs;
+    const nn_model *model;
+    nn_real *logits, *outputs;
+    int last, width;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
     if (rows < 1) return NN_ERROR_SIZE;
     if (rows > trainer->batch) return NN_ERROR_BATCH;
-    if (!NN__RUN(trainer->model, all_finite, x, (size_t)rows * (size_t)trainer->model->inputs))
-        return NN_ERROR_DATA;
-    (void)nn__load_batch(trainer, x, NULL, rows);
-    outputs = nn__forward(trainer, rows, 1);
-    NN__RUN(trainer->model, activate, nn__output_activation(trainer->model), outputs, rows,
-            nn__outputs(trainer->model));
+    model = trainer->model;
+    if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
+    nn__load_batch(trainer, x, NULL, rows);
+    nn__forward(trainer, rows, 1);
+    last = model->count - 1;
+    width = nn__outputs(model);
+    logits = nn__state_of(trainer, last);
+    outputs = nn__outputs_of(trainer, last);
+    if (outputs != logits) nn__copy(outputs, logits, (size_t)rows * (size_t)width);
+    NN__RUN(model, activate, nn__output_activation(model), outputs, rows, width);
     trainer->rows = rows;
+    trainer->changes = model->changes;
     *y = outputs;
     return NN_OK;
 }
@@ -5235,18 +5531,18 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     int rows, outputs, b, i;
 
     if (!trainer || !dy) return NN_ERROR_NULL;
-    if (!trainer->rows) return NN_ERROR_STATE;
     model = trainer->model;
+    if (!trainer->rows || trainer->changes != model->changes) return NN_ERROR_STATE;
     rows = trainer->rows;
     outputs = nn__outputs(model);
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
     NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__outputs_of(trainer, model->count - 1), dy, rows, outputs);
+            nn__state_of(trainer, model->count - 1), dy, rows, outputs);
     nn__backward(trainer, rows);
     if (dx) {
-        NN__RUN(model, dense_input_gradient, trainer->outputs, model->parameters, NULL, dx, NULL,
-                rows, model->inputs, model->layers[0].width, NN_LINEAR);
+        NN__RUN(model, dense_input_gradient, nn__state_of(trainer, 0), model->parameters, NULL, dx,
+                NULL, rows, model->inputs, model->layers[0].width, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -5350,6 +5646,7 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
     trainer->state.last_rate = rate;
     trainer->state.step++;
+    trainer->model->changes++;
     step.learning_rate = rate;
     nn__prepare_step(&step, o, &trainer->state);
     return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
@@ -5367,73 +5664,114 @@ static nn_real nn__mean_loss(const nn__sums *sums)
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-/* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
-   Their losses are then in the terms; returns their outputs [count x outputs]. */
-static nn_real *nn__try_rows(nn_trainer *trainer, const nn__objective *objective,
-                             const nn_data *data, int count, int training)
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
+                          nn_loss kind, const nn_real *p)
 {
-    nn_real *p;
+    const nn_real weight = nn__row_weight(data, row);
 
-    (void)nn__load_batch(trainer, data->x, trainer->index, count);
-    p = nn__forward(trainer, count, training);
-    nn__loss_rows(objective, p, data->y, trainer->index, count, trainer->terms);
-    return p;
+    if (weight == 0) return;
+    nn__add_loss(&sums->loss, data, row, loss);
+    nn__add(&sums->weight, weight);
+    sums->counted++;
+    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Backward of the rows just tried, of a batch whose weights add up to weight. */
-static void nn__learn_rows(nn_trainer *trainer, const nn__objective *objective, const nn_data *data,
-                           nn_real *p, int count, nn_real weight)
-{
-    const size_t outputs = (size_t)objective->outputs;
-    nn_real *slope = trainer->terms, share = 1 / weight;
-    int b;
+/* A walk through the rows `next` .. `end` - 1 of an order of rows, a micro-batch at a time. */
+typedef struct nn__walk {
+    nn__objective objective;
+    const nn__rows *rows;
+    int next, end;
+    int count;      /* rows of the micro-batch */
+    int loss_alone; /* the sums are of the losses only */
+    nn__sums sums;  /* over all rows so far */
+} nn__walk;
 
-    for (b = 0; b < count; b++) {
-        const size_t row = trainer->index[b], at = (size_t)b * outputs;
-        if (data->weight) share = data->weight[row] / weight;
-        nn__loss_gradient_row(objective, p + at, data->y + row * outputs, share, slope + at);
+static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
+{
+    nn__walk walk;
+
+    memset(&walk, 0, sizeof walk);
+    walk.objective = nn__objective_of(trainer->model, trainer->options);
+    walk.rows = rows;
+    walk.next = next;
+    walk.end = end;
+    return walk;
+}
+
+/* The next rows through the net, except those of weight 0: as many as are left and fit in a
+   micro-batch. Their losses are then in the trainer. */
+static void nn__walk_forward(nn_trainer *trainer, nn__walk *walk, int training)
+{
+    const nn_data *data = walk->rows->data;
+    const int last = trainer->model->count - 1;
+    const nn_real *p = nn__outputs_of(trainer, last);
+    int b, count = 0;
+
+    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
+        trainer->index[count] = nn__row(walk->rows, walk->next);
+        count += nn__row_weight(data, trainer->index[count]) != 0;
     }
-    if (objective->loss == NN_MSE || objective->loss == NN_HUBER)
-        NN__RUN(trainer->model, activation_gradient, objective->activation, p, slope, count,
-                objective->outputs);
-    nn__backward(trainer, count);
+    walk->count = count;
+    nn__load_batch(trainer, data->x, trainer->index, count);
+    nn__forward(trainer, count, training);
+    nn__loss_forward(&walk->objective, nn__state_of(trainer, last), nn__outputs_of(trainer, last),
+                     data->y, trainer->index, count, trainer->losses);
+    for (b = 0; b < count; b++, p += data->outputs) {
+        if (walk->loss_alone)
+            nn__add_loss(&walk->sums.loss, data, trainer->index[b], trainer->losses[b]);
+        else
+            nn__count_row(&walk->sums, data, trainer->index[b], trainer->losses[b],
+                          walk->objective.loss, p);
+    }
+}
+
+/* Adds the gradient of the weighted mean loss over the walk's rows to the gradients. *weight is the
+   sum of the rows' weights: if that is 0, nothing is added. If a later micro-batch diverges, all
+   gradients are zeroed. */
+static nn_status nn__learn(nn_trainer *trainer, nn__walk *walk, nn_real *weight)
+{
+    const nn_data *data = walk->rows->data;
+    const int last = trainer->model->count - 1;
+    int i, begun = 0;
+
+    *weight = 0;
+    if (!data->weight) *weight = (nn_real)(walk->end - walk->next);
+    for (i = walk->next; data->weight && i < walk->end; i++)
+        *weight += data->weight[nn__row(walk->rows, i)];
+    trainer->rows = 0;
+    for (; walk->next < walk->end; begun = 1) {
+        nn__walk_forward(trainer, walk, 1);
+        if (!nn__is_finite(walk->sums.loss.high)) {
+            if (begun) (void)nn_clear_gradients(trainer);
+            return NN_ERROR_DIVERGED;
+        }
+        if (!walk->count) continue;
+        nn__loss_backward(&walk->objective, nn__state_of(trainer, last),
+                          nn__outputs_of(trainer, last), data, trainer->index, walk->count, *weight,
+                          trainer->output_gradients);
+        nn__backward(trainer, walk->count);
+    }
+    return NN_OK;
 }
 
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
-    nn__objective objective;
-    nn__sum losses = {0, 0};
-    nn_real weight = 0, *p;
+    nn__rows rows;
+    nn__walk walk;
+    nn_real weight;
     nn_status status;
-    size_t row, rows;
-    int b, count, begun = 0;
 
     if (loss) *loss = 0;
     if (!trainer) return NN_ERROR_NULL;
     status = nn__check_fits(batch, trainer->model, trainer->options->loss);
     if (status != NN_OK) return status;
     if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
-
-    objective = nn__objective_of(trainer->model, trainer->options);
-    rows = (size_t)batch->rows;
-    for (row = 0; row < rows; row++) weight += nn__row_weight(batch, row);
-    trainer->rows = 0;
-    for (row = 0; row < rows; begun = 1) {
-        for (count = 0; row < rows && count < trainer->batch; row++) {
-            trainer->index[count] = row;
-            count += nn__row_weight(batch, row) != 0;
-        }
-        p = nn__try_rows(trainer, &objective, batch, count, 1);
-        for (b = 0; b < count; b++)
-            nn__add_loss(&losses, batch, trainer->index[b], trainer->terms[b]);
-        if (!nn__is_finite(losses.high)) {
-            if (begun) (void)nn_clear_gradients(trainer);
-            return NN_ERROR_DIVERGED;
-        }
-        nn__learn_rows(trainer, &objective, batch, p, count, weight);
-    }
-    if (loss) *loss = nn__total(&losses) / weight;
-    return NN_OK;
+    rows = nn__all_rows(batch);
+    walk = nn__begin_walk(trainer, &rows, 0, batch->rows);
+    walk.loss_alone = 1;
+    status = nn__learn(trainer, &walk, &weight);
+    if (status == NN_OK && loss) *loss = nn__total(&walk.sums.loss) / weight;
+    return status;
 }
 
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
@@ -5459,92 +5797,21 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* ---- The loop level -------------------------------------------------------------------------- */
 
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
-                          nn_loss kind, const nn_real *p)
-{
-    const nn_real weight = nn__row_weight(data, row);
-
-    if (weight == 0) return;
-    nn__add_loss(&sums->loss, data, row, loss);
-    nn__add(&sums->weight, weight);
-    sums->counted++;
-    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
-}
-
-/* A walk through the places next .. end - 1 of some rows, a micro-batch at a time. */
-typedef struct nn__walk {
-    nn__objective objective;
-    const nn__rows *rows;
-    int next, end;
-    int count;     /* rows of the micro-batch */
-    nn__sums sums; /* over all so far */
-} nn__walk;
-
-static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
-{
-    nn__walk walk;
-
-    memset(&walk, 0, sizeof walk);
-    walk.objective = nn__objective_of(trainer->model, trainer->options);
-    walk.rows = rows;
-    walk.next = next;
-    walk.end = end;
-    return walk;
-}
-
-/* The next rows through the net, but those of weight 0: as many as are left and fit in a
-   micro-batch. Returns their outputs. */
-static nn_real *nn__try_places(nn_trainer *trainer, nn__walk *walk, int training)
-{
-    const nn_data *data = walk->rows->data;
-    nn_real *p;
-    int b, count = 0;
-
-    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
-        trainer->index[count] = nn__row(walk->rows, walk->next);
-        count += nn__row_weight(data, trainer->index[count]) != 0;
-    }
-    walk->count = count;
-    p = nn__try_rows(trainer, &walk->objective, data, count, training);
-    for (b = 0; b < count; b++)
-        nn__count_row(&walk->sums, data, trainer->index[b], trainer->terms[b], walk->objective.loss,
-                      p + (size_t)b * (size_t)data->outputs);
-    return p;
-}
-
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
     nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
 
-    while (walk.next < walk.end) (void)nn__try_places(trainer, &walk, 0);
+    while (walk.next < walk.end) nn__walk_forward(trainer, &walk, 0);
     return walk.sums;
 }
 
-/* Learns from a batch: the rows in the places from .. end - 1. *weight is the sum of their weights:
-   if that is 0, there is nothing to learn. Adds to *sums. */
-static nn_status nn__learn_places(nn_trainer *trainer, const nn__rows *rows, int from, int end,
-                                  nn__sums *sums, nn_real *weight)
+static void nn__add_sums(nn__sums *sums, const nn__sums *other)
 {
-    nn__walk walk = nn__begin_walk(trainer, rows, from, end);
-    nn_real *p;
-    int i;
-
-    *weight = 0;
-    if (!rows->data->weight) *weight = (nn_real)(end - from);
-    for (i = from; rows->data->weight && i < end; i++)
-        *weight += rows->data->weight[nn__row(rows, i)];
-    while (walk.next < end) {
-        p = nn__try_places(trainer, &walk, 1);
-        if (!nn__is_finite(walk.sums.loss.high)) return NN_ERROR_DIVERGED;
-        if (walk.count)
-            nn__learn_rows(trainer, &walk.objective, rows->data, p, walk.count, *weight);
-    }
-    nn__add_sum(&sums->loss, &walk.sums.loss);
-    nn__add_sum(&sums->weight, &walk.sums.weight);
-    sums->counted += walk.sums.counted;
-    sums->correct += walk.sums.correct;
-    return NN_OK;
+    nn__add_sum(&sums->loss, &other->loss);
+    nn__add_sum(&sums->weight, &other->weight);
+    sums->counted += other->counted;
+    sums->correct += other->correct;
 }
 
 /* A run of nn_fit: what it was given, and what the callbacks see. */
@@ -5609,6 +5876,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     nn__state *state = &trainer->state;
     const int count = run->training.count, batch = nn__batch_rows(trainer->options);
     const int classes = nn__is_classification(run->training.data, trainer->options->loss);
+    nn__walk walk;
     nn_status status;
     nn_real weight;
     int rows;
@@ -5622,9 +5890,11 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     run->training.order = state->epoch_key;
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
-        status = nn__learn_places(trainer, &run->training, state->position, state->position + rows,
-                                  &state->sums, &weight);
-        if (status == NN_OK && weight > 0) status = nn_update(trainer);
+        walk = nn__begin_walk(trainer, &run->training, state->position, state->position + rows);
+        status = nn__learn(trainer, &walk, &weight);
+        if (status != NN_OK) return status;
+        nn__add_sums(&state->sums, &walk.sums);
+        if (weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
         if (trainer->options->callback_batches) {
@@ -5703,7 +5973,6 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
             return NN_ERROR_WEIGHT;
     }
-    if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
     run->progress.epochs = o->epochs ? o->epochs : 100;
     run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
     updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
@@ -5711,7 +5980,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->progress.validation_loss = run->progress.validation_accuracy = NAN;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
-    trainer->pending = 0;
+    trainer->pending = trainer->rows = 0;
 #ifdef NN_TIME
     run->begin = NN_TIME();
     run->share = nn__epochs_done(run); /* since the first */
@@ -5757,9 +6026,12 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
 #ifndef NN_NO_MALLOC
 NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options)
 {
+    nn_options o = options ? *options : nn__default_options();
     nn_trainer *trainer;
-    nn_status status = nn_trainer_create(&trainer, model, options);
+    nn_status status;
 
+    if (data && data->rows > 0 && o.batch_size > data->rows) o.batch_size = data->rows;
+    status = nn_trainer_create(&trainer, model, &o);
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
     if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
@@ -5937,15 +6209,15 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     int first, b, count;
 
     for (first = 0; first < data->rows; first += count) {
-        nn_real *p, *terms = model->scratch;
+        nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == terms) terms += (size_t)count * model->first_width; /* the other buffer */
-        nn__loss_rows(&objective, p, data->y + (size_t)first * outputs, NULL, count, terms);
+        if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
+        nn__loss_forward(&objective, p, p, data->y + (size_t)first * outputs, NULL, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
             nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, terms[b], objective.loss, p);
+            nn__count_row(&tally->sums, data, row, losses[b], objective.loss, p);
         }
     }
 }
@@ -8012,6 +8284,7 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
     status = nn__check_file(&file, model, bytes, size, &ours, location);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, model, 1, NULL);
+    model->changes++;
     if (ours) (void)nn__read_scaling(&file, model, 1);
     return NN_OK;
 }
@@ -8139,6 +8412,7 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
     (void)nn__read_arrays(&file, trainer, 1, NULL);
     trainer->state = state;
     trainer->rows = trainer->pending = 0;
+    trainer->model->changes++;
     return NN_OK;
 }
 
@@ -8460,6 +8734,7 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
     if (status != NN_OK) return status;
     made->file = stored.parts[0].at;
     (void)nn__read_stored_layers(&stored, made->layers);
+    nn__set_offsets(made);
     status = nn__finish_opening(made, &stored);
     if (status == NN_OK) *model = made;
     return status;
@@ -8525,24 +8800,24 @@ static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
 
 NN_DEF nn_status nn_quantize(nn_model *model)
 {
-    nn_real *w;
-    int layer, j, k;
+    int i, j, k;
 
     if (!model) return NN_ERROR_NULL;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
         return NN_ERROR_PARAMETER;
-    w = model->parameters;
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        for (j = 0; j < out; j++) {
-            const nn_real scale = nn__int8_scale(w, in, out, j);
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        nn_real *w = model->parameters + layer.weights;
+
+        for (j = 0; j < layer.outputs; j++) {
+            const nn_real scale = nn__int8_scale(w, layer.inputs, layer.outputs, j);
             nn_real *weight = w + j;
-            for (k = 0; k < in; k++, weight += out)
+            for (k = 0; k < layer.inputs; k++, weight += layer.outputs)
                 *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
         }
-        w += ((size_t)in + 1) * (size_t)out;
     }
+    model->changes++;
     return NN_OK;
 }
 
@@ -8852,8 +9127,7 @@ static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in
 static void nn__write_arrays(nn__exporter *to)
 {
     const nn_model *model = to->model;
-    const nn_real *w = model->parameters;
-    int layer;
+    int i;
 
     if (model->scaling != NN_SCALE_NONE) {
         nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset");
@@ -8862,19 +9136,19 @@ static void nn__write_arrays(nn__exporter *to)
         nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
         nn__write_text(&to->writer, "\n");
     }
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const nn_real *w = model->parameters + layer.weights;
+
         if (to->int8) {
-            nn__write_int8(to, layer, w, in, out);
+            nn__write_int8(to, i, w, layer.inputs, layer.outputs);
         } else {
-            nn__write_count(to, "static const @ $_w", layer, "");
-            nn__write_values(to, w, in, out);
+            nn__write_count(to, "static const @ $_w", i, "");
+            nn__write_values(to, w, layer.inputs, layer.outputs);
         }
-        w += (size_t)in * (size_t)out;
-        nn__write_count(to, "static const @ $_b", layer, "");
-        nn__write_values(to, w, out, 1);
+        nn__write_count(to, "static const @ $_b", i, "");
+        nn__write_values(to, model->parameters + layer.biases, layer.outputs, 1);
         nn__write_text(&to->writer, "\n");
-        w += out;
     }
 }
 
@@ -8975,8 +9249,8 @@ static void nn__write_predict(nn__exporter *to)
         step = 1;
     }
     for (layer = 0; layer < model->count; layer++, step++, from = into) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        const nn_activation activation = model->layers[layer].activation;
+        const nn__layer at = nn__layer_at(model, layer);
+
         into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
         nn__write_piece(to, "    $_dense(");
         nn__write_text(&to->writer, from);
@@ -8984,9 +9258,9 @@ static void nn__write_predict(nn__exporter *to)
         if (to->int8) nn__write_count(to, ", $_s", layer, "");
         nn__write_count(to, ", $_b", layer, ", ");
         nn__write_text(&to->writer, into);
-        nn__write_count(to, ", ", in, "");
-        nn__write_count(to, ", ", out, ");\n");
-        if (activation != NN_LINEAR) nn__write_activation(to, activation, into, out);
+        nn__write_count(to, ", ", at.inputs, "");
+        nn__write_count(to, ", ", at.outputs, ");\n");
+        if (at.activation != NN_LINEAR) nn__write_activation(to, at.activation, into, at.outputs);
     }
     nn__write_text(&to->writer, "}\n");
 }
