@@ -923,7 +923,7 @@ struct nn_trainer {
     nn__state state;
     nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
     nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *planes;           /* for each layer some [batch x width]: see nn__plane */
+    nn_real *planes;           /* for each layer some [batch x width]: see nn__planes */
     nn_real *output_gradients; /* [batch x outputs]: dL/dp */
     nn_real *losses;           /* [batch]: of the rows */
 #ifdef NN__SIMD
@@ -1115,7 +1115,7 @@ static double nn__seconds(void)
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
-#define NN__TAILS 8
+#define NN__TAILS 1
 #endif
 
 /* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
@@ -4426,7 +4426,7 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
 
 NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
 
-/* What a loss needs to know beside the numbers. */
+/* What a loss needs to know beside the outputs. */
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
@@ -4435,28 +4435,38 @@ typedef struct nn__objective {
     nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
                                           t * target_share + target_rest */
     nn_real delta;                     /* Huber's */
+    const nn_real *targets;            /* [... x outputs], row index[b] for row b, */
+    const size_t *index;               /* or row b where index is NULL */
+    const nn_real *weights;            /* of the same rows, NULL: 1; for the gradient */
+    nn_real total;                     /* the sum of the weights of the whole batch */
 } nn__objective;
 
-/* Without options: the mean squared error. */
+/* Without options: the mean squared error. The fields behind delta are the caller's to set. */
 static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
 {
     nn__objective objective;
 
+    memset(&objective, 0, sizeof objective);
     objective.model = model;
-    objective.loss = options ? options->loss : NN_MSE;
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
-    objective.target_share = options ? 1 - options->label_smoothing : 1;
-    objective.target_rest = options ? options->label_smoothing / (nn_real)objective.outputs : 0;
-    objective.delta = options && options->huber_delta != 0 ? options->huber_delta : 1;
+    objective.target_share = objective.delta = 1;
+    if (!options) return objective;
+    objective.loss = options->loss;
+    objective.target_share = 1 - options->label_smoothing;
+    objective.target_rest = options->label_smoothing / (nn_real)objective.outputs;
+    objective.delta = nn__or(options->huber_delta, 1);
     return objective;
 }
 
-/* The targets of row b: row index[b] of them, or row b when index is NULL. */
-static const nn_real *nn__targets_of(const nn__objective *objective, const nn_real *targets,
-                                     const size_t *index, int b)
+static size_t nn__data_row(const nn__objective *objective, int b)
 {
-    return targets + (index ? index[b] : (size_t)b) * (size_t)objective->outputs;
+    return objective->index ? objective->index[b] : (size_t)b;
+}
+
+static const nn_real *nn__targets_of(const nn__objective *objective, int b)
+{
+    return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
 }
 
 /* ---- Mean squared error: mean over the outputs of d^2; derivative 2 d / outputs ---------------- */
@@ -4496,28 +4506,27 @@ static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
    computed as max(z, 0) - z t + log1p(exp(-|z|)); dL/dz = (p - t) / outputs ----------------------- */
 
 /* z[rows x outputs] becomes p. */
-static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
-                                     const nn_real *targets, const size_t *index, int rows,
+static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z, int rows,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
     const size_t count = (size_t)rows * (size_t)outputs;
-    nn_real tails[NN__TAILS], sum = 0; /* log1p(exp(-|z|)) of some outputs, a row's end or not */
-    const nn_real *t = targets;
-    size_t i;
-    int b = 0, j = 0;
+    nn_real tails[NN__TAILS]; /* log1p(exp(-|z|)) of the next numbers, whatever rows they are of */
+    size_t i = 0;
+    int b, j;
 
-    for (i = 0; i < count; i++) {
-        const size_t left = count - i;
-        if (i % NN__TAILS == 0)
-            NN__RUN(objective->model, softplus, z + i, tails, left < NN__TAILS ? left : NN__TAILS);
-        if (j == 0) t = nn__targets_of(objective, targets, index, b);
-        sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
-        sum += tails[i % NN__TAILS];
-        if (++j < outputs) continue;
-        losses[b++] = sum / (nn_real)outputs;
-        sum = 0;
-        j = 0;
+    for (b = 0; b < rows; b++) {
+        const nn_real *t = nn__targets_of(objective, b);
+        nn_real sum = 0;
+
+        for (j = 0; j < outputs; j++, i++) {
+            if (i % NN__TAILS == 0)
+                NN__RUN(objective->model, softplus, z + i, tails,
+                        count - i < NN__TAILS ? count - i : NN__TAILS);
+            sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
+            sum += tails[i % NN__TAILS];
+        }
+        losses[b] = sum / (nn_real)outputs;
     }
     NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
 }
@@ -4541,14 +4550,13 @@ static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 }
 
 /* z[rows x outputs] becomes p. */
-static void nn__cross_entropy(const nn__objective *objective, nn_real *z, const nn_real *targets,
-                              const size_t *index, int rows, nn_real *losses)
+static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, z += outputs) {
-        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0, total = 0, largest = z[0];
 
         for (j = 1; j < outputs; j++)
@@ -4595,7 +4603,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name(objective, z, targets, index, rows, losses);                                \
+            nn__##name(objective, z, rows, losses);                 \
         return;)
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
@@ -4639,9 +4647,9 @@ static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d
 }
 
 /* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may be
-   z, and losses[rows]. Targets: see nn__targets_of. */
-static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p,
-                             const nn_real *targets, const size_t *index, int rows, nn_real *losses)
+   z, and losses[rows]. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p, int rows,
+                             nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
@@ -4653,7 +4661,7 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
     if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
     NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
     for (b = 0; b < rows; b++, p += outputs) {
-        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
         for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
@@ -4661,30 +4669,26 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
     }
 }
 
-/* The gradient of the rows' weighted mean loss: s[rows x outputs], the arrays that the derivative of
-   the last activation is computed from (p, or z), becomes dL/dz. total is the sum of all weights of
-   the batch. dp[rows x outputs] is written over. */
+/* The gradient of the rows' weighted mean loss: s[rows x outputs], what the derivative of the last
+   activation is computed from (p, or z), becomes dL/dz. dp[rows x outputs] is written over. */
 static void nn__loss_backward(const nn__objective *objective, nn_real *s, const nn_real *p,
-                              const nn_data *data, const size_t *index, int rows, nn_real total,
-                              nn_real *dp)
+                              int rows, nn_real *dp)
 {
     const int outputs = objective->outputs;
+    nn_real *row = s, *d = dp;
     int b, j;
 
-    for (b = 0; b < rows; b++) {
-        const nn_real *t = nn__targets_of(objective, data->y, index, b);
-        const nn_real factor = data->weight ? data->weight[index[b]] / total : 1 / total;
-        const nn_real share = factor / (nn_real)outputs;
-        const size_t at = (size_t)b * (size_t)outputs;
-        nn_real *row = s + at;
+    for (b = 0; b < rows; b++, row += outputs, p += outputs, d += outputs) {
+        const nn_real *t = nn__targets_of(objective, b), *weights = objective->weights;
+        const nn_real weight = weights ? weights[nn__data_row(objective, b)] : 1;
+        const nn_real factor = weight / objective->total, share = factor / (nn_real)outputs;
 
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
         }
         for (j = 0; j < outputs; j++)
-            dp[at + (size_t)j] =
-                nn__difference_gradient(objective, p[at + (size_t)j] - t[j]) * share;
+            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
@@ -5191,17 +5195,13 @@ static nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* Arrays [batch x width] that a layer has in training: see nn__plane. */
-static int nn__plane_count(const nn_model *model, const nn_options *options, int layer)
-{
-    return 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
-           (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
-}
-
-/* The columns of all of them. */
+/* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
 static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
-    return (size_t)model->layers[layer].width * (size_t)nn__plane_count(model, options, layer);
+    const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
+                       (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
+
+    return (size_t)model->layers[layer].width * (size_t)arrays;
 }
 
 /* Lays a trainer out, as nn__lay_out_model. */
@@ -5357,53 +5357,36 @@ NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* The arrays of a layer in training, each [batch x width], in this order:
+/* The arrays of a layer in training, each [batch x width], in this order; after them the next
+   layer's. */
+typedef struct nn__planes {
+    nn_real
+        *state; /* what the activation's derivative is computed from: y, or z where the activation
+                         says so. The backward pass makes dL/dz of it. */
+    nn_real *outputs; /* y; the same array where the state is y */
+    nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
+    nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
+} nn__planes;
 
-       state    what the activation's derivative is computed from: y, or z where the activation says
-                so. The backward pass makes dL/dz of it.
-       outputs  y, where the state is z
-       dropped  with dropout: y times the mask
-       mask     with dropout: 0 or 1 / (1 - dropout) */
-static nn_real *nn__plane(const nn_trainer *trainer, int layer, int plane)
+static nn__planes nn__planes_of(const nn_trainer *trainer, int layer)
 {
     const nn_model *model = trainer->model;
-    size_t columns = (size_t)plane * (size_t)model->layers[layer].width;
+    const size_t batch = (size_t)trainer->batch;
+    const size_t size = batch * (size_t)model->layers[layer].width;
+    nn__planes planes;
+    size_t columns = 0;
     int i;
 
     for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
-    return trainer->planes + columns * (size_t)trainer->batch;
-}
-
-static nn_real *nn__state_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, 0);
-}
-
-static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, nn__keeps_z(trainer->model->layers[layer].activation) ? 1 : 0);
-}
-
-/* The dropout's mask, NULL without one; in front of it are the dropped outputs. */
-static nn_real *nn__mask_of(const nn_trainer *trainer, int layer)
-{
-    const int count = nn__plane_count(trainer->model, trainer->options, layer);
-
-    if (!(nn__layer_dropout(trainer->options, layer) > 0)) return NULL;
-    return nn__plane(trainer, layer, count - 1);
-}
-
-static nn_real *nn__dropped_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, nn__plane_count(trainer->model, trainer->options, layer) - 2);
-}
-
-/* What a layer is given in training: the batch, or what the layer before it leaves. */
-static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
-{
-    if (layer == 0) return trainer->input;
-    return nn__layer_dropout(trainer->options, layer - 1) > 0 ? nn__dropped_of(trainer, layer - 1)
-                                                              : nn__outputs_of(trainer, layer - 1);
+    planes.state = planes.outputs = trainer->planes + columns * batch;
+    if (nn__keeps_z(model->layers[layer].activation)) planes.outputs += size;
+    planes.dropped = planes.outputs;
+    planes.mask = NULL;
+    if (nn__layer_dropout(trainer->options, layer) > 0) {
+        planes.dropped += size;
+        planes.mask = planes.dropped + size;
+    }
+    return planes;
 }
 
 /* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
@@ -5433,13 +5416,12 @@ static void nn__drop(nn_trainer *trainer, int layer, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
-    const nn_real *outputs = nn__outputs_of(trainer, layer);
-    nn_real *dropped = nn__dropped_of(trainer, layer), *mask = nn__mask_of(trainer, layer);
+    const nn__planes planes = nn__planes_of(trainer, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
-        mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
-        dropped[i] = outputs[i] * mask[i];
+        planes.mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes.dropped[i] = planes.outputs[i] * planes.mask[i];
     }
 }
 
@@ -5452,23 +5434,19 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int last = i == model->count - 1, keeps_z = nn__keeps_z(layer.activation);
-        nn_real *state = nn__state_of(trainer, i), *y = state;
+        const nn__planes planes = nn__planes_of(trainer, i);
+        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
 
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
-                model->parameters + layer.biases, state, rows, layer.inputs, layer.outputs,
+                model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
                 last || keeps_z ? NN_LINEAR : layer.activation);
         if (last) return;
         if (keeps_z) {
-            y = nn__outputs_of(trainer, i);
-            nn__copy(y, state, (size_t)rows * (size_t)layer.outputs);
-            NN__RUN(model, activate, layer.activation, y, rows, layer.outputs);
+            nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
+            NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
-        x = y;
-        if (training && nn__layer_dropout(trainer->options, i) > 0) {
-            nn__drop(trainer, i, rows);
-            x = nn__dropped_of(trainer, i);
-        }
+        if (training && planes.mask) nn__drop(trainer, i, rows);
+        x = training ? planes.dropped : planes.outputs;
     }
 }
 
@@ -5477,19 +5455,23 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 static void nn__backward(nn_trainer *trainer, int rows)
 {
     const nn_model *model = trainer->model;
+    nn__planes planes = nn__planes_of(trainer, model->count - 1);
     int i;
 
     for (i = model->count - 1; i >= 0; i--) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn_real *dz = nn__state_of(trainer, i);
+        const nn_real *dz = planes.state, *x = trainer->input;
 
-        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, i), dz,
-                trainer->gradients + layer.weights, trainer->gradients + layer.biases, rows,
-                layer.inputs, layer.outputs, trainer->pending);
+        if (i > 0) {
+            planes = nn__planes_of(trainer, i - 1);
+            x = planes.dropped;
+        }
+        NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
+                trainer->gradients + layer.biases, rows, layer.inputs, layer.outputs,
+                trainer->pending);
         if (i > 0)
-            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights,
-                    nn__mask_of(trainer, i - 1), nn__state_of(trainer, i - 1),
-                    nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
+            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights, planes.mask,
+                    planes.state, nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
                     model->layers[i - 1].activation);
     }
 #ifdef NN__SIMD
@@ -5501,8 +5483,8 @@ static void nn__backward(nn_trainer *trainer, int rows)
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
     const nn_model *model;
-    nn_real *logits, *outputs;
-    int last, width;
+    nn__planes planes;
+    int width;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
@@ -5512,15 +5494,14 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
     nn__load_batch(trainer, x, NULL, rows);
     nn__forward(trainer, rows, 1);
-    last = model->count - 1;
     width = nn__outputs(model);
-    logits = nn__state_of(trainer, last);
-    outputs = nn__outputs_of(trainer, last);
-    if (outputs != logits) nn__copy(outputs, logits, (size_t)rows * (size_t)width);
-    NN__RUN(model, activate, nn__output_activation(model), outputs, rows, width);
+    planes = nn__planes_of(trainer, model->count - 1);
+    if (planes.outputs != planes.state)
+        nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
+    NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
     trainer->rows = rows;
     trainer->changes = model->changes;
-    *y = outputs;
+    *y = planes.outputs;
     return NN_OK;
 }
 
@@ -5538,11 +5519,11 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
     NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__state_of(trainer, model->count - 1), dy, rows, outputs);
+            nn__planes_of(trainer, model->count - 1).state, dy, rows, outputs);
     nn__backward(trainer, rows);
     if (dx) {
-        NN__RUN(model, dense_input_gradient, nn__state_of(trainer, 0), model->parameters, NULL, dx,
-                NULL, rows, model->inputs, model->layers[0].width, NN_LINEAR);
+        NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
+                rows, model->inputs, model->layers[0].width, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -5664,100 +5645,97 @@ static nn_real nn__mean_loss(const nn__sums *sums)
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
-                          nn_loss kind, const nn_real *p)
+/* What a row adds to the sums beside its loss. */
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
+                          const nn_real *p)
 {
-    const nn_real weight = nn__row_weight(data, row);
-
-    if (weight == 0) return;
-    nn__add_loss(&sums->loss, data, row, loss);
-    nn__add(&sums->weight, weight);
+    nn__add(&sums->weight, nn__row_weight(data, row));
     sums->counted++;
-    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+    sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* A walk through the rows `next` .. `end` - 1 of an order of rows, a micro-batch at a time. */
-typedef struct nn__walk {
-    nn__objective objective;
-    const nn__rows *rows;
+/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is NULL. */
+typedef struct nn__range {
+    const nn_data *data;
+    const nn__rows *order;
     int next, end;
-    int count;      /* rows of the micro-batch */
-    int loss_alone; /* the sums are of the losses only */
-    nn__sums sums;  /* over all rows so far */
-} nn__walk;
+} nn__range;
 
-static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
+static size_t nn__row_of(const nn__range *range, int i)
 {
-    nn__walk walk;
-
-    memset(&walk, 0, sizeof walk);
-    walk.objective = nn__objective_of(trainer->model, trainer->options);
-    walk.rows = rows;
-    walk.next = next;
-    walk.end = end;
-    return walk;
+    return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* The next rows through the net, except those of weight 0: as many as are left and fit in a
-   micro-batch. Their losses are then in the trainer. */
-static void nn__walk_forward(nn_trainer *trainer, nn__walk *walk, int training)
+/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as many
+   as are left and fit in a micro-batch. Returns how many; their losses are in the trainer. Adds to
+   the sums: with `measure`, to all of them; without, to the losses alone. */
+static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective, nn__range *range,
+                            int training, int measure, nn__sums *sums)
 {
-    const nn_data *data = walk->rows->data;
-    const int last = trainer->model->count - 1;
-    const nn_real *p = nn__outputs_of(trainer, last);
+    const nn_data *data = range->data;
+    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    const nn_real *p = planes.outputs;
     int b, count = 0;
 
-    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
-        trainer->index[count] = nn__row(walk->rows, walk->next);
+    for (; range->next < range->end && count < trainer->batch; range->next++) {
+        trainer->index[count] = nn__row_of(range, range->next);
         count += nn__row_weight(data, trainer->index[count]) != 0;
     }
-    walk->count = count;
     nn__load_batch(trainer, data->x, trainer->index, count);
     nn__forward(trainer, count, training);
-    nn__loss_forward(&walk->objective, nn__state_of(trainer, last), nn__outputs_of(trainer, last),
-                     data->y, trainer->index, count, trainer->losses);
+    nn__loss_forward(objective, planes.state, planes.outputs, count, trainer->losses);
     for (b = 0; b < count; b++, p += data->outputs) {
-        if (walk->loss_alone)
-            nn__add_loss(&walk->sums.loss, data, trainer->index[b], trainer->losses[b]);
-        else
-            nn__count_row(&walk->sums, data, trainer->index[b], trainer->losses[b],
-                          walk->objective.loss, p);
+        nn__add_loss(&sums->loss, data, trainer->index[b], trainer->losses[b]);
+        if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
     }
+    return count;
 }
 
-/* Adds the gradient of the weighted mean loss over the walk's rows to the gradients. *weight is the
-   sum of the rows' weights: if that is 0, nothing is added. If a later micro-batch diverges, all
-   gradients are zeroed. */
-static nn_status nn__learn(nn_trainer *trainer, nn__walk *walk, nn_real *weight)
+static nn__objective nn__objective_in_training(const nn_trainer *trainer, const nn_data *data)
 {
-    const nn_data *data = walk->rows->data;
-    const int last = trainer->model->count - 1;
-    int i, begun = 0;
+    nn__objective objective = nn__objective_of(trainer->model, trainer->options);
+
+    objective.targets = data->y;
+    objective.index = trainer->index;
+    objective.weights = data->weight;
+    return objective;
+}
+
+/* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
+   nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
+   to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+static nn_status nn__learn(nn_trainer *trainer, nn__range *range, int measure, nn__sums *sums,
+                           nn_real *weight)
+{
+    const nn_data *data = range->data;
+    nn__objective objective = nn__objective_in_training(trainer, data);
+    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    int i, count, begun = 0;
 
     *weight = 0;
-    if (!data->weight) *weight = (nn_real)(walk->end - walk->next);
-    for (i = walk->next; data->weight && i < walk->end; i++)
-        *weight += data->weight[nn__row(walk->rows, i)];
+    if (!data->weight) *weight = (nn_real)(range->end - range->next);
+    for (i = range->next; data->weight && i < range->end; i++)
+        *weight += data->weight[nn__row_of(range, i)];
+    objective.total = *weight;
     trainer->rows = 0;
-    for (; walk->next < walk->end; begun = 1) {
-        nn__walk_forward(trainer, walk, 1);
-        if (!nn__is_finite(walk->sums.loss.high)) {
+    for (; range->next < range->end; begun = 1) {
+        count = nn__forward_rows(trainer, &objective, range, 1, measure, sums);
+        if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
-        if (!walk->count) continue;
-        nn__loss_backward(&walk->objective, nn__state_of(trainer, last),
-                          nn__outputs_of(trainer, last), data, trainer->index, walk->count, *weight,
+        if (!count) continue;
+        nn__loss_backward(&objective, planes.state, planes.outputs, count,
                           trainer->output_gradients);
-        nn__backward(trainer, walk->count);
+        nn__backward(trainer, count);
     }
     return NN_OK;
 }
 
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
-    nn__rows rows;
-    nn__walk walk;
+    nn__range range;
+    nn__sums sums;
     nn_real weight;
     nn_status status;
 
@@ -5766,11 +5744,13 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     status = nn__check_fits(batch, trainer->model, trainer->options->loss);
     if (status != NN_OK) return status;
     if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
-    rows = nn__all_rows(batch);
-    walk = nn__begin_walk(trainer, &rows, 0, batch->rows);
-    walk.loss_alone = 1;
-    status = nn__learn(trainer, &walk, &weight);
-    if (status == NN_OK && loss) *loss = nn__total(&walk.sums.loss) / weight;
+    memset(&sums, 0, sizeof sums);
+    range.data = batch;
+    range.order = NULL;
+    range.next = 0;
+    range.end = batch->rows;
+    status = nn__learn(trainer, &range, 0, &sums, &weight);
+    if (status == NN_OK && loss) *loss = nn__total(&sums.loss) / weight;
     return status;
 }
 
@@ -5800,10 +5780,17 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
+    const nn__objective objective = nn__objective_in_training(trainer, rows->data);
+    nn__range range;
+    nn__sums sums;
 
-    while (walk.next < walk.end) nn__walk_forward(trainer, &walk, 0);
-    return walk.sums;
+    memset(&sums, 0, sizeof sums);
+    range.data = rows->data;
+    range.order = rows;
+    range.next = 0;
+    range.end = rows->count;
+    while (range.next < range.end) (void)nn__forward_rows(trainer, &objective, &range, 0, 1, &sums);
+    return sums;
 }
 
 static void nn__add_sums(nn__sums *sums, const nn__sums *other)
@@ -5876,7 +5863,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     nn__state *state = &trainer->state;
     const int count = run->training.count, batch = nn__batch_rows(trainer->options);
     const int classes = nn__is_classification(run->training.data, trainer->options->loss);
-    nn__walk walk;
+    nn__range range;
+    nn__sums sums;
     nn_status status;
     nn_real weight;
     int rows;
@@ -5886,14 +5874,18 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
         state->epoch_key |= nn__random(&state->random);
         memset(&state->sums, 0, sizeof state->sums);
     }
+    range.data = run->training.data;
+    range.order = &run->training;
     run->training.shuffled = 1;
     run->training.order = state->epoch_key;
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
-        walk = nn__begin_walk(trainer, &run->training, state->position, state->position + rows);
-        status = nn__learn(trainer, &walk, &weight);
+        range.next = state->position;
+        range.end = state->position + rows;
+        memset(&sums, 0, sizeof sums);
+        status = nn__learn(trainer, &range, 1, &sums, &weight);
         if (status != NN_OK) return status;
-        nn__add_sums(&state->sums, &walk.sums);
+        nn__add_sums(&state->sums, &sums);
         if (weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
@@ -6180,7 +6172,6 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
     const nn_real *t = data->y + row * (size_t)data->outputs;
     int j;
 
-    if (nn__row_weight(data, row) == 0) return;
     for (j = 0; j < data->outputs; j++) {
         const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
         nn__add(&tally->squares, square);
@@ -6204,7 +6195,7 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
-    const nn__objective objective = nn__objective_of(model, options);
+    nn__objective objective = nn__objective_of(model, options);
     const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
     int first, b, count;
 
@@ -6213,11 +6204,14 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
         if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
-        nn__loss_forward(&objective, p, p, data->y + (size_t)first * outputs, NULL, count, losses);
+        objective.targets = data->y + (size_t)first * outputs;
+        nn__loss_forward(&objective, p, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
+            if (nn__row_weight(data, row) == 0) continue;
             nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, losses[b], objective.loss, p);
+            nn__add_loss(&tally->sums.loss, data, row, losses[b]);
+            nn__count_row(&tally->sums, data, row, objective.loss, p);
         }
     }
 }
