@@ -492,6 +492,8 @@ typedef enum nn_loss {
     NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
     NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_MAE,                  /* mean of |p - t| over rows and outputs */
+    NN_QUANTILE, /* pinball loss: p becomes the `quantile` of t (Koenker, Bassett 1978) */
     NN_LOSS_COUNT
 } nn_loss;
 
@@ -540,6 +542,7 @@ typedef struct nn_options {
 
     nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
     nn_real huber_delta;     /* > 0; 0 means 1 */
+    nn_real quantile;        /* in (0, 1); 0 means 0.5, the median */
     const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
                                 [0, 1), the last one 0; NULL means none */
 
@@ -4422,7 +4425,9 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
     X(MSE, mse, ELEMENT, -1)                                                                       \
     X(HUBER, huber, ELEMENT, -1)                                                                   \
     X(BINARY_CROSS_ENTROPY, binary_cross_entropy, ROW, NN_SIGMOID)                                 \
-    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)
+    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)                                               \
+    X(MAE, mae, ELEMENT, -1)                                                                       \
+    X(QUANTILE, quantile, ELEMENT, -1)
 
 NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
 
@@ -4434,14 +4439,14 @@ typedef struct nn__objective {
     int outputs;
     nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
                                           t * target_share + target_rest */
-    nn_real delta;                     /* Huber's */
+    nn_real delta, quantile;           /* Huber's; the quantile loss's */
     const nn_real *targets;            /* [... x outputs], row index[b] for row b, */
     const size_t *index;               /* or row b where index is NULL */
     const nn_real *weights;            /* of the same rows, NULL: 1; for the gradient */
     nn_real total;                     /* the sum of the weights of the whole batch */
 } nn__objective;
 
-/* Without options: the mean squared error. The fields behind delta are the caller's to set. */
+/* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
 static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
 {
     nn__objective objective;
@@ -4451,11 +4456,13 @@ static nn__objective nn__objective_of(const nn_model *model, const nn_options *o
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
     objective.target_share = objective.delta = 1;
+    objective.quantile = (nn_real)0.5;
     if (!options) return objective;
     objective.loss = options->loss;
     objective.target_share = 1 - options->label_smoothing;
     objective.target_rest = options->label_smoothing / (nn_real)objective.outputs;
     objective.delta = nn__or(options->huber_delta, 1);
+    objective.quantile = nn__or(options->quantile, (nn_real)0.5);
     return objective;
 }
 
@@ -4500,6 +4507,37 @@ static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
 {
     if (nn__absolute(d) > objective->delta) return d > 0 ? objective->delta : -objective->delta;
     return d;
+}
+
+/* ---- Mean absolute error: mean over the outputs of |d|; derivative the sign of d, over outputs -- */
+
+static nn_real nn__mae(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    (void)objective;
+    return sum + nn__absolute(d);
+}
+
+static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
+{
+    (void)objective;
+    return d > 0 ? 1 : d < 0 ? -1 : 0;
+}
+
+/* ---- Quantile, or pinball loss (Koenker and Bassett 1978): mean over the outputs of (1 - q) d where
+   d > 0, else -q d; derivative 1 - q, -q, or 0 where d is 0, over outputs. q is the quantile. ---- */
+
+static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    const nn_real q = objective->quantile;
+
+    return nn__fma(d > 0 ? 1 - q : -q, d, sum);
+}
+
+static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
+{
+    const nn_real q = objective->quantile;
+
+    return d > 0 ? 1 - q : d < 0 ? -q : 0;
 }
 
 /* ---- Binary cross-entropy, for sigmoid: mean over the outputs of -t log p - (1 - t) log(1 - p),
@@ -5139,7 +5177,8 @@ static const unsigned short nn__magnitudes[] = {
 static const unsigned short nn__shares[] = {
     offsetof(nn_options, beta1),           offsetof(nn_options, beta2),
     offsetof(nn_options, step_factor),     offsetof(nn_options, momentum),
-    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
+    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction),
+    offsetof(nn_options, quantile)};
 enum { NN__ZEROABLE_SHARES = 3 };
 
 /* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
@@ -6303,7 +6342,8 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
     if (!model || !metrics) return NN_ERROR_NULL;
     if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
-                     options->huber_delta >= 0 && nn__is_finite(options->huber_delta)))
+                     options->quantile >= 0 && options->quantile < 1 && options->huber_delta >= 0 &&
+                     nn__is_finite(options->huber_delta)))
         return NN_ERROR_OPTION;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
