@@ -499,7 +499,8 @@ typedef enum nn_loss {
 
 typedef enum nn_optimizer {
     NN_SGD = 0,
-    NN_ADAM, /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_ADAM,    /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_RMSPROP, /* Tieleman and Hinton 2012, in PyTorch's form; with momentum where that is > 0 */
     NN_OPTIMIZER_COUNT
 } nn_optimizer;
 
@@ -525,12 +526,13 @@ typedef struct nn_options {
     int batch_size;        /* rows for each update; 0 means 32; all, if there are fewer */
     int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
                               memory and give the same bits, unless there is dropout; 0 means all */
-    nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
-    nn_real momentum;      /* SGD, in [0, 1); 0 means none */
+    nn_real learning_rate; /* > 0; 0 means 1e-2, Adam 1e-3 */
+    nn_real momentum;      /* SGD, RMSprop: in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
     nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999; NN_ZERO means 0 */
-    nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
-    nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
+    nn_real alpha;         /* RMSprop, in [0, 1); 0 means 0.99; NN_ZERO means 0 */
+    nn_real epsilon;       /* Adam, RMSprop: > 0, outside the root; 0 means 1e-8 */
+    nn_real weight_decay;  /* >= 0; SGD, RMSprop: L2, Adam: decoupled; 0 means none */
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
 
     nn_schedule schedule;
@@ -3110,7 +3112,8 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
    nn_options *o. In the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
-    X(ADAM, adam, 1, 1, 1e-3)
+    X(ADAM, adam, 1, 1, 1e-3)                                                                      \
+    X(RMSPROP, rmsprop, o->momentum > 0, 1, 1e-2)
 
 NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
 
@@ -3120,8 +3123,8 @@ typedef struct nn__step {
     nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
     nn_real momentum;
     int nesterov;
-    nn_real beta1, beta2, epsilon;
-    nn_real root; /* Adam: 1 / sqrt(1 - beta2^t) */
+    nn_real beta1, beta2, epsilon; /* RMSprop's alpha is in beta2 */
+    nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
 } nn__step;
 
 /* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
@@ -3280,6 +3283,88 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
             NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
+    }
+
+/* ---- RMSprop --------------------------------------------------------------------------------- */
+
+/* g += decay * theta;  v = alpha v + (1 - alpha) g^2;  r = g / (sqrt(v) + epsilon);
+   with momentum m = momentum * m + r and r = m;  theta -= rate * r
+   (Tieleman and Hinton 2012, in PyTorch's form). first is m, second v. */
+static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    (void)state;
+    step->decay = o->weight_decay;
+    step->momentum = o->momentum;
+    step->beta2 = nn__or(o->alpha, (nn_real)0.99);
+    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+}
+
+static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *first,
+                              nn_real *second, size_t count, const nn__step *step)
+{
+    const nn_real rest = 1 - step->beta2;
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip);
+        nn_real v = nn__fma(step->beta2, second[i], rest * g * g);
+        nn_real ratio = g / (NN_SQRT(v) + step->epsilon);
+        nn_real m = first ? nn__fma(step->momentum, first[i], ratio) : ratio;
+        nn_real next = nn__fma(-step->learning_rate, m, theta[i]);
+        if (!nn__is_finite(next) || !nn__is_finite(v)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        second[i] = v;
+        if (first) first[i] = m;
+    }
+    return good;
+}
+
+#define NN__OPTIMIZER_RMSPROP                                                                      \
+    NN__INLINE int NN__NAME(rmsprop_loop)(nn_real * theta, const nn_real *gradient,                \
+                                          nn_real *first, nn_real *second, size_t count,           \
+                                          const nn__step *step, const int momentum)                \
+    {                                                                                              \
+        const NN__VECTOR alpha = NN__SET1(step->beta2), rest = NN__SET1(1 - step->beta2);          \
+        const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
+        const NN__VECTOR clip = NN__SET1(step->clip), mu = NN__SET1(step->momentum);               \
+        const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
+        NN__VECTOR bad = NN__SET1(0);                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
+            const NN__VECTOR old_v = NN__LOAD_UP_TO(second + i, n);                                \
+            NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip), old_m, v, m, next;      \
+            NN__VECTOR check;                                                                      \
+                                                                                                   \
+            g = NN__FMA(decay, old, g);                                                            \
+            v = NN__FMA(alpha, old_v, NN__MUL(NN__MUL(rest, g), g));                               \
+            m = NN__DIV(g, NN__ADD(NN__SQRT(v), epsilon));                                         \
+            if (momentum) {                                                                        \
+                old_m = NN__LOAD_UP_TO(first + i, n);                                              \
+                m = NN__FMA(mu, old_m, m);                                                         \
+            }                                                                                      \
+            next = NN__FNMA(rate, m, old);                                                         \
+            check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                   \
+            bad = NN__BITS_OR(bad, check);                                                         \
+            NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, one, next, old), n);                 \
+            NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
+            if (momentum) NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);    \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(rmsprop)(nn_real * theta, const nn_real *gradient,              \
+                                            nn_real *first, nn_real *second, size_t count,         \
+                                            const nn__step *step)                                  \
+    {                                                                                              \
+        if (first) return NN__NAME(rmsprop_loop)(theta, gradient, first, second, count, step, 1);  \
+        return NN__NAME(rmsprop_loop)(theta, gradient, NULL, second, count, step, 0);              \
     }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -5174,12 +5259,15 @@ static const unsigned short nn__magnitudes[] = {
     offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
     offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
     offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
-static const unsigned short nn__shares[] = {
-    offsetof(nn_options, beta1),           offsetof(nn_options, beta2),
-    offsetof(nn_options, step_factor),     offsetof(nn_options, momentum),
-    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction),
-    offsetof(nn_options, quantile)};
-enum { NN__ZEROABLE_SHARES = 3 };
+static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
+                                            offsetof(nn_options, beta2),
+                                            offsetof(nn_options, alpha),
+                                            offsetof(nn_options, step_factor),
+                                            offsetof(nn_options, momentum),
+                                            offsetof(nn_options, label_smoothing),
+                                            offsetof(nn_options, validation_fraction),
+                                            offsetof(nn_options, quantile)};
+enum { NN__ZEROABLE_SHARES = 4 };
 
 /* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
 static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
