@@ -693,7 +693,7 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 
 #ifndef NN_NO_MALLOC
 /* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
-   on the part; options->seed deals the rows and seeds the models. Fills results[folds]. */
+   on the part; options->seed shuffles the rows and seeds the models. Fills results[folds]. */
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results);
 #endif
@@ -943,7 +943,7 @@ struct nn_trainer {
     int rows;           /* rows of the last nn_forward that wait for nn_backward */
     uint32_t changes;   /* of the model at that time */
 #ifdef NN__SIMD
-    int learned; /* rows of the last backward pass */
+    int backward_rows; /* of the last backward pass */
 #endif
     int pending; /* the gradients hold something that no update has used */
 };
@@ -1830,11 +1830,11 @@ static nn_real nn__uniform(uint64_t *state)
 }
 
 #ifndef NN_NO_TRAIN
-/* Place i of a random order of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
+/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
    numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key is an order. With fewer rounds, or
+   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds, or
    fewer bits than 4, the orders of small sets are not even. */
-static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
+static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
     int round;
@@ -1846,7 +1846,7 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave place 0 where it is */
+    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave 0 where it is */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
@@ -4921,13 +4921,14 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Rows of a data set in some order: place i holds row first + i. Where some rows are held out, all
-   of the data's are dealt by a key first; in training, the places are shuffled by another one. */
+/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all rows
+   first separates training from validation rows: then row i of these is row first + i of that. In
+   training a second permutation, another in each epoch, shuffles them. */
 typedef struct nn__rows {
     const nn_data *data;
     int first, count;
-    int dealt, shuffled;
-    uint64_t deal, order;
+    int separated, shuffled;
+    uint64_t separation_key, order_key;
 } nn__rows;
 
 static nn__rows nn__all_rows(const nn_data *data)
@@ -4942,11 +4943,12 @@ static nn__rows nn__all_rows(const nn_data *data)
 
 static size_t nn__row(const nn__rows *rows, int i)
 {
-    uint32_t place = (uint32_t)i;
+    uint32_t row = (uint32_t)i;
 
-    if (rows->shuffled) place = nn__shuffled(place, (uint32_t)rows->count, rows->order);
-    place += (uint32_t)rows->first;
-    return rows->dealt ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->deal) : place;
+    if (rows->shuffled) row = nn__permute(row, (uint32_t)rows->count, rows->order_key);
+    row += (uint32_t)rows->first;
+    return rows->separated ? nn__permute(row, (uint32_t)rows->data->rows, rows->separation_key)
+                           : row;
 }
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
@@ -5123,19 +5125,21 @@ static void nn__copy_names(nn_data *to, const char *const *names)
 
 /* ---- Dividing -------------------------------------------------------------------------------- */
 
-/* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
-   regular choice of places takes the same share of each class. `train` of every `cards` places,
-   spread evenly, go to the training set; for folds, all places but every one that is `fold`. Each
+/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered class
+   by class, so that every k-th row has each class in proportion. `train` of every `of` rows, spread
+   evenly, go to the training set; for folds, all rows but every one that is `fold` modulo `of`. Each
    set is then shuffled, so that its classes are mixed. */
-typedef struct nn__deal {
-    uint64_t cards, train; /* train == 0: folds */
+typedef struct nn__division {
+    uint64_t of, train; /* train == 0: folds */
     uint64_t fold;
-} nn__deal;
+} nn__division;
 
-static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
+static int nn__is_training_row(const nn__division *division, uint64_t i)
 {
-    if (!deal->train) return place % deal->cards != deal->fold;
-    return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
+    const uint64_t of = division->of, train = division->train;
+
+    if (!train) return i % of != division->fold;
+    return (i + 1) * train / of > i * train / of;
 }
 
 static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
@@ -5147,13 +5151,13 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
 }
 
-static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64_t seed,
-                               nn_data *train, nn_data *test)
+static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
+                                 nn_data *train, nn_data *test)
 {
     const int classes = data->classes > 0 ? data->classes : 1;
     const size_t characters = nn__name_characters(data);
     nn_data *parts[2];
-    uint64_t place = 0;
+    uint64_t next = 0;
     uint32_t taken[2] = {0, 0};
     nn_status status;
     int c, i, k;
@@ -5165,8 +5169,7 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
         parts[k]->memory = NULL;
         parts[k]->rows = parts[k]->dropped = 0;
     }
-    for (place = 0; place < (uint64_t)data->rows; place++)
-        parts[nn__goes_to_train(deal, place)]->rows++;
+    for (i = 0; i < data->rows; i++) parts[nn__is_training_row(division, (uint64_t)i)]->rows++;
     status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
     for (k = 0; k < 2 && status == NN_OK; k++)
         status = nn__allocate_data(parts[k], data->weight != NULL, characters);
@@ -5177,16 +5180,15 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
         return status;
     }
     for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
-    for (place = 0, c = 0; c < classes; c++)
+    for (c = 0; c < classes; c++)
         for (i = 0; i < data->rows; i++) {
-            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            const size_t row = (size_t)nn__permute((uint32_t)i, (uint32_t)data->rows, seed);
             if (classes > 1 &&
                 nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
                 continue;
-            k = nn__goes_to_train(deal, place++);
-            nn__copy_row(parts[k],
-                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
-                         row);
+            k = nn__is_training_row(division, next++);
+            nn__copy_row(parts[k], (size_t)nn__permute(taken[k]++, (uint32_t)parts[k]->rows, ~seed),
+                         data, row);
         }
     return NN_OK;
 }
@@ -5203,32 +5205,32 @@ static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data
 NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
                           nn_data *train, nn_data *test)
 {
-    nn__deal deal;
+    nn__division division;
     nn_status status = nn__check_division(data, train, test);
 
     if (status != NN_OK) return status;
     if (!(train_fraction > 0 && train_fraction < 1)) return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)data->rows;
-    deal.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
-    deal.fold = 0;
-    if (deal.train == 0 || deal.train >= deal.cards) return NN_ERROR_SIZE;
-    return nn__deal_rows(data, &deal, seed, train, test);
+    division.of = (uint64_t)data->rows;
+    division.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
+    division.fold = 0;
+    if (division.train == 0 || division.train >= division.of) return NN_ERROR_SIZE;
+    return nn__divide_rows(data, &division, seed, train, test);
 }
 
 NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
                                nn_data *test)
 {
-    nn__deal deal;
+    nn__division division;
     nn_status status = nn__check_division(data, train, test);
 
     if (status != NN_OK) return status;
     if (!fold) return NN_ERROR_NULL;
     if (fold->folds < 2 || fold->folds > data->rows || fold->fold < 0 || fold->fold >= fold->folds)
         return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)fold->folds;
-    deal.train = 0;
-    deal.fold = (uint64_t)fold->fold;
-    return nn__deal_rows(data, &deal, fold->seed, train, test);
+    division.of = (uint64_t)fold->folds;
+    division.train = 0;
+    division.fold = (uint64_t)fold->fold;
+    return nn__divide_rows(data, &division, fold->seed, train, test);
 }
 
 #endif /* NN_NO_MALLOC */
@@ -5602,7 +5604,7 @@ static void nn__backward(nn_trainer *trainer, int rows)
                     model->layers[i - 1].activation);
     }
 #ifdef NN__SIMD
-    trainer->learned = rows;
+    trainer->backward_rows = rows;
 #endif
     trainer->pending = 1;
 }
@@ -5720,7 +5722,7 @@ static int nn__update_all(nn_trainer *trainer, const nn__step *step)
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
     /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
-    const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
+    const int few = (double)count * trainer->backward_rows < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
 
@@ -5831,8 +5833,8 @@ static nn__objective nn__objective_in_training(const nn_trainer *trainer, const 
 /* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
    nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
    to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
-static nn_status nn__learn(nn_trainer *trainer, nn__range *range, int measure, nn__sums *sums,
-                           nn_real *weight)
+static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
+                                   nn__sums *sums, nn_real *weight)
 {
     const nn_data *data = range->data;
     nn__objective objective = nn__objective_in_training(trainer, data);
@@ -5876,7 +5878,7 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     range.order = NULL;
     range.next = 0;
     range.end = batch->rows;
-    status = nn__learn(trainer, &range, 0, &sums, &weight);
+    status = nn__add_gradients(trainer, &range, 0, &sums, &weight);
     if (status == NN_OK && loss) *loss = nn__total(&sums.loss) / weight;
     return status;
 }
@@ -6004,13 +6006,13 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     range.data = run->training.data;
     range.order = &run->training;
     run->training.shuffled = 1;
-    run->training.order = state->epoch_key;
+    run->training.order_key = state->epoch_key;
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
         range.next = state->position;
         range.end = state->position + rows;
         memset(&sums, 0, sizeof sums);
-        status = nn__learn(trainer, &range, 1, &sums, &weight);
+        status = nn__add_gradients(trainer, &range, 1, &sums, &weight);
         if (status != NN_OK) return status;
         nn__add_sums(&state->sums, &sums);
         if (weight > 0) status = nn_update(trainer);
@@ -6085,8 +6087,8 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
         if (held >= data->rows) return NN_ERROR_SIZE;
-        run->training.dealt = run->validation.dealt = 1;
-        run->training.deal = run->validation.deal = o->seed;
+        run->training.separated = run->validation.separated = 1;
+        run->training.separation_key = run->validation.separation_key = o->seed;
         run->training.count = run->validation.first = data->rows - held;
         run->validation.count = held;
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
