@@ -82,7 +82,7 @@ embedded:
 # Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
 # libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".
 bench:
-	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench.py $(BENCH)
+	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench/bench.py $(BENCH)
 
 PREFIX = /usr/local
 

@@ -1,7 +1,7 @@
 """The Python side of `make bench`: PyTorch and scikit-learn, with the nets and the requests that
-the head of tests/bench.c describes. tests/bench.py runs it, with one thread and with all:
+the head of bench.c describes. bench.py runs it, with one thread and with all:
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 bench_peers.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 peers.py
 
 It answers "skipped" to all that needs a package that is not installed.
 """
@@ -26,7 +26,7 @@ except ImportError:
 def measure(work, units, seconds):
     """Units per second of work(), which does `units` of them, once it is warm."""
     one_thread = os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
-    clock = time.process_time if one_thread else time.perf_counter  # as in tests/bench.c
+    clock = time.process_time if one_thread else time.perf_counter  # as in tests/bench/bench.c
     work()
     n = 1
     while True:

@@ -1,5 +1,5 @@
 /* The C side of `make bench`: nn.h, the core's multiply-add peak, OpenBLAS (when compiled with
-   -DBENCH_OPENBLAS and linked with it) and FANN (-DBENCH_FANN, -lfann). tests/bench.py builds this
+   -DBENCH_OPENBLAS and linked with it) and FANN (-DBENCH_FANN, -lfann). bench.py builds this
    program, asks it, and compares; alone it can be run as
 
        echo 'forward nn 0.01 128x128x784' | build/bench [--backend NAME]

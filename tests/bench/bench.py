@@ -3,7 +3,7 @@
     bench.py [--backend NAME] [--rounds N] [NAME...]
 
 takes only the results whose names contain one of NAMEs, all of them without; --backend forces one
-of nn.h's back-ends. Builds tests/bench.c with $CC and $CFLAGS, and with OpenBLAS and FANN where
+of nn.h's back-ends. Builds bench.c with $CC and $CFLAGS, and with OpenBLAS and FANN where
 they are; PyTorch and scikit-learn are compared with where this Python has them.
 
 Every result is measured in rounds. In each round every side takes one short sample in turn, so that
@@ -153,7 +153,7 @@ def build():
     try_library("-DBENCH_OPENBLAS", "cblas.h", shlex.split(openblas or "-lopenblas_not_found"))
     try_library("-DBENCH_FANN", "fann.h", ["-lfann"])
     os.makedirs("build", exist_ok=True)
-    command = [*compiler, *options, "-I.", "tests/bench.c", *libraries, "-lm", "-o"]
+    command = [*compiler, *options, "-I.", "tests/bench/bench.c", *libraries, "-lm", "-o"]
     subprocess.run(command + ["build/bench"], check=True)
     if output_of(command + ["build/bench_openmp", "-fopenmp"]) is None:
         print("OpenMP: not found, skipped")
@@ -162,7 +162,7 @@ def build():
 
 
 class Process:
-    """A program that answers each line with a line: see tests/bench.c."""
+    """A program that answers each line with a line: see tests/bench/bench.c."""
 
     def __init__(self, command, threads, blas_threads):
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads),
@@ -190,7 +190,7 @@ def process(name, backend):
         return Process(command, CORES, 1) if os.path.exists(command[0]) else None
     threads = CORES if name == "python_all" else 1
     blas_threads = 1 if name == "python" else CORES
-    return Process([sys.executable, "tests/bench_peers.py"], threads, blas_threads)
+    return Process([sys.executable, "tests/bench/peers.py"], threads, blas_threads)
 
 
 # ---- Measuring and printing ---------------------------------------------------------------------
