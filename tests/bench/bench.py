@@ -1,27 +1,28 @@
-"""Measures nn.h and its peers side by side. Run from the repository root; `make bench` does it.
+"""Measures nn.h and other libraries side by side. `make bench` runs it, from the repository root.
 
     bench.py [--backend NAME] [--rounds N] [NAME...]
 
-takes only the results whose names contain one of NAMEs, all of them without; --backend forces one
-of nn.h's back-ends. Builds bench.c with $CC and $CFLAGS, and with OpenBLAS and FANN where
-they are; PyTorch and scikit-learn are compared with where this Python has them.
+Without arguments it measures everything and writes the table tests/bench/results-PROCESSOR.md, from
+which `make pictures` draws the chart. With NAMEs it measures only the results whose names contain
+one of them, and writes no file. --backend forces one of nn.h's back-ends. The program builds
+bench.c with $CC and $CFLAGS, and with OpenBLAS and FANN if they are installed; it compares with
+PyTorch and scikit-learn if this Python has them.
 
-Every result is measured in rounds. In each round every side takes one short sample in turn, so that
-all of them meet the same drift of the machine's clock. The best sample of each side counts, and
-ratios are of those: noise only ever slows down, and over several runs these ratios spread half as
-wide as the medians of the rounds' own ratios. Times of one thread are the processor's, so that
-other programs matter little; of several threads the wall's, which needs an idle machine. The last
-lines are for machines:
+Each result is measured in rounds. In each round every library takes one short sample in turn, so
+that a change of the machine's clock rate meets all of them. The best sample of each library counts:
+noise can only make a sample slower. With one thread, times are processor times, which other
+programs hardly change. With several threads, times are wall-clock times, and the machine must be
+idle. The last lines are for other programs to read:
 
-    bench NAME VALUE UNIT RATIO-TO RATIO
+    bench NAME VALUE UNIT OTHER RATIO
 
-with RATIO = VALUE / the other side's value in the same UNIT, or "skipped" for a side that is not
-here. RATIO-TO is one of
+RATIO is VALUE divided by the other library's value in the same UNIT, or "skipped" where one of the
+two is missing. OTHER is one of
 
-    peak        what the core's multiply-adds alone can do; in training, the run that does nothing
-                but its matrix products at that speed
+    peak        what one core can do with multiply-adds alone; in training, a run that does nothing
+                but its matrix products at that rate
     openblas    cblas_sgemm on the same shapes, without bias and activation
-    torch       PyTorch's eager loop
+    torch       PyTorch's eager training loop
     sklearn     scikit-learn's MLPClassifier.partial_fit
     fann        FANN's incremental training, or fann_run
     train       nn_train_batch in a loop, to which nn_fit is compared
@@ -32,6 +33,8 @@ import argparse
 import functools
 import math
 import os
+import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -49,11 +52,12 @@ SAMPLES = {  # what is measured: seconds of one sample, rounds, unit, value from
     "fit": (0.05, 12, "samples/s", lambda rate: rate),
     "predict": (0.01, 15, "us", lambda rate: 1e6 / rate),
 }
-LONGEST = 15  # seconds after which a result gets no further round, however slow its sides are
+LONGEST = 15  # a result gets no further round after so many seconds
 
-# Side: the process that is asked, and what for. A peer may be several sides; the fastest counts.
+# Side: the process that is asked, and the request. Of a peer with several sides the fastest counts.
 Side = namedtuple("Side", "process what name")
-Case = namedtuple("Case", "name arguments ours peers flops")  # flops of one unit, for the peak
+# Case: work is its description in the table; flops are those of one unit, for the peak.
+Case = namedtuple("Case", "name work arguments ours peers flops")
 
 
 def sides(process, what, *names):
@@ -65,18 +69,19 @@ PEAK = {"peak": [Side("c", "peak", "nn")]}
 
 def product(what, shape):
     peers = {**PEAK, **sides("c", what, "openblas")}
-    return Case(f"{what}_{shape}", shape, Side("c", what, "nn"), peers, 1)
+    work = {"forward": "forward", "weights": "weight gradient", "inputs": "input gradient"}[what]
+    return Case(f"{what}_{shape}", f"{work} {shape}", shape, Side("c", what, "nn"), peers, 1)
 
 
 def training_flops(net):
-    """Of one row's matrix products: forward, weight gradient, input gradient but for layer one."""
+    """One row's: forward, weight gradient, and input gradient of all layers but the first."""
     widths = [int(width) for width in net.split("-")]
     products = [2 * rows * columns for rows, columns in zip(widths, widths[1:])]
     return 3 * sum(products) - products[0]
 
 
 def training(net, batch, rows, *peers):
-    """One case with one thread, and one with all, which the peers get too that can use them."""
+    """One case with one thread, and one with all threads for nn.h and the peers that have them."""
     arguments = f"{net} {batch} {rows}"
     one, every = {}, {"one_thread": [Side("c", "train", "nn")]}
     for peer in peers:
@@ -86,21 +91,23 @@ def training(net, batch, rows, *peers):
             one.update(sides("c", "train", peer))
         else:
             one.update(sides("python", "train", peer))
-            # PyTorch's own threads and OpenBLAS's may keep each other from the cores, as they do
-            # with Debian's: so it may use both, or OpenBLAS's alone.
+            # PyTorch's threads and OpenBLAS's may compete for the cores, as in Debian's packages.
+            # So PyTorch is measured with both, and with OpenBLAS's alone.
             every[peer] = [Side("python_all", "train", peer), Side("python_blas", "train", peer)]
     name = f"train_{net}_batch{batch}"
-    return [Case(name, arguments, Side("c", "train", "nn"), one, training_flops(net)),
-            Case(name + "_all", arguments, Side("c_all", "train", "nn"), every, 1)]
+    work = f"training {net}, batch {batch}"
+    return [Case(name, work, arguments, Side("c", "train", "nn"), one, training_flops(net)),
+            Case(name + "_all", f"{work}, {CORES} threads", arguments, Side("c_all", "train", "nn"),
+                 every, 1)]
 
 
 def fitting(net, batch, rows):
-    return Case(f"fit_{net}_batch{batch}", f"{net} {batch} {rows}", Side("c", "fit", "nn"),
-                {"train": [Side("c", "train", "nn")]}, 1)
+    return Case(f"fit_{net}_batch{batch}", f"nn_fit {net}, batch {batch}", f"{net} {batch} {rows}",
+                Side("c", "fit", "nn"), {"train": [Side("c", "train", "nn")]}, 1)
 
 
 def prediction(net, process, *peers):
-    return Case(f"predict_{net}", net, Side("c", "predict", "nn"),
+    return Case(f"predict_{net}", f"predicting one row, {net}", net, Side("c", "predict", "nn"),
                 sides(process, "predict", *peers), 1)
 
 
@@ -127,7 +134,7 @@ CASES = [
 # ---- The programs that are asked ----------------------------------------------------------------
 
 def output_of(command, **how):
-    """What it prints, None when it fails or is not there."""
+    """What the command prints; None if it fails or is not installed."""
     try:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.DEVNULL, **how).stdout
@@ -136,7 +143,7 @@ def output_of(command, **how):
 
 
 def build():
-    """Makes build/bench and, where there is OpenMP, build/bench_openmp."""
+    """Makes build/bench and, if the compiler has OpenMP, build/bench_openmp."""
     compiler = shlex.split(os.environ.get("CC", "cc") + " " + os.environ.get("CFLAGS", "-O2"))
     options, libraries = [], []
 
@@ -148,7 +155,7 @@ def build():
             options.append(macro)
             libraries.extend(flags)
 
-    # OpenBLAS by pkg-config alone: other packages have a <cblas.h> that does not link with it.
+    # Only pkg-config finds OpenBLAS: a <cblas.h> alone may belong to another library.
     openblas = output_of(["pkg-config", "--cflags", "--libs", "openblas"])
     try_library("-DBENCH_OPENBLAS", "cblas.h", shlex.split(openblas or "-lopenblas_not_found"))
     try_library("-DBENCH_FANN", "fann.h", ["-lfann"])
@@ -161,12 +168,24 @@ def build():
             os.remove("build/bench_openmp")
 
 
+def cpu_info(field):
+    """A field of Linux's /proc/cpuinfo, of the first core; "" where there is none."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            found = re.search(rf"^{field}\s*:\s*(.*)$", file.read(), re.MULTILINE)
+    except OSError:
+        return ""
+    return found.group(1) if found else ""
+
+
 class Process:
-    """A program that answers each line with a line: see tests/bench/bench.c."""
+    """A program that answers each line with a line: see bench.c."""
 
     def __init__(self, command, threads, blas_threads):
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads),
-                           OPENBLAS_NUM_THREADS=str(blas_threads))
+        # A machine may force OpenBLAS's kernels by a variable. Here it takes the fastest it has.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith("OPENBLAS_")}
+        environment.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(blas_threads))
         self.pipe = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      env=environment, text=True)
 
@@ -181,7 +200,7 @@ class Process:
 
 @functools.lru_cache(maxsize=None)
 def process(name, backend):
-    """Started when it is first needed; None when it could not be built."""
+    """The program, started when it is first needed; None if it could not be built."""
     forced = ["--backend", backend] if backend else []
     if name == "c":
         return Process(["build/bench", *forced], 1, 1)
@@ -193,10 +212,10 @@ def process(name, backend):
     return Process([sys.executable, "tests/bench/peers.py"], threads, blas_threads)
 
 
-# ---- Measuring and printing ---------------------------------------------------------------------
+# ---- Measuring ----------------------------------------------------------------------------------
 
 def sample(case, side, backend):
-    """Units per second of case, None when there is no such side."""
+    """Units per second; None if the side is not installed."""
     program = process(side.process, backend)
     if program is None:
         return None
@@ -209,7 +228,7 @@ def sample(case, side, backend):
 
 
 def measure(case, rounds, backend):
-    """The best units per second of each side, by name of the peer; ours is "nn"."""
+    """The most units per second of each library; "nn" is ours."""
     best = {"nn": None, **dict.fromkeys(case.peers)}
     every = [("nn", case.ours)]
     every += [(peer, side) for peer, several in case.peers.items() for side in several]
@@ -226,28 +245,99 @@ def measure(case, rounds, backend):
     return best
 
 
+# ---- Reporting ----------------------------------------------------------------------------------
+
 def digits(value):
-    """Four of them, and no exponent."""
-    return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}"
+    """At least four digits, and no exponent."""
+    return f"{value:,.{max(0, 3 - math.floor(math.log10(value)))}f}"
 
 
-def report(case, best):
-    """Prints a line of the table; returns the lines for machines."""
-    _, _, unit, convert = SAMPLES[case.ours.what]
-    values = {peer: rate and convert(rate) for peer, rate in best.items()}
-    ours = values.pop("nn")
-    figure = digits(ours) if ours else "skipped"
+def results(case, best):
+    """The values in the case's unit by library, first ours, "nn"; None for a missing library."""
+    convert = SAMPLES[case.ours.what][3]
+    return {name: rate and convert(rate) for name, rate in best.items()}
+
+
+def faster(case, ours, other):
+    """How many times as fast as the other nn.h is: times are better when they are smaller."""
+    return other / ours if SAMPLES[case.ours.what][2] == "us" else ours / other
+
+
+def print_line(case, values):
+    """Prints the line for a person to read; returns the lines for other programs."""
+    unit, ours = SAMPLES[case.ours.what][2], values["nn"]
     cells, lines = [], []
-    for peer, value in values.items():
-        if ours and value:
-            ratio = f"{ours / value:.3f}"
-            cells.append(f"{ratio} x {peer} ({digits(value)})")
-        else:
-            ratio = "skipped"
-            cells.append(f"{peer} skipped")
+    for peer, value in list(values.items())[1:]:
+        ratio = f"{ours / value:.3f}" if ours and value else "skipped"
+        cells.append(f"{ratio} x {peer} ({digits(value)})" if ours and value else f"{peer} skipped")
+        figure = digits(ours).replace(",", "") if ours else "skipped"
         lines.append(f"bench {case.name} {figure} {unit} {peer} {ratio}")
-    print(f"{case.name:42}{figure:>9} {unit:9}  {', '.join(cells)}", flush=True)
+    print(f"{case.name:42}{digits(ours) if ours else 'skipped':>10} {unit:9}  {', '.join(cells)}",
+          flush=True)
     return lines
+
+
+def versions(backend):
+    """What is compared, by the names of the peers."""
+    about = process("c", backend).ask("about") + "; " + process("python", backend).ask("about")
+    found = dict(part.split(": ", 1) for part in about.split("; "))
+    found["fann"] = "FANN " + (output_of(["pkg-config", "--modversion", "fann"]) or "").strip()
+    found.update(train="nn_train_batch", one_thread="one thread")
+    return found
+
+
+PROSE = """# The benchmark on {processor}
+
+`make bench` wrote this file. Do not edit it; run the command again.
+
+- Processor: {processor}, {cores} cores, {peak} GFLOP/s peak on one core.
+- Library: {nn} kernels, compiled by {compiler} with `{flags}`.
+- The load of other programs at the start was {load:.1f}. Results with several threads need an idle
+  machine; the others hardly depend on it.
+- "Of peak" is nn.h's share of what one core can do with multiply-adds alone. In training only the
+  multiply-adds of the matrix products count.
+- "(2.0 x)" says that nn.h is 2.0 times as fast as the library before it.
+- A product `forward MxNxK` has M rows, N outputs and K inputs; it includes the bias and ReLU.
+  A weight gradient has M inputs, N outputs and K rows; an input gradient M rows, N inputs and
+  K outputs.
+- Nets with one output are sigmoid throughout and are trained with the squared error and SGD (FANN
+  one row at a time, whatever the batch). Nets with ten outputs have ReLU and softmax and are
+  trained with the cross-entropy and Adam.
+- nn_fit also shuffles the rows, counts the right predictions and checks the data.
+
+| work | nn.h | of peak | other libraries |
+|---|---|---|---|
+"""
+
+
+def write_table(table, backend, load):
+    """Writes results-PROCESSOR.md; table has a (case, values) for each row."""
+    found = versions(backend)
+    processor = cpu_info("model name") or platform.processor() or platform.machine()
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    peak = max((values["peak"] for case, values in table
+                if case.ours.what == "forward" and values["peak"]), default=0)
+    family = cpu_info("cpu family")
+    text = PROSE.format(
+        processor=processor + (f" (family {family}, model {cpu_info('model')})" if family else ""),
+        cores=CORES, peak=round(peak), nn=found["nn"], load=load,
+        compiler=(output_of([*compiler, "--version"]) or compiler[0]).splitlines()[0],
+        flags=os.environ.get("CFLAGS", "-O2"))
+    units = {"us": "microseconds", "samples/s": "rows/s"}
+    for case, values in table:
+        unit, ours = SAMPLES[case.ours.what][2], values["nn"]
+        if not ours:
+            continue
+        peak = f"{ours / values['peak']:.2f}" if values.get("peak") else ""
+        others = "; ".join(
+            f"{found[peer]}: {digits(value)} ({faster(case, ours, value):.2f} x)"
+            for peer, value in values.items() if value and peer not in ("nn", "peak"))
+        text += f"| {case.work} | {digits(ours)} {units.get(unit, unit)} | {peak} | {others} |\n"
+    name = re.sub("[^a-z0-9]+", "-", processor.lower()).strip("-")
+    path = f"tests/bench/results-{name}.md"
+    with open(path, "w") as file:
+        file.write(text)
+    print(f"written to {path}")
 
 
 def main():
@@ -260,15 +350,19 @@ def main():
               if not options.names or any(name in case.name for name in options.names)]
     if not chosen:
         sys.exit("no such name")
+    load = os.getloadavg()[0]
     build()
-    print(f"{CORES} cores; nn.h's back-end is", process("c", options.backend).ask("about"))
+    print(f"{CORES} cores;", process("c", options.backend).ask("about"))
     if any(side.process == "python" for case in chosen for several in case.peers.values()
            for side in several):
         print(process("python", options.backend).ask("about"))
-    lines = []
+    table, lines = [], []
     for case in chosen:
         rounds = options.rounds or SAMPLES[case.ours.what][1]
-        lines += report(case, measure(case, rounds, options.backend))
+        table.append((case, results(case, measure(case, rounds, options.backend))))
+        lines += print_line(*table[-1])
+    if not options.names and not options.rounds and not options.backend:
+        write_table(table, options.backend, load)
     print("\n".join(lines))
 
 
