@@ -18,7 +18,8 @@ BLAS_LIBS := $(shell pkg-config --libs openblas)
 endif
 
 EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
-TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
+TESTS = $(patsubst tests/%.c,build/%,$(filter-out %/backends.c %/interop.c %/export_models.c \
+    %/export_models_double.c,$(wildcard tests/unit/*.c tests/reference/*.c tests/platform/*.c)))
 
 all: $(EXAMPLES)
 
@@ -26,32 +27,33 @@ run: build/iris2
 	./build/iris2
 
 # Every test with each back-end that the machine has.
-test: $(TESTS) build/backends
-	BACKENDS="$$(build/backends)" sh tests/run $(TESTS)
+test: $(TESTS) build/platform/backends
+	BACKENDS="$$(build/platform/backends)" sh tests/run $(TESTS)
 
 # MNIST=folder adds the test on MNIST. -O3 -march=native changes its speed, not its bits.
-build/test_accuracy: CFLAGS += $(if $(MNIST),-O3 -march=native)
-build/test_threads: CFLAGS += -pthread
-build/test_openblas: CFLAGS += $(BLAS_CFLAGS)
-build/test_openblas: LDLIBS += $(BLAS_LIBS)
+build/reference/accuracy: CFLAGS += $(if $(MNIST),-O3 -march=native)
+build/platform/threads: CFLAGS += -pthread
+build/platform/openblas: CFLAGS += $(BLAS_CFLAGS)
+build/platform/openblas: LDLIBS += $(BLAS_LIBS)
 
 # The test of exported models compiles what these programs write.
-build/test_export build/test_export_no_fma: build/exported.c tests/test_export.c
-build/test_export_double: build/exported_double.c tests/test_export.c
-build/export_models build/export_models_double: tests/export_models.c tests/export_models.h
+build/unit/export build/unit/export_no_fma: build/exported.c tests/unit/export.c
+build/unit/export_double: build/exported_double.c tests/unit/export.c
+build/unit/export_models build/unit/export_models_double: tests/unit/export_models.c \
+    tests/unit/export_models.h
 
-build/exported.c: build/export_models
-	build/export_models $@
+build/exported.c: build/unit/export_models
+	build/unit/export_models $@
 
-build/exported_double.c: build/export_models_double
-	build/export_models_double $@
+build/exported_double.c: build/unit/export_models_double
+	build/unit/export_models_double $@
 
 build/%: examples/%.c nn.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
 
 build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
-	@mkdir -p build
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
 
 # Needs gcc or clang with their sanitizers.
@@ -59,11 +61,12 @@ sanitize: build/exported.c build/exported_double.c
 	CC="$(CC)" sh tests/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
-interop: build/interop build/interop_double build/venv/installed
-	build/venv/bin/python tests/interop.py check build/interop build/interop_double
+interop: build/reference/interop build/reference/interop_double build/venv/installed
+	build/venv/bin/python tests/reference/interop.py check build/reference/interop \
+	    build/reference/interop_double
 
-build/interop_double: tests/interop.c nn.h
-	@mkdir -p build
+build/reference/interop_double: tests/reference/interop.c nn.h
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DNN_DOUBLE -I. -o $@ $< $(LDLIBS)
 
 build/venv/installed:

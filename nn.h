@@ -8,18 +8,23 @@
        >>doc         this page
        >>config      NN_DEF, NN_STATIC, NN_REAL, version
        >>api         every public type and function; users stop reading at its end
-       >>platform    the C library's functions, replaceable; memory blocks
+       >>sizes       the private structs, and what NN_MODEL_SIZE and its like are made of
+       >>platform    the C library's functions, replaceable; statuses; memory blocks; files
        >>math        exp, tanh, sigmoid, log1p, cosine; the random generator
-       >>reference   the scalar kernels: the definition of every arithmetic result
-       >>simd        the same kernels for AVX-512, AVX2, NEON, WebAssembly; threads; OpenBLAS
+       >>product     products of matrices: tiles, panels, packing, threads, OpenBLAS
+       >>activation  ReLU, sigmoid, tanh, softmax, ... and their derivatives
+       >>dense       the dense layer: forward, weight gradient, input gradient
+       >>optimizer   SGD, Adam, schedules, clipping
+       >>simd        the primitives of each instruction set: AVX-512, AVX2, NEON, WebAssembly
        >>dispatch    which kernels are used
        >>model       layers, parameters, memory layout, predicting
        >>loss        value and gradient, side by side
-       >>optimizer   SGD, Adam, schedules, clipping
+       >>data        checks, order of rows, scaling, dividing
        >>trainer     forward, backward, update; nn_fit
-       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors
-       >>data        division, CSV, IDX
-       >>file        safetensors, checkpoints, export to C
+       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors; cross-validation
+       >>csv >>idx   reading tables and images
+       >>safetensors models and checkpoints as files; opening a file in place
+       >>export      weights as int8, C source
 
    ================================================================================================
    >>doc
@@ -286,7 +291,8 @@ typedef enum nn_activation {
     NN_LEAKY_RELU, /* slope 0.01 below zero */
     NN_SIGMOID,
     NN_TANH,
-    NN_SOFTMAX /* last layer only */
+    NN_SOFTMAX, /* last layer only */
+    NN_ACTIVATION_COUNT
 } nn_activation;
 
 typedef enum nn_layer_kind {
@@ -359,6 +365,22 @@ NN_DEF const char *nn_backend(const nn_model *model);
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
+/* The parameters of one layer: y = activation(x * weights + biases). */
+typedef struct nn_layer_arrays {
+    int inputs, outputs;
+    nn_real *weights; /* [inputs x outputs] */
+    nn_real *biases;  /* [outputs] */
+} nn_layer_arrays;
+
+/* Where the parameters of a layer are, counted from 0; the arrays stay the model's, and may be
+   changed. NN_ERROR_SIZE when there is no such layer. */
+NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays);
+
+#ifndef NN_NO_MALLOC
+/* Makes *copy on the heap: the same layers, parameters and scaling. nn_model_free frees it. */
+NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model);
+#endif
+
 /* y[rows x outputs] = model(x[rows x inputs]); x and y must not overlap. x is raw: the model's own
    scaling is applied to a copy. scratch NULL uses the model's, for one thread at a time; several
    threads may share a model when each brings nn_scratch_size bytes, aligned as malloc aligns.
@@ -366,7 +388,13 @@ NN_DEF size_t nn_parameter_count(const nn_model *model);
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch);
 
-/* Bytes of scratch for nn_predict of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
+/* Gives the class of each row in classes[rows]: the number of its largest output, counted from 0 (the
+   first of equal ones); with one output, 1 where that is at least 1/2 and 0 elsewhere. The rest is as
+   in nn_predict. */
+NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
+                                    void *scratch);
+
+/* Bytes of scratch for nn_predict and nn_predict_classes of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
    the arguments are not valid. */
 NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 
@@ -463,12 +491,14 @@ typedef enum nn_loss {
     NN_MSE = 0,              /* mean of (p - t)^2 over rows and outputs */
     NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
-    NN_CROSS_ENTROPY         /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_LOSS_COUNT
 } nn_loss;
 
 typedef enum nn_optimizer {
     NN_SGD = 0,
-    NN_ADAM /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_ADAM, /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_OPTIMIZER_COUNT
 } nn_optimizer;
 
 typedef enum nn_schedule {
@@ -483,17 +513,20 @@ typedef struct nn_progress nn_progress;
 /* Called by nn_fit; any return value but 0 ends the training, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
+/* Says 0 in those options in which 0 means a default that is not 0. */
+#define NN_ZERO ((nn_real)-1)
+
 typedef struct nn_options {
     int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
     nn_optimizer optimizer;
-    int batch_size;        /* rows for each update; 0 means 32, or all if fewer */
+    int batch_size;        /* rows for each update; 0 means 32; all, if there are fewer */
     int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
                               memory and give the same bits, unless there is dropout; 0 means all */
     nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
     nn_real momentum;      /* SGD, in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
-    nn_real beta1, beta2;  /* Adam, in (0, 1); 0 means 0.9, 0.999 */
+    nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999; NN_ZERO means 0 */
     nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
     nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
@@ -501,7 +534,7 @@ typedef struct nn_options {
     nn_schedule schedule;
     int schedule_steps;  /* updates, see nn_schedule; 0 means the whole of nn_fit, and is an error
                            without it */
-    nn_real step_factor; /* in (0, 1); 0 means 0.1 */
+    nn_real step_factor; /* in [0, 1); 0 means 0.1; NN_ZERO means 0 */
     nn_real minimum_learning_rate; /* >= 0, cosine's last value */
     int warmup_steps;              /* updates of linear warm-up, before the schedule begins */
 
@@ -768,7 +801,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 #define NN_TRAINER_SIZE(moments, rows, ...)                                                        \
     NN__EXPAND(NN__TRAINER_SIZE(moments, rows, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
-/* Users need not read on to the end of the section: the types stand here for their sizes alone. */
+/* ---- Users stop here. ------------------------------------------------------------------------ */
+
+/* ================================================================================================
+   >>sizes
+   ------------------------------------------------------------------------------------------------
+   The private structs, which stand here for their sizes alone, and what the macros above are made of.
+   ============================================================================================= */
+
 #define NN__EXPAND(x)     x
 #define NN__LARGER(a, b)  ((size_t)(a) > (size_t)(b) ? (size_t)(a) : (size_t)(b))
 #define NN__ALIGNED(size) (((size) + (NN_ALIGNMENT - 1)) / NN_ALIGNMENT * NN_ALIGNMENT)
@@ -788,6 +828,7 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
 #define NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                  \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
+     NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * (size_t)(a)) +                                                                  \
      NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
@@ -809,7 +850,7 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      ((moments) + (size_t)1) * NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +              \
      NN__ARRAY((size_t)(rows) * (a)) +                                                             \
      NN__ARRAY((size_t)(rows) * ((size_t)(b) + (c) + (d) + (e) + (f) + (g) + (h) + (i))) +         \
-     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                               \
+     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
 /* How types are aligned, and the bytes that aligning a block may cost. */
@@ -827,6 +868,7 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
+    size_t *offsets;           /* [count] where each layer's parameters begin: see nn__layer_at */
     nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
     const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
     nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
@@ -839,6 +881,7 @@ struct nn_model {
     void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
+    uint32_t changes; /* of parameters and scaling: an nn_backward must know its nn_forward's */
     int inputs, count;
     nn_scaling scaling;
 };
@@ -880,9 +923,9 @@ struct nn_trainer {
     nn__state state;
     nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
     nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *outputs; /* for each layer [batch x width]; with dropout then the same after it,
-                         and the mask: 0 or 1 / (1 - dropout) */
-    nn_real *terms;   /* [batch x outputs of the last layer], of the losses and their gradients */
+    nn_real *planes;           /* for each layer some [batch x width]: see nn__plane */
+    nn_real *output_gradients; /* [batch x outputs]: dL/dp */
+    nn_real *losses;           /* [batch]: of the rows */
 #ifdef NN__SIMD
     nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
 #endif
@@ -893,6 +936,7 @@ struct nn_trainer {
     uint32_t run_steps; /* updates in the whole of nn_fit */
     int batch;          /* rows that fit: those of a micro-batch */
     int rows;           /* rows of the last nn_forward that wait for nn_backward */
+    uint32_t changes;   /* of the model at that time */
 #ifdef NN__SIMD
     int learned; /* rows of the last backward pass */
 #endif
@@ -907,7 +951,7 @@ struct nn_trainer {
 
 #endif /* NN_H */
 
-/* ---- Users stop here: what follows is the implementation. ------------------------------------ */
+/* ---- The implementation ---------------------------------------------------------------------- */
 #if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
 #define NN_IMPLEMENTED
 
@@ -1067,11 +1111,32 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
+#ifdef NN__SIMD
+#define NN__TAILS 64
+#else
+#define NN__TAILS 8
+#endif
+
 /* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
    name that the machine does not have gives the scalar one. For tests and measurements. */
 #ifndef NN_BACKEND
 #define NN_BACKEND NULL
 #endif
+
+/* The activations, losses and optimizers that are compiled in, each a set of bits:
+   (1u << NN_RELU | 1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte
+   of code counts. */
+#ifndef NN_ONLY_ACTIVATIONS
+#define NN_ONLY_ACTIVATIONS (~0u)
+#endif
+#ifndef NN_ONLY_LOSSES
+#define NN_ONLY_LOSSES (~0u)
+#endif
+#ifndef NN_ONLY_OPTIMIZERS
+#define NN_ONLY_OPTIMIZERS (~0u)
+#endif
+#define NN__ONLY(set, element) (((set) >> (element)) & 1u)
 
 /* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
    vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
@@ -1088,6 +1153,76 @@ static double nn__seconds(void)
 #pragma fp_contract(off)
 #endif
 #endif
+
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+/* A table is a macro that calls X once for each row: for each status, activation, loss or optimizer.
+   NN__CHECK_TABLE does not compile when a row is missing or out of the order of the enum. */
+#define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
+#define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE(name, TABLE, count)                                                        \
+    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
+    typedef char nn__check_of_##name                                                               \
+        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+
+/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+#define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
+#define NN__KEEP_IF_ROW(...)
+
+/* ---- Statuses -------------------------------------------------------------------------------- */
+
+#define NN__STATUSES(X)                                                                            \
+    X(OK, "no error")                                                                              \
+    X(ERROR_NULL, "a required pointer is NULL")                                                    \
+    X(ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")               \
+    X(ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")          \
+    X(ERROR_MEMORY, "out of memory")                                                               \
+    X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
+    X(ERROR_OPTION, "an option is outside its range")                                              \
+    X(ERROR_LAYER, "unknown kind of layer")                                                        \
+    X(ERROR_ACTIVATION, "unknown activation, or softmax before the last layer")                    \
+    X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
+    X(ERROR_SHAPE, "the data's inputs or outputs are not the model's")                             \
+    X(ERROR_BATCH, "more rows than the batch holds, or fewer rows than one batch")                 \
+    X(ERROR_STATE, "called out of order")                                                          \
+    X(ERROR_READ_ONLY,                                                                             \
+      "the model was opened over a file: its parameters cannot be changed or written")             \
+    X(ERROR_DATA, "the data has a value that is NaN or infinite")                                  \
+    X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
+    X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
+    X(ERROR_WEIGHT, "a row weight is negative or not finite, or none is positive")                 \
+    X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
+    X(ERROR_OPEN, "the file cannot be opened")                                                     \
+    X(ERROR_READ, "the file cannot be read; is it a folder?")                                      \
+    X(ERROR_WRITE, "the file cannot be written")                                                   \
+    X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
+    X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
+    X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
+    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that does not end, or stands where none may")       \
+    X(ERROR_CSV_TARGET, "the CSV file has no column of the target's name")                         \
+    X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
+    X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
+    X(ERROR_TRUNCATED, "the model file's length does not fit its header")                          \
+    X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
+    X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
+    X(ERROR_TENSOR,                                                                                \
+      "the model file has a tensor that is missing, there twice, or of another shape or type")     \
+    X(ERROR_CHECKSUM, "the model file's checksum does not fit: it was changed or damaged")         \
+    X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+
+NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
+
+#define NN__STATUS_TEXT(ID, text) text "\0"
+NN_DEF const char *nn_status_text(nn_status status)
+{
+    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    static const char texts[] = NN__STATUSES(NN__STATUS_TEXT) "unknown status";
+    const char *text = texts;
+    int i;
+
+    for (i = 0; i < NN_STATUS_COUNT && i != (int)status; i++) text += strlen(text) + 1;
+    return text;
+}
 
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
@@ -1133,6 +1268,158 @@ static unsigned char *nn__align(void *memory)
     const size_t over = (uintptr_t)memory & NN__SLACK;
     return (unsigned char *)memory + (over ? NN__SLACK + 1 - over : 0);
 }
+
+/* ---- Locations and files --------------------------------------------------------------------- */
+
+/* Copies length characters, or as many as fit, and ends them. */
+static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
+{
+    if (length > room - 1) length = room - 1;
+    memcpy(to, from, length);
+    to[length] = 0;
+}
+
+static void nn__set_location(nn_location *location, const char *path)
+{
+    if (!location) return;
+    memset(location, 0, sizeof *location);
+    location->path = path;
+}
+
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
+{
+    unsigned char *buffer = NULL, *larger;
+    size_t capacity = 0, used = 0, got;
+    nn_status status = NN_OK;
+    FILE *file = NN_FOPEN(path, "rb");
+
+    *bytes = NULL;
+    *size = 0;
+    if (!file) return NN_ERROR_OPEN;
+    do {
+        if (capacity - used < 2) {
+            const size_t wanted = capacity ? capacity * 2 : 32768;
+            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
+            if (!larger) {
+                status = NN_ERROR_MEMORY;
+                break;
+            }
+            if (used) memcpy(larger, buffer, used);
+            if (buffer) NN_FREE(buffer);
+            buffer = larger;
+            capacity = wanted;
+        }
+        got = NN_FREAD(buffer + used, capacity - used - 1, file);
+        used += got;
+    } while (got);
+    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
+    (void)NN_FCLOSE(file);
+    if (status != NN_OK) {
+        if (buffer) NN_FREE(buffer);
+        return status;
+    }
+    *bytes = buffer;
+    *size = used;
+    return NN_OK;
+}
+#endif
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+
+/* Writes `path.tmp` and renames it to path. */
+static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
+{
+    const size_t length = strlen(path);
+    char *temporary = (char *)NN_MALLOC(length + 5);
+    nn_status status = NN_OK;
+    FILE *file;
+
+    if (!temporary) return NN_ERROR_MEMORY;
+    memcpy(temporary, path, length);
+    memcpy(temporary + length, ".tmp", 5);
+    file = NN_FOPEN(temporary, "wb");
+    if (!file) {
+        NN_FREE(temporary);
+        return NN_ERROR_OPEN;
+    }
+    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
+    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
+    if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
+    if (status != NN_OK) (void)NN_REMOVE(temporary);
+    NN_FREE(temporary);
+    return status;
+}
+
+#endif
+#ifdef NN__SIMD
+
+/* ---- How vector kernels are written ---------------------------------------------------------- */
+
+/* nn__NAME_isa: a function of the back-end that is being made. */
+#define NN__JOIN(name, isa)  nn__##name##_##isa
+#define NN__NAMED(name, isa) NN__JOIN(name, isa)
+#define NN__NAME(name)       NN__NAMED(name, NN__ISA)
+
+/* What only training needs. */
+#ifdef NN_NO_TRAIN
+#define NN__OF_TRAINING(...)
+#else
+#define NN__OF_TRAINING(...) __VA_ARGS__
+#endif
+
+/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
+   registers. */
+#if defined(__clang__)
+#define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
+#elif defined(__GNUC__)
+#define NN__UNROLL(i, count) _Pragma("GCC unroll 16") for (i = 0; i < (count); i++)
+#else
+#define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
+#endif
+
+/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
+   of a loop. Half a register and one number have forms of their own: what a masked store has
+   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
+   else. In a product's tile the masked load is the cheapest. */
+#define NN__LOAD_UP_TO(p, n)                                                                       \
+    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
+     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
+     : (n) == 1             ? NN__SET1(*(p))                                                       \
+                            : NN__LOAD_SOME(p, n))
+#define NN__STORE_UP_TO(p, v, n)                                                                   \
+    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
+     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
+     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
+                            : NN__STORE_SOME(p, v, n))
+#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
+
+/* |x|, -|x| */
+#define NN__SIGN             NN__SET1(-(nn_real)0)
+#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
+#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
+#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
+
+/* ---- Primitives ------------------------------------------------------------------------------
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
+   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
+   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
+   NN__STORE_ONE the first number.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
+   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
+   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
+   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
+   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
+   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   ---------------------------------------------------------------------------------------------- */
+
+#ifdef NN_NO_FMA
+#define NN__FMA(a, b, c)  NN__ADD(NN__MUL(a, b), c)
+#define NN__FNMA(a, b, c) NN__SUB(c, NN__MUL(a, b))
+#endif
+#endif
 
 /* ================================================================================================
    >>math
@@ -1199,7 +1486,7 @@ typedef uint32_t nn__bits;
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
 #endif
-#define NN__TANH_SMALL ((nn_real)0.6)
+#define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1239,6 +1526,17 @@ static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
     for (i = 1; i < count; i++) sum = nn__fma(sum, x, terms[i]);
     return sum;
 }
+
+#define NN__DEFINE_POLYNOMIAL                                                                      \
+    NN__INLINE NN__VECTOR NN__NAME(polynomial)(const nn_real *terms, const int count,              \
+                                               NN__VECTOR x)                                       \
+    {                                                                                              \
+        NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
+        int i;                                                                                     \
+                                                                                                   \
+        NN__UNROLL (i, count - 1) sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                   \
+        return sum;                                                                                \
+    }
 
 /* 2^n for the exponent field n + bias, 1 <= field <= 2 * bias. */
 static nn_real nn__power_of_two(nn__bits field)
@@ -1293,6 +1591,29 @@ static nn_real nn__exp(nn_real x)
     return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
 }
 
+#define NN__DEFINE_EXP                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
+                                                                                                   \
+        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
+        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
+        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        count = NN__SUB(rounded, rounder);                                                         \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
+        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
+        sum = NN__ADD(r, one);                                                                     \
+        sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
+        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
+        n = NN__BITS_SUB(rounded, n);                                                              \
+        half = NN__BITS_RIGHT(n, 1);                                                               \
+        n = NN__BITS_SUB(n, half);                                                                 \
+        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
+        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
+    }
+
 /* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
    bits. The rounding of 1 + e is given back at the end. */
 static nn_real nn__sigmoid(nn_real x)
@@ -1303,6 +1624,17 @@ static nn_real nn__sigmoid(nn_real x)
     small = nn__fma(-small * rest, 1 - small, small);
     return x < 0 ? small : 1 - small;
 }
+
+#define NN__DEFINE_SIGMOID                                                                         \
+    NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1);                                                        \
+        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+                                                                                                   \
+        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
+        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+    }
 
 static const nn_real nn__tanh_terms[] = {
 #ifdef NN_DOUBLE
@@ -1322,9 +1654,22 @@ static nn_real nn__tanh(nn_real x)
     nn_real size = nn__absolute(x), z = x * x, p;
 
     p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
-    p = size < NN__TANH_SMALL ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
+    p = size < (nn_real)NN__TANH_LIMIT ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
     return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
 }
+
+#define NN__DEFINE_TANH                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(tanh)(NN__VECTOR x)                                             \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
+        NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
+        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size), 0, 1);                                   \
+                                                                                                   \
+        p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
+        e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
+        p = NN__SELECT_LESS(size, NN__SET1((nn_real)NN__TANH_LIMIT), p, e);                        \
+        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
+    }
 
 #ifndef NN_NO_TRAIN
 
@@ -1386,6 +1731,46 @@ static nn_real nn__log1p(nn_real x)
     f = nn__fma(-s, nn__fma(-z, q, f), f);
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
+
+/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
+static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
+}
+
+#define NN__DEFINE_SOFTPLUS                                                                        \
+    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
+    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
+            const NN__VECTOR u = NN__ADD(x, one);                                                  \
+            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
+            NN__VECTOR k, c, f, s, w;                                                              \
+                                                                                                   \
+            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
+            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
+            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
+            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
+            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
+            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
+            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
+            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
+            w = NN__MUL(s, s);                                                                     \
+            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
+                         f);                                                                       \
+            f = NN__FNMA(s, w, f);                                                                 \
+            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
+            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
+            NN__STORE_UP_TO(out + i, f, n);                                                        \
+        }                                                                                          \
+    }
 
 /* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
    in u^2. Within 4 units of nn_real's epsilon. */
@@ -1471,302 +1856,14 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
 #endif
 
 /* ================================================================================================
-   >>reference
+   >>product
    ------------------------------------------------------------------------------------------------
-   The scalar kernels: the definition of every arithmetic result. Other back-ends compute the same
-   bits. Matrices are row-major; no array overlaps another unless its comment says so. Each output
-   is one chain of multiply-adds, in the order of the summed index.
+   What the dense layers' three products share: one product of two matrices, divided into panels, and
+   a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output and
+   does in it what the scalar loop of >>dense does, so that no sum changes its order.
    ============================================================================================= */
-
-/* activation(z). ReLU and leaky ReLU hand NaN on. Softmax needs a whole row. */
-static nn_real nn__activate_one(nn_activation activation, nn_real z)
-{
-    switch (activation) {
-    case NN_RELU: return z <= 0 ? 0 : z; /* the other way round, compilers make -0 of -0 or not */
-    case NN_LEAKY_RELU: return z > 0 ? z : nn__fma((nn_real)0.01, z, 0); /* as in nn__exp */
-    case NN_SIGMOID: return nn__sigmoid(z);
-    case NN_TANH: return nn__tanh(z);
-    default: return z;
-    }
-}
-
-/* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
-   of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
-static nn_real nn__softmax_row_scalar(nn_real *row, int width)
-{
-    nn_real others = 0, largest;
-    int j, top = 0;
-
-    for (j = 1; j < width; j++)
-        if (row[j] > row[top]) top = j;
-    largest = row[top];
-    for (j = 0; j < width; j++) {
-        row[j] = nn__exp(row[j] - largest);
-        if (j != top) others += row[j]; /* at top it is 1, or NaN */
-    }
-    for (j = 0; j < width; j++) row[j] /= others + 1;
-    return others;
-}
-
-/* z[rows x width] = activation(z), in place. */
-static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
-{
-    size_t i, count = (size_t)rows * (size_t)width;
-    int b;
-
-    if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++)
-            (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
-    } else if (activation != NN_LINEAR) {
-        for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
-    }
-}
-
-/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
-   starts at its bias and goes in the order of k. */
-static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
-                                     nn_real *y, int rows, int in, int out,
-                                     nn_activation activation)
-{
-    nn_real *z = y;
-    int b, j, k;
-
-    for (b = 0; b < rows; b++, z += out) {
-        const nn_real *row = w;
-        for (j = 0; j < out; j++) z[j] = bias[j];
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
-    }
-    nn__activate_scalar(activation, y, rows, out);
-}
-
-/* A number as a file has it: little-endian, at any address. */
-static nn_real nn__stored_real(const unsigned char *b)
-{
-    nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
-                    (nn__bits)NN_READ_BYTE(b + 2) << 16 | (nn__bits)NN_READ_BYTE(b + 3) << 24;
-#ifdef NN_DOUBLE
-    bits |= (nn__bits)NN_READ_BYTE(b + 4) << 32 | (nn__bits)NN_READ_BYTE(b + 5) << 40 |
-            (nn__bits)NN_READ_BYTE(b + 6) << 48 | (nn__bits)NN_READ_BYTE(b + 7) << 56;
-#endif
-    return nn__from_bits(bits);
-}
-
-/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
-static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
-                               int in, int out, nn_activation activation)
-{
-    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
-    nn_real *z = y, sum;
-    int b, j, k;
-
-    for (b = 0; b < rows; b++, x += in) {
-        stored = w;
-        for (j = 0; j < out; j++) {
-            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
-            for (k = 0; k < in; k++, stored += sizeof(nn_real))
-                sum = nn__fma(x[k], nn__stored_real(stored), sum);
-            *z++ = sum;
-        }
-    }
-    nn__activate_scalar(activation, y, rows, out);
-}
-
-#ifndef NN_NO_TRAIN
-
-/* slope * activation'(z), from the output y = activation(z). Softmax: nn__softmax_slope_row. */
-static nn_real nn__activation_slope(nn_activation activation, nn_real y, nn_real slope)
-{
-    switch (activation) {
-    case NN_RELU: return y > 0 ? slope : 0;
-    case NN_LEAKY_RELU: return y > 0 ? slope : (nn_real)0.01 * slope;
-    case NN_SIGMOID: return slope * nn__fma(-y, y, y); /* y (1 - y) */
-    case NN_TANH: return slope * nn__fma(-y, y, 1);    /* 1 - y^2 */
-    default: return slope;
-    }
-}
-
-/* y[width] = softmax(z) becomes dL/dz_j = y_j (dy_j - sum over k of dy_k y_k). */
-static void nn__softmax_slope_row(nn_real *y, const nn_real *dy, int width)
-{
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
-    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
-}
-
-/* y[rows x width] = activation(z) becomes dL/dz, from dy[rows x width] = dL/dy. */
-static void nn__activation_gradient_scalar(nn_activation activation, nn_real *y, const nn_real *dy,
-                                           int rows, int width)
-{
-    size_t i, count = (size_t)rows * (size_t)width;
-    int b;
-
-    if (activation == NN_SOFTMAX) {
-        for (b = 0; b < rows; b++, y += width, dy += width) nn__softmax_slope_row(y, dy, width);
-    } else {
-        for (i = 0; i < count; i++) y[i] = nn__activation_slope(activation, y[i], dy[i]);
-    }
-}
-
-/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
-   when accumulate is set and overwritten when not. Sums in the order of the rows. */
-static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
-                                             nn_real *db, int rows, int in, int out, int accumulate)
-{
-    size_t i, count = (size_t)in * (size_t)out;
-    int b, j, k;
-
-    if (!accumulate) {
-        for (i = 0; i < count; i++) dw[i] = 0;
-        for (j = 0; j < out; j++) db[j] = 0;
-    }
-    for (b = 0; b < rows; b++, dz += out) {
-        nn_real *row = dw;
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
-        for (j = 0; j < out; j++) db[j] += dz[j];
-    }
-}
-
-/* The gradient of a layer's input through the layer before it: with y[rows x in] =
-   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
-   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
-   back-ends need buffer[rows x in] for dL/dy. */
-static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
-                                            const nn_real *mask, nn_real *y, nn_real *buffer,
-                                            int rows, int in, int out, nn_activation activation)
-{
-    int b, j, k;
-
-    (void)buffer;
-    for (b = 0; b < rows; b++, dz += out) {
-        const nn_real *row = w;
-        for (k = 0; k < in; k++, y++, row += out) {
-            nn_real sum = 0;
-            for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
-            if (mask) sum *= *mask++;
-            *y = nn__activation_slope(activation, *y, sum);
-        }
-    }
-}
-
-/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
-static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
-{
-    size_t i;
-
-    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
-}
-
-/* What one update needs to know; see the >>optimizer formulas. */
-typedef struct nn__step {
-    nn_real learning_rate, clip; /* clip: the gradient is multiplied by it */
-    nn_real decay;               /* SGD: the weight decay; Adam: 1 - learning rate * weight decay */
-    nn_real momentum;            /* SGD */
-    int nesterov;
-    nn_real beta1, beta2, epsilon; /* Adam */
-    nn_real root;                  /* 1 / sqrt(1 - beta2^t); the learning rate has 1 - beta1^t */
-} nn__step;
-
-/* theta[count] by SGD from gradient[count]; velocity[count] is NULL without momentum. A parameter
-   that would not stay finite is left as it is, and 0 returned. */
-static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-                          const nn__step *step)
-{
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
-        if (velocity) {
-            v = nn__fma(step->momentum, velocity[i], g);
-            g = step->nesterov ? nn__fma(step->momentum, v, g) : v;
-        }
-        next = nn__fma(-step->learning_rate, g, theta[i]);
-        if (!nn__is_finite(next)) {
-            good = 0;
-            continue;
-        }
-        theta[i] = next;
-        if (velocity) velocity[i] = v;
-    }
-    return good;
-}
-
-/* theta[count] by Adam from gradient[count], with the moments first[count] and second[count]. What
-   would not stay finite is left as it is, and 0 returned. */
-static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
-                           size_t count, const nn__step *step)
-{
-    const nn_real rest1 = 1 - step->beta1, rest2 = 1 - step->beta2;
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        nn_real g = gradient[i] * step->clip;
-        nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
-        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
-        nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
-        nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
-        if (!nn__is_finite(next) || !nn__is_finite(v)) {
-            good = 0;
-            continue;
-        }
-        theta[i] = next;
-        first[i] = m;
-        second[i] = v;
-    }
-    return good;
-}
-
-#endif /* NN_NO_TRAIN */
-
-/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. Returns 0 if an x is not finite. */
-static int nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
-                                 const nn_real *factor, nn_real *out, int rows, int width)
-{
-    int b, i, good = 1;
-
-    for (b = 0; b < rows; b++) {
-        const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
-        for (i = 0; i < width; i++) {
-            good &= nn__is_finite(row[i]);
-            *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
-        }
-    }
-    return good;
-}
-
-static int nn__all_finite_scalar(const nn_real *x, size_t count)
-{
-    int good = 1;
-    size_t i;
-
-    for (i = 0; i < count; i++) good &= nn__is_finite(x[i]);
-    return good;
-}
 
 #ifdef NN__SIMD
-
-/* ================================================================================================
-   >>simd
-   ------------------------------------------------------------------------------------------------
-   The kernels for processors with vector registers: the reference's signatures, the reference's
-   bits. A lane holds one output and does in it what the scalar loop does, so that no sum changes
-   its order. In this section's order:
-
-       products      what the three dense kernels share, over a panel function of the back-end
-       kernels       written once, as macros over the primitives NN__LOAD, NN__FMA, ...
-       primitives    a table of them for each instruction set, and the kernels made with it
-
-   A compiler's message on a kernel names the line where it is made; cc -E shows the kernel itself.
-   ============================================================================================= */
-
-/* ---- Products -------------------------------------------------------------------------------- */
 
 /* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
    the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
@@ -1804,8 +1901,6 @@ typedef struct nn__panels {
     size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
 } nn__panels;
 
-static const nn_real nn__one_real = 1;
-
 /* The part of a product from a row and a column on. */
 static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
 {
@@ -1834,6 +1929,173 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         width = vectors / ((vectors + p->vectors - 1) / p->vectors) * p->lanes;
     return width < left ? width : left;
 }
+
+/* ---- Tiles and panels ------------------------------------------------------------------------ */
+
+/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
+   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+#define NN__DEFINE_TILE                                                                            \
+    NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
+                                   nn_real *c, const int rows, const int vectors, const int last)  \
+    {                                                                                              \
+        const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
+        const size_t start_row = p->start_row, c_row = p->c_row;                                   \
+        const int depth = p->depth;                                                                \
+        const nn_real *b = p->b;                                                                   \
+        NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
+        int i, v, k;                                                                               \
+                                                                                                   \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,        \
+                                             v < vectors - 1 ? NN__LANES : last);                  \
+        }                                                                                          \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
+            NN__UNROLL (i, rows) {                                                                 \
+                factor = NN__SET1(a[(size_t)i * a_row]);                                           \
+                NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (i, rows) {                                                                     \
+            NN__UNROLL (v, vectors)                                                                \
+                NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                  \
+                                v < vectors - 1 ? NN__LANES : last);                               \
+        }                                                                                          \
+    }
+
+#define NN__TILE_CASE(n)                                                                           \
+    case n:                                                                                        \
+        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
+        break;
+
+/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
+   as in small nets, is done without their overhead. */
+#define NN__DEFINE_PANEL                                                                           \
+    NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
+    {                                                                                              \
+        const int tiles = (p->rows - 1) / NN__TILE_ROWS + 1;                                       \
+        const int most = (p->rows - 1) / tiles + 1, larger = p->rows - tiles * (most - 1);         \
+        const nn_real *a = p->a, *start = p->start;                                                \
+        nn_real *c = p->c;                                                                         \
+        int i, rows;                                                                               \
+                                                                                                   \
+        for (i = 0; i < tiles; i++) {                                                              \
+            rows = i < larger ? most : most - 1;                                                   \
+            switch (rows) {                                                                        \
+                NN__TILE_CASE(1)                                                                   \
+                NN__TILE_CASE(2)                                                                   \
+                NN__TILE_CASE(3)                                                                   \
+                NN__TILE_CASE(4)                                                                   \
+                NN__TILE_CASE(5)                                                                   \
+                NN__TILE_CASE(6)                                                                   \
+                NN__TILE_CASE(7)                                                                   \
+                NN__TILE_CASE(8)                                                                   \
+            }                                                                                      \
+            a += (size_t)rows * p->a_row;                                                          \
+            start += (size_t)rows * p->start_row;                                                  \
+            c += (size_t)rows * p->c_row;                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
+    {                                                                                              \
+        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
+        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+                                                                                                   \
+        switch (last == NN__LANES ? -vectors : vectors) {                                          \
+        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
+        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
+        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
+        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
+        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
+        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
+        case NN__WIDE_VECTORS:                                                                     \
+            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
+            break;                                                                                 \
+        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
+                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           int depth)                                              \
+    {                                                                                              \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        int k;                                                                                     \
+                                                                                                   \
+        for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+        return sum;                                                                                \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
+                                               size_t b_row, const nn_real *start, int columns,    \
+                                               int depth)                                          \
+    {                                                                                              \
+        if (columns == NN__LANES)                                                                  \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
+        if (columns == NN__LANES / 2)                                                              \
+            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
+        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
+    {                                                                                              \
+        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+            NN__NAME(wide_panel)(p);                                                               \
+        } else {                                                                                   \
+            const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
+                                                      p->columns, p->depth);                       \
+            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
+        }                                                                                          \
+    }
+
+/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
+   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
+   exchanged. */
+#define NN__DEFINE_TRANSPOSE                                                                       \
+    NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
+    {                                                                                              \
+        NN__VECTOR t[NN__LANES];                                                                   \
+        int i, round;                                                                              \
+                                                                                                   \
+        NN__UNROLL (round, NN__LOG2_LANES) {                                                       \
+            NN__UNROLL (i, NN__LANES / 2) {                                                        \
+                t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
+                t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
+            }                                                                                      \
+            NN__UNROLL (i, NN__LANES) v[i] = t[i];                                                 \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+                                               int depth, nn_real *to, size_t to_row)              \
+    {                                                                                              \
+        NN__VECTOR v[NN__LANES];                                                                   \
+        int column, k, i, n;                                                                       \
+                                                                                                   \
+        for (column = 0; column < columns; column += NN__LANES)                                    \
+            for (k = 0; k < depth; k += NN__LANES) {                                               \
+                n = NN__LANES_OF(depth - k);                                                       \
+                NN__UNROLL (i, NN__LANES) {                                                        \
+                    v[i] = NN__SET1(0);                                                            \
+                    if (column + i < columns)                                                      \
+                        v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
+                }                                                                                  \
+                NN__NAME(transpose_square)(v);                                                     \
+                NN__UNROLL (i, NN__LANES)                                                          \
+                    if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);            \
+            }                                                                                      \
+    }
+
+#define NN__DEFINE_PANELS                                                                          \
+    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__TRANSPOSE_OR_NULL, NN__LANES, \
+                                                NN__TILE_VECTORS, NN__PACK_ROW};
+
+/* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
 /* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
    apart that they would fall on the same few places of the cache. */
@@ -1983,11 +2245,355 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
         nn__multiply_large(p, product);
 }
 
-/* An elementwise kernel over z[rows x width], its rows divided among threads. */
+#endif
+
+/* ================================================================================================
+   >>activation
+   ------------------------------------------------------------------------------------------------
+   y = f(z) for each number, or for softmax each row, of a layer's z. A room for each activation, one
+   row in a table for all. A room has f, the derivative, both again with vectors, and f as the text
+   that nn_export_c writes. The scalar functions define the result; the others compute the same bits.
+
+   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y, or z itself in the
+   rooms whose row says NN__KEEPS_Z: there y does not determine f'(z), or not well enough.
+
+   To add an activation: its enumerator in nn_activation, its row here, its room below.
+   ============================================================================================= */
+
+/* X(enumerator, name in files, ELEMENT or ROW: what f takes, traits). In the order of the enum. */
+#define NN__ACTIVATIONS(X)                                                                         \
+    X(LINEAR, linear, ELEMENT, 0)                                                                  \
+    X(RELU, relu, ELEMENT, 0)                                                                      \
+    X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
+    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP)                                                    \
+    X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
+    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)
+
+enum {
+    NN__KEEPS_Z = 1,   /* the derivative is computed from z: the trainer keeps it beside y */
+    NN__CALLS_EXP = 2, /* what the exported text calls */
+    NN__CALLS_TANH = 4
+};
+
+/* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
+#define NN__C_CONSTANT(name, macro) "#define $_" name " " NN__TEXT(macro) "\n"
+#define NN__TEXT(macro)             NN__TEXT_OF(macro)
+#define NN__TEXT_OF(value)          #value
+
+NN__CHECK_TABLE(activations, NN__ACTIVATIONS, NN_ACTIVATION_COUNT);
+
+/* ---- Linear: f(z) = z, f'(z) = 1 ------------------------------------------------------------- */
+
+static nn_real nn__linear(nn_real z)
+{
+    return z;
+}
+
+static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
+{
+    (void)y;
+    return dy;
+}
+
+#define NN__VECTOR_LINEAR                                                                          \
+    NN__INLINE NN__VECTOR NN__NAME(linear)(NN__VECTOR z)                                           \
+    {                                                                                              \
+        return z;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(linear_gradient)(NN__VECTOR y, NN__VECTOR dy)                   \
+    {                                                                                              \
+        (void)y;                                                                                   \
+        return dy;                                                                                 \
+    }
+
+#define NN__C_LINEAR ""
+
+/* ---- ReLU: f(z) = max(z, 0); f'(z) = 1 where y > 0, else 0. NaN stays NaN. -------------------- */
+
+static nn_real nn__relu(nn_real z)
+{
+    return z <= 0 ? 0 : z; /* z > 0 ? z : 0 would make -0 of -0 with some compilers only */
+}
+
+static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : 0;
+}
+
+#define NN__VECTOR_RELU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(relu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        return NN__ADD(NN__MAX(NN__SET1(0), z), NN__SET1(0));                                      \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(relu_gradient)(NN__VECTOR y, NN__VECTOR dy)                     \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__SET1(0));                                   \
+    }
+
+#define NN__C_RELU                                                                                 \
+    "static @ $_relu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    return z <= 0 ? 0 : z;\n"                                                                 \
+    "}\n\n"
+
+/* ---- Leaky ReLU: f(z) = z where z > 0, else 0.01 z (Maas et al. 2013) ------------------------- */
+
+#define NN__LEAKY_SLOPE 0.01
+
+static nn_real nn__leaky_relu(nn_real z)
+{
+    return z > 0 ? z : nn__fma((nn_real)NN__LEAKY_SLOPE, z, 0); /* fma: see nn__exp */
+}
+
+static inline nn_real nn__leaky_relu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : (nn_real)NN__LEAKY_SLOPE * dy;
+}
+
+#define NN__VECTOR_LEAKY_RELU                                                                      \
+    NN__INLINE NN__VECTOR NN__NAME(leaky_relu)(NN__VECTOR z)                                       \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), slope = NN__SET1((nn_real)NN__LEAKY_SLOPE);           \
+                                                                                                   \
+        return NN__SELECT_LESS(zero, z, z, NN__FMA(slope, z, zero));                               \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(leaky_relu_gradient)(NN__VECTOR y, NN__VECTOR dy)               \
+    {                                                                                              \
+        const NN__VECTOR slope = NN__SET1((nn_real)NN__LEAKY_SLOPE);                               \
+                                                                                                   \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__MUL(slope, dy));                            \
+    }
+
+#define NN__C_LEAKY_RELU                                                                           \
+    NN__C_CONSTANT("leaky_slope", NN__LEAKY_SLOPE)                                                 \
+    "static @ $_leaky_relu(@ z)\n"                                                                 \
+    "{\n"                                                                                          \
+    "    return z > 0 ? z : $_fma((@)$_leaky_slope, z, 0);\n"                                      \
+    "}\n\n"
+
+/* ---- Sigmoid: f(z) = 1 / (1 + exp(-z)), f'(z) = y (1 - y). nn__sigmoid is in >>math. ---------- */
+
+static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
+{
+    return dy * nn__fma(-y, y, y);
+}
+
+#define NN__VECTOR_SIGMOID                                                                         \
+    NN__INLINE NN__VECTOR NN__NAME(sigmoid_gradient)(NN__VECTOR y, NN__VECTOR dy)                  \
+    {                                                                                              \
+        return NN__MUL(dy, NN__FNMA(y, y, y));                                                     \
+    }
+
+#define NN__C_SIGMOID                                                                              \
+    "static @ $_sigmoid(@ x)\n"                                                                    \
+    "{\n"                                                                                          \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
+    "    @ tail = e / sum;\n\n"                                                                    \
+    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
+    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
+    "}\n\n"
+
+/* ---- Tanh: f'(z) = 1 - y^2. nn__tanh is in >>math. -------------------------------------------- */
+
+static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
+{
+    return dy * nn__fma(-y, y, 1);
+}
+
+#define NN__VECTOR_TANH                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(tanh_gradient)(NN__VECTOR y, NN__VECTOR dy)                     \
+    {                                                                                              \
+        return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                                           \
+    }
+
+#define NN__C_TANH                                                                                 \
+    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
+    "static @ $_tanh(@ x)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
+    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
+    "}\n\n"
+
+/* ---- Softmax: y_j = exp(z_j) / (sum over k of exp(z_k)) over a row; last layer only ------------
+   dL/dz_j = y_j (dL/dy_j - sum over k of dL/dy_k y_k) */
+
+/* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
+   of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
+static nn_real nn__softmax_row_scalar(nn_real *row, int width)
+{
+    nn_real others = 0, largest;
+    int j, top = 0;
+
+    for (j = 1; j < width; j++)
+        if (row[j] > row[top]) top = j;
+    largest = row[top];
+    for (j = 0; j < width; j++) {
+        row[j] = nn__exp(row[j] - largest);
+        if (j != top) others += row[j]; /* at top it is 1, or NaN */
+    }
+    for (j = 0; j < width; j++) row[j] /= others + 1;
+    return others;
+}
+
+#ifndef NN_NO_TRAIN
+/* y[width] = softmax(z) becomes dL/dz, from dy[width] = dL/dy. */
+static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
+{
+    nn_real sum = 0;
+    int j;
+
+    for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
+    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
+}
+#endif
+
+#define NN__VECTOR_SOFTMAX                                                                         \
+    static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
+    {                                                                                              \
+        nn_real others = 0;                                                                        \
+        NN__VECTOR v;                                                                              \
+        int j, n, top = 0;                                                                         \
+                                                                                                   \
+        for (j = 1; j < width; j++)                                                                \
+            if (row[j] > row[top]) top = j;                                                        \
+        v = NN__SET1(row[top]);                                                                    \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v), 1, 0),  \
+                            n);                                                                    \
+        }                                                                                          \
+        for (j = 0; j < width; j++)                                                                \
+            if (j != top) others += row[j];                                                        \
+        v = NN__SET1(others + 1);                                                                  \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
+        }                                                                                          \
+        return others;                                                                             \
+    }                                                                                              \
+                                                                                                   \
+    NN__OF_TRAINING(static NN__TARGET void NN__NAME(softmax_gradient_row)(                         \
+        nn_real * y, const nn_real *dy, int width) {                                               \
+        NN__VECTOR sum = NN__SET1(0), v;                                                           \
+        int j, n;                                                                                  \
+                                                                                                   \
+        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
+        for (j = 0; j < width; j += NN__LANES) {                                                   \
+            n = NN__LANES_OF(width - j);                                                           \
+            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
+            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
+        }                                                                                          \
+    })
+
+#define NN__C_SOFTMAX                                                                              \
+    "static void $_softmax(@ *y, int count)\n"                                                     \
+    "{\n"                                                                                          \
+    "    @ others = 0, largest;\n"                                                                 \
+    "    int j, top = 0;\n\n"                                                                      \
+    "    for (j = 1; j < count; j++)\n"                                                            \
+    "        if (y[j] > y[top]) top = j;\n"                                                        \
+    "    largest = y[top];\n"                                                                      \
+    "    for (j = 0; j < count; j++) {\n"                                                          \
+    "        y[j] = $_exp(y[j] - largest);\n"                                                      \
+    "        if (j != top) others += y[j];\n"                                                      \
+    "    }\n"                                                                                      \
+    "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"                                        \
+    "}\n\n"
+
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+#define NN__NAME_OF(ID, name, form, traits) #name,
+static const char *const nn__activation_names[] = {NN__ACTIVATIONS(NN__NAME_OF)};
+
+/* Whether there is such an activation, and the program has it compiled in. */
+static int nn__has_activation(int activation)
+{
+    return activation >= 0 && activation < NN_ACTIVATION_COUNT &&
+           NN__ONLY(NN_ONLY_ACTIVATIONS, activation);
+}
+
+/* z[rows x width] = f(z), in place. */
+#define NN__VALUE(ID, name, form, traits)                                                          \
+    NN__KEEP_IF_##form(case NN_##ID                                                                \
+                       : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) return nn__##name(z);         \
+                       break;)
+static nn_real nn__activate_one(nn_activation activation, nn_real z)
+{
+    switch (activation) {
+        NN__ACTIVATIONS(NN__VALUE)
+    default: break;
+    }
+    return z;
+}
+
+static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++)
+            (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
+    } else if (activation != NN_LINEAR) {
+        for (i = 0; i < count; i++) z[i] = nn__activate_one(activation, z[i]);
+    }
+}
+
+/* The same with vectors: each activation's loop is a function of its own. */
+#define NN__VECTOR_OF_ROW(ID, name, form, traits) NN__VECTOR_##ID
+#define NN__VECTOR_VALUE(ID, name, form, traits)                                                   \
+    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
+#define NN__VECTOR_LOOP(ID, name, form, traits)                                                    \
+    NN__KEEP_IF_##form(                                                                            \
+        static NN__APART NN__TARGET void NN__NAME(name##_loop)(nn_real * z, size_t count) {        \
+            size_t i;                                                                              \
+                                                                                                   \
+            for (i = 0; i < count; i += NN__LANES) {                                               \
+                const int n = NN__LANES_OF(count - i);                                             \
+                NN__STORE_UP_TO(z + i, NN__NAME(name)(NN__LOAD_UP_TO(z + i, n)), n);               \
+            }                                                                                      \
+        })
+#define NN__VECTOR_CALL(ID, name, form, traits)                                                    \
+    NN__KEEP_IF_##form(case NN_##ID : NN__NAME(name##_loop)(z, count); break;)
+#define NN__DEFINE_ACTIVATE                                                                        \
+    NN__ACTIVATIONS(NN__VECTOR_OF_ROW)                                                             \
+    NN__ACTIVATIONS(NN__VECTOR_LOOP)                                                               \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(activated)(nn_activation activation, NN__VECTOR z)              \
+    {                                                                                              \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_VALUE)                                                      \
+        default: return z;                                                                         \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
+                                              int width)                                           \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_CALL)                                                       \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++)                                                             \
+                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            break;                                                                                 \
+        default: break;                                                                            \
+        }                                                                                          \
+    }
+
+#ifdef NN__SIMD
 typedef void (*nn__activate_kernel)(nn_activation, nn_real *, int, int);
 
-static void nn__activate_pieces(nn__activate_kernel activate, nn_activation activation, nn_real *z,
-                                int rows, int width)
+/* A back-end's activate, with the rows divided among threads. */
+static void nn__activate_in_parallel(nn__activate_kernel activate, nn_activation activation,
+                                     nn_real *z, int rows, int width)
 {
 #ifdef NN__THREADS
     int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
@@ -2005,12 +2611,97 @@ static void nn__activate_pieces(nn__activate_kernel activate, nn_activation acti
 #endif
     activate(activation, z, rows, width);
 }
+#endif
 
 #ifndef NN_NO_TRAIN
-typedef void (*nn__slope_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
 
-static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation, nn_real *y,
-                             const nn_real *dy, int rows, int width)
+#define NN__TRAITS_OF(ID, name, form, traits) traits,
+static const unsigned char nn__activation_traits[] = {NN__ACTIVATIONS(NN__TRAITS_OF)};
+
+/* Whether an activation's derivative is computed from z and not from y. */
+static int nn__keeps_z(nn_activation activation)
+{
+    return nn__activation_traits[activation] & NN__KEEPS_Z;
+}
+
+/* dL/dz from s, which is y or z as the traits say, and dy = dL/dy. */
+#define NN__GRADIENT(ID, name, form, traits)                                                       \
+    NN__KEEP_IF_##form(                                                                            \
+        case NN_##ID                                                                               \
+        : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) return nn__##name##_gradient(s, dy);         \
+        break;)
+static nn_real nn__activation_gradient_one(nn_activation activation, nn_real s, nn_real dy)
+{
+    switch (activation) {
+        NN__ACTIVATIONS(NN__GRADIENT)
+    default: break;
+    }
+    return dy;
+}
+
+/* s[rows x width] becomes dL/dz, from dy[rows x width] = dL/dy. */
+static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s, const nn_real *dy,
+                                           int rows, int width)
+{
+    size_t i, count = (size_t)rows * (size_t)width;
+    int b;
+
+    if (activation == NN_SOFTMAX) {
+        for (b = 0; b < rows; b++, s += width, dy += width) nn__softmax_gradient_row(s, dy, width);
+    } else {
+        for (i = 0; i < count; i++) s[i] = nn__activation_gradient_one(activation, s[i], dy[i]);
+    }
+}
+
+#define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
+    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+#define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
+    NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
+        nn_real * s, const nn_real *dy, size_t count) {                                            \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR v = NN__LOAD_UP_TO(s + i, n), d = NN__LOAD_UP_TO(dy + i, n);          \
+            NN__STORE_UP_TO(s + i, NN__NAME(name##_gradient)(v, d), n);                            \
+        }                                                                                          \
+    })
+#define NN__VECTOR_GRADIENT_CALL(ID, name, form, traits)                                           \
+    NN__KEEP_IF_##form(case NN_##ID : NN__NAME(name##_gradient_loop)(s, dy, count); break;)
+#define NN__DEFINE_ACTIVATION_GRADIENT                                                             \
+    NN__ACTIVATIONS(NN__VECTOR_GRADIENT_LOOP)                                                      \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(differentiated)(nn_activation activation, NN__VECTOR s,         \
+                                                   NN__VECTOR dy)                                  \
+    {                                                                                              \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_GRADIENT)                                                   \
+        default: return dy;                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
+                                                         const nn_real *dy, int rows, int width)   \
+    {                                                                                              \
+        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        int b;                                                                                     \
+                                                                                                   \
+        switch (activation) {                                                                      \
+            NN__ACTIVATIONS(NN__VECTOR_GRADIENT_CALL)                                              \
+        case NN_SOFTMAX:                                                                           \
+            for (b = 0; b < rows; b++, s += width, dy += width)                                    \
+                NN__NAME(softmax_gradient_row)(s, dy, width);                                      \
+            break;                                                                                 \
+        default: break;                                                                            \
+        }                                                                                          \
+    }
+
+#ifdef NN__SIMD
+typedef void (*nn__gradient_kernel)(nn_activation, nn_real *, const nn_real *, int, int);
+
+/* A back-end's activation_gradient, with the rows divided among threads. */
+static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation activation,
+                                     nn_real *s, const nn_real *dy, int rows, int width)
 {
 #ifdef NN__THREADS
     int pieces = nn__pieces((double)rows * width, NN__ELEMENT_GRAIN), i;
@@ -2021,14 +2712,103 @@ static void nn__slope_pieces(nn__slope_kernel gradient, nn_activation activation
         for (i = 0; i < pieces; i++) {
             const int from = nn__piece(rows, 1, i, pieces);
             const size_t at = (size_t)from * (size_t)width;
-            gradient(activation, y + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
+            gradient(activation, s + at, dy + at, nn__piece(rows, 1, i + 1, pieces) - from, width);
         }
         return;
     }
 #endif
-    gradient(activation, y, dy, rows, width);
+    gradient(activation, s, dy, rows, width);
 }
 #endif
+#endif /* NN_NO_TRAIN */
+
+/* ================================================================================================
+   >>dense
+   ------------------------------------------------------------------------------------------------
+   The rows that a layer is given, and its three products: forward, weight gradient, input gradient.
+   Each output is one chain of multiply-adds, in the order of the summed index.
+   ============================================================================================= */
+
+/* ---- Input rows ------------------------------------------------------------------------------ */
+
+/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
+   index[b] of x, or from row b when index is NULL. */
+static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
+                                  const nn_real *factor, nn_real *out, int rows, int width)
+{
+    int b, i;
+
+    for (b = 0; b < rows; b++) {
+        const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;
+        for (i = 0; i < width; i++) *out++ = offset ? (row[i] - offset[i]) * factor[i] : row[i];
+    }
+}
+
+#define NN__DEFINE_SCALE_ROWS                                                                      \
+    static NN__TARGET void NN__NAME(scale_rows)(const nn_real *x, const size_t *index,             \
+                                                const nn_real *offset, const nn_real *factor,      \
+                                                nn_real *out, int rows, int width)                 \
+    {                                                                                              \
+        NN__VECTOR v;                                                                              \
+        int b, i, n;                                                                               \
+                                                                                                   \
+        for (b = 0; b < rows; b++, out += width) {                                                 \
+            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
+            for (i = 0; i < width; i += NN__LANES) {                                               \
+                n = NN__LANES_OF(width - i);                                                       \
+                v = NN__LOAD_UP_TO(row + i, n);                                                    \
+                if (offset) {                                                                      \
+                    v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
+                    v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
+                }                                                                                  \
+                NN__STORE_UP_TO(out + i, v, n);                                                    \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+static int nn__all_finite_scalar(const nn_real *x, size_t count)
+{
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) good &= nn__is_finite(x[i]);
+    return good;
+}
+
+#define NN__DEFINE_ALL_FINITE                                                                      \
+    static NN__TARGET int NN__NAME(all_finite)(const nn_real *x, size_t count)                     \
+    {                                                                                              \
+        NN__VECTOR bad = NN__SET1(0), v;                                                           \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            v = NN__LOAD_UP_TO(x + i, NN__LANES_OF(count - i));                                    \
+            bad = NN__BITS_OR(bad, NN__SUB(v, v));                                                 \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }
+
+/* ---- Forward --------------------------------------------------------------------------------- */
+
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
+   starts at its bias and goes in the order of k. */
+static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
+                                     nn_real *y, int rows, int in, int out,
+                                     nn_activation activation)
+{
+    nn_real *z = y;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, z += out) {
+        const nn_real *row = w;
+        for (j = 0; j < out; j++) z[j] = bias[j];
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
+    }
+    nn__activate_scalar(activation, y, rows, out);
+}
+
+#ifdef NN__SIMD
 
 /* As nn__dense_forward_scalar; activate is the back-end's. */
 static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
@@ -2051,10 +2831,89 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     product.columns = out;
     product.depth = in;
     nn__multiply(p, &product);
-    if (activation != NN_LINEAR) nn__activate_pieces(activate, activation, y, rows, out);
+    if (activation != NN_LINEAR) nn__activate_in_parallel(activate, activation, y, rows, out);
+}
+
+#endif
+
+#define NN__DEFINE_DENSE_FORWARD                                                                   \
+    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
+                                                   const nn_real *bias, nn_real *y, int rows,      \
+                                                   int in, int out, nn_activation activation)      \
+    {                                                                                              \
+        NN__VECTOR v;                                                                              \
+                                                                                                   \
+        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
+                                 NN__NAME(activate));                                              \
+            return;                                                                                \
+        }                                                                                          \
+        if (rows < 1 || out < 1) return;                                                           \
+        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
+        v = NN__NAME(activated)(activation, v);                                                    \
+        NN__STORE_UP_TO(y, v, out);                                                                \
+    }
+
+/* A number as a file has it: little-endian, at any address. */
+static nn_real nn__stored_real(const unsigned char *b)
+{
+    nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
+                    (nn__bits)NN_READ_BYTE(b + 2) << 16 | (nn__bits)NN_READ_BYTE(b + 3) << 24;
+#ifdef NN_DOUBLE
+    bits |= (nn__bits)NN_READ_BYTE(b + 4) << 32 | (nn__bits)NN_READ_BYTE(b + 5) << 40 |
+            (nn__bits)NN_READ_BYTE(b + 6) << 48 | (nn__bits)NN_READ_BYTE(b + 7) << 56;
+#endif
+    return nn__from_bits(bits);
+}
+
+/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
+                               int in, int out, nn_activation activation)
+{
+    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
+    nn_real *z = y, sum;
+    int b, j, k;
+
+    for (b = 0; b < rows; b++, x += in) {
+        stored = w;
+        for (j = 0; j < out; j++) {
+            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
+            for (k = 0; k < in; k++, stored += sizeof(nn_real))
+                sum = nn__fma(x[k], nn__stored_real(stored), sum);
+            *z++ = sum;
+        }
+    }
+    nn__activate_scalar(activation, y, rows, out);
 }
 
 #ifndef NN_NO_TRAIN
+
+/* ---- Weight gradient ------------------------------------------------------------------------- */
+
+/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
+   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
+                                             nn_real *db, int rows, int in, int out, int accumulate)
+{
+    size_t i, count = (size_t)in * (size_t)out;
+    int b, j, k;
+
+    if (!accumulate) {
+        for (i = 0; i < count; i++) dw[i] = 0;
+        for (j = 0; j < out; j++) db[j] = 0;
+    }
+    for (b = 0; b < rows; b++, dz += out) {
+        nn_real *row = dw;
+        for (k = 0; k < in; k++, x++, row += out)
+            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
+        for (j = 0; j < out; j++) db[j] += dz[j];
+    }
+}
+
+#ifdef NN__SIMD
+
+static const nn_real nn__one_real = 1;
+
 /* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
                                                    const nn_real *dz, nn_real *dw, nn_real *db,
@@ -2094,531 +2953,9 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     nn__multiply(p, &product);
 }
 
-/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
-static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
-                                                  const nn_real *w, const nn_real *mask, nn_real *y,
-                                                  nn_real *buffer, int rows, int in, int out,
-                                                  nn_activation activation,
-                                                  nn__slope_kernel gradient)
-{
-    const int plain = activation == NN_LINEAR && !mask;
-    const size_t count = (size_t)rows * (size_t)in;
-    nn__product product;
-    size_t i;
-
-    product.a = dz;
-    product.a_row = product.b_row = (size_t)out;
-    product.a_step = 1;
-    product.b = w;
-    product.b_transposed = out > 1;
-    product.start = nn__zeros;
-    product.start_row = 0;
-    product.c = plain ? y : buffer;
-    product.c_row = (size_t)in;
-    product.rows = rows;
-    product.columns = in;
-    product.depth = out;
-    nn__multiply(p, &product);
-    if (plain) return;
-    for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
-    nn__slope_pieces(gradient, activation, y, buffer, rows, in);
-}
 #endif
 
-/* ---- Kernels: written once, made for each instruction set ------------------------------------ */
-
-/* A back-end: functions of the signatures and the bits of the scalar ones. */
-typedef struct nn__kernels {
-    const char *name, *label; /* what nn_backend says */
-    void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
-    nn_real (*softmax_row)(nn_real *row, int width);
-    int (*all_finite)(const nn_real *x, size_t count);
-    int (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
-                      const nn_real *factor, nn_real *out, int rows, int width);
-    void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
-                          int rows, int in, int out, nn_activation activation);
-#ifndef NN_NO_TRAIN
-    void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
-                                  int rows, int in, int out, int accumulate);
-    void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
-                                 nn_real *y, nn_real *buffer, int rows, int in, int out,
-                                 nn_activation activation);
-    void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
-                                int width);
-    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
-    int (*sgd)(nn_real *theta, const nn_real *gradient, nn_real *velocity, size_t count,
-               const nn__step *step);
-    int (*adam)(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
-                size_t count, const nn__step *step);
-#endif
-} nn__kernels;
-
-/* nn__NAME_isa: a function of the back-end that is being made. */
-#define NN__JOIN(name, isa)  nn__##name##_##isa
-#define NN__NAMED(name, isa) NN__JOIN(name, isa)
-#define NN__NAME(name)       NN__NAMED(name, NN__ISA)
-
-/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
-   registers. */
-#if defined(__clang__)
-#define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
-#elif defined(__GNUC__)
-#define NN__UNROLL(i, count) _Pragma("GCC unroll 16") for (i = 0; i < (count); i++)
-#else
-#define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
-#endif
-
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
-   of a loop. Half a register and one number have forms of their own: what a masked store has
-   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
-   else. In a product's tile the masked load is the cheapest. */
-#define NN__LOAD_UP_TO(p, n)                                                                       \
-    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
-     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__SET1(*(p))                                                       \
-                            : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n)                                                                   \
-    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
-     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
-     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
-                            : NN__STORE_SOME(p, v, n))
-#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
-
-/* |x|, -|x| */
-#define NN__SIGN             NN__SET1(-(nn_real)0)
-#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
-#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
-#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
-
-/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
-   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
-#define NN__DEFINE_TILE                                                                            \
-    NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
-                                   nn_real *c, const int rows, const int vectors, const int last)  \
-    {                                                                                              \
-        const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
-        const size_t start_row = p->start_row, c_row = p->c_row;                                   \
-        const int depth = p->depth;                                                                \
-        const nn_real *b = p->b;                                                                   \
-        NN__VECTOR sum[NN__TILE_ROWS][NN__WIDE_VECTORS], row[NN__WIDE_VECTORS], factor;            \
-        int i, v, k;                                                                               \
-                                                                                                   \
-        NN__UNROLL (i, rows) {                                                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                sum[i][v] = NN__LOAD_IN_TILE(start + (size_t)i * start_row + v * NN__LANES,        \
-                                             v < vectors - 1 ? NN__LANES : last);                  \
-        }                                                                                          \
-        for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
-            NN__UNROLL (i, rows) {                                                                 \
-                factor = NN__SET1(a[(size_t)i * a_row]);                                           \
-                NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
-            }                                                                                      \
-        }                                                                                          \
-        NN__UNROLL (i, rows) {                                                                     \
-            NN__UNROLL (v, vectors)                                                                \
-                NN__STORE_UP_TO(c + (size_t)i * c_row + v * NN__LANES, sum[i][v],                  \
-                                v < vectors - 1 ? NN__LANES : last);                               \
-        }                                                                                          \
-    }
-
-#define NN__TILE_CASE(n)                                                                           \
-    case n:                                                                                        \
-        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
-        break;
-
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
-   as in small nets, is done without their overhead. */
-#define NN__DEFINE_PANEL                                                                           \
-    NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
-    {                                                                                              \
-        const int tiles = (p->rows - 1) / NN__TILE_ROWS + 1;                                       \
-        const int most = (p->rows - 1) / tiles + 1, larger = p->rows - tiles * (most - 1);         \
-        const nn_real *a = p->a, *start = p->start;                                                \
-        nn_real *c = p->c;                                                                         \
-        int i, rows;                                                                               \
-                                                                                                   \
-        for (i = 0; i < tiles; i++) {                                                              \
-            rows = i < larger ? most : most - 1;                                                   \
-            switch (rows) {                                                                        \
-                NN__TILE_CASE(1)                                                                   \
-                NN__TILE_CASE(2)                                                                   \
-                NN__TILE_CASE(3)                                                                   \
-                NN__TILE_CASE(4)                                                                   \
-                NN__TILE_CASE(5)                                                                   \
-                NN__TILE_CASE(6)                                                                   \
-                NN__TILE_CASE(7)                                                                   \
-                NN__TILE_CASE(8)                                                                   \
-            }                                                                                      \
-            a += (size_t)rows * p->a_row;                                                          \
-            start += (size_t)rows * p->start_row;                                                  \
-            c += (size_t)rows * p->c_row;                                                          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
-    {                                                                                              \
-        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
-        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
-                                                                                                   \
-        switch (last == NN__LANES ? -vectors : vectors) {                                          \
-        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
-        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
-        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
-        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
-        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
-        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
-        case NN__WIDE_VECTORS:                                                                     \
-            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
-            break;                                                                                 \
-        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
-                                           size_t b_row, const nn_real *start, const int columns,  \
-                                           int depth)                                              \
-    {                                                                                              \
-        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
-        int k;                                                                                     \
-                                                                                                   \
-        for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
-            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
-        return sum;                                                                                \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
-                                               size_t b_row, const nn_real *start, int columns,    \
-                                               int depth)                                          \
-    {                                                                                              \
-        if (columns == NN__LANES)                                                                  \
-            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
-        if (columns == NN__LANES / 2)                                                              \
-            return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
-        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
-        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
-    {                                                                                              \
-        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
-            NN__NAME(wide_panel)(p);                                                               \
-        } else {                                                                                   \
-            const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
-                                                      p->columns, p->depth);                       \
-            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
-        }                                                                                          \
-    }
-
-/* The functions of >>math, operation for operation. */
-#define NN__DEFINE_MATH                                                                            \
-    NN__INLINE NN__VECTOR NN__NAME(polynomial)(const nn_real *terms, const int count,              \
-                                               NN__VECTOR x)                                       \
-    {                                                                                              \
-        NN__VECTOR sum = NN__SET1(terms[0]);                                                       \
-        int i;                                                                                     \
-                                                                                                   \
-        NN__UNROLL (i, count - 1) sum = NN__FMA(sum, x, NN__SET1(terms[i + 1]));                   \
-        return sum;                                                                                \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
-        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
-                                                                                                   \
-        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
-        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
-        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
-        count = NN__SUB(rounded, rounder);                                                         \
-        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
-        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
-        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
-        sum = NN__ADD(r, one);                                                                     \
-        sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
-        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
-        n = NN__BITS_SUB(rounded, n);                                                              \
-        half = NN__BITS_RIGHT(n, 1);                                                               \
-        n = NN__BITS_SUB(n, half);                                                                 \
-        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
-        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(sigmoid)(NN__VECTOR x)                                          \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1);                                                        \
-        NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
-        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
-                                                                                                   \
-        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
-        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(tanh)(NN__VECTOR x)                                             \
-    {                                                                                              \
-        const NN__VECTOR one = NN__SET1(1), size = NN__ABSOLUTE(x), z = NN__MUL(x, x);             \
-        NN__VECTOR p = NN__NAME(polynomial)(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);         \
-        NN__VECTOR e = NN__NAME(exp)(NN__ADD(size, size), 0, 1);                                   \
-                                                                                                   \
-        p = NN__FMA(NN__MUL(x, z), p, x);                                                          \
-        e = NN__SUB(one, NN__DIV(NN__SET1(2), NN__ADD(e, one)));                                   \
-        p = NN__SELECT_LESS(size, NN__SET1(NN__TANH_SMALL), p, e);                                 \
-        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
-    }
-
-/* Activations, scaling, the check for NaN and infinity. */
-#define NN__DEFINE_PREDICTING                                                                      \
-    NN__INLINE NN__VECTOR NN__NAME(activated)(const nn_activation activation, NN__VECTOR v)        \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__ADD(NN__MAX(zero, v), zero);                                      \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, v, v, NN__FMA(NN__SET1((nn_real)0.01), v, zero));         \
-        case NN_SIGMOID: return NN__NAME(sigmoid)(v);                                              \
-        case NN_TANH: return NN__NAME(tanh)(v);                                                    \
-        default: return v;                                                                         \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE void NN__NAME(map)(const nn_activation activation, nn_real *z, size_t count)        \
-    {                                                                                              \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(z + i, n);                                         \
-            NN__STORE_UP_TO(z + i, NN__NAME(activated)(activation, v), n);                         \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET nn_real NN__NAME(softmax_row)(nn_real * row, int width)                      \
-    {                                                                                              \
-        nn_real others = 0;                                                                        \
-        NN__VECTOR v;                                                                              \
-        int j, n, top = 0;                                                                         \
-                                                                                                   \
-        for (j = 1; j < width; j++)                                                                \
-            if (row[j] > row[top]) top = j;                                                        \
-        v = NN__SET1(row[top]);                                                                    \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__NAME(exp)(NN__SUB(NN__LOAD_UP_TO(row + j, n), v), 1, 0),  \
-                            n);                                                                    \
-        }                                                                                          \
-        for (j = 0; j < width; j++)                                                                \
-            if (j != top) others += row[j];                                                        \
-        v = NN__SET1(others + 1);                                                                  \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
-        }                                                                                          \
-        return others;                                                                             \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
-                                              int width)                                           \
-    {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
-        int b;                                                                                     \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map)(NN_RELU, z, count); break;                                     \
-        case NN_LEAKY_RELU: NN__NAME(map)(NN_LEAKY_RELU, z, count); break;                         \
-        case NN_SIGMOID: NN__NAME(map)(NN_SIGMOID, z, count); break;                               \
-        case NN_TANH: NN__NAME(map)(NN_TANH, z, count); break;                                     \
-        case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++)                                                             \
-                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
-            break;                                                                                 \
-        default: break;                                                                            \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET int NN__NAME(all_finite)(const nn_real *x, size_t count)                     \
-    {                                                                                              \
-        NN__VECTOR bad = NN__SET1(0), v;                                                           \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            v = NN__LOAD_UP_TO(x + i, NN__LANES_OF(count - i));                                    \
-            bad = NN__BITS_OR(bad, NN__SUB(v, v));                                                 \
-        }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET int NN__NAME(scale_rows)(const nn_real *x, const size_t *index,              \
-                                               const nn_real *offset, const nn_real *factor,       \
-                                               nn_real *out, int rows, int width)                  \
-    {                                                                                              \
-        NN__VECTOR bad = NN__SET1(0), v;                                                           \
-        int b, i, n;                                                                               \
-                                                                                                   \
-        for (b = 0; b < rows; b++, out += width) {                                                 \
-            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
-            for (i = 0; i < width; i += NN__LANES) {                                               \
-                n = NN__LANES_OF(width - i);                                                       \
-                v = NN__LOAD_UP_TO(row + i, n);                                                    \
-                bad = NN__BITS_OR(bad, NN__SUB(v, v));                                             \
-                if (offset) {                                                                      \
-                    v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
-                    v = NN__MUL(v, NN__LOAD_UP_TO(factor + i, n));                                 \
-                }                                                                                  \
-                NN__STORE_UP_TO(out + i, v, n);                                                    \
-            }                                                                                      \
-        }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
-                                                   const nn_real *bias, nn_real *y, int rows,      \
-                                                   int in, int out, nn_activation activation)      \
-    {                                                                                              \
-        NN__VECTOR v;                                                                              \
-                                                                                                   \
-        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
-            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
-                                 NN__NAME(activate));                                              \
-            return;                                                                                \
-        }                                                                                          \
-        if (rows < 1 || out < 1) return;                                                           \
-        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
-        switch (activation) {                                                                      \
-        case NN_RELU: v = NN__NAME(activated)(NN_RELU, v); break;                                  \
-        case NN_LEAKY_RELU: v = NN__NAME(activated)(NN_LEAKY_RELU, v); break;                      \
-        case NN_SIGMOID: v = NN__NAME(activated)(NN_SIGMOID, v); break;                            \
-        case NN_TANH: v = NN__NAME(activated)(NN_TANH, v); break;                                  \
-        default: break;                                                                            \
-        }                                                                                          \
-        NN__STORE_UP_TO(y, v, out);                                                                \
-    }
-
-#define NN__DEFINE_PANELS                                                                          \
-    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__OF_TRAINING(transpose),       \
-                                                NN__LANES, NN__TILE_VECTORS, NN__PACK_ROW};
-
-#define NN__DEFINE_TABLE                                                                           \
-    static const nn__kernels NN__NAME(kernels) = {NN__ISA_NAME,                                    \
-                                                  NN__ISA_NAME NN__WITH_OPENBLAS,                  \
-                                                  NN__NAME(activate),                              \
-                                                  NN__NAME(softmax_row),                           \
-                                                  NN__NAME(all_finite),                            \
-                                                  NN__NAME(scale_rows),                            \
-                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
-
-#ifdef NN_NO_TRAIN
-#define NN__OF_TRAINING(name) NULL
-#define NN__TRAINING_ENTRIES
-#define NN__DEFINE_TRANSPOSE
-#define NN__DEFINE_TRAINING
-#else
-#define NN__OF_TRAINING(name) NN__NAME(name)
-#define NN__TRAINING_ENTRIES                                                                       \
-    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus), NN__NAME(sgd), NN__NAME(adam)
-
-/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
-   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
-   exchanged. */
-#define NN__DEFINE_TRANSPOSE                                                                       \
-    NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
-    {                                                                                              \
-        NN__VECTOR t[NN__LANES];                                                                   \
-        int i, round;                                                                              \
-                                                                                                   \
-        NN__UNROLL (round, NN__LOG2_LANES) {                                                       \
-            NN__UNROLL (i, NN__LANES / 2) {                                                        \
-                t[2 * i] = NN__ZIP_LOW(v[i], v[i + NN__LANES / 2]);                                \
-                t[2 * i + 1] = NN__ZIP_HIGH(v[i], v[i + NN__LANES / 2]);                           \
-            }                                                                                      \
-            NN__UNROLL (i, NN__LANES) v[i] = t[i];                                                 \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
-                                               int depth, nn_real *to, size_t to_row)              \
-    {                                                                                              \
-        NN__VECTOR v[NN__LANES];                                                                   \
-        int column, k, i, n;                                                                       \
-                                                                                                   \
-        for (column = 0; column < columns; column += NN__LANES)                                    \
-            for (k = 0; k < depth; k += NN__LANES) {                                               \
-                n = NN__LANES_OF(depth - k);                                                       \
-                NN__UNROLL (i, NN__LANES) {                                                        \
-                    v[i] = NN__SET1(0);                                                            \
-                    if (column + i < columns)                                                      \
-                        v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
-                }                                                                                  \
-                NN__NAME(transpose_square)(v);                                                     \
-                NN__UNROLL (i, NN__LANES)                                                          \
-                    if (i < n) NN__STORE(to + (size_t)(k + i) * to_row + column, v[i]);            \
-            }                                                                                      \
-    }
-
-/* Derivatives, losses and optimizers. */
-#define NN__DEFINE_TRAINING                                                                        \
-    NN__INLINE NN__VECTOR NN__NAME(slope)(const nn_activation activation, NN__VECTOR y,            \
-                                          NN__VECTOR dy)                                           \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0);                                                       \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: return NN__SELECT_LESS(zero, y, dy, zero);                                   \
-        case NN_LEAKY_RELU:                                                                        \
-            return NN__SELECT_LESS(zero, y, dy, NN__MUL(NN__SET1((nn_real)0.01), dy));             \
-        case NN_SIGMOID: return NN__MUL(dy, NN__FNMA(y, y, y));                                    \
-        case NN_TANH: return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                             \
-        default: return dy;                                                                        \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    NN__INLINE void NN__NAME(map_slope)(const nn_activation activation, nn_real *y,                \
-                                        const nn_real *dy, size_t count)                           \
-    {                                                                                              \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR v = NN__LOAD_UP_TO(y + i, n), s = NN__LOAD_UP_TO(dy + i, n);          \
-            NN__STORE_UP_TO(y + i, NN__NAME(slope)(activation, v, s), n);                          \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(softmax_slope_row)(nn_real * y, const nn_real *dy, int width)  \
-    {                                                                                              \
-        NN__VECTOR sum = NN__SET1(0), v;                                                           \
-        int j, n;                                                                                  \
-                                                                                                   \
-        for (j = 0; j < width; j++) sum = NN__FMA(NN__SET1(dy[j]), NN__SET1(y[j]), sum);           \
-        for (j = 0; j < width; j += NN__LANES) {                                                   \
-            n = NN__LANES_OF(width - j);                                                           \
-            v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
-            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * y,    \
-                                                         const nn_real *dy, int rows, int width)   \
-    {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
-        int b;                                                                                     \
-                                                                                                   \
-        switch (activation) {                                                                      \
-        case NN_RELU: NN__NAME(map_slope)(NN_RELU, y, dy, count); break;                           \
-        case NN_LEAKY_RELU: NN__NAME(map_slope)(NN_LEAKY_RELU, y, dy, count); break;               \
-        case NN_SIGMOID: NN__NAME(map_slope)(NN_SIGMOID, y, dy, count); break;                     \
-        case NN_TANH: NN__NAME(map_slope)(NN_TANH, y, dy, count); break;                           \
-        case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++, y += width, dy += width)                                    \
-                NN__NAME(softmax_slope_row)(y, dy, width);                                         \
-            break;                                                                                 \
-        default: NN__NAME(map_slope)(NN_LINEAR, y, dy, count);                                     \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+#define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
     /* dw[in x out] of one row */                                                                  \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
                                             int in, int out, const int accumulate)                 \
@@ -2660,8 +2997,68 @@ typedef struct nn__kernels {
             NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
         }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+/* ---- Input gradient -------------------------------------------------------------------------- */
+
+/* The gradient of a layer's input through the layer before it: with y[rows x in] =
+   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
+   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
+   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
+   back-ends need buffer[rows x in] for dL/dy. */
+static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
+                                            const nn_real *mask, nn_real *y, nn_real *buffer,
+                                            int rows, int in, int out, nn_activation activation)
+{
+    int b, j, k;
+
+    (void)buffer;
+    for (b = 0; b < rows; b++, dz += out) {
+        const nn_real *row = w;
+        for (k = 0; k < in; k++, y++, row += out) {
+            nn_real sum = 0;
+            for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
+            if (mask) sum *= *mask++;
+            *y = nn__activation_gradient_one(activation, *y, sum);
+        }
+    }
+}
+
+#ifdef NN__SIMD
+
+/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
+                                                  const nn_real *w, const nn_real *mask, nn_real *y,
+                                                  nn_real *buffer, int rows, int in, int out,
+                                                  nn_activation activation,
+                                                  nn__gradient_kernel gradient)
+{
+    const int plain = activation == NN_LINEAR && !mask;
+    const size_t count = (size_t)rows * (size_t)in;
+    nn__product product;
+    size_t i;
+
+    product.a = dz;
+    product.a_row = product.b_row = (size_t)out;
+    product.a_step = 1;
+    product.b = w;
+    product.b_transposed = out > 1;
+    product.start = nn__zeros;
+    product.start_row = 0;
+    product.c = plain ? y : buffer;
+    product.c_row = (size_t)in;
+    product.rows = rows;
+    product.columns = in;
+    product.depth = out;
+    nn__multiply(p, &product);
+    if (plain) return;
+    for (i = 0; mask && i < count; i++) buffer[i] *= mask[i];
+    nn__gradient_in_parallel(gradient, activation, y, buffer, rows, in);
+}
+
+#endif
+
+#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
     /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
     NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
                                                     int in, const nn_activation activation)        \
@@ -2672,7 +3069,8 @@ typedef struct nn__kernels {
         for (k = 0; k < in; k += NN__LANES) {                                                      \
             const int n = NN__LANES_OF(in - k);                                                    \
             const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));           \
-            NN__STORE_UP_TO(y + k, NN__NAME(slope)(activation, NN__LOAD_UP_TO(y + k, n), v), n);   \
+            NN__STORE_UP_TO(y + k,                                                                 \
+                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n); \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2681,48 +3079,92 @@ typedef struct nn__kernels {
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
         if (rows == 1 && out == 1 && !mask) {                                                      \
-            switch (activation) {                                                                  \
-            case NN_RELU: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_RELU); return;         \
-            case NN_SIGMOID: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_SIGMOID); return;   \
-            case NN_TANH: NN__NAME(narrow_input_gradient)(*dz, w, y, in, NN_TANH); return;         \
-            default: break;                                                                        \
-            }                                                                                      \
+            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
+            return;                                                                                \
         }                                                                                          \
         nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
                                     activation, NN__NAME(activation_gradient));                    \
-    }                                                                                              \
-                                                                                                   \
-    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
-    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
-    {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
-            const NN__VECTOR u = NN__ADD(x, one);                                                  \
-            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
-            NN__VECTOR k, c, f, s, w;                                                              \
-                                                                                                   \
-            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
-            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
-            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
-            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
-            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
-            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
-            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
-            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
-            w = NN__MUL(s, s);                                                                     \
-            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
-                         f);                                                                       \
-            f = NN__FNMA(s, w, f);                                                                 \
-            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
-            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
-            NN__STORE_UP_TO(out + i, f, n);                                                        \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+#endif /* NN_NO_TRAIN */
+#ifndef NN_NO_TRAIN
+
+/* ================================================================================================
+   >>optimizer
+   ------------------------------------------------------------------------------------------------
+   The update of the parameters theta from their gradients g, which were clipped before. One row of
+   the table and one room for each optimizer. A room has the formula, what is prepared once for each
+   update, the scalar loop that defines the result, and the same loop with vectors.
+
+   A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
+   which are NULL where the row says that they are not needed, and what was prepared. A parameter that
+   would become NaN or infinite keeps its value and its state; the loop then returns 0.
+
+   To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
+   ============================================================================================= */
+
+/* X(enumerator, name, whether it needs the array first, and second, its default learning rate), with
+   nn_options *o. In the order of the enum. */
+#define NN__OPTIMIZERS(X)                                                                          \
+    X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
+    X(ADAM, adam, 1, 1, 1e-3)
+
+NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
+
+/* What one update needs to know. */
+typedef struct nn__step {
+    nn_real learning_rate, clip; /* the gradient is multiplied by clip */
+    nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
+    nn_real momentum;
+    int nesterov;
+    nn_real beta1, beta2, epsilon;
+    nn_real root; /* Adam: 1 / sqrt(1 - beta2^t) */
+} nn__step;
+
+/* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
+static nn_real nn__or(nn_real value, nn_real standard)
+{
+    return value < 0 ? 0 : value != 0 ? value : standard;
+}
+
+/* ---- SGD ------------------------------------------------------------------------------------- */
+
+/* g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
+   theta -= rate * g                              (Sutskever et al. 2013, in PyTorch's form)
+   first is the velocity v. */
+static void nn__sgd_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    (void)state;
+    step->decay = o->weight_decay;
+    step->momentum = o->momentum;
+    step->nesterov = o->nesterov != 0;
+}
+
+static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velocity,
+                          nn_real *second, size_t count, const nn__step *step)
+{
+    int good = 1;
+    size_t i;
+
+    (void)second;
+    for (i = 0; i < count; i++) {
+        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip), v = 0, next;
+        if (velocity) {
+            v = nn__fma(step->momentum, velocity[i], g);
+            g = step->nesterov ? nn__fma(step->momentum, v, g) : v;
+        }
+        next = nn__fma(-step->learning_rate, g, theta[i]);
+        if (!nn__is_finite(next)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        if (velocity) velocity[i] = v;
+    }
+    return good;
+}
+
+#define NN__OPTIMIZER_SGD                                                                          \
     NN__INLINE int NN__NAME(sgd_loop)(nn_real * theta, const nn_real *gradient, nn_real *velocity, \
                                       size_t count, const nn__step *step, const int momentum)      \
     {                                                                                              \
@@ -2753,12 +3195,58 @@ typedef struct nn__kernels {
     }                                                                                              \
                                                                                                    \
     static NN__TARGET int NN__NAME(sgd)(nn_real * theta, const nn_real *gradient,                  \
-                                        nn_real *velocity, size_t count, const nn__step *step)     \
+                                        nn_real *velocity, nn_real *second, size_t count,          \
+                                        const nn__step *step)                                      \
     {                                                                                              \
+        (void)second;                                                                              \
         if (velocity) return NN__NAME(sgd_loop)(theta, gradient, velocity, count, step, 1);        \
         return NN__NAME(sgd_loop)(theta, gradient, NULL, count, step, 0);                          \
-    }                                                                                              \
-                                                                                                   \
+    }
+
+/* ---- Adam ------------------------------------------------------------------------------------ */
+
+/* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+   theta = theta (1 - rate * decay)
+           - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+   (Kingma and Ba 2015; the decay is decoupled: Loshchilov and Hutter 2019). first is m, second v;
+   t counts the updates, one for all parameters. */
+static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    step->beta1 = nn__or(o->beta1, (nn_real)0.9);
+    step->beta2 = nn__or(o->beta2, (nn_real)0.999);
+    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+    state->beta1_power *= step->beta1;
+    state->beta2_power *= step->beta2;
+    step->decay = nn__fma(-step->learning_rate, o->weight_decay, 1);
+    step->learning_rate /= 1 - state->beta1_power;
+    step->root = 1 / NN_SQRT(1 - state->beta2_power);
+}
+
+static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
+                           size_t count, const nn__step *step)
+{
+    const nn_real rest1 = 1 - step->beta1, rest2 = 1 - step->beta2;
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = gradient[i] * step->clip;
+        nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
+        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
+        nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
+        nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
+        if (!nn__is_finite(next) || !nn__is_finite(v)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        first[i] = m;
+        second[i] = v;
+    }
+    return good;
+}
+
+#define NN__OPTIMIZER_ADAM                                                                         \
     static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
                                          nn_real *second, size_t count, const nn__step *step)      \
     {                                                                                              \
@@ -2790,36 +3278,193 @@ typedef struct nn__kernels {
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
     }
+
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real *first,
+                               nn_real *second, size_t count, const nn__step *step);
+
+/* clang-format off */
+#define NN__OPTIMIZER_OF_ROW(ID, name, first, second, rate)  NN__OPTIMIZER_##ID
+#define NN__OPTIMIZER_MEMBER(ID, name, first, second, rate)  nn__optimizer_loop *name;
+#define NN__OPTIMIZER_ENTRY(ID, name, first, second, rate)   , NN__NAME(name)
+#define NN__OPTIMIZER_SCALAR(ID, name, first, second, rate)  , nn__##name##_scalar
+#define NN__FIRST_CASE(ID, name, first, second, rate)        case NN_##ID: return first;
+#define NN__SECOND_CASE(ID, name, first, second, rate)       case NN_##ID: return second;
+#define NN__RATE_CASE(ID, name, first, second, rate)         case NN_##ID: return (nn_real)(rate);
+#define NN__PREPARE_CASE(ID, name, first, second, rate)                                            \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) nn__##name##_prepare(step, o, state);           \
+        break;
+/* clang-format on */
+
+static int nn__has_optimizer(nn_optimizer optimizer)
+{
+    return (unsigned)optimizer < (unsigned)NN_OPTIMIZER_COUNT &&
+           NN__ONLY(NN_ONLY_OPTIMIZERS, optimizer);
+}
+
+/* Whether an optimizer keeps the array first, and second; its default learning rate. */
+static int nn__needs_first(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__FIRST_CASE)
+    default: return 0;
+    }
+}
+
+static int nn__needs_second(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__SECOND_CASE)
+    default: return 0;
+    }
+}
+
+static nn_real nn__default_learning_rate(const nn_options *o)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__RATE_CASE)
+    default: return 0;
+    }
+}
+
+static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *state)
+{
+    switch (o->optimizer) {
+        NN__OPTIMIZERS(NN__PREPARE_CASE)
+    default: break;
+    }
+}
+
+/* ---- Schedules ------------------------------------------------------------------------------- */
+
+/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
+{
+    nn_real half;
+
+    switch (o->schedule) {
+    case NN_SCHEDULE_STEP:
+        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
+    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+        if (step >= length) return o->minimum_learning_rate;
+        half =
+            nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
+        return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
+    default: return rate;
+    }
+}
+
+/* ---- Clipping -------------------------------------------------------------------------------- */
+
+/* The norm of x[count], computed from x * scale, a power of two. */
+static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
+{
+    nn__sum sum = {0, 0};
+    size_t i;
+
+    for (i = 0; i < count; i++) nn__add(&sum, nn__rounded_product(x[i] * scale, x[i] * scale));
+    return NN_SQRT(nn__total(&sum)) / scale;
+}
+
+/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
+   again, smaller. */
+static nn_real nn__clip(nn_trainer *trainer)
+{
+    const size_t count = trainer->model->parameter_count;
+    nn_real norm, factor;
+
+    if (trainer->options->clip_norm == 0) return 1;
+    norm = nn__norm(trainer->gradients, count, 1);
+    if (!nn__is_finite(norm))
+        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
+    trainer->state.gradient_norm = norm;
+    factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
+    return factor < 1 ? factor : 1;
+}
+
+#endif /* NN_NO_TRAIN */
+#ifdef NN__SIMD
+
+/* ================================================================================================
+   >>simd
+   ------------------------------------------------------------------------------------------------
+   The primitives of each instruction set, and the kernels made with them from the macros of the
+   sections above. A compiler's message on a kernel names the line where it is made; cc -E shows the
+   kernel itself.
+   ============================================================================================= */
+
+/* A back-end: functions of the signatures and the bits of the scalar ones. */
+typedef struct nn__kernels {
+    const char *name, *label; /* what nn_backend says */
+    void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
+    nn_real (*softmax_row)(nn_real *row, int width);
+    int (*all_finite)(const nn_real *x, size_t count);
+    void (*scale_rows)(const nn_real *x, const size_t *index, const nn_real *offset,
+                       const nn_real *factor, nn_real *out, int rows, int width);
+    void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
+                          int rows, int in, int out, nn_activation activation);
+#ifndef NN_NO_TRAIN
+    void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
+                                  int rows, int in, int out, int accumulate);
+    void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
+                                 nn_real *y, nn_real *buffer, int rows, int in, int out,
+                                 nn_activation activation);
+    void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
+                                int width);
+    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
+    NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
+#endif
+} nn__kernels;
+
+#define NN__DEFINE_TABLE                                                                           \
+    static const nn__kernels NN__NAME(kernels) = {NN__ISA_NAME,                                    \
+                                                  NN__ISA_NAME NN__WITH_OPENBLAS,                  \
+                                                  NN__NAME(activate),                              \
+                                                  NN__NAME(softmax_row),                           \
+                                                  NN__NAME(all_finite),                            \
+                                                  NN__NAME(scale_rows),                            \
+                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
+
+#ifdef NN_NO_TRAIN
+
+#define NN__TRAINING_ENTRIES
+#define NN__DEFINE_TRAINING
+#define NN__DEFINE_TRANSPOSE_OR_NOT
+#define NN__TRANSPOSE_OR_NULL NULL
+
+#else
+
+#define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
+#define NN__TRAINING_ENTRIES                                                                       \
+    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
+        NN__NAME(activation_gradient), NN__NAME(softplus) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
+#define NN__DEFINE_TRAINING                                                                        \
+    NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
+    NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
+    NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
+    NN__DEFINE_SOFTPLUS                                                                            \
+    NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
+#define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
+
 #endif
 
 #define NN__DEFINE_KERNELS                                                                         \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
-    NN__DEFINE_TRANSPOSE                                                                           \
-    NN__DEFINE_MATH                                                                                \
+    NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
+    NN__DEFINE_POLYNOMIAL                                                                          \
+    NN__DEFINE_EXP                                                                                 \
+    NN__DEFINE_SIGMOID                                                                             \
+    NN__DEFINE_TANH                                                                                \
     NN__DEFINE_PANELS                                                                              \
-    NN__DEFINE_PREDICTING                                                                          \
+    NN__DEFINE_ACTIVATE                                                                            \
+    NN__DEFINE_ALL_FINITE                                                                          \
+    NN__DEFINE_SCALE_ROWS                                                                          \
+    NN__DEFINE_DENSE_FORWARD                                                                       \
     NN__DEFINE_TRAINING                                                                            \
     NN__DEFINE_TABLE
-
-#ifdef NN_NO_FMA
-#define NN__FMA(a, b, c)  NN__ADD(NN__MUL(a, b), c)
-#define NN__FNMA(a, b, c) NN__SUB(c, NN__MUL(a, b))
-#endif
-
-/* ---- Primitives ------------------------------------------------------------------------------
-   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
-   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
-   NN__STORE_ONE the first number.
-   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
-   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
-   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
-   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
-   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
-   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
-   ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN__X86
 
@@ -3199,7 +3844,7 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar, nn__softplus_scalar, nn__sgd_scalar, nn__adam_scalar
+        nn__activation_gradient_scalar, nn__softplus_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -3292,57 +3937,32 @@ static const nn__kernels *nn__find_kernels(const char *name)
    >>model
    ============================================================================================= */
 
-NN_DEF const char *nn_status_text(nn_status status)
-{
-    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
-    static const char texts[] =
-        "no error\0"
-        "a required pointer is NULL\0"
-        "a count or width is zero or negative, or there are too few rows\0"
-        "the sizes are too large for memory, or for a model file's header\0"
-        "out of memory\0"
-        "the given memory is too small, or the scratch is not aligned\0"
-        "an option is outside its range\0"
-        "unknown kind of layer\0"
-        "unknown activation, or softmax before the last layer\0"
-        "unknown loss, or the last layer's activation does not fit it\0"
-        "the data's inputs or outputs are not the model's\0"
-        "more rows than the batch holds, or fewer rows than one batch\0"
-        "called out of order\0"
-        "the model was opened over a file: its parameters cannot be changed or written\0"
-        "the data has a value that is NaN or infinite\0"
-        "a target is outside [0, 1]\0"
-        "a label is outside the classes, or there are fewer than two classes\0"
-        "a row weight is negative or not finite, or none is positive\0"
-        "training diverged: the loss or a parameter became NaN or infinite\0"
-        "the file cannot be opened\0"
-        "the file cannot be read; is it a folder?\0"
-        "the file cannot be written\0"
-        "the CSV file has no row of data\0"
-        "a CSV row has too few or too many cells (is the delimiter right?)\0"
-        "a CSV cell is empty or not a finite number\0"
-        "a CSV cell has a quote that does not end, or stands where none may\0"
-        "the CSV file has no column of the target's name\0"
-        "not an IDX file of unsigned bytes\0"
-        "the IDX file's length or count does not fit its header\0"
-        "the model file's length does not fit its header\0"
-        "the model file's header is not a safetensors header\0"
-        "the model file's nn.h metadata is missing or cannot be read\0"
-        "the model file has a tensor that is missing, there twice, or of another shape or type\0"
-        "the model file's checksum does not fit: it was changed or damaged\0"
-        "the model file has a parameter that is NaN or infinite\0"
-        "unknown status";
-    const char *text = texts;
-    int i;
+/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in the
+   parameters, its biases [outputs] behind them at `biases`. A file has them in the same places, but
+   the weights as [outputs x inputs]. */
+typedef struct nn__layer {
+    nn_layer_kind kind;
+    nn_activation activation;
+    int inputs, outputs;
+    size_t weights, biases;
+} nn__layer;
 
-    for (i = 0; i < NN_STATUS_COUNT && i != (int)status; i++) text += strlen(text) + 1;
-    return text;
+static nn__layer nn__layer_at(const nn_model *model, int i)
+{
+    nn__layer layer;
+
+    layer.kind = model->layers[i].kind;
+    layer.activation = model->layers[i].activation;
+    layer.inputs = i ? model->layers[i - 1].width : model->inputs;
+    layer.outputs = model->layers[i].width;
+    layer.weights = model->offsets[i];
+    layer.biases = layer.weights + (size_t)layer.inputs * (size_t)layer.outputs;
+    return layer;
 }
 
-/* inputs of a layer: the width of the one before */
 static int nn__layer_inputs(const nn_model *model, int layer)
 {
-    return layer ? model->layers[layer - 1].width : model->inputs;
+    return nn__layer_at(model, layer).inputs;
 }
 
 static int nn__outputs(const nn_model *model)
@@ -3366,10 +3986,11 @@ static nn_status nn__check_shape(const nn_shape *shape)
     if (shape->inputs > INT_MAX - 64) return NN_ERROR_OVERFLOW;
     for (i = 0; i < shape->count; i++) {
         const int activation = (int)shape->layers[i].activation;
+
         if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
         if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
-        if (activation < 0 || activation > (int)NN_SOFTMAX ||
+        if (!nn__has_activation(activation) ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
     }
@@ -3426,6 +4047,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
 
     (void)nn__take(block, 1, sizeof *model);
+    model->offsets = (size_t *)nn__take(block, (size_t)sizes->count, sizeof(size_t));
     model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
     model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
     model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
@@ -3439,26 +4061,25 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
     uint64_t random = nn__random_start(seed);
-    nn_real *w;
-    int layer, i;
+    int i;
 
     if (!model) return NN_ERROR_NULL;
     if ((unsigned)scheme > NN_INITIALIZE_LECUN) return NN_ERROR_OPTION;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
-    w = model->parameters;
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        const nn_activation activation = model->layers[layer].activation;
-        const int rectified = activation == NN_RELU || activation == NN_LEAKY_RELU;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int rectified = layer.activation == NN_RELU || layer.activation == NN_LEAKY_RELU;
         const int glorot =
             scheme == NN_INITIALIZE_GLOROT || (scheme == NN_INITIALIZE_DEFAULT && !rectified);
-        const nn_real fans = glorot ? (nn_real)in + (nn_real)out : (nn_real)in;
+        const nn_real fan_in = (nn_real)layer.inputs, fan_out = (nn_real)layer.outputs;
+        const nn_real fans = glorot ? fan_in + fan_out : fan_in;
         const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
-        size_t k, count = (size_t)in * (size_t)out;
+        size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
 
-        for (k = 0; k < count; k++) *w++ = bound * (2 * nn__uniform(&random) - 1);
-        for (i = 0; i < out; i++) *w++ = 0;
+        for (; k < layer.biases; k++) model->parameters[k] = bound * (2 * nn__uniform(&random) - 1);
+        for (; k < end; k++) model->parameters[k] = 0;
     }
+    model->changes++;
     return NN_OK;
 }
 
@@ -3469,6 +4090,7 @@ static void nn__clear_scaling(nn_model *model)
     int i;
 
     model->scaling = NN_SCALE_NONE;
+    model->changes++;
     for (i = 0; i < inputs; i++) {
         offset[i] = 0;
         factor[i] = 1;
@@ -3513,8 +4135,22 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
 #ifndef NN_NO_MALLOC
     (*model)->heap = NULL;
 #endif
+    (*model)->changes = 0;
     nn__clear_scaling(*model);
     return NN_OK;
+}
+
+/* After the layers are set: where the parameters of each begin. */
+static void nn__set_offsets(nn_model *model)
+{
+    size_t offset = 0;
+    int i;
+
+    for (i = 0; i < model->count; i++) {
+        model->offsets[i] = offset;
+        offset += ((size_t)(i ? model->layers[i - 1].width : model->inputs) + 1) *
+                  (size_t)model->layers[i].width;
+    }
 }
 
 NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
@@ -3531,6 +4167,7 @@ NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
     status = nn__make_model(model, memory, size, &sizes, 0);
     if (status != NN_OK) return status;
     memcpy((*model)->layers, shape->layers, (size_t)shape->count * sizeof(nn_layer));
+    nn__set_offsets(*model);
     (*model)->file = NULL;
     (void)nn_initialize(*model, NN_INITIALIZE_DEFAULT, seed);
     return NN_OK;
@@ -3610,6 +4247,41 @@ NN_DEF size_t nn_parameter_count(const nn_model *model)
     return model ? model->parameter_count : 0;
 }
 
+NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays)
+{
+    nn__layer at;
+
+    if (arrays) memset(arrays, 0, sizeof *arrays);
+    if (!model || !arrays) return NN_ERROR_NULL;
+    if (layer < 0 || layer >= model->count) return NN_ERROR_SIZE;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    at = nn__layer_at(model, layer);
+    arrays->inputs = at.inputs;
+    arrays->outputs = at.outputs;
+    arrays->weights = model->parameters + at.weights;
+    arrays->biases = model->parameters + at.biases;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
+{
+    nn_shape shape;
+    nn_status status;
+
+    if (copy) *copy = NULL;
+    if (!copy || !model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    (void)nn_get_shape(model, &shape);
+    status = nn__create(copy, &shape, 0);
+    if (status != NN_OK) return status;
+    memcpy((*copy)->parameters, model->parameters, model->parameter_count * sizeof(nn_real));
+    memcpy((*copy)->offset, model->offset, 2 * (size_t)model->inputs * sizeof(nn_real));
+    (*copy)->scaling = model->scaling;
+    return NN_OK;
+}
+#endif
+
 /* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
    The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
    the last activation: logits. Returns where. x must be finite and not yet scaled. */
@@ -3617,30 +4289,28 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
                           nn_real *y)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
-    size_t at = 0, bias; /* places of the parameters */
-    int layer, in = model->inputs, units;
+    const nn_real *w = model->parameters;
+    int i;
 
     if (model->scaling != NN_SCALE_NONE) {
-        (void)NN__RUN(model, scale_rows, x, NULL, model->offset, model->offset + in, next, rows,
-                      in);
+        NN__RUN(model, scale_rows, x, NULL, model->offset, model->offset + model->inputs, next,
+                rows, model->inputs);
         x = next;
     }
-    for (layer = 0; layer < model->count; layer++, x = out, in = units) {
-        const int last = layer == model->count - 1;
-        const nn_activation activation = last && !y ? NN_LINEAR : model->layers[layer].activation;
+    for (i = 0; i < model->count; i++, x = out) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int last = i == model->count - 1;
+        const nn_activation activation = last && !y ? NN_LINEAR : layer.activation;
 
-        units = model->layers[layer].width;
-        bias = at + (size_t)in * (size_t)units;
         out = last && y ? y : other;
         other = next;
         next = out;
-        if (model->parameters)
-            NN__RUN(model, dense_forward, x, model->parameters + at, model->parameters + bias, out,
-                    rows, in, units, activation);
+        if (w)
+            NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, out, rows,
+                    layer.inputs, layer.outputs, activation);
         else
-            nn__stored_forward(x, model->file + at * sizeof(nn_real), out, rows, in, units,
-                               activation);
-        at = bias + (size_t)units;
+            nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real), out, rows,
+                               layer.inputs, layer.outputs, activation);
     }
     return out;
 }
@@ -3661,22 +4331,32 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
+/* The arguments of nn_predict and nn_predict_classes. */
+static nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
+                                  const void *scratch)
+{
+    const size_t inputs = (size_t)model->inputs, outputs = (size_t)nn__outputs(model);
+
+    if (rows < 1) return NN_ERROR_SIZE;
+    if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
+    if (rows > 1 &&
+        (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
+        return NN_ERROR_OVERFLOW;
+    return NN__RUN(model, all_finite, x, (size_t)rows * inputs) ? NN_OK : NN_ERROR_DATA;
+}
+
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch)
 {
+    nn_status status;
     size_t inputs, outputs;
     int first, count;
 
     if (!model || !x || !y) return NN_ERROR_NULL;
-    if (rows < 1) return NN_ERROR_SIZE;
-    if ((uintptr_t)scratch % sizeof(nn_real) != 0) return NN_ERROR_BLOCK;
+    status = nn__check_inputs(model, x, rows, scratch);
+    if (status != NN_OK) return status;
     inputs = (size_t)model->inputs;
     outputs = (size_t)nn__outputs(model);
-    if (rows > 1 &&
-        (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
-        return NN_ERROR_OVERFLOW;
-    if (!NN__RUN(model, all_finite, x, (size_t)rows * inputs)) return NN_ERROR_DATA;
-
     for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
         (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
@@ -3686,35 +4366,76 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
+/* The class of a row of outputs or targets. */
+static int nn__class_of(const nn_real *row, int outputs)
+{
+    int j, top = 0;
+
+    if (outputs == 1) return row[0] >= (nn_real)0.5;
+    for (j = 1; j < outputs; j++)
+        if (row[j] > row[top]) top = j;
+    return top;
+}
+
+NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
+                                    void *scratch)
+{
+    nn_status status;
+    int first, count, outputs, b;
+
+    if (!model || !x || !classes) return NN_ERROR_NULL;
+    status = nn__check_inputs(model, x, rows, scratch);
+    if (status != NN_OK) return status;
+    outputs = nn__outputs(model);
+    for (first = 0; first < rows; first += count) {
+        nn_real *y;
+
+        count = nn__predict_rows(rows - first);
+        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL);
+        NN__RUN(model, activate, model->layers[model->count - 1].activation, y, count, outputs);
+        for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
+        x += (size_t)count * (size_t)model->inputs;
+    }
+    return NN_OK;
+}
+
 #ifndef NN_NO_TRAIN
 
 /* ================================================================================================
    >>loss
    ------------------------------------------------------------------------------------------------
-   A row's value, then its gradient. Cross-entropies are computed from the logits z
-   (the last layer before its activation), so that nothing is lost where p rounds to 0 or 1.
+   One row of the table and one room for each loss. A row's loss is a mean or a sum over its outputs;
+   a batch's is the weighted mean over its rows. p are the outputs, t the targets, z the logits (the
+   last layer's sums, before its activation).
+
+   Where the table says ELEMENT, a room has a function of the difference d = p - t of one output, and
+   its derivative with respect to p. Where it says ROW, the loss belongs to one activation of the last
+   layer, and is computed from z, so that nothing is lost where p rounds to 0 or 1; its room has a
+   function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
+
+   To add a loss: its enumerator in nn_loss, its row here, its room below.
    ============================================================================================= */
 
+/* X(enumerator, name, ELEMENT or ROW, the activation that the last layer must have, or -1: any). In
+   the order of the enum. */
+#define NN__LOSSES(X)                                                                              \
+    X(MSE, mse, ELEMENT, -1)                                                                       \
+    X(HUBER, huber, ELEMENT, -1)                                                                   \
+    X(BINARY_CROSS_ENTROPY, binary_cross_entropy, ROW, NN_SIGMOID)                                 \
+    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)
+
+NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
+
+/* What a loss needs to know beside the numbers. */
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
     nn_activation activation; /* of the last layer */
     int outputs;
-    nn_real target_share, target_rest; /* of label smoothing (Szegedy et al. 2016): target t becomes
+    nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
                                           t * target_share + target_rest */
     nn_real delta;                     /* Huber's */
 } nn__objective;
-
-static int nn__loss_fits(nn_loss loss, nn_activation activation)
-{
-    switch (loss) {
-    case NN_MSE:
-    case NN_HUBER: return 1;
-    case NN_BINARY_CROSS_ENTROPY: return activation == NN_SIGMOID;
-    case NN_CROSS_ENTROPY: return activation == NN_SOFTMAX;
-    default: return 0;
-    }
-}
 
 /* Without options: the mean squared error. */
 static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
@@ -3731,144 +4452,260 @@ static nn__objective nn__objective_of(const nn_model *model, const nn_options *o
     return objective;
 }
 
+/* The targets of row b: row index[b] of them, or row b when index is NULL. */
+static const nn_real *nn__targets_of(const nn__objective *objective, const nn_real *targets,
+                                     const size_t *index, int b)
+{
+    return targets + (index ? index[b] : (size_t)b) * (size_t)objective->outputs;
+}
+
+/* ---- Mean squared error: mean over the outputs of d^2; derivative 2 d / outputs ---------------- */
+
+/* Here and below: sum + the loss of one output; then its derivative, both before the division by the
+   number of outputs. */
+static nn_real nn__mse(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    (void)objective;
+    return nn__fma(d, d, sum);
+}
+
+static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
+{
+    (void)objective;
+    return 2 * d;
+}
+
+/* ---- Huber (1964): mean over the outputs of d^2 / 2 where |d| <= delta, else
+   delta (|d| - delta / 2); derivative d within +-delta, beyond it +-delta, over outputs ----------- */
+
+static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    const nn_real delta = objective->delta, size = nn__absolute(d);
+
+    if (size > delta) return nn__fma(delta, nn__fma(-(nn_real)0.5, delta, size), sum);
+    return nn__fma((nn_real)0.5 * size, size, sum);
+}
+
+static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
+{
+    if (nn__absolute(d) > objective->delta) return d > 0 ? objective->delta : -objective->delta;
+    return d;
+}
+
+/* ---- Binary cross-entropy, for sigmoid: mean over the outputs of -t log p - (1 - t) log(1 - p),
+   computed as max(z, 0) - z t + log1p(exp(-|z|)); dL/dz = (p - t) / outputs ----------------------- */
+
+/* z[rows x outputs] becomes p. */
+static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
+                                     const nn_real *targets, const size_t *index, int rows,
+                                     nn_real *losses)
+{
+    const int outputs = objective->outputs;
+    const size_t count = (size_t)rows * (size_t)outputs;
+    nn_real tails[NN__TAILS], sum = 0; /* log1p(exp(-|z|)) of some outputs, a row's end or not */
+    const nn_real *t = targets;
+    size_t i;
+    int b = 0, j = 0;
+
+    for (i = 0; i < count; i++) {
+        const size_t left = count - i;
+        if (i % NN__TAILS == 0)
+            NN__RUN(objective->model, softplus, z + i, tails, left < NN__TAILS ? left : NN__TAILS);
+        if (j == 0) t = nn__targets_of(objective, targets, index, b);
+        sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
+        sum += tails[i % NN__TAILS];
+        if (++j < outputs) continue;
+        losses[b++] = sum / (nn_real)outputs;
+        sum = 0;
+        j = 0;
+    }
+    NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
+}
+
+/* p[outputs], a row, becomes factor * dL/dz. */
+static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
+                                              const nn_real *t, nn_real factor)
+{
+    const nn_real share = factor / (nn_real)objective->outputs;
+    int j;
+
+    for (j = 0; j < objective->outputs; j++) p[j] = (p[j] - t[j]) * share;
+}
+
+/* ---- Cross-entropy, for softmax: sum over the outputs of -t log p, computed as the sum of
+   t (log(sum of exp(z)) - z); dL/dz = p * (sum of t) - t ------------------------------------------ */
+
 static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 {
     return nn__fma(t, objective->target_share, objective->target_rest);
 }
 
-/* The three kinds of a row's loss; see nn__loss_rows. z and t: [outputs]. */
-static nn_real nn__binary_row(const nn_real *z, const nn_real *t, const nn_real *softplus,
-                              int outputs)
-{
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < outputs; j++) {
-        sum += nn__fma(-z[j], t[j], 0 > z[j] ? 0 : z[j]);
-        sum += softplus[j];
-    }
-    return sum / (nn_real)outputs;
-}
-
-static nn_real nn__cross_entropy_row(const nn__objective *objective, nn_real *z, const nn_real *t)
+/* z[rows x outputs] becomes p. */
+static void nn__cross_entropy(const nn__objective *objective, nn_real *z, const nn_real *targets,
+                              const size_t *index, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
-    nn_real sum = 0, total = 0, top = z[0];
-    int j;
+    int b, j;
 
-    for (j = 1; j < outputs; j++)
-        if (z[j] > top) top = z[j];
-    for (j = 0; j < outputs; j++) {
-        const nn_real target = nn__smooth(objective, t[j]);
-        sum = nn__fma(target, top - z[j], sum);
-        total += target;
+    for (b = 0; b < rows; b++, z += outputs) {
+        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        nn_real sum = 0, total = 0, largest = z[0];
+
+        for (j = 1; j < outputs; j++)
+            if (z[j] > largest) largest = z[j];
+        for (j = 0; j < outputs; j++) {
+            const nn_real target = nn__smooth(objective, t[j]);
+            sum = nn__fma(target, largest - z[j], sum);
+            total += target;
+        }
+        losses[b] =
+            nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
     }
-    return nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
 }
 
-static nn_real nn__difference_row(const nn__objective *objective, const nn_real *p,
-                                  const nn_real *t)
-{
-    const nn_real delta = objective->delta;
-    nn_real sum = 0;
-    int j;
-
-    for (j = 0; j < objective->outputs; j++) {
-        const nn_real d = nn__absolute(p[j] - t[j]);
-        if (objective->loss == NN_MSE)
-            sum = nn__fma(d, d, sum);
-        else if (d > delta)
-            sum = nn__fma(delta, nn__fma(-(nn_real)0.5, delta, d), sum);
-        else
-            sum = nn__fma((nn_real)0.5 * d, d, sum);
-    }
-    return sum / (nn_real)objective->outputs;
-}
-
-/* The losses of rows: z[rows x outputs], the logits, become p = activation(z); t: the targets, row
-   index[b] of them for row b, or row b when index is NULL. terms[rows x outputs] is for scratch;
-   its first numbers become the rows' losses.
-     MSE       mean over outputs of (p - t)^2
-     Huber     mean over outputs of d^2 / 2 where d = |p - t| <= delta, else delta (d - delta / 2)
-     binary    mean over outputs of max(z, 0) - z t + log1p(exp(-|z|))
-     cross-e.  sum over outputs of t (log(sum of exp(z)) - z) */
-static void nn__loss_rows(const nn__objective *objective, nn_real *z, const nn_real *targets,
-                          const size_t *index, int rows, nn_real *terms)
+/* p[outputs], a row, becomes factor * dL/dz. */
+static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p, const nn_real *t,
+                                       nn_real factor)
 {
     const int outputs = objective->outputs;
-    const size_t width = (size_t)outputs;
-    const nn_loss loss = objective->loss;
-    int b;
+    nn_real total = 0;
+    int j;
 
-    if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, softplus, z, terms, (size_t)rows * width);
-    else if (loss != NN_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate, objective->activation, z, rows, outputs);
-    for (b = 0; b < rows; b++) {
-        const nn_real *t = targets + (index ? index[b] : (size_t)b) * width;
-        nn_real *row = z + (size_t)b * width;
-        if (loss == NN_CROSS_ENTROPY)
-            terms[b] = nn__cross_entropy_row(objective, row, t);
-        else if (loss == NN_BINARY_CROSS_ENTROPY)
-            terms[b] = nn__binary_row(row, t, terms + (size_t)b * width, outputs);
-        else
-            terms[b] = nn__difference_row(objective, row, t);
-    }
-    if (loss == NN_BINARY_CROSS_ENTROPY)
-        NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
+    for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
+    for (j = 0; j < outputs; j++)
+        p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
 }
 
-/* Its gradient: p[outputs], the outputs, become factor * dL/dz, but those of MSE and Huber are left
-   and slope[outputs] becomes factor * dL/dp.
-     MSE       dL/dp = 2 (p - t) / outputs
-     Huber     dL/dp = clamp(p - t, +-delta) / outputs
-     binary    dL/dz = (p - t) / outputs
-     cross-e.  dL/dz = p * sum(t) - t */
-static void nn__loss_gradient_row(const nn__objective *objective, nn_real *p, const nn_real *t,
-                                  nn_real factor, nn_real *slope)
+/* ---- What the table drives ------------------------------------------------------------------- */
+
+/* clang-format off */
+#define NN__KEEP_IF_ROW_ELEMENT(...)
+#define NN__KEEP_IF_ROW_ROW(...) __VA_ARGS__
+#define NN__FITS_CASE(ID, name, form, last)                                                        \
+    case NN_##ID: return (last) < 0 || (int)(last) == (int)activation;
+#define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
+#define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
+    NN__KEEP_IF_##form(case NN_##ID:                                                               \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
+        break;)
+#define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
+    NN__KEEP_IF_##form(case NN_##ID:                                                               \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
+        break;)
+#define NN__ROW_CASE(ID, name, form, last)                                                         \
+    NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
+            nn__##name(objective, z, targets, index, rows, losses);                                \
+        return;)
+#define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
+    NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
+            nn__##name##_gradient(objective, row, t, factor);                                      \
+        continue;)
+/* clang-format on */
+
+/* Whether there is such a loss, and it goes with the last layer's activation. */
+static int nn__loss_fits(nn_loss loss, nn_activation activation)
+{
+    if ((unsigned)loss >= (unsigned)NN_LOSS_COUNT || !NN__ONLY(NN_ONLY_LOSSES, loss)) return 0;
+    switch (loss) {
+        NN__LOSSES(NN__FITS_CASE)
+    default: return 0;
+    }
+}
+
+/* Whether a loss is one of ROW, computed from the logits: a cross-entropy. */
+static int nn__is_cross_entropy(nn_loss loss)
+{
+    return 0 NN__LOSSES(NN__IS_ROW_LOSS);
+}
+
+static nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_CASE)
+    default: break;
+    }
+    return sum;
+}
+
+static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
+    default: break;
+    }
+    return d;
+}
+
+/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may be
+   z, and losses[rows]. Targets: see nn__targets_of. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p,
+                             const nn_real *targets, const size_t *index, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const nn_real share = factor / (nn_real)outputs, delta = objective->delta;
-    nn_real total = 0, d;
-    int j;
+    int b, j;
 
     switch (objective->loss) {
-    case NN_BINARY_CROSS_ENTROPY:
-        for (j = 0; j < outputs; j++) p[j] = (p[j] - t[j]) * share;
-        return;
-    case NN_CROSS_ENTROPY:
-        for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
-        for (j = 0; j < outputs; j++)
-            p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
-        return;
-    default:
-        for (j = 0; j < outputs; j++) {
-            d = p[j] - t[j];
-            if (objective->loss == NN_MSE)
-                d *= 2;
-            else if (nn__absolute(d) > delta)
-                d = d > 0 ? delta : -delta;
-            slope[j] = d * share;
-        }
+        NN__LOSSES(NN__ROW_CASE)
+    default: break;
     }
+    if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
+    NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
+    for (b = 0; b < rows; b++, p += outputs) {
+        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        nn_real sum = 0;
+
+        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
+        losses[b] = sum / (nn_real)outputs;
+    }
+}
+
+/* The gradient of the rows' weighted mean loss: s[rows x outputs], the arrays that the derivative of
+   the last activation is computed from (p, or z), becomes dL/dz. total is the sum of all weights of
+   the batch. dp[rows x outputs] is written over. */
+static void nn__loss_backward(const nn__objective *objective, nn_real *s, const nn_real *p,
+                              const nn_data *data, const size_t *index, int rows, nn_real total,
+                              nn_real *dp)
+{
+    const int outputs = objective->outputs;
+    int b, j;
+
+    for (b = 0; b < rows; b++) {
+        const nn_real *t = nn__targets_of(objective, data->y, index, b);
+        const nn_real factor = data->weight ? data->weight[index[b]] / total : 1 / total;
+        const nn_real share = factor / (nn_real)outputs;
+        const size_t at = (size_t)b * (size_t)outputs;
+        nn_real *row = s + at;
+
+        switch (objective->loss) {
+            NN__LOSSES(NN__ROW_GRADIENT_CASE)
+        default: break;
+        }
+        for (j = 0; j < outputs; j++)
+            dp[at + (size_t)j] =
+                nn__difference_gradient(objective, p[at + (size_t)j] - t[j]) * share;
+    }
+    if (nn__is_cross_entropy(objective->loss)) return;
+    NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
+}
+
+/* ================================================================================================
+   >>data
+   ------------------------------------------------------------------------------------------------
+   What a row's outputs mean, checks of data, the order of rows, scaling, dividing.
+   ============================================================================================= */
+
+static void nn__copy(nn_real *to, const nn_real *from, size_t count)
+{
+    memcpy(to, from, count * sizeof(nn_real));
 }
 
 /* ---- What a row's prediction means ----------------------------------------------------------- */
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
 {
-    return data->classes > 0 || loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY;
-}
-
-/* The class of a row of outputs or targets. */
-static int nn__class_of(const nn_real *row, int outputs)
-{
-    int j, top = 0;
-
-    if (outputs == 1) return row[0] >= (nn_real)0.5;
-    for (j = 1; j < outputs; j++)
-        if (row[j] > row[top]) top = j;
-    return top;
+    return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
 /* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
@@ -3914,9 +4751,7 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     for (j = 0; j < data->outputs; j++) {
         ones += t[j] == 1;
         zeros += t[j] == 0;
-        if ((loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY) &&
-            !(t[j] >= 0 && t[j] <= 1))
-            return NN_ERROR_TARGET;
+        if (nn__is_cross_entropy(loss) && !(t[j] >= 0 && t[j] <= 1)) return NN_ERROR_TARGET;
     }
     if (data->classes > 0 && (ones + zeros != data->outputs || (data->outputs > 1 && ones != 1)))
         return NN_ERROR_LABEL;
@@ -3936,7 +4771,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     nn_status status;
     int b, positive = 0;
 
-    if (!data->weight && !data->classes && (loss == NN_MSE || loss == NN_HUBER)) return NN_OK;
+    if (!data->weight && !data->classes && !nn__is_cross_entropy(loss)) return NN_OK;
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
         if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
@@ -3987,694 +4822,7 @@ static size_t nn__row(const nn__rows *rows, int i)
     return rows->dealt ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->deal) : place;
 }
 
-/* ================================================================================================
-   >>optimizer
-   ------------------------------------------------------------------------------------------------
-   SGD    g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-          theta -= rate * g                             (Sutskever et al. 2013, PyTorch's form)
-   Adam   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-          theta = theta (1 - rate * decay)
-                  - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   with g clipped before: times min(1, clip_norm / (norm + 1e-6)). One t for each update, of all
-   parameters. The loops over the parameters are kernels, in >>reference.
-   ============================================================================================= */
-
-/* value, or what 0 stands for */
-static nn_real nn__or(nn_real value, nn_real standard)
-{
-    return value != 0 ? value : standard;
-}
-
-#ifndef NN_NO_MALLOC
-static nn_options nn__default_options(void)
-{
-    nn_options options;
-
-    memset(&options, 0, sizeof options);
-    return options;
-}
-#endif
-
-/* The options by their ranges: integers that are not negative, numbers that are not negative, and
-   numbers in [0, 1). */
-static const unsigned short nn__counts[] = {
-    offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
-    offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
-    offsetof(nn_options, warmup_steps),     offsetof(nn_options, patience)};
-static const unsigned short nn__magnitudes[] = {
-    offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
-    offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
-    offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
-static const unsigned short nn__shares[] = {
-    offsetof(nn_options, momentum),        offsetof(nn_options, beta1),
-    offsetof(nn_options, beta2),           offsetof(nn_options, step_factor),
-    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
-
-/* Whether the numbers at the offsets are in [0, end). */
-static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, nn_real end)
-{
-    nn_real x;
-    int i;
-
-    for (i = 0; i < count; i++) {
-        memcpy(&x, (const char *)o + offsets[i], sizeof x);
-        if (!(x >= 0 && x < end)) return 0;
-    }
-    return 1;
-}
-
-static nn_status nn__check_options(const nn_model *model, const nn_options *o)
-{
-    int i, n;
-
-    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    for (i = 0; i < NN__COUNT(nn__counts); i++) {
-        memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
-        if (n < 0) return NN_ERROR_OPTION;
-    }
-    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), INFINITY) ||
-        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), 1) ||
-        (unsigned)o->optimizer > NN_ADAM || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
-        (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
-        (o->validation && o->validation_fraction > 0))
-        return NN_ERROR_OPTION;
-    for (i = 0; o->dropout && i < model->count; i++)
-        if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
-            (i == model->count - 1 && o->dropout[i] != 0))
-            return NN_ERROR_OPTION;
-    return NN_OK;
-}
-
-/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
-static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
-{
-    nn_real half;
-
-    switch (o->schedule) {
-    case NN_SCHEDULE_STEP:
-        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
-        if (step >= length) return o->minimum_learning_rate;
-        half =
-            nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
-        return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
-    default: return rate;
-    }
-}
-
-/* ================================================================================================
-   >>trainer
-   ============================================================================================= */
-
-/* Rows of a batch; of those, the rows that go through the net at a time. */
-static int nn__batch_rows(const nn_options *options)
-{
-    return options->batch_size ? options->batch_size : 32;
-}
-
-static int nn__micro_batch_rows(const nn_options *options)
-{
-    const int micro = options->micro_batch_size, batch = nn__batch_rows(options);
-    return micro && micro < batch ? micro : batch;
-}
-
-static nn_real nn__layer_dropout(const nn_options *options, int layer)
-{
-    return options->dropout ? options->dropout[layer] : 0;
-}
-
-/* Columns that a layer's outputs take: three times its width with dropout. */
-static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
-{
-    return (size_t)model->layers[layer].width * (nn__layer_dropout(options, layer) > 0 ? 3 : 1);
-}
-
-/* Lays a trainer out, as nn__lay_out_model. */
-static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
-                                const nn_options *o)
-{
-    const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
-    size_t columns = 0, layer_columns;
-    int layer;
-#ifdef NN__SIMD
-    int widest = 0;
-
-    for (layer = 0; layer < model->count - 1; layer++)
-        if (model->layers[layer].width > widest) widest = model->layers[layer].width;
-#endif
-
-    for (layer = 0; layer < model->count; layer++) {
-        layer_columns = nn__layer_columns(model, o, layer);
-        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
-        columns += layer_columns;
-    }
-    (void)nn__take(block, 1, sizeof *trainer);
-    trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
-    trainer->first = trainer->second = trainer->best = NULL;
-    trainer->gradients = nn__take_reals(block, 1, count);
-    if (o->optimizer == NN_ADAM || o->momentum > 0)
-        trainer->first = nn__take_reals(block, 1, count);
-    if (o->optimizer == NN_ADAM) trainer->second = nn__take_reals(block, 1, count);
-    if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
-    trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
-    trainer->outputs = nn__take_reals(block, batch, columns);
-    trainer->terms = nn__take_reals(block, batch, (size_t)nn__outputs(model));
-#ifdef NN__SIMD
-    trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
-#endif
-}
-
-static nn_status nn__check_trainer(const nn_model *model, const nn_options *options)
-{
-    if (!model || !options) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    return nn__check_options(model, options);
-}
-
-/* The bytes of a trainer; 0: too many. */
-static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
-{
-    nn__block block = {NULL, 0, 0};
-    nn_trainer layout;
-
-    nn__lay_out_trainer(&layout, &block, model, options);
-    return nn__block_size(&block);
-}
-
-NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
-{
-    return nn__check_trainer(model, options) == NN_OK ? nn__trainer_size(model, options) : 0;
-}
-
-static void nn__copy(nn_real *to, const nn_real *from, size_t count)
-{
-    memcpy(to, from, count * sizeof(nn_real));
-}
-
-NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
-                                      nn_model *model, const nn_options *options)
-{
-    nn__block block = {NULL, 0, 0};
-    nn_status status;
-    nn_trainer *made;
-    size_t needed;
-
-    if (!trainer) return NN_ERROR_NULL;
-    *trainer = NULL;
-    status = nn__check_trainer(model, options);
-    if (status != NN_OK) return status;
-    needed = nn__trainer_size(model, options);
-    if (!needed) return NN_ERROR_OVERFLOW;
-    if (!memory) return NN_ERROR_NULL;
-    if (size < needed) return NN_ERROR_BLOCK;
-
-    block.base = nn__align(memory);
-    memset(block.base, 0, needed - NN__SLACK);
-    made = (nn_trainer *)(void *)block.base;
-    nn__lay_out_trainer(made, &block, model, options);
-    NN_ASSERT(nn__block_size(&block) == needed);
-    made->model = model;
-    made->options = options;
-    made->batch = nn__micro_batch_rows(options);
-    made->state.random = nn__random_start(options->seed);
-    made->state.learning_rate =
-        nn__or(options->learning_rate, (nn_real)(options->optimizer == NN_ADAM ? 1e-3 : 1e-2));
-    made->state.beta1_power = made->state.beta2_power = 1;
-    *trainer = made;
-    return NN_OK;
-}
-
-#ifndef NN_NO_MALLOC
-/* Options of a trainer's own, in front of it on the heap. */
-typedef struct nn__own_options {
-    nn_options options;
-    nn__widest dropout[1]; /* aligned; room for more follows */
-} nn__own_options;
-
-NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
-{
-    const nn_options none = nn__default_options();
-    size_t size, own = sizeof(nn__own_options);
-    nn__own_options *copy;
-    nn_status status;
-
-    if (!trainer) return NN_ERROR_NULL;
-    *trainer = NULL;
-    if (!options) options = &none;
-    status = nn__check_trainer(model, options);
-    if (status != NN_OK) return status;
-    size = nn__trainer_size(model, options);
-    if (options->dropout) own += (size_t)model->count * sizeof(nn_real);
-    if (!size || size > SIZE_MAX - own) return NN_ERROR_OVERFLOW;
-    copy = (nn__own_options *)NN_MALLOC(own + size);
-    if (!copy) return NN_ERROR_MEMORY;
-    copy->options = *options;
-    if (options->dropout) {
-        nn_real *dropout = (nn_real *)(void *)copy->dropout;
-        nn__copy(dropout, options->dropout, (size_t)model->count);
-        copy->options.dropout = dropout;
-    }
-    status =
-        nn_trainer_create_in(trainer, (unsigned char *)copy + own, size, model, &copy->options);
-    if (status == NN_OK)
-        (*trainer)->heap = copy;
-    else
-        NN_FREE(copy);
-    return status;
-}
-#endif
-
-NN_DEF void nn_trainer_free(nn_trainer *trainer)
-{
-#ifdef NN_NO_MALLOC
-    (void)trainer;
-#else
-    if (trainer && trainer->heap) NN_FREE(trainer->heap);
-#endif
-}
-
-NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
-{
-    return trainer ? trainer->gradients : NULL;
-}
-
-NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
-{
-    if (!trainer) return NN_ERROR_NULL;
-    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
-    trainer->pending = 0;
-    return NN_OK;
-}
-
-/* ---- The step level -------------------------------------------------------------------------- */
-
-/* A layer's outputs [rows x width]. Behind them, with dropout, what the next layer is given, and
-   the mask. */
-static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
-{
-    size_t columns = 0;
-    int i;
-
-    for (i = 0; i < layer; i++) columns += nn__layer_columns(trainer->model, trainer->options, i);
-    return trainer->outputs + columns * (size_t)trainer->batch;
-}
-
-static size_t nn__plane(const nn_trainer *trainer, int layer)
-{
-    return (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
-}
-
-/* The input of a layer in training: the batch, or the outputs of the layer before, after their
-   dropout. */
-static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
-{
-    const nn_real *outputs;
-
-    if (layer == 0) return trainer->input;
-    outputs = nn__outputs_of(trainer, layer - 1);
-    if (nn__layer_dropout(trainer->options, layer - 1) > 0)
-        outputs += nn__plane(trainer, layer - 1);
-    return outputs;
-}
-
-/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
-static nn_real *nn__buffer_of(const nn_trainer *trainer)
-{
-#ifdef NN__SIMD
-    return trainer->buffer;
-#else
-    (void)trainer;
-    return NULL;
-#endif
-}
-
-/* Copies rows of the data into the batch, scaled as the model wants it: those that index
-   names, or the first ones when it is NULL. Returns 0 if one is not finite. */
-static int nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
-{
-    const nn_model *model = trainer->model;
-    const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
-
-    return NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs,
-                   trainer->input, rows, model->inputs);
-}
-
-/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
-static void nn__drop(nn_trainer *trainer, int layer, int rows)
-{
-    const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
-    const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
-    const nn_real *outputs = nn__outputs_of(trainer, layer);
-    nn_real *dropped = nn__outputs_of(trainer, layer) + nn__plane(trainer, layer);
-    nn_real *mask = dropped + nn__plane(trainer, layer);
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
-        dropped[i] = outputs[i] * mask[i];
-    }
-}
-
-/* The loaded batch through all layers, the last one up to its logits, which it returns. */
-static nn_real *nn__forward(nn_trainer *trainer, int rows, int training)
-{
-    const nn_model *model = trainer->model;
-    const nn_real *w = model->parameters, *x = trainer->input;
-    nn_real *next = trainer->outputs, *out = NULL;
-    int layer, in = model->inputs, units;
-
-    for (layer = 0; layer < model->count; layer++, in = units) {
-        const int last = layer == model->count - 1;
-        const nn_real *bias;
-
-        units = model->layers[layer].width;
-        bias = w + (size_t)in * (size_t)units;
-        out = next;
-        NN__RUN(model, dense_forward, x, w, bias, out, rows, in, units,
-                last ? NN_LINEAR : model->layers[layer].activation);
-        x = out;
-        if (training && nn__layer_dropout(trainer->options, layer) > 0) {
-            nn__drop(trainer, layer, rows);
-            x += nn__plane(trainer, layer);
-        }
-        next += nn__layer_columns(model, trainer->options, layer) * (size_t)trainer->batch;
-        w = bias + units;
-    }
-    return out;
-}
-
-/* From dL/dz of the last layer, which lies in its outputs, back to the first: each layer's outputs
-   become its dL/dz. The gradients are added to if something is pending in them, else started. */
-static void nn__backward(nn_trainer *trainer, int rows)
-{
-    const nn_model *model = trainer->model;
-    size_t end = model->parameter_count;
-    int layer;
-
-    for (layer = model->count - 1; layer >= 0; layer--) {
-        const int in = nn__layer_inputs(model, layer), units = model->layers[layer].width;
-        const nn_real *dz = nn__outputs_of(trainer, layer);
-        const size_t start = end - ((size_t)in + 1) * (size_t)units;
-
-        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, layer), dz,
-                trainer->gradients + start, trainer->gradients + end - units, rows, in, units,
-                trainer->pending);
-        if (layer > 0) {
-            nn_real *y = nn__outputs_of(trainer, layer - 1);
-            const int dropped = nn__layer_dropout(trainer->options, layer - 1) > 0;
-            NN__RUN(model, dense_input_gradient, dz, model->parameters + start,
-                    dropped ? y + 2 * nn__plane(trainer, layer - 1) : NULL, y,
-                    nn__buffer_of(trainer), rows, in, units, model->layers[layer - 1].activation);
-        }
-        end = start;
-    }
-#ifdef NN__SIMD
-    trainer->learned = rows;
-#endif
-    trainer->pending = 1;
-}
-
-NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
-{
-    nn_real *outputs;
-
-    if (y) *y = NULL;
-    if (!trainer || !x || !y) return NN_ERROR_NULL;
-    if (rows < 1) return NN_ERROR_SIZE;
-    if (rows > trainer->batch) return NN_ERROR_BATCH;
-    if (!NN__RUN(trainer->model, all_finite, x, (size_t)rows * (size_t)trainer->model->inputs))
-        return NN_ERROR_DATA;
-    (void)nn__load_batch(trainer, x, NULL, rows);
-    outputs = nn__forward(trainer, rows, 1);
-    NN__RUN(trainer->model, activate, nn__output_activation(trainer->model), outputs, rows,
-            nn__outputs(trainer->model));
-    trainer->rows = rows;
-    *y = outputs;
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx)
-{
-    const nn_model *model;
-    const nn_real *factor;
-    int rows, outputs, b, i;
-
-    if (!trainer || !dy) return NN_ERROR_NULL;
-    if (!trainer->rows) return NN_ERROR_STATE;
-    model = trainer->model;
-    rows = trainer->rows;
-    outputs = nn__outputs(model);
-    if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
-    trainer->rows = 0;
-    NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__outputs_of(trainer, model->count - 1), dy, rows, outputs);
-    nn__backward(trainer, rows);
-    if (dx) {
-        NN__RUN(model, dense_input_gradient, trainer->outputs, model->parameters, NULL, dx, NULL,
-                rows, model->inputs, model->layers[0].width, NN_LINEAR);
-        factor = model->offset + model->inputs;
-        for (b = 0; b < rows; b++)
-            for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
-    }
-    return NN_OK;
-}
-
-NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
-{
-    const nn_options *o;
-    uint32_t step, warmup, length;
-
-    if (!trainer) return NAN;
-    o = trainer->options;
-    step = trainer->state.step;
-    warmup = (uint32_t)o->warmup_steps;
-    if (step < warmup)
-        return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
-    length = o->schedule_steps             ? (uint32_t)o->schedule_steps
-             : trainer->run_steps > warmup ? trainer->run_steps - warmup
-                                           : 1;
-    return nn__scheduled(o, trainer->state.learning_rate, step - warmup, length);
-}
-
-NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate)
-{
-    if (!trainer) return NN_ERROR_NULL;
-    if (!(learning_rate > 0) || !nn__is_finite(learning_rate)) return NN_ERROR_OPTION;
-    trainer->state.learning_rate = learning_rate;
-    return NN_OK;
-}
-
-NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
-{
-    return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
-}
-
-/* The norm of x[count], computed from x * scale, a power of two. */
-static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
-{
-    nn__sum sum = {0, 0};
-    size_t i;
-
-    for (i = 0; i < count; i++) nn__add(&sum, nn__rounded_product(x[i] * scale, x[i] * scale));
-    return NN_SQRT(nn__total(&sum)) / scale;
-}
-
-/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
-   again, smaller. */
-static nn_real nn__clip(nn_trainer *trainer)
-{
-    const size_t count = trainer->model->parameter_count;
-    nn_real norm, factor;
-
-    if (trainer->options->clip_norm == 0) return 1;
-    norm = nn__norm(trainer->gradients, count, 1);
-    if (!nn__is_finite(norm))
-        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
-    trainer->state.gradient_norm = norm;
-    factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
-    return factor < 1 ? factor : 1;
-}
-
-/* A schedule over the whole of nn_fit has no length outside it. */
-static int nn__has_schedule(const nn_trainer *trainer)
-{
-    return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
-           trainer->run_steps;
-}
-
-/* Updates the parameters from first on, count of them; 0 if one would not stay finite. */
-static int nn__update_some(nn_trainer *trainer, size_t first, size_t count, const nn__step *step)
-{
-    nn_real *theta = trainer->model->parameters + first;
-    const nn_real *gradient = trainer->gradients + first;
-
-    if (trainer->options->optimizer == NN_ADAM)
-        return NN__RUN(trainer->model, adam, theta, gradient, trainer->first + first,
-                       trainer->second + first, count, step);
-    return NN__RUN(trainer->model, sgd, theta, gradient,
-                   trainer->first ? trainer->first + first : NULL, count, step);
-}
-
-static int nn__update_all(nn_trainer *trainer, const nn__step *step)
-{
-    const size_t count = trainer->model->parameter_count;
-#ifdef NN__THREADS
-    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
-    const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
-    const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
-    int i, bad = 0;
-
-    if (pieces > 1) {
-#pragma omp parallel for schedule(static) reduction(+ : bad)
-        for (i = 0; i < pieces; i++) {
-            const size_t share = (count / (size_t)pieces + 64) / 64 * 64, from = share * (size_t)i;
-            if (from >= count) continue;
-            bad +=
-                !nn__update_some(trainer, from, share < count - from ? share : count - from, step);
-        }
-        return !bad;
-    }
-#endif
-    return nn__update_some(trainer, 0, count, step);
-}
-
-NN_DEF nn_status nn_update(nn_trainer *trainer)
-{
-    const nn_options *o;
-    nn__step step;
-    nn_real rate;
-
-    if (!trainer) return NN_ERROR_NULL;
-    o = trainer->options;
-    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
-    rate = nn_learning_rate(trainer);
-    memset(&step, 0, sizeof step);
-    step.clip = nn__clip(trainer);
-    trainer->pending = 0;
-    if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
-    trainer->state.last_rate = rate;
-    trainer->state.step++;
-    if (o->optimizer == NN_ADAM) {
-        step.beta1 = nn__or(o->beta1, (nn_real)0.9);
-        step.beta2 = nn__or(o->beta2, (nn_real)0.999);
-        step.epsilon = nn__or(o->epsilon, (nn_real)1e-8);
-        trainer->state.beta1_power *= step.beta1;
-        trainer->state.beta2_power *= step.beta2;
-        step.decay = nn__fma(-rate, o->weight_decay, 1);
-        step.learning_rate = rate / (1 - trainer->state.beta1_power);
-        step.root = 1 / NN_SQRT(1 - trainer->state.beta2_power);
-    } else {
-        step.learning_rate = rate;
-        step.decay = o->weight_decay;
-        step.momentum = o->momentum;
-        step.nesterov = o->nesterov != 0;
-    }
-    return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
-}
-
-/* ---- The batch level ------------------------------------------------------------------------- */
-
-static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
-{
-    nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
-}
-
-static nn_real nn__mean_loss(const nn__sums *sums)
-{
-    return nn__total(&sums->loss) / nn__total(&sums->weight);
-}
-
-/* Forward, with dropout or without, of count rows of the data, which the trainer's index names.
-   Their losses are then in the terms; returns their outputs [count x outputs]. */
-static nn_real *nn__try_rows(nn_trainer *trainer, const nn__objective *objective,
-                             const nn_data *data, int count, int training)
-{
-    nn_real *p;
-
-    (void)nn__load_batch(trainer, data->x, trainer->index, count);
-    p = nn__forward(trainer, count, training);
-    nn__loss_rows(objective, p, data->y, trainer->index, count, trainer->terms);
-    return p;
-}
-
-/* Backward of the rows just tried, of a batch whose weights add up to weight. */
-static void nn__learn_rows(nn_trainer *trainer, const nn__objective *objective, const nn_data *data,
-                           nn_real *p, int count, nn_real weight)
-{
-    const size_t outputs = (size_t)objective->outputs;
-    nn_real *slope = trainer->terms, share = 1 / weight;
-    int b;
-
-    for (b = 0; b < count; b++) {
-        const size_t row = trainer->index[b], at = (size_t)b * outputs;
-        if (data->weight) share = data->weight[row] / weight;
-        nn__loss_gradient_row(objective, p + at, data->y + row * outputs, share, slope + at);
-    }
-    if (objective->loss == NN_MSE || objective->loss == NN_HUBER)
-        NN__RUN(trainer->model, activation_gradient, objective->activation, p, slope, count,
-                objective->outputs);
-    nn__backward(trainer, count);
-}
-
-NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
-{
-    nn__objective objective;
-    nn__sum losses = {0, 0};
-    nn_real weight = 0, *p;
-    nn_status status;
-    size_t row, rows;
-    int b, count, begun = 0;
-
-    if (loss) *loss = 0;
-    if (!trainer) return NN_ERROR_NULL;
-    status = nn__check_fits(batch, trainer->model, trainer->options->loss);
-    if (status != NN_OK) return status;
-    if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
-
-    objective = nn__objective_of(trainer->model, trainer->options);
-    rows = (size_t)batch->rows;
-    for (row = 0; row < rows; row++) weight += nn__row_weight(batch, row);
-    trainer->rows = 0;
-    for (row = 0; row < rows; begun = 1) {
-        for (count = 0; row < rows && count < trainer->batch; row++) {
-            trainer->index[count] = row;
-            count += nn__row_weight(batch, row) != 0;
-        }
-        p = nn__try_rows(trainer, &objective, batch, count, 1);
-        for (b = 0; b < count; b++)
-            nn__add_loss(&losses, batch, trainer->index[b], trainer->terms[b]);
-        if (!nn__is_finite(losses.high)) {
-            if (begun) (void)nn_clear_gradients(trainer);
-            return NN_ERROR_DIVERGED;
-        }
-        nn__learn_rows(trainer, &objective, batch, p, count, weight);
-    }
-    if (loss) *loss = nn__total(&losses) / weight;
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
-                                nn_real *loss)
-{
-    nn_data batch;
-    nn_status status;
-
-    if (loss) *loss = 0;
-    if (!trainer || !x || !y) return NN_ERROR_NULL;
-    memset(&batch, 0, sizeof batch);
-    batch.rows = rows;
-    batch.inputs = trainer->model->inputs;
-    batch.outputs = nn__outputs(trainer->model);
-    batch.x = x;
-    batch.y = y;
-    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
-    status = nn_accumulate(trainer, &batch, loss);
-    if (status == NN_OK) status = nn_update(trainer);
-    if (status != NN_OK && loss) *loss = 0;
-    return status;
-}
-
-/* ---- The loop level -------------------------------------------------------------------------- */
+/* ---- Scaling --------------------------------------------------------------------------------- */
 
 /* What a column of the data has: its ends, its sum, and that of the squares of the distances from
    the offset. Some columns at a time: a part of each row's cache line. */
@@ -4742,6 +4890,7 @@ static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling sc
         nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
     }
     model->scaling = scaling;
+    model->changes++;
 }
 
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
@@ -4766,693 +4915,9 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     return NN_OK;
 }
 
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
-                          nn_loss kind, const nn_real *p)
-{
-    const nn_real weight = nn__row_weight(data, row);
-
-    if (weight == 0) return;
-    nn__add_loss(&sums->loss, data, row, loss);
-    nn__add(&sums->weight, weight);
-    sums->counted++;
-    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
-}
-
-/* A walk through the places next .. end - 1 of some rows, a micro-batch at a time. */
-typedef struct nn__walk {
-    nn__objective objective;
-    const nn__rows *rows;
-    int next, end;
-    int count;     /* rows of the micro-batch */
-    nn__sums sums; /* over all so far */
-} nn__walk;
-
-static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
-{
-    nn__walk walk;
-
-    memset(&walk, 0, sizeof walk);
-    walk.objective = nn__objective_of(trainer->model, trainer->options);
-    walk.rows = rows;
-    walk.next = next;
-    walk.end = end;
-    return walk;
-}
-
-/* The next rows through the net, but those of weight 0: as many as are left and fit in a
-   micro-batch. Returns their outputs. */
-static nn_real *nn__try_places(nn_trainer *trainer, nn__walk *walk, int training)
-{
-    const nn_data *data = walk->rows->data;
-    nn_real *p;
-    int b, count = 0;
-
-    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
-        trainer->index[count] = nn__row(walk->rows, walk->next);
-        count += nn__row_weight(data, trainer->index[count]) != 0;
-    }
-    walk->count = count;
-    p = nn__try_rows(trainer, &walk->objective, data, count, training);
-    for (b = 0; b < count; b++)
-        nn__count_row(&walk->sums, data, trainer->index[b], trainer->terms[b], walk->objective.loss,
-                      p + (size_t)b * (size_t)data->outputs);
-    return p;
-}
-
-/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
-static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
-{
-    nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
-
-    while (walk.next < walk.end) (void)nn__try_places(trainer, &walk, 0);
-    return walk.sums;
-}
-
-/* Learns from a batch: the rows in the places from .. end - 1. *weight is the sum of their weights:
-   if that is 0, there is nothing to learn. Adds to *sums. */
-static nn_status nn__learn_places(nn_trainer *trainer, const nn__rows *rows, int from, int end,
-                                  nn__sums *sums, nn_real *weight)
-{
-    nn__walk walk = nn__begin_walk(trainer, rows, from, end);
-    nn_real *p;
-    int i;
-
-    *weight = 0;
-    if (!rows->data->weight) *weight = (nn_real)(end - from);
-    for (i = from; rows->data->weight && i < end; i++)
-        *weight += rows->data->weight[nn__row(rows, i)];
-    while (walk.next < end) {
-        p = nn__try_places(trainer, &walk, 1);
-        if (!nn__is_finite(walk.sums.loss.high)) return NN_ERROR_DIVERGED;
-        if (walk.count)
-            nn__learn_rows(trainer, &walk.objective, rows->data, p, walk.count, *weight);
-    }
-    nn__add_sum(&sums->loss, &walk.sums.loss);
-    nn__add_sum(&sums->weight, &walk.sums.weight);
-    sums->counted += walk.sums.counted;
-    sums->correct += walk.sums.correct;
-    return NN_OK;
-}
-
-/* A run of nn_fit: what it was given, and what the callbacks see. */
-typedef struct nn__run {
-    nn_trainer *trainer;
-    nn__rows training, validation; /* validation.count == 0: none */
-    nn_progress progress;
-#ifdef NN_TIME
-    double begin; /* time */
-    double share; /* of the whole run that was done before this call, in epochs */
-#endif
-} nn__run;
-
-static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
-{
-    nn_progress *progress = &run->progress;
-    const nn_real mean = nn__mean_loss(sums);
-    const nn_real right = accuracy ? (nn_real)sums->correct / (nn_real)sums->counted : NAN;
-
-    if (validation) {
-        progress->validation_loss = mean;
-        progress->validation_accuracy = right;
-    } else {
-        progress->loss = sums->counted ? mean : NAN;
-        progress->accuracy = sums->counted ? right : NAN;
-    }
-}
-
-#ifdef NN_TIME
-/* Epochs done since the run began, in part. */
-static double nn__epochs_done(const nn__run *run)
-{
-    const nn__state *state = &run->trainer->state;
-    return state->epoch + (double)state->position / run->training.count - run->share;
-}
-#endif
-
-/* Tells the callback where the training is; returns whether it asks to stop. */
-static int nn__call_back(nn__run *run, int batch)
-{
-    const nn_options *o = run->trainer->options;
-    const nn__state *state = &run->trainer->state;
-    nn_progress *progress = &run->progress;
-#ifdef NN_TIME
-    const double done = nn__epochs_done(run);
-
-    progress->elapsed = NN_TIME() - run->begin;
-    progress->remaining = progress->elapsed / done * (progress->epochs - run->share - done);
-#endif
-    progress->epoch = batch ? state->epoch + 1 : state->epoch;
-    progress->batch = batch;
-    progress->learning_rate = state->last_rate;
-    progress->gradient_norm = nn_gradient_norm(run->trainer);
-    progress->best_epoch = state->best_epoch;
-    return o->callback ? o->callback(progress, o->user) : 0;
-}
-
-/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
-static nn_status nn__train_epoch(nn__run *run, int *stop)
-{
-    nn_trainer *trainer = run->trainer;
-    nn__state *state = &trainer->state;
-    const int count = run->training.count, batch = nn__batch_rows(trainer->options);
-    const int classes = nn__is_classification(run->training.data, trainer->options->loss);
-    nn_status status;
-    nn_real weight;
-    int rows;
-
-    if (state->position == 0) {
-        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
-        state->epoch_key |= nn__random(&state->random);
-        memset(&state->sums, 0, sizeof state->sums);
-    }
-    run->training.shuffled = 1;
-    run->training.order = state->epoch_key;
-    while (state->position < count && !*stop) {
-        rows = count - state->position < batch ? count - state->position : batch;
-        status = nn__learn_places(trainer, &run->training, state->position, state->position + rows,
-                                  &state->sums, &weight);
-        if (status == NN_OK && weight > 0) status = nn_update(trainer);
-        if (status != NN_OK) return status;
-        state->position += rows;
-        if (trainer->options->callback_batches) {
-            nn__report(run, &state->sums, classes, 0);
-            *stop = nn__call_back(run, (state->position - 1) / batch + 1);
-        }
-    }
-    nn__report(run, &state->sums, classes, 0);
-    return NN_OK;
-}
-
-/* Measures on the validation rows, keeps the best weights. */
-static nn_status nn__end_epoch(nn__run *run)
-{
-    nn_trainer *trainer = run->trainer;
-    nn__state *state = &trainer->state;
-    nn_real loss = run->progress.loss;
-
-    if (run->validation.count) {
-        const nn__sums sums = nn__validate(trainer, &run->validation);
-        nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options->loss),
-                   1);
-        loss = run->progress.validation_loss;
-        if (!nn__is_finite(loss)) return NN_ERROR_DIVERGED;
-    }
-    state->epoch++;
-    state->position = 0;
-    if (!trainer->options->patience) return NN_OK;
-    if (!state->best_epoch || loss < state->best_loss) {
-        state->best_epoch = state->epoch;
-        state->best_loss = loss;
-        state->waited = 0;
-        nn__copy(trainer->best, trainer->model->parameters, trainer->model->parameter_count);
-    } else {
-        state->waited++;
-    }
-    return NN_OK;
-}
-
-static int nn__has_weight(const nn__rows *rows)
-{
-    int i;
-
-    if (!rows->data->weight) return 1;
-    for (i = 0; i < rows->count; i++)
-        if (nn__row_weight(rows->data, nn__row(rows, i)) > 0) return 1;
-    return 0;
-}
-
-/* Checks the data and divides it into training and validation rows. */
-static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
-{
-    const nn_options *o = trainer->options;
-    nn_status status = nn__check_fits(data, trainer->model, o->loss);
-    uint64_t updates;
-    int held;
-
-    if (status != NN_OK) return status;
-    memset(run, 0, sizeof *run);
-    run->trainer = trainer;
-    run->training = nn__all_rows(data);
-    run->validation = run->training;
-    run->validation.count = 0;
-    if (o->validation) {
-        status = nn__check_fits(o->validation, trainer->model, o->loss);
-        if (status != NN_OK) return status;
-        run->validation = nn__all_rows(o->validation);
-    } else if (o->validation_fraction > 0) {
-        held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
-        if (held == 0) held = 1;
-        if (held >= data->rows) return NN_ERROR_SIZE;
-        run->training.dealt = run->validation.dealt = 1;
-        run->training.deal = run->validation.deal = o->seed;
-        run->training.count = run->validation.first = data->rows - held;
-        run->validation.count = held;
-        if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
-            return NN_ERROR_WEIGHT;
-    }
-    if (o->batch_size > run->training.count) return NN_ERROR_BATCH;
-    run->progress.epochs = o->epochs ? o->epochs : 100;
-    run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
-    updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
-    trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
-    run->progress.validation_loss = run->progress.validation_accuracy = NAN;
-    run->progress.trainer = trainer;
-    run->progress.model = trainer->model;
-    trainer->pending = 0;
-#ifdef NN_TIME
-    run->begin = NN_TIME();
-    run->share = nn__epochs_done(run); /* since the first */
-#endif
-    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
-        if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
-        nn__fit_scaling(trainer->model, &run->training, o->scaling);
-    }
-    return NN_OK;
-}
-
-static void nn__restore_best(nn_trainer *trainer)
-{
-    if (trainer->best && trainer->state.best_epoch)
-        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
-}
-
-NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
-{
-    nn__run run;
-    nn__state *state;
-    nn_status status;
-    int patience, stop = 0;
-
-    if (!trainer) return NN_ERROR_NULL;
-    status = nn__begin_run(&run, trainer, data);
-    if (status != NN_OK) return status;
-    state = &trainer->state;
-    patience = trainer->options->patience;
-    while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
-        run.progress.validation_loss = run.progress.validation_accuracy = NAN;
-        status = nn__train_epoch(&run, &stop);
-        if (status != NN_OK || (stop && state->position < run.training.count)) return status;
-        status = nn__end_epoch(&run);
-        if (status != NN_OK) return status;
-        stop |= nn__call_back(&run, 0) != 0;
-        if (stop && state->epoch < run.progress.epochs) return NN_OK;
-    }
-    nn__restore_best(trainer);
-    return NN_OK;
-}
-
 #ifndef NN_NO_MALLOC
-NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options)
-{
-    nn_trainer *trainer;
-    nn_status status = nn_trainer_create(&trainer, model, options);
 
-    if (status != NN_OK) return status;
-    status = nn_trainer_fit(trainer, data);
-    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
-    nn_trainer_free(trainer);
-    return status;
-}
-#endif
-
-#ifndef NN_NO_STDIO
-NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
-{
-    FILE *file = user ? (FILE *)user : stdout;
-    int i, filled;
-
-    if (!progress) return 0;
-    if (progress->batch) {
-        filled = (int)(30.0 * progress->batch / progress->batches);
-        fprintf(file, "\rEpoch %d/%d: [", progress->epoch, progress->epochs);
-        for (i = 0; i < 30; i++) fputc(i < filled ? '=' : ' ', file);
-        fprintf(file, "] loss %.4f, %.0f s left ", (double)progress->loss, progress->remaining);
-        fputs(progress->batch == progress->batches ? "\r\033[K" : "", file);
-        fflush(file);
-        return 0;
-    }
-    fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs,
-            (double)progress->loss);
-    if (progress->accuracy >= 0) fprintf(file, ", accuracy %.4f", (double)progress->accuracy);
-    if (nn__is_finite(progress->validation_loss))
-        fprintf(file, ", validation loss %.4f", (double)progress->validation_loss);
-    if (progress->validation_accuracy >= 0)
-        fprintf(file, ", validation accuracy %.4f", (double)progress->validation_accuracy);
-    fputc('\n', file);
-    return 0;
-}
-#endif
-
-/* ================================================================================================
-   >>metrics
-   ============================================================================================= */
-
-NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
-{
-    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
-    nn_real hit;
-    int i;
-
-    if (scores) memset(scores, 0, sizeof *scores);
-    if (!matrix || !scores) return NN_ERROR_NULL;
-    if (classes < 2) return NN_ERROR_SIZE;
-    if (of_class < 0 || of_class >= classes) return NN_ERROR_LABEL;
-    hit = (nn_real)matrix[(size_t)of_class * (size_t)classes + (size_t)of_class];
-    for (i = 0; i < classes; i++) {
-        predicted += (unsigned long)matrix[(size_t)i * (size_t)classes + (size_t)of_class];
-        actual += (unsigned long)matrix[(size_t)of_class * (size_t)classes + (size_t)i];
-    }
-    scores->precision = predicted ? hit / (nn_real)predicted : 0;
-    scores->recall = actual ? hit / (nn_real)actual : 0;
-    scores->f1 = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
-    scores->support = (int)actual;
-    return NN_OK;
-}
-
-#ifndef NN_NO_MALLOC
-/* A predicted probability of class 1, and whether the row is of that class. */
-typedef struct nn__score {
-    nn_real probability;
-    int positive;
-} nn__score;
-
-static int nn__compare_scores(const void *a, const void *b)
-{
-    const nn_real first = ((const nn__score *)a)->probability;
-    const nn_real second = ((const nn__score *)b)->probability;
-    return (first > second) - (first < second);
-}
-
-/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
-   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
-static nn_real nn__roc_auc(nn__score *scores, int count)
-{
-    double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
-    int i, k;
-
-    for (i = 0; i < count; i++)
-        if (!nn__is_finite(scores[i].probability)) return NAN;
-    qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
-    for (i = 0; i < count; i = k) {
-        ties_negative = ties_positive = 0;
-        for (k = i; k < count && !(scores[k].probability > scores[i].probability); k++) {
-            ties_positive += scores[k].positive;
-            ties_negative += !scores[k].positive;
-        }
-        pairs += ties_positive * (negatives + ties_negative / 2); /* exact: halves of integers */
-        negatives += ties_negative;
-        positives += ties_positive;
-    }
-    return positives > 0 && negatives > 0 ? (nn_real)(pairs / (positives * negatives)) : NAN;
-}
-#endif
-
-/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
-typedef struct nn__output_tally {
-    nn_real first; /* target */
-    nn__sum residual, sum, squares;
-} nn__output_tally;
-
-/* What one pass over the rows collects. */
-typedef struct nn__tally {
-    nn__sums sums;
-    nn__sum squares, absolutes; /* of errors, over rows and outputs */
-    nn__output_tally *outputs;  /* [outputs], or NULL */
-    int *matrix;                /* [classes x classes], or NULL */
-#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
-    nn__output_tally one_output;
-    int two_by_two[4];
-#else
-    nn__score *scores; /* [rows], or NULL */
-#endif
-    int classes; /* 0: regression */
-} nn__tally;
-
-static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
-{
-    nn_real d, square;
-
-    if (first) output->first = t;
-    d = t - output->first;
-    square = nn__rounded_product(d, d);
-    nn__add(&output->residual, residual);
-    nn__add(&output->sum, d);
-    nn__add(&output->squares, square);
-    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
-}
-
-/* 1 - residual / total sum of squares; NaN when the targets are constant. */
-static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
-{
-    const nn_real sum = nn__total(&output->sum);
-    const nn_real total = nn__fma(-sum, sum / rows, nn__total(&output->squares));
-
-    return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
-}
-
-static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
-{
-    const nn_real *t = data->y + row * (size_t)data->outputs;
-    int j;
-
-    if (nn__row_weight(data, row) == 0) return;
-    for (j = 0; j < data->outputs; j++) {
-        const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
-        nn__add(&tally->squares, square);
-        nn__add(&tally->absolutes, nn__absolute(d));
-        if (tally->outputs)
-            nn__tally_output(&tally->outputs[j], t[j], square, tally->sums.counted == 0);
-    }
-    if (tally->matrix) {
-        const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
-        tally->matrix[(size_t)truth * (size_t)tally->classes + (size_t)guess]++;
-    }
-#ifndef NN_NO_MALLOC
-    if (tally->scores) {
-        nn__score *score = &tally->scores[tally->sums.counted];
-        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
-        score->positive = nn__class_of(t, data->outputs);
-    }
-#endif
-}
-
-static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
-                          const nn_options *options)
-{
-    const nn__objective objective = nn__objective_of(model, options);
-    const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
-    int first, b, count;
-
-    for (first = 0; first < data->rows; first += count) {
-        nn_real *p, *terms = model->scratch;
-        count = nn__predict_rows(data->rows - first);
-        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == terms) terms += (size_t)count * model->first_width; /* the other buffer */
-        nn__loss_rows(&objective, p, data->y + (size_t)first * outputs, NULL, count, terms);
-        for (b = 0; b < count; b++, p += outputs) {
-            const size_t row = (size_t)first + (size_t)b;
-            nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, terms[b], objective.loss, p);
-        }
-    }
-}
-
-/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
-   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
-static int nn__classes(const nn_data *data, nn_loss loss)
-{
-    if (data->classes > 0) return data->classes;
-    if (loss == NN_CROSS_ENTROPY && data->outputs > 1) return data->outputs;
-    return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
-}
-
-static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
-{
-    nn_scores scores;
-    int c;
-
-    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = 0;
-    for (c = 0; c < classes; c++) {
-        (void)nn_class_scores(matrix, classes, c, &scores);
-        metrics->macro_precision += scores.precision;
-        metrics->macro_recall += scores.recall;
-        metrics->macro_f1 += scores.f1;
-    }
-    metrics->macro_precision /= (nn_real)classes;
-    metrics->macro_recall /= (nn_real)classes;
-    metrics->macro_f1 /= (nn_real)classes;
-    if (classes == 2) { /* the last scores are those of class 1 */
-        metrics->precision = scores.precision;
-        metrics->recall = scores.recall;
-        metrics->f1 = scores.f1;
-    }
-}
-
-static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
-                               nn_loss loss)
-{
-    const nn__sums *sums = &tally->sums;
-    const nn_real cells = (nn_real)sums->counted * (nn_real)data->outputs;
-    int j;
-
-    metrics->loss = nn__mean_loss(sums);
-    metrics->rows = sums->counted;
-    metrics->mse = nn__total(&tally->squares) / cells;
-    metrics->mae = nn__total(&tally->absolutes) / cells;
-    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = NAN;
-    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = NAN;
-    metrics->auc = metrics->r2 = NAN;
-    if (nn__is_classification(data, loss)) {
-        metrics->correct = sums->correct;
-        metrics->accuracy = (nn_real)sums->correct / (nn_real)sums->counted;
-    }
-    if (tally->outputs) {
-        metrics->r2 = 0;
-        for (j = 0; j < data->outputs; j++)
-            metrics->r2 += nn__r_squared(&tally->outputs[j], (nn_real)sums->counted);
-        metrics->r2 /= (nn_real)data->outputs;
-    }
-    if (tally->matrix) nn__class_metrics(metrics, tally->matrix, tally->classes);
-}
-
-#ifndef NN_NO_MALLOC
-/* Lays the tally's arrays out in a block, or measures it. */
-static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
-{
-    const size_t classes = (size_t)tally->classes;
-
-    if (classes == 2)
-        tally->scores = (nn__score *)nn__take(block, (size_t)data->rows, sizeof(nn__score));
-    if (classes) tally->matrix = (int *)nn__take(block, classes, classes * sizeof(int));
-    tally->outputs =
-        (nn__output_tally *)nn__take(block, (size_t)data->outputs, sizeof(nn__output_tally));
-}
-#endif
-
-NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
-                             nn_metrics *metrics)
-{
-    const nn_loss loss = options ? options->loss : NN_MSE;
-    nn__tally tally;
-    nn_status status;
-#ifndef NN_NO_MALLOC
-    nn__block block = {NULL, 0, 0};
-    void *memory;
-#endif
-
-    if (metrics) memset(metrics, 0, sizeof *metrics);
-    if (!model || !metrics) return NN_ERROR_NULL;
-    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
-                     options->huber_delta >= 0 && nn__is_finite(options->huber_delta)))
-        return NN_ERROR_OPTION;
-    status = nn__check_fits(data, model, loss);
-    if (status != NN_OK) return status;
-    memset(&tally, 0, sizeof tally);
-    tally.classes = nn__classes(data, loss);
-#ifdef NN_NO_MALLOC
-    if (tally.classes == 2) tally.matrix = tally.two_by_two;
-    if (data->outputs == 1) tally.outputs = &tally.one_output;
-#else
-    nn__lay_out_tally(&tally, data, &block);
-    if (block.overflow) return NN_ERROR_OVERFLOW;
-    memory = NN_MALLOC(nn__block_size(&block));
-    if (!memory) return NN_ERROR_MEMORY;
-    block.base = nn__align(memory);
-    memset(block.base, 0, block.used);
-    block.used = 0;
-    nn__lay_out_tally(&tally, data, &block);
-#endif
-    nn__tally_all(&tally, model, data, options);
-    nn__finish_metrics(metrics, &tally, data, loss);
-#ifndef NN_NO_MALLOC
-    if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
-    NN_FREE(memory);
-#endif
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix)
-{
-    nn__tally tally;
-    nn_status status;
-    size_t cells;
-
-    if (!model || !matrix) return NN_ERROR_NULL;
-    status = nn__check_fits(data, model, NN_MSE);
-    if (status != NN_OK) return status;
-    if (data->classes < 2) return NN_ERROR_LABEL;
-    cells = (size_t)data->classes * (size_t)data->classes;
-    memset(matrix, 0, cells * sizeof *matrix);
-    memset(&tally, 0, sizeof tally);
-    tally.classes = data->classes;
-    tally.matrix = matrix;
-    nn__tally_all(&tally, model, data, NULL);
-    return NN_OK;
-}
-#endif /* NN_NO_TRAIN */
-
-/* ================================================================================================
-   >>data
-   ============================================================================================= */
-
-/* Copies length characters, or as many as fit, and ends them. */
-static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
-{
-    if (length > room - 1) length = room - 1;
-    memcpy(to, from, length);
-    to[length] = 0;
-}
-
-static void nn__set_location(nn_location *location, const char *path)
-{
-    if (!location) return;
-    memset(location, 0, sizeof *location);
-    location->path = path;
-}
-
-#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
-static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
-{
-    unsigned char *buffer = NULL, *larger;
-    size_t capacity = 0, used = 0, got;
-    nn_status status = NN_OK;
-    FILE *file = NN_FOPEN(path, "rb");
-
-    *bytes = NULL;
-    *size = 0;
-    if (!file) return NN_ERROR_OPEN;
-    do {
-        if (capacity - used < 2) {
-            const size_t wanted = capacity ? capacity * 2 : 32768;
-            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
-            if (!larger) {
-                status = NN_ERROR_MEMORY;
-                break;
-            }
-            if (used) memcpy(larger, buffer, used);
-            if (buffer) NN_FREE(buffer);
-            buffer = larger;
-            capacity = wanted;
-        }
-        got = NN_FREAD(buffer + used, capacity - used - 1, file);
-        used += got;
-    } while (got);
-    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
-    (void)NN_FCLOSE(file);
-    if (status != NN_OK) {
-        if (buffer) NN_FREE(buffer);
-        return status;
-    }
-    *bytes = buffer;
-    *size = used;
-    return NN_OK;
-}
-#endif
-
-#ifndef NN_NO_TRAIN
-#ifndef NN_NO_MALLOC
+/* ---- Data sets on the heap ------------------------------------------------------------------- */
 
 /* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
 static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
@@ -5639,6 +5104,1262 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
     return nn__deal_rows(data, &deal, fold->seed, train, test);
 }
 
+#endif /* NN_NO_MALLOC */
+
+/* ================================================================================================
+   >>trainer
+   ============================================================================================= */
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+#ifndef NN_NO_MALLOC
+static nn_options nn__default_options(void)
+{
+    nn_options options;
+
+    memset(&options, 0, sizeof options);
+    return options;
+}
+#endif
+
+/* The options by their ranges: integers that are not negative, numbers that are not negative, and
+   numbers in [0, 1), of which the first few may be NN_ZERO. */
+static const unsigned short nn__counts[] = {
+    offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
+    offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
+    offsetof(nn_options, warmup_steps),     offsetof(nn_options, patience)};
+static const unsigned short nn__magnitudes[] = {
+    offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
+    offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
+    offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
+static const unsigned short nn__shares[] = {
+    offsetof(nn_options, beta1),           offsetof(nn_options, beta2),
+    offsetof(nn_options, step_factor),     offsetof(nn_options, momentum),
+    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
+enum { NN__ZEROABLE_SHARES = 3 };
+
+/* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
+static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
+                        nn_real end)
+{
+    nn_real x;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        memcpy(&x, (const char *)o + offsets[i], sizeof x);
+        if (!(x >= 0 && x < end) && !(i < zeroable && x == NN_ZERO)) return 0;
+    }
+    return 1;
+}
+
+static nn_status nn__check_options(const nn_model *model, const nn_options *o)
+{
+    int i, n;
+
+    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    for (i = 0; i < NN__COUNT(nn__counts); i++) {
+        memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
+        if (n < 0) return NN_ERROR_OPTION;
+    }
+    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), 0, INFINITY) ||
+        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), NN__ZEROABLE_SHARES, 1) ||
+        !nn__has_optimizer(o->optimizer) || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
+        (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
+        (o->validation && o->validation_fraction > 0))
+        return NN_ERROR_OPTION;
+    for (i = 0; o->dropout && i < model->count; i++)
+        if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
+            (i == model->count - 1 && o->dropout[i] != 0))
+            return NN_ERROR_OPTION;
+    return NN_OK;
+}
+
+/* Rows of a batch; of those, the rows that go through the net at a time. */
+static int nn__batch_rows(const nn_options *options)
+{
+    return options->batch_size ? options->batch_size : 32;
+}
+
+static int nn__micro_batch_rows(const nn_options *options)
+{
+    const int micro = options->micro_batch_size, batch = nn__batch_rows(options);
+    return micro && micro < batch ? micro : batch;
+}
+
+static nn_real nn__layer_dropout(const nn_options *options, int layer)
+{
+    return options->dropout ? options->dropout[layer] : 0;
+}
+
+/* Arrays [batch x width] that a layer has in training: see nn__plane. */
+static int nn__plane_count(const nn_model *model, const nn_options *options, int layer)
+{
+    return 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
+           (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
+}
+
+/* The columns of all of them. */
+static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
+{
+    return (size_t)model->layers[layer].width * (size_t)nn__plane_count(model, options, layer);
+}
+
+/* Lays a trainer out, as nn__lay_out_model. */
+static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
+                                const nn_options *o)
+{
+    const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
+    size_t columns = 0, layer_columns;
+    int layer;
+#ifdef NN__SIMD
+    int widest = 0;
+
+    for (layer = 0; layer < model->count - 1; layer++)
+        if (model->layers[layer].width > widest) widest = model->layers[layer].width;
+#endif
+
+    for (layer = 0; layer < model->count; layer++) {
+        layer_columns = nn__layer_columns(model, o, layer);
+        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
+        columns += layer_columns;
+    }
+    (void)nn__take(block, 1, sizeof *trainer);
+    trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
+    trainer->first = trainer->second = trainer->best = NULL;
+    trainer->gradients = nn__take_reals(block, 1, count);
+    if (nn__needs_first(o)) trainer->first = nn__take_reals(block, 1, count);
+    if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
+    if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
+    trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
+    trainer->planes = nn__take_reals(block, batch, columns);
+    trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
+    trainer->losses = nn__take_reals(block, 1, batch);
+#ifdef NN__SIMD
+    trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
+#endif
+}
+
+static nn_status nn__check_trainer(const nn_model *model, const nn_options *options)
+{
+    if (!model || !options) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    return nn__check_options(model, options);
+}
+
+/* The bytes of a trainer; 0: too many. */
+static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
+{
+    nn__block block = {NULL, 0, 0};
+    nn_trainer layout;
+
+    nn__lay_out_trainer(&layout, &block, model, options);
+    return nn__block_size(&block);
+}
+
+NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options)
+{
+    return nn__check_trainer(model, options) == NN_OK ? nn__trainer_size(model, options) : 0;
+}
+
+NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
+                                      nn_model *model, const nn_options *options)
+{
+    nn__block block = {NULL, 0, 0};
+    nn_status status;
+    nn_trainer *made;
+    size_t needed;
+
+    if (!trainer) return NN_ERROR_NULL;
+    *trainer = NULL;
+    status = nn__check_trainer(model, options);
+    if (status != NN_OK) return status;
+    needed = nn__trainer_size(model, options);
+    if (!needed) return NN_ERROR_OVERFLOW;
+    if (!memory) return NN_ERROR_NULL;
+    if (size < needed) return NN_ERROR_BLOCK;
+
+    block.base = nn__align(memory);
+    memset(block.base, 0, needed - NN__SLACK);
+    made = (nn_trainer *)(void *)block.base;
+    nn__lay_out_trainer(made, &block, model, options);
+    NN_ASSERT(nn__block_size(&block) == needed);
+    made->model = model;
+    made->options = options;
+    made->batch = nn__micro_batch_rows(options);
+    made->state.random = nn__random_start(options->seed);
+    made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
+    made->state.beta1_power = made->state.beta2_power = 1;
+    *trainer = made;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+/* Options of a trainer's own, in front of it on the heap. */
+typedef struct nn__own_options {
+    nn_options options;
+    nn__widest dropout[1]; /* aligned; room for more follows */
+} nn__own_options;
+
+NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
+{
+    const nn_options none = nn__default_options();
+    size_t size, own = sizeof(nn__own_options);
+    nn__own_options *copy;
+    nn_status status;
+
+    if (!trainer) return NN_ERROR_NULL;
+    *trainer = NULL;
+    if (!options) options = &none;
+    status = nn__check_trainer(model, options);
+    if (status != NN_OK) return status;
+    size = nn__trainer_size(model, options);
+    if (options->dropout) own += (size_t)model->count * sizeof(nn_real);
+    if (!size || size > SIZE_MAX - own) return NN_ERROR_OVERFLOW;
+    copy = (nn__own_options *)NN_MALLOC(own + size);
+    if (!copy) return NN_ERROR_MEMORY;
+    copy->options = *options;
+    if (options->dropout) {
+        nn_real *dropout = (nn_real *)(void *)copy->dropout;
+        nn__copy(dropout, options->dropout, (size_t)model->count);
+        copy->options.dropout = dropout;
+    }
+    status =
+        nn_trainer_create_in(trainer, (unsigned char *)copy + own, size, model, &copy->options);
+    if (status == NN_OK)
+        (*trainer)->heap = copy;
+    else
+        NN_FREE(copy);
+    return status;
+}
+#endif
+
+NN_DEF void nn_trainer_free(nn_trainer *trainer)
+{
+#ifdef NN_NO_MALLOC
+    (void)trainer;
+#else
+    if (trainer && trainer->heap) NN_FREE(trainer->heap);
+#endif
+}
+
+NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
+{
+    return trainer ? trainer->gradients : NULL;
+}
+
+NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
+{
+    if (!trainer) return NN_ERROR_NULL;
+    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
+    trainer->pending = 0;
+    return NN_OK;
+}
+
+/* ---- The step level -------------------------------------------------------------------------- */
+
+/* The arrays of a layer in training, each [batch x width], in this order:
+
+       state    what the activation's derivative is computed from: y, or z where the activation says
+                so. The backward pass makes dL/dz of it.
+       outputs  y, where the state is z
+       dropped  with dropout: y times the mask
+       mask     with dropout: 0 or 1 / (1 - dropout) */
+static nn_real *nn__plane(const nn_trainer *trainer, int layer, int plane)
+{
+    const nn_model *model = trainer->model;
+    size_t columns = (size_t)plane * (size_t)model->layers[layer].width;
+    int i;
+
+    for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
+    return trainer->planes + columns * (size_t)trainer->batch;
+}
+
+static nn_real *nn__state_of(const nn_trainer *trainer, int layer)
+{
+    return nn__plane(trainer, layer, 0);
+}
+
+static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
+{
+    return nn__plane(trainer, layer, nn__keeps_z(trainer->model->layers[layer].activation) ? 1 : 0);
+}
+
+/* The dropout's mask, NULL without one; in front of it are the dropped outputs. */
+static nn_real *nn__mask_of(const nn_trainer *trainer, int layer)
+{
+    const int count = nn__plane_count(trainer->model, trainer->options, layer);
+
+    if (!(nn__layer_dropout(trainer->options, layer) > 0)) return NULL;
+    return nn__plane(trainer, layer, count - 1);
+}
+
+static nn_real *nn__dropped_of(const nn_trainer *trainer, int layer)
+{
+    return nn__plane(trainer, layer, nn__plane_count(trainer->model, trainer->options, layer) - 2);
+}
+
+/* What a layer is given in training: the batch, or what the layer before it leaves. */
+static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
+{
+    if (layer == 0) return trainer->input;
+    return nn__layer_dropout(trainer->options, layer - 1) > 0 ? nn__dropped_of(trainer, layer - 1)
+                                                              : nn__outputs_of(trainer, layer - 1);
+}
+
+/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
+static nn_real *nn__buffer_of(const nn_trainer *trainer)
+{
+#ifdef NN__SIMD
+    return trainer->buffer;
+#else
+    (void)trainer;
+    return NULL;
+#endif
+}
+
+/* Copies rows of the data into the batch, scaled as the model wants it: those that index names, or
+   the first ones when it is NULL. */
+static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
+{
+    const nn_model *model = trainer->model;
+    const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
+
+    NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs, trainer->input,
+            rows, model->inputs);
+}
+
+/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
+static void nn__drop(nn_trainer *trainer, int layer, int rows)
+{
+    const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
+    const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
+    const nn_real *outputs = nn__outputs_of(trainer, layer);
+    nn_real *dropped = nn__dropped_of(trainer, layer), *mask = nn__mask_of(trainer, layer);
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        dropped[i] = outputs[i] * mask[i];
+    }
+}
+
+/* The loaded batch through all layers, the last one up to its logits, which are then its state. */
+static void nn__forward(nn_trainer *trainer, int rows, int training)
+{
+    const nn_model *model = trainer->model;
+    const nn_real *x = trainer->input;
+    int i;
+
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const int last = i == model->count - 1, keeps_z = nn__keeps_z(layer.activation);
+        nn_real *state = nn__state_of(trainer, i), *y = state;
+
+        NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
+                model->parameters + layer.biases, state, rows, layer.inputs, layer.outputs,
+                last || keeps_z ? NN_LINEAR : layer.activation);
+        if (last) return;
+        if (keeps_z) {
+            y = nn__outputs_of(trainer, i);
+            nn__copy(y, state, (size_t)rows * (size_t)layer.outputs);
+            NN__RUN(model, activate, layer.activation, y, rows, layer.outputs);
+        }
+        x = y;
+        if (training && nn__layer_dropout(trainer->options, i) > 0) {
+            nn__drop(trainer, i, rows);
+            x = nn__dropped_of(trainer, i);
+        }
+    }
+}
+
+/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes its
+   dL/dz. The gradients are added to if something is pending in them, else started. */
+static void nn__backward(nn_trainer *trainer, int rows)
+{
+    const nn_model *model = trainer->model;
+    int i;
+
+    for (i = model->count - 1; i >= 0; i--) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const nn_real *dz = nn__state_of(trainer, i);
+
+        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, i), dz,
+                trainer->gradients + layer.weights, trainer->gradients + layer.biases, rows,
+                layer.inputs, layer.outputs, trainer->pending);
+        if (i > 0)
+            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights,
+                    nn__mask_of(trainer, i - 1), nn__state_of(trainer, i - 1),
+                    nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
+                    model->layers[i - 1].activation);
+    }
+#ifdef NN__SIMD
+    trainer->learned = rows;
+#endif
+    trainer->pending = 1;
+}
+
+NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
+{
+    const nn_model *model;
+    nn_real *logits, *outputs;
+    int last, width;
+
+    if (y) *y = NULL;
+    if (!trainer || !x || !y) return NN_ERROR_NULL;
+    if (rows < 1) return NN_ERROR_SIZE;
+    if (rows > trainer->batch) return NN_ERROR_BATCH;
+    model = trainer->model;
+    if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
+    nn__load_batch(trainer, x, NULL, rows);
+    nn__forward(trainer, rows, 1);
+    last = model->count - 1;
+    width = nn__outputs(model);
+    logits = nn__state_of(trainer, last);
+    outputs = nn__outputs_of(trainer, last);
+    if (outputs != logits) nn__copy(outputs, logits, (size_t)rows * (size_t)width);
+    NN__RUN(model, activate, nn__output_activation(model), outputs, rows, width);
+    trainer->rows = rows;
+    trainer->changes = model->changes;
+    *y = outputs;
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx)
+{
+    const nn_model *model;
+    const nn_real *factor;
+    int rows, outputs, b, i;
+
+    if (!trainer || !dy) return NN_ERROR_NULL;
+    model = trainer->model;
+    if (!trainer->rows || trainer->changes != model->changes) return NN_ERROR_STATE;
+    rows = trainer->rows;
+    outputs = nn__outputs(model);
+    if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
+    trainer->rows = 0;
+    NN__RUN(model, activation_gradient, nn__output_activation(model),
+            nn__state_of(trainer, model->count - 1), dy, rows, outputs);
+    nn__backward(trainer, rows);
+    if (dx) {
+        NN__RUN(model, dense_input_gradient, nn__state_of(trainer, 0), model->parameters, NULL, dx,
+                NULL, rows, model->inputs, model->layers[0].width, NN_LINEAR);
+        factor = model->offset + model->inputs;
+        for (b = 0; b < rows; b++)
+            for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
+    }
+    return NN_OK;
+}
+
+NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
+{
+    const nn_options *o;
+    uint32_t step, warmup, length;
+
+    if (!trainer) return NAN;
+    o = trainer->options;
+    step = trainer->state.step;
+    warmup = (uint32_t)o->warmup_steps;
+    if (step < warmup)
+        return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
+    length = o->schedule_steps             ? (uint32_t)o->schedule_steps
+             : trainer->run_steps > warmup ? trainer->run_steps - warmup
+                                           : 1;
+    return nn__scheduled(o, trainer->state.learning_rate, step - warmup, length);
+}
+
+NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate)
+{
+    if (!trainer) return NN_ERROR_NULL;
+    if (!(learning_rate > 0) || !nn__is_finite(learning_rate)) return NN_ERROR_OPTION;
+    trainer->state.learning_rate = learning_rate;
+    return NN_OK;
+}
+
+NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
+{
+    return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
+}
+
+/* A schedule over the whole of nn_fit has no length outside it. */
+static int nn__has_schedule(const nn_trainer *trainer)
+{
+    return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
+           trainer->run_steps;
+}
+
+/* Updates `count` parameters, from the one at `from` on; 0 if one would not stay finite. */
+#define NN__UPDATE_CASE(ID, name, first, second, rate)                                             \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID))                                                 \
+            return NN__RUN(trainer->model, name, theta, gradient, m, v, count, step);              \
+        break;
+static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const nn__step *step)
+{
+    nn_real *theta = trainer->model->parameters + from;
+    const nn_real *gradient = trainer->gradients + from;
+    nn_real *m = trainer->first ? trainer->first + from : NULL;
+    nn_real *v = trainer->second ? trainer->second + from : NULL;
+
+    switch (trainer->options->optimizer) {
+        NN__OPTIMIZERS(NN__UPDATE_CASE)
+    default: break;
+    }
+    return 0;
+}
+
+static int nn__update_all(nn_trainer *trainer, const nn__step *step)
+{
+    const size_t count = trainer->model->parameter_count;
+#ifdef NN__THREADS
+    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
+    const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
+    const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
+    int i, bad = 0;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static) reduction(+ : bad)
+        for (i = 0; i < pieces; i++) {
+            const size_t share = (count / (size_t)pieces + 64) / 64 * 64, from = share * (size_t)i;
+            if (from >= count) continue;
+            bad +=
+                !nn__update_some(trainer, from, share < count - from ? share : count - from, step);
+        }
+        return !bad;
+    }
+#endif
+    return nn__update_some(trainer, 0, count, step);
+}
+
+NN_DEF nn_status nn_update(nn_trainer *trainer)
+{
+    const nn_options *o;
+    nn__step step;
+    nn_real rate;
+
+    if (!trainer) return NN_ERROR_NULL;
+    o = trainer->options;
+    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
+    rate = nn_learning_rate(trainer);
+    memset(&step, 0, sizeof step);
+    step.clip = nn__clip(trainer);
+    trainer->pending = 0;
+    if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
+    trainer->state.last_rate = rate;
+    trainer->state.step++;
+    trainer->model->changes++;
+    step.learning_rate = rate;
+    nn__prepare_step(&step, o, &trainer->state);
+    return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
+}
+
+/* ---- The batch level ------------------------------------------------------------------------- */
+
+static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
+{
+    nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
+}
+
+static nn_real nn__mean_loss(const nn__sums *sums)
+{
+    return nn__total(&sums->loss) / nn__total(&sums->weight);
+}
+
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
+                          nn_loss kind, const nn_real *p)
+{
+    const nn_real weight = nn__row_weight(data, row);
+
+    if (weight == 0) return;
+    nn__add_loss(&sums->loss, data, row, loss);
+    nn__add(&sums->weight, weight);
+    sums->counted++;
+    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+}
+
+/* A walk through the rows `next` .. `end` - 1 of an order of rows, a micro-batch at a time. */
+typedef struct nn__walk {
+    nn__objective objective;
+    const nn__rows *rows;
+    int next, end;
+    int count;      /* rows of the micro-batch */
+    int loss_alone; /* the sums are of the losses only */
+    nn__sums sums;  /* over all rows so far */
+} nn__walk;
+
+static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
+{
+    nn__walk walk;
+
+    memset(&walk, 0, sizeof walk);
+    walk.objective = nn__objective_of(trainer->model, trainer->options);
+    walk.rows = rows;
+    walk.next = next;
+    walk.end = end;
+    return walk;
+}
+
+/* The next rows through the net, except those of weight 0: as many as are left and fit in a
+   micro-batch. Their losses are then in the trainer. */
+static void nn__walk_forward(nn_trainer *trainer, nn__walk *walk, int training)
+{
+    const nn_data *data = walk->rows->data;
+    const int last = trainer->model->count - 1;
+    const nn_real *p = nn__outputs_of(trainer, last);
+    int b, count = 0;
+
+    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
+        trainer->index[count] = nn__row(walk->rows, walk->next);
+        count += nn__row_weight(data, trainer->index[count]) != 0;
+    }
+    walk->count = count;
+    nn__load_batch(trainer, data->x, trainer->index, count);
+    nn__forward(trainer, count, training);
+    nn__loss_forward(&walk->objective, nn__state_of(trainer, last), nn__outputs_of(trainer, last),
+                     data->y, trainer->index, count, trainer->losses);
+    for (b = 0; b < count; b++, p += data->outputs) {
+        if (walk->loss_alone)
+            nn__add_loss(&walk->sums.loss, data, trainer->index[b], trainer->losses[b]);
+        else
+            nn__count_row(&walk->sums, data, trainer->index[b], trainer->losses[b],
+                          walk->objective.loss, p);
+    }
+}
+
+/* Adds the gradient of the weighted mean loss over the walk's rows to the gradients. *weight is the
+   sum of the rows' weights: if that is 0, nothing is added. If a later micro-batch diverges, all
+   gradients are zeroed. */
+static nn_status nn__learn(nn_trainer *trainer, nn__walk *walk, nn_real *weight)
+{
+    const nn_data *data = walk->rows->data;
+    const int last = trainer->model->count - 1;
+    int i, begun = 0;
+
+    *weight = 0;
+    if (!data->weight) *weight = (nn_real)(walk->end - walk->next);
+    for (i = walk->next; data->weight && i < walk->end; i++)
+        *weight += data->weight[nn__row(walk->rows, i)];
+    trainer->rows = 0;
+    for (; walk->next < walk->end; begun = 1) {
+        nn__walk_forward(trainer, walk, 1);
+        if (!nn__is_finite(walk->sums.loss.high)) {
+            if (begun) (void)nn_clear_gradients(trainer);
+            return NN_ERROR_DIVERGED;
+        }
+        if (!walk->count) continue;
+        nn__loss_backward(&walk->objective, nn__state_of(trainer, last),
+                          nn__outputs_of(trainer, last), data, trainer->index, walk->count, *weight,
+                          trainer->output_gradients);
+        nn__backward(trainer, walk->count);
+    }
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
+{
+    nn__rows rows;
+    nn__walk walk;
+    nn_real weight;
+    nn_status status;
+
+    if (loss) *loss = 0;
+    if (!trainer) return NN_ERROR_NULL;
+    status = nn__check_fits(batch, trainer->model, trainer->options->loss);
+    if (status != NN_OK) return status;
+    if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
+    rows = nn__all_rows(batch);
+    walk = nn__begin_walk(trainer, &rows, 0, batch->rows);
+    walk.loss_alone = 1;
+    status = nn__learn(trainer, &walk, &weight);
+    if (status == NN_OK && loss) *loss = nn__total(&walk.sums.loss) / weight;
+    return status;
+}
+
+NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
+                                nn_real *loss)
+{
+    nn_data batch;
+    nn_status status;
+
+    if (loss) *loss = 0;
+    if (!trainer || !x || !y) return NN_ERROR_NULL;
+    memset(&batch, 0, sizeof batch);
+    batch.rows = rows;
+    batch.inputs = trainer->model->inputs;
+    batch.outputs = nn__outputs(trainer->model);
+    batch.x = x;
+    batch.y = y;
+    if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
+    status = nn_accumulate(trainer, &batch, loss);
+    if (status == NN_OK) status = nn_update(trainer);
+    if (status != NN_OK && loss) *loss = 0;
+    return status;
+}
+
+/* ---- The loop level -------------------------------------------------------------------------- */
+
+/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
+static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
+{
+    nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
+
+    while (walk.next < walk.end) nn__walk_forward(trainer, &walk, 0);
+    return walk.sums;
+}
+
+static void nn__add_sums(nn__sums *sums, const nn__sums *other)
+{
+    nn__add_sum(&sums->loss, &other->loss);
+    nn__add_sum(&sums->weight, &other->weight);
+    sums->counted += other->counted;
+    sums->correct += other->correct;
+}
+
+/* A run of nn_fit: what it was given, and what the callbacks see. */
+typedef struct nn__run {
+    nn_trainer *trainer;
+    nn__rows training, validation; /* validation.count == 0: none */
+    nn_progress progress;
+#ifdef NN_TIME
+    double begin; /* time */
+    double share; /* of the whole run that was done before this call, in epochs */
+#endif
+} nn__run;
+
+static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
+{
+    nn_progress *progress = &run->progress;
+    const nn_real mean = nn__mean_loss(sums);
+    const nn_real right = accuracy ? (nn_real)sums->correct / (nn_real)sums->counted : NAN;
+
+    if (validation) {
+        progress->validation_loss = mean;
+        progress->validation_accuracy = right;
+    } else {
+        progress->loss = sums->counted ? mean : NAN;
+        progress->accuracy = sums->counted ? right : NAN;
+    }
+}
+
+#ifdef NN_TIME
+/* Epochs done since the run began, in part. */
+static double nn__epochs_done(const nn__run *run)
+{
+    const nn__state *state = &run->trainer->state;
+    return state->epoch + (double)state->position / run->training.count - run->share;
+}
+#endif
+
+/* Tells the callback where the training is; returns whether it asks to stop. */
+static int nn__call_back(nn__run *run, int batch)
+{
+    const nn_options *o = run->trainer->options;
+    const nn__state *state = &run->trainer->state;
+    nn_progress *progress = &run->progress;
+#ifdef NN_TIME
+    const double done = nn__epochs_done(run);
+
+    progress->elapsed = NN_TIME() - run->begin;
+    progress->remaining = progress->elapsed / done * (progress->epochs - run->share - done);
+#endif
+    progress->epoch = batch ? state->epoch + 1 : state->epoch;
+    progress->batch = batch;
+    progress->learning_rate = state->last_rate;
+    progress->gradient_norm = nn_gradient_norm(run->trainer);
+    progress->best_epoch = state->best_epoch;
+    return o->callback ? o->callback(progress, o->user) : 0;
+}
+
+/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
+static nn_status nn__train_epoch(nn__run *run, int *stop)
+{
+    nn_trainer *trainer = run->trainer;
+    nn__state *state = &trainer->state;
+    const int count = run->training.count, batch = nn__batch_rows(trainer->options);
+    const int classes = nn__is_classification(run->training.data, trainer->options->loss);
+    nn__walk walk;
+    nn_status status;
+    nn_real weight;
+    int rows;
+
+    if (state->position == 0) {
+        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
+        state->epoch_key |= nn__random(&state->random);
+        memset(&state->sums, 0, sizeof state->sums);
+    }
+    run->training.shuffled = 1;
+    run->training.order = state->epoch_key;
+    while (state->position < count && !*stop) {
+        rows = count - state->position < batch ? count - state->position : batch;
+        walk = nn__begin_walk(trainer, &run->training, state->position, state->position + rows);
+        status = nn__learn(trainer, &walk, &weight);
+        if (status != NN_OK) return status;
+        nn__add_sums(&state->sums, &walk.sums);
+        if (weight > 0) status = nn_update(trainer);
+        if (status != NN_OK) return status;
+        state->position += rows;
+        if (trainer->options->callback_batches) {
+            nn__report(run, &state->sums, classes, 0);
+            *stop = nn__call_back(run, (state->position - 1) / batch + 1);
+        }
+    }
+    nn__report(run, &state->sums, classes, 0);
+    return NN_OK;
+}
+
+/* Measures on the validation rows, keeps the best weights. */
+static nn_status nn__end_epoch(nn__run *run)
+{
+    nn_trainer *trainer = run->trainer;
+    nn__state *state = &trainer->state;
+    nn_real loss = run->progress.loss;
+
+    if (run->validation.count) {
+        const nn__sums sums = nn__validate(trainer, &run->validation);
+        nn__report(run, &sums, nn__is_classification(run->validation.data, trainer->options->loss),
+                   1);
+        loss = run->progress.validation_loss;
+        if (!nn__is_finite(loss)) return NN_ERROR_DIVERGED;
+    }
+    state->epoch++;
+    state->position = 0;
+    if (!trainer->options->patience) return NN_OK;
+    if (!state->best_epoch || loss < state->best_loss) {
+        state->best_epoch = state->epoch;
+        state->best_loss = loss;
+        state->waited = 0;
+        nn__copy(trainer->best, trainer->model->parameters, trainer->model->parameter_count);
+    } else {
+        state->waited++;
+    }
+    return NN_OK;
+}
+
+static int nn__has_weight(const nn__rows *rows)
+{
+    int i;
+
+    if (!rows->data->weight) return 1;
+    for (i = 0; i < rows->count; i++)
+        if (nn__row_weight(rows->data, nn__row(rows, i)) > 0) return 1;
+    return 0;
+}
+
+/* Checks the data and divides it into training and validation rows. */
+static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
+{
+    const nn_options *o = trainer->options;
+    nn_status status = nn__check_fits(data, trainer->model, o->loss);
+    uint64_t updates;
+    int held;
+
+    if (status != NN_OK) return status;
+    memset(run, 0, sizeof *run);
+    run->trainer = trainer;
+    run->training = nn__all_rows(data);
+    run->validation = run->training;
+    run->validation.count = 0;
+    if (o->validation) {
+        status = nn__check_fits(o->validation, trainer->model, o->loss);
+        if (status != NN_OK) return status;
+        run->validation = nn__all_rows(o->validation);
+    } else if (o->validation_fraction > 0) {
+        held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
+        if (held == 0) held = 1;
+        if (held >= data->rows) return NN_ERROR_SIZE;
+        run->training.dealt = run->validation.dealt = 1;
+        run->training.deal = run->validation.deal = o->seed;
+        run->training.count = run->validation.first = data->rows - held;
+        run->validation.count = held;
+        if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
+            return NN_ERROR_WEIGHT;
+    }
+    run->progress.epochs = o->epochs ? o->epochs : 100;
+    run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
+    updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
+    trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
+    run->progress.validation_loss = run->progress.validation_accuracy = NAN;
+    run->progress.trainer = trainer;
+    run->progress.model = trainer->model;
+    trainer->pending = trainer->rows = 0;
+#ifdef NN_TIME
+    run->begin = NN_TIME();
+    run->share = nn__epochs_done(run); /* since the first */
+#endif
+    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
+        if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
+        nn__fit_scaling(trainer->model, &run->training, o->scaling);
+    }
+    return NN_OK;
+}
+
+static void nn__restore_best(nn_trainer *trainer)
+{
+    if (trainer->best && trainer->state.best_epoch)
+        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+}
+
+NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
+{
+    nn__run run;
+    nn__state *state;
+    nn_status status;
+    int patience, stop = 0;
+
+    if (!trainer) return NN_ERROR_NULL;
+    status = nn__begin_run(&run, trainer, data);
+    if (status != NN_OK) return status;
+    state = &trainer->state;
+    patience = trainer->options->patience;
+    while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
+        run.progress.validation_loss = run.progress.validation_accuracy = NAN;
+        status = nn__train_epoch(&run, &stop);
+        if (status != NN_OK || (stop && state->position < run.training.count)) return status;
+        status = nn__end_epoch(&run);
+        if (status != NN_OK) return status;
+        stop |= nn__call_back(&run, 0) != 0;
+        if (stop && state->epoch < run.progress.epochs) return NN_OK;
+    }
+    nn__restore_best(trainer);
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options)
+{
+    nn_options o = options ? *options : nn__default_options();
+    nn_trainer *trainer;
+    nn_status status;
+
+    if (data && data->rows > 0 && o.batch_size > data->rows) o.batch_size = data->rows;
+    status = nn_trainer_create(&trainer, model, &o);
+    if (status != NN_OK) return status;
+    status = nn_trainer_fit(trainer, data);
+    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
+    nn_trainer_free(trainer);
+    return status;
+}
+#endif
+
+#ifndef NN_NO_STDIO
+NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
+{
+    FILE *file = user ? (FILE *)user : stdout;
+    int i, filled;
+
+    if (!progress) return 0;
+    if (progress->batch) {
+        filled = (int)(30.0 * progress->batch / progress->batches);
+        fprintf(file, "\rEpoch %d/%d: [", progress->epoch, progress->epochs);
+        for (i = 0; i < 30; i++) fputc(i < filled ? '=' : ' ', file);
+        fprintf(file, "] loss %.4f, %.0f s left ", (double)progress->loss, progress->remaining);
+        fputs(progress->batch == progress->batches ? "\r\033[K" : "", file);
+        fflush(file);
+        return 0;
+    }
+    fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs,
+            (double)progress->loss);
+    if (progress->accuracy >= 0) fprintf(file, ", accuracy %.4f", (double)progress->accuracy);
+    if (nn__is_finite(progress->validation_loss))
+        fprintf(file, ", validation loss %.4f", (double)progress->validation_loss);
+    if (progress->validation_accuracy >= 0)
+        fprintf(file, ", validation accuracy %.4f", (double)progress->validation_accuracy);
+    fputc('\n', file);
+    return 0;
+}
+#endif
+
+/* ================================================================================================
+   >>metrics
+   ============================================================================================= */
+
+NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
+{
+    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
+    nn_real hit;
+    int i;
+
+    if (scores) memset(scores, 0, sizeof *scores);
+    if (!matrix || !scores) return NN_ERROR_NULL;
+    if (classes < 2) return NN_ERROR_SIZE;
+    if (of_class < 0 || of_class >= classes) return NN_ERROR_LABEL;
+    hit = (nn_real)matrix[(size_t)of_class * (size_t)classes + (size_t)of_class];
+    for (i = 0; i < classes; i++) {
+        predicted += (unsigned long)matrix[(size_t)i * (size_t)classes + (size_t)of_class];
+        actual += (unsigned long)matrix[(size_t)of_class * (size_t)classes + (size_t)i];
+    }
+    scores->precision = predicted ? hit / (nn_real)predicted : 0;
+    scores->recall = actual ? hit / (nn_real)actual : 0;
+    scores->f1 = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
+    scores->support = (int)actual;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+/* A predicted probability of class 1, and whether the row is of that class. */
+typedef struct nn__score {
+    nn_real probability;
+    int positive;
+} nn__score;
+
+static int nn__compare_scores(const void *a, const void *b)
+{
+    const nn_real first = ((const nn__score *)a)->probability;
+    const nn_real second = ((const nn__score *)b)->probability;
+    return (first > second) - (first < second);
+}
+
+/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
+   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
+static nn_real nn__roc_auc(nn__score *scores, int count)
+{
+    double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
+    int i, k;
+
+    for (i = 0; i < count; i++)
+        if (!nn__is_finite(scores[i].probability)) return NAN;
+    qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
+    for (i = 0; i < count; i = k) {
+        ties_negative = ties_positive = 0;
+        for (k = i; k < count && !(scores[k].probability > scores[i].probability); k++) {
+            ties_positive += scores[k].positive;
+            ties_negative += !scores[k].positive;
+        }
+        pairs += ties_positive * (negatives + ties_negative / 2); /* exact: halves of integers */
+        negatives += ties_negative;
+        positives += ties_positive;
+    }
+    return positives > 0 && negatives > 0 ? (nn_real)(pairs / (positives * negatives)) : NAN;
+}
+#endif
+
+/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
+typedef struct nn__output_tally {
+    nn_real first; /* target */
+    nn__sum residual, sum, squares;
+} nn__output_tally;
+
+/* What one pass over the rows collects. */
+typedef struct nn__tally {
+    nn__sums sums;
+    nn__sum squares, absolutes; /* of errors, over rows and outputs */
+    nn__output_tally *outputs;  /* [outputs], or NULL */
+    int *matrix;                /* [classes x classes], or NULL */
+#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
+    nn__output_tally one_output;
+    int two_by_two[4];
+#else
+    nn__score *scores; /* [rows], or NULL */
+#endif
+    int classes; /* 0: regression */
+} nn__tally;
+
+static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
+{
+    nn_real d, square;
+
+    if (first) output->first = t;
+    d = t - output->first;
+    square = nn__rounded_product(d, d);
+    nn__add(&output->residual, residual);
+    nn__add(&output->sum, d);
+    nn__add(&output->squares, square);
+    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
+}
+
+/* 1 - residual / total sum of squares; NaN when the targets are constant. */
+static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
+{
+    const nn_real sum = nn__total(&output->sum);
+    const nn_real total = nn__fma(-sum, sum / rows, nn__total(&output->squares));
+
+    return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
+}
+
+static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
+{
+    const nn_real *t = data->y + row * (size_t)data->outputs;
+    int j;
+
+    if (nn__row_weight(data, row) == 0) return;
+    for (j = 0; j < data->outputs; j++) {
+        const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
+        nn__add(&tally->squares, square);
+        nn__add(&tally->absolutes, nn__absolute(d));
+        if (tally->outputs)
+            nn__tally_output(&tally->outputs[j], t[j], square, tally->sums.counted == 0);
+    }
+    if (tally->matrix) {
+        const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
+        tally->matrix[(size_t)truth * (size_t)tally->classes + (size_t)guess]++;
+    }
+#ifndef NN_NO_MALLOC
+    if (tally->scores) {
+        nn__score *score = &tally->scores[tally->sums.counted];
+        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
+        score->positive = nn__class_of(t, data->outputs);
+    }
+#endif
+}
+
+static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
+                          const nn_options *options)
+{
+    const nn__objective objective = nn__objective_of(model, options);
+    const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
+    int first, b, count;
+
+    for (first = 0; first < data->rows; first += count) {
+        nn_real *p, *losses = model->scratch;
+        count = nn__predict_rows(data->rows - first);
+        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
+        if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
+        nn__loss_forward(&objective, p, p, data->y + (size_t)first * outputs, NULL, count, losses);
+        for (b = 0; b < count; b++, p += outputs) {
+            const size_t row = (size_t)first + (size_t)b;
+            nn__tally_row(tally, data, row, p);
+            nn__count_row(&tally->sums, data, row, losses[b], objective.loss, p);
+        }
+    }
+}
+
+/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
+   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
+static int nn__classes(const nn_data *data, nn_loss loss)
+{
+    if (data->classes > 0) return data->classes;
+    if (loss == NN_CROSS_ENTROPY && data->outputs > 1) return data->outputs;
+    return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
+}
+
+static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
+{
+    nn_scores scores;
+    int c;
+
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = 0;
+    for (c = 0; c < classes; c++) {
+        (void)nn_class_scores(matrix, classes, c, &scores);
+        metrics->macro_precision += scores.precision;
+        metrics->macro_recall += scores.recall;
+        metrics->macro_f1 += scores.f1;
+    }
+    metrics->macro_precision /= (nn_real)classes;
+    metrics->macro_recall /= (nn_real)classes;
+    metrics->macro_f1 /= (nn_real)classes;
+    if (classes == 2) { /* the last scores are those of class 1 */
+        metrics->precision = scores.precision;
+        metrics->recall = scores.recall;
+        metrics->f1 = scores.f1;
+    }
+}
+
+static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
+                               nn_loss loss)
+{
+    const nn__sums *sums = &tally->sums;
+    const nn_real cells = (nn_real)sums->counted * (nn_real)data->outputs;
+    int j;
+
+    metrics->loss = nn__mean_loss(sums);
+    metrics->rows = sums->counted;
+    metrics->mse = nn__total(&tally->squares) / cells;
+    metrics->mae = nn__total(&tally->absolutes) / cells;
+    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = NAN;
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = NAN;
+    metrics->auc = metrics->r2 = NAN;
+    if (nn__is_classification(data, loss)) {
+        metrics->correct = sums->correct;
+        metrics->accuracy = (nn_real)sums->correct / (nn_real)sums->counted;
+    }
+    if (tally->outputs) {
+        metrics->r2 = 0;
+        for (j = 0; j < data->outputs; j++)
+            metrics->r2 += nn__r_squared(&tally->outputs[j], (nn_real)sums->counted);
+        metrics->r2 /= (nn_real)data->outputs;
+    }
+    if (tally->matrix) nn__class_metrics(metrics, tally->matrix, tally->classes);
+}
+
+#ifndef NN_NO_MALLOC
+/* Lays the tally's arrays out in a block, or measures it. */
+static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
+{
+    const size_t classes = (size_t)tally->classes;
+
+    if (classes == 2)
+        tally->scores = (nn__score *)nn__take(block, (size_t)data->rows, sizeof(nn__score));
+    if (classes) tally->matrix = (int *)nn__take(block, classes, classes * sizeof(int));
+    tally->outputs =
+        (nn__output_tally *)nn__take(block, (size_t)data->outputs, sizeof(nn__output_tally));
+}
+#endif
+
+NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
+                             nn_metrics *metrics)
+{
+    const nn_loss loss = options ? options->loss : NN_MSE;
+    nn__tally tally;
+    nn_status status;
+#ifndef NN_NO_MALLOC
+    nn__block block = {NULL, 0, 0};
+    void *memory;
+#endif
+
+    if (metrics) memset(metrics, 0, sizeof *metrics);
+    if (!model || !metrics) return NN_ERROR_NULL;
+    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
+                     options->huber_delta >= 0 && nn__is_finite(options->huber_delta)))
+        return NN_ERROR_OPTION;
+    status = nn__check_fits(data, model, loss);
+    if (status != NN_OK) return status;
+    memset(&tally, 0, sizeof tally);
+    tally.classes = nn__classes(data, loss);
+#ifdef NN_NO_MALLOC
+    if (tally.classes == 2) tally.matrix = tally.two_by_two;
+    if (data->outputs == 1) tally.outputs = &tally.one_output;
+#else
+    nn__lay_out_tally(&tally, data, &block);
+    if (block.overflow) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(nn__block_size(&block));
+    if (!memory) return NN_ERROR_MEMORY;
+    block.base = nn__align(memory);
+    memset(block.base, 0, block.used);
+    block.used = 0;
+    nn__lay_out_tally(&tally, data, &block);
+#endif
+    nn__tally_all(&tally, model, data, options);
+    nn__finish_metrics(metrics, &tally, data, loss);
+#ifndef NN_NO_MALLOC
+    if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
+    NN_FREE(memory);
+#endif
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix)
+{
+    nn__tally tally;
+    nn_status status;
+    size_t cells;
+
+    if (!model || !matrix) return NN_ERROR_NULL;
+    status = nn__check_fits(data, model, NN_MSE);
+    if (status != NN_OK) return status;
+    if (data->classes < 2) return NN_ERROR_LABEL;
+    cells = (size_t)data->classes * (size_t)data->classes;
+    memset(matrix, 0, cells * sizeof *matrix);
+    memset(&tally, 0, sizeof tally);
+    tally.classes = data->classes;
+    tally.matrix = matrix;
+    nn__tally_all(&tally, model, data, NULL);
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC
+
+/* ---- Cross-validation ------------------------------------------------------------------------ */
+
 /* Trains on one fold's complement and measures on the fold. */
 static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
                                          const nn_options *options, const nn_fold *fold,
@@ -5684,6 +6405,16 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     if (status != NN_OK) memset(results, 0, (size_t)folds * sizeof *results);
     return status;
 }
+
+#endif
+#endif /* NN_NO_TRAIN */
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+
+/* ================================================================================================
+   >>csv
+   ------------------------------------------------------------------------------------------------
+   Tables: numbers are read to the nearest nn_real, text in the target column becomes classes.
+   ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
@@ -6353,7 +7084,11 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
     return status;
 }
 
-/* ---- IDX (http://yann.lecun.com/exdb/mnist) -------------------------------------------------- */
+/* ================================================================================================
+   >>idx
+   ------------------------------------------------------------------------------------------------
+   MNIST's format of images and labels (http://yann.lecun.com/exdb/mnist).
+   ============================================================================================= */
 
 /* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
    and the bytes of each; the data begins at *start. */
@@ -6455,11 +7190,10 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 }
 
 #endif /* NN_NO_STDIO */
-#endif /* NN_NO_MALLOC */
-#endif /* NN_NO_TRAIN */
+#endif
 
 /* ================================================================================================
-   >>file
+   >>safetensors
    ------------------------------------------------------------------------------------------------
    safetensors: 8 bytes, the little-endian length of the header; the header, JSON; the data, without
    holes. (https://github.com/huggingface/safetensors, "Format".) Tensors are written in PyTorch's
@@ -6492,8 +7226,6 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
     return (crc >> 4) ^ table[crc & 15];
 }
 
-static const char *const nn__activation_names[] = {"linear",  "relu", "leaky_relu",
-                                                   "sigmoid", "tanh", "softmax"};
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
 /* The metadata that the checksum covers, in this order. */
@@ -6803,30 +7535,6 @@ NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buff
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-
-/* Writes `path.tmp` and renames it to path. */
-static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
-{
-    const size_t length = strlen(path);
-    char *temporary = (char *)NN_MALLOC(length + 5);
-    nn_status status = NN_OK;
-    FILE *file;
-
-    if (!temporary) return NN_ERROR_MEMORY;
-    memcpy(temporary, path, length);
-    memcpy(temporary + length, ".tmp", 5);
-    file = NN_FOPEN(temporary, "wb");
-    if (!file) {
-        NN_FREE(temporary);
-        return NN_ERROR_OPEN;
-    }
-    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
-    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
-    if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
-    if (status != NN_OK) (void)NN_REMOVE(temporary);
-    NN_FREE(temporary);
-    return status;
-}
 
 static nn_status nn__save(const nn_model *model, const nn_trainer *trainer, const char *path)
 {
@@ -7576,6 +8284,7 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
     status = nn__check_file(&file, model, bytes, size, &ours, location);
     if (status != NN_OK) return status;
     (void)nn__read_parameters(&file, model, 1, NULL);
+    model->changes++;
     if (ours) (void)nn__read_scaling(&file, model, 1);
     return NN_OK;
 }
@@ -7703,6 +8412,7 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
     (void)nn__read_arrays(&file, trainer, 1, NULL);
     trainer->state = state;
     trainer->rows = trainer->pending = 0;
+    trainer->model->changes++;
     return NN_OK;
 }
 
@@ -7842,687 +8552,6 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 #endif
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
-
-#ifndef NN_NO_TRAIN
-
-/* ---- Weights as int8 ------------------------------------------------------------------------- */
-
-/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
-   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
-static nn_real nn__scale_above(nn_real largest)
-{
-    nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
-
-    bits &= ~low;
-    if (127 * nn__from_bits(bits) < largest) bits += low + 1;
-    return nn__from_bits(bits);
-}
-
-/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
-   been rounded; what it leaves of w is exact and decides. */
-static int nn__to_int8(nn_real w, nn_real scale)
-{
-    const nn_real size = nn__absolute(w);
-    nn_real rest;
-    int q;
-
-    if (!(scale > 0)) return 0;
-    q = (int)(size / scale);
-    rest = nn__fma(-(nn_real)q, scale, size);
-    if (2 * rest >= scale) q++;
-    if (q > 127) q = 127;
-    return w < 0 ? -q : q;
-}
-
-/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
-   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
-   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
-static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
-{
-    nn_real largest = 0, scale;
-    nn__bits bits;
-    int k;
-
-    for (k = 0; k < in; k++) {
-        const nn_real size = nn__absolute(w[(size_t)k * (size_t)out + (size_t)j]);
-        if (size > largest) largest = size;
-    }
-    if (!(largest > 0)) return 0;
-    scale = nn__scale_above(largest);
-    bits = nn__to_bits(scale);
-    if (nn__to_bits(nn__scale_above((nn_real)nn__to_int8(largest, scale) * scale)) != bits)
-        scale = nn__from_bits(bits - (bits >> (NN__MANTISSA - 6) ? 128 : 1));
-    return scale;
-}
-
-NN_DEF nn_status nn_quantize(nn_model *model)
-{
-    nn_real *w;
-    int layer, j, k;
-
-    if (!model) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
-        return NN_ERROR_PARAMETER;
-    w = model->parameters;
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        for (j = 0; j < out; j++) {
-            const nn_real scale = nn__int8_scale(w, in, out, j);
-            nn_real *weight = w + j;
-            for (k = 0; k < in; k++, weight += out)
-                *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
-        }
-        w += ((size_t)in + 1) * (size_t)out;
-    }
-    return NN_OK;
-}
-
-#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
-
-/* ---- Export to C ----------------------------------------------------------------------------- */
-
-/* The file repeats the functions of >>math and >>reference, operation for operation, and takes
-   their constants and tables from here. In the pieces of its text,
-
-       $   is the name of the function, before "_" of all else that the file defines
-       @   the type of a number, float or double
-       %   the next of the numbers that come with the piece
-*/
-typedef struct nn__exporter {
-    nn__writer writer;
-    const nn_model *model;
-    const char *name;
-    int int8;
-} nn__exporter;
-
-#define NN__TEXT(macro)  NN__TEXT_(macro)
-#define NN__TEXT_(value) #value
-
-static const char *const nn__refusals_piece =
-    "#if !defined(NN_ALLOW_FAST_MATH) && \\\n"
-    "    (defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) || \\\n"
-    "     defined(__RECIPROCAL_MATH__) || \\\n"
-    "     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0))\n"
-    "#error \"$: -ffast-math changes results; NN_ALLOW_FAST_MATH accepts that\"\n"
-    "#endif\n"
-#ifdef NN_DOUBLE
-    "#if defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
-    "#error \"$: double has to have 64 bits\"\n"
-    "#endif\n"
-#endif
-    "\n";
-
-static const char *const nn__flash_piece =
-    "#ifdef __AVR__\n"
-    "#include <avr/pgmspace.h>\n"
-    "#ifndef NN_FLASH\n"
-    "#define NN_FLASH PROGMEM\n"
-    "#endif\n"
-    "#ifndef NN_FLASH_REAL\n"
-    "#define NN_FLASH_REAL(pointer) pgm_read_float(pointer)\n"
-    "#endif\n"
-    "#ifndef NN_FLASH_INT8\n"
-    "#define NN_FLASH_INT8(pointer) ((int8_t)pgm_read_byte(pointer))\n"
-    "#endif\n"
-    "#endif\n"
-    "#ifndef NN_FLASH\n"
-    "#define NN_FLASH\n"
-    "#endif\n"
-    "#ifndef NN_FLASH_REAL\n"
-    "#define NN_FLASH_REAL(pointer) (*(pointer))\n"
-    "#endif\n"
-    "#ifndef NN_FLASH_INT8\n"
-    "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
-    "#endif\n\n";
-
-/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
-   double of 32 bits, fma may be anything. */
-static const char *const nn__fma_piece =
-    "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
-    "#ifdef NN_NO_FMA\n"
-    "#if defined(__clang__)\n"
-    "#pragma float_control(push)\n"
-    "#pragma STDC FP_CONTRACT OFF\n"
-    "#elif defined(__GNUC__)\n"
-    "#pragma GCC push_options\n"
-    "#pragma GCC optimize(\"fp-contract=off\", \"no-tree-slp-vectorize\")\n"
-    "#elif defined(_MSC_VER)\n"
-    "#pragma float_control(push)\n"
-    "#pragma fp_contract(off)\n"
-    "#endif\n\n"
-    "static @ $_fma(@ a, @ b, @ c)\n"
-    "{\n"
-    "    return a * b + c;\n"
-    "}\n"
-#ifdef NN_DOUBLE
-    "#else\n"
-    "#include <math.h>\n\n"
-    "static double $_fma(double a, double b, double c)\n"
-    "{\n"
-    "    return fma(a, b, c);\n"
-    "}\n"
-#else
-    "#elif defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
-    "#error \"$: double has 32 bits here, too few to compute fma with: define NN_NO_FMA\"\n"
-    "#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) || \\\n"
-    "    defined(__ARM_FEATURE_FMA) || defined(__aarch64__)\n"
-    "#include <math.h>\n\n"
-    "static float $_fma(float a, float b, float c)\n"
-    "{\n"
-    "    return fmaf(a, b, c);\n"
-    "}\n"
-    "#else /* without the instruction: exact in double, rounded to odd there, then to float */\n"
-    "#include <stdint.h>\n"
-    "#include <string.h>\n\n"
-    "static float $_fma(float a, float b, float c)\n"
-    "{\n"
-    "    const double product = (double)a * (double)b, sum = product + (double)c;\n"
-    "    const double rest = sum - product, lost = (product - (sum - rest)) + ((double)c - rest);\n"
-    "    double odd = sum;\n"
-    "    uint64_t bits;\n\n"
-    "    memcpy(&bits, &sum, sizeof bits);\n"
-    "    if ((lost < 0 || lost > 0) && !(bits & 1)) {\n"
-    "        bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;\n"
-    "        memcpy(&odd, &bits, sizeof odd);\n"
-    "    }\n"
-    "    return (float)odd;\n"
-    "}\n"
-#endif
-    "#endif\n\n";
-
-static const char *const nn__end_piece = "\n"
-                                         "#ifdef NN_NO_FMA\n"
-                                         "#if defined(__clang__) || defined(_MSC_VER)\n"
-                                         "#pragma float_control(pop)\n"
-                                         "#elif defined(__GNUC__)\n"
-                                         "#pragma GCC pop_options\n"
-                                         "#endif\n"
-                                         "#endif\n";
-
-/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
-static const char *const nn__dense_piece =
-    "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
-    "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
-    "{\n"
-    "    int j, k;\n\n"
-    "    for (j = 0; j < out; j++) {\n"
-    "        @ sum = NN_FLASH_REAL(bias + j);\n"
-    "        for (k = 0; k < in; k++, w++) sum = $_fma(x[k], NN_FLASH_REAL(w), sum);\n"
-    "        y[j] = sum;\n"
-    "    }\n"
-    "}\n\n";
-
-static const char *const nn__int8_dense_piece =
-    "/* y[out] = x[in] * (w[out x in] * scale[out])^T + bias[out]; each w * scale is exact. */\n"
-    "static void $_dense(const @ *x, const int8_t *w, const @ *scale,\n"
-    "                    const @ *bias, @ *y, int in, int out)\n"
-    "{\n"
-    "    int j, k;\n\n"
-    "    for (j = 0; j < out; j++) {\n"
-    "        const @ unit = NN_FLASH_REAL(scale + j);\n"
-    "        @ sum = NN_FLASH_REAL(bias + j);\n"
-    "        for (k = 0; k < in; k++, w++)\n"
-    "            sum = $_fma(x[k], (@)NN_FLASH_INT8(w) * unit, sum);\n"
-    "        y[j] = sum;\n"
-    "    }\n"
-    "}\n\n";
-
-static const char *const nn__bits_piece =
-#ifdef NN_DOUBLE
-    "typedef uint64_t $_bits;\n\nenum { $_bias = 1023, $_mantissa = 52 };\n\n"
-#else
-    "typedef uint32_t $_bits;\n\nenum { $_bias = 127, $_mantissa = 23 };\n\n"
-#endif
-    "static $_bits $_to_bits(@ x)\n"
-    "{\n"
-    "    $_bits bits;\n"
-    "    memcpy(&bits, &x, sizeof bits);\n"
-    "    return bits;\n"
-    "}\n\n"
-    "static @ $_from_bits($_bits bits)\n"
-    "{\n"
-    "    @ x;\n"
-    "    memcpy(&x, &bits, sizeof x);\n"
-    "    return x;\n"
-    "}\n\n"
-    "static @ $_polynomial(const @ *terms, int count, @ x)\n"
-    "{\n"
-    "    @ sum = NN_FLASH_REAL(terms);\n"
-    "    int i;\n\n"
-    "    for (i = 1; i < count; i++) sum = $_fma(sum, x, NN_FLASH_REAL(terms + i));\n"
-    "    return sum;\n"
-    "}\n\n";
-
-static const char *const nn__exp_piece =
-    "\n"
-    "static @ $_exp(@ x)\n"
-    "{\n"
-    "    @ rounded, count, r, q, sum, rest;\n"
-    "    $_bits n;\n\n"
-    "    if (x < %) x = %;\n"
-    "    if (x > %) x = %;\n"
-    "    rounded = $_fma(x, %, %);\n"
-    "    count = rounded - %;\n"
-    "    r = $_fma(-count, %, $_fma(-count, %, x));\n"
-    "    sum = r + 1;\n"
-    "    rest = r - (sum - 1);\n"
-    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"
-    "    sum += $_fma(r * r, q, rest);\n"
-    "    n = $_to_bits(rounded) - $_to_bits(%) + 2 * $_bias;\n"
-    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"
-    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"
-    "}\n\n";
-static const nn_real nn__exp_numbers[] = {NN__EXP_LOW,  NN__EXP_LOW, NN__EXP_HIGH, NN__EXP_HIGH,
-                                          NN__LOG2_E,   NN__ROUNDER, NN__ROUNDER,  NN__LN2_LOW,
-                                          NN__LN2_HIGH, NN__ROUNDER};
-
-/* Each in place, on y[count]. */
-static const char *const nn__relu_piece =
-    "static void $_relu(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) y[j] = y[j] <= 0 ? 0 : y[j];\n"
-    "}\n\n";
-
-static const char *const nn__leaky_relu_piece =
-    "static void $_leaky_relu(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) y[j] = y[j] > 0 ? y[j] : $_fma(%, y[j], 0);\n"
-    "}\n\n";
-static const nn_real nn__leaky_relu_numbers[] = {(nn_real)0.01};
-
-static const char *const nn__sigmoid_piece =
-    "static void $_sigmoid(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) {\n"
-    "        const @ e = $_exp(y[j] < 0 ? y[j] : -y[j]), sum = e + 1, rest = e - (sum - 1);\n"
-    "        @ small = e / sum;\n"
-    "        small = $_fma(-small * rest, 1 - small, small);\n"
-    "        y[j] = y[j] < 0 ? small : 1 - small;\n"
-    "    }\n"
-    "}\n\n";
-
-static const char *const nn__tanh_piece =
-    "\n"
-    "static void $_tanh(@ *y, int count)\n"
-    "{\n"
-    "    int j;\n\n"
-    "    for (j = 0; j < count; j++) {\n"
-    "        const @ x = y[j], z = x * x, size = x < 0 ? -x : x;\n"
-    "        @ p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"
-    "        p = size < % ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"
-    "        y[j] = $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(%))); /* also of -0 */\n"
-    "    }\n"
-    "}\n\n";
-static const nn_real nn__tanh_numbers[] = {NN__TANH_SMALL, -(nn_real)0};
-
-static const char *const nn__softmax_piece = "static void $_softmax(@ *y, int count)\n"
-                                             "{\n"
-                                             "    @ others = 0, largest;\n"
-                                             "    int j, top = 0;\n\n"
-                                             "    for (j = 1; j < count; j++)\n"
-                                             "        if (y[j] > y[top]) top = j;\n"
-                                             "    largest = y[top];\n"
-                                             "    for (j = 0; j < count; j++) {\n"
-                                             "        y[j] = $_exp(y[j] - largest);\n"
-                                             "        if (j != top) others += y[j];\n"
-                                             "    }\n"
-                                             "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"
-                                             "}\n\n";
-
-/* ---- Export to C: the writer ----------------------------------------------------------------- */
-
-/* A hexadecimal floating constant: exactly x, also denormal or -0. */
-static void nn__write_constant(nn__writer *writer, nn_real x)
-{
-    const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
-    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
-    nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
-    int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
-
-    if (bits & NN__SIGN_BIT) nn__write_text(writer, "-");
-    nn__write_text(writer, field ? "0x1" : "0x0");
-    if (rest) nn__write_text(writer, ".");
-    while (rest) {
-        left -= 4;
-        nn__write_hexadecimal(writer, rest >> left, 1);
-        rest &= ((nn__bits)1 << left) - 1;
-    }
-    nn__write_text(writer, exponent < 0 ? "p-" : "p+");
-    nn__write_number(writer, (size_t)(exponent < 0 ? -exponent : exponent));
-    if (sizeof x == 4) nn__write_text(writer, "f");
-}
-
-/* A piece of the file; its numbers may be NULL where it has none. */
-static void nn__write_piece(nn__exporter *to, const char *piece, const nn_real *numbers)
-{
-    for (; *piece; piece++) {
-        switch (*piece) {
-        case '$': nn__write_text(&to->writer, to->name); break;
-        case '@': nn__write_text(&to->writer, NN__TEXT(NN_REAL)); break;
-        case '%': nn__write_constant(&to->writer, *numbers++); break;
-        default: nn__write_byte(&to->writer, (unsigned char)*piece);
-        }
-    }
-}
-
-/* A piece, a count, and another piece. */
-static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
-{
-    nn__write_piece(to, before, NULL);
-    nn__write_number(&to->writer, (size_t)count);
-    nn__write_piece(to, after, NULL);
-}
-
-/* What is before number i of an array that has so many in a line. */
-static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
-{
-    if (i) nn__write_text(&to->writer, ",");
-    nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
-}
-
-/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
-static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
-{
-    size_t i = 0;
-    int j, k;
-
-    nn__write_text(&to->writer, "[] NN_FLASH = {");
-    for (j = 0; j < columns; j++) {
-        for (k = 0; k < rows; k++) {
-            nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
-            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
-        }
-    }
-    nn__write_text(&to->writer, "};\n");
-}
-
-/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
-static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
-{
-    size_t i = 0;
-    int j, k, q;
-
-    nn__write_count(to, "static const @ $_s", layer, "[] NN_FLASH = {");
-    for (j = 0; j < out; j++) {
-        nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
-        nn__write_constant(&to->writer, nn__int8_scale(w, in, out, j));
-    }
-    nn__write_count(to, "};\nstatic const int8_t $_w", layer, "[] NN_FLASH = {");
-    for (j = 0; j < out; j++) {
-        const nn_real scale = nn__int8_scale(w, in, out, j);
-        for (k = 0; k < in; k++) {
-            q = nn__to_int8(w[(size_t)k * (size_t)out + (size_t)j], scale);
-            nn__write_gap(to, i++, 16);
-            nn__write_count(to, q < 0 ? "-" : "", q < 0 ? -q : q, "");
-        }
-    }
-    nn__write_text(&to->writer, "};\n");
-}
-
-static void nn__write_arrays(nn__exporter *to)
-{
-    const nn_model *model = to->model;
-    const nn_real *w = model->parameters;
-    int layer;
-
-    if (model->scaling != NN_SCALE_NONE) {
-        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset",
-                        NULL);
-        nn__write_values(to, model->offset, model->inputs, 1);
-        nn__write_piece(to, "static const @ $_factor", NULL);
-        nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
-        nn__write_text(&to->writer, "\n");
-    }
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        if (to->int8) {
-            nn__write_int8(to, layer, w, in, out);
-        } else {
-            nn__write_count(to, "static const @ $_w", layer, "");
-            nn__write_values(to, w, in, out);
-        }
-        w += (size_t)in * (size_t)out;
-        nn__write_count(to, "static const @ $_b", layer, "");
-        nn__write_values(to, w, out, 1);
-        nn__write_text(&to->writer, "\n");
-        w += out;
-    }
-}
-
-/* The functions that the model needs, each after those that it calls. */
-static void nn__write_functions(nn__exporter *to)
-{
-    int used[NN_SOFTMAX + 1] = {0}, i;
-
-    for (i = 0; i < to->model->count; i++) used[to->model->layers[i].activation] = 1;
-    nn__write_piece(to, nn__fma_piece, NULL);
-    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece, NULL);
-    if (used[NN_RELU]) nn__write_piece(to, nn__relu_piece, NULL);
-    if (used[NN_LEAKY_RELU]) nn__write_piece(to, nn__leaky_relu_piece, nn__leaky_relu_numbers);
-    if (used[NN_SIGMOID] || used[NN_TANH] || used[NN_SOFTMAX]) {
-        nn__write_piece(to, nn__bits_piece, NULL);
-        nn__write_piece(to, "static const @ $_exp_terms", NULL);
-        nn__write_values(to, nn__exp_terms, NN__COUNT(nn__exp_terms), 1);
-        nn__write_piece(to, nn__exp_piece, nn__exp_numbers);
-    }
-    if (used[NN_SIGMOID]) nn__write_piece(to, nn__sigmoid_piece, NULL);
-    if (used[NN_TANH]) {
-        nn__write_piece(to, "static const @ $_tanh_terms", NULL);
-        nn__write_values(to, nn__tanh_terms, NN__COUNT(nn__tanh_terms), 1);
-        nn__write_piece(to, nn__tanh_piece, nn__tanh_numbers);
-    }
-    if (used[NN_SOFTMAX]) nn__write_piece(to, nn__softmax_piece, NULL);
-}
-
-/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
-   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
-static int nn__export_width(const nn_model *model, int buffer)
-{
-    const int scaled = model->scaling != NN_SCALE_NONE;
-    int i, width = scaled && !buffer ? model->inputs : 0;
-
-    for (i = 0; i < model->count - 1; i++)
-        if ((i + scaled) % 2 == buffer && model->layers[i].width > width)
-            width = model->layers[i].width;
-    return width;
-}
-
-/* The exported function. */
-static void nn__write_predict(nn__exporter *to)
-{
-    const nn_model *model = to->model;
-    const char *from = "x", *into;
-    int layer, buffer, step = 0;
-
-    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n", NULL);
-    for (buffer = 0; buffer < 2; buffer++)
-        if (nn__export_width(model, buffer))
-            nn__write_count(to, buffer ? "    @ b[" : "    @ a[", nn__export_width(model, buffer),
-                            "];\n");
-    if (model->scaling != NN_SCALE_NONE) {
-        nn__write_count(to, "    int i;\n\n    for (i = 0; i < ", model->inputs, "; i++)\n");
-        nn__write_piece(to,
-                        "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
-                        "NN_FLASH_REAL($_factor + i);\n",
-                        NULL);
-        from = "a";
-        step = 1;
-    } else if (nn__export_width(model, 0)) {
-        nn__write_text(&to->writer, "\n");
-    }
-    for (layer = 0; layer < model->count; layer++, step++, from = into) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        const nn_activation activation = model->layers[layer].activation;
-        into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
-        nn__write_piece(to, "    $_dense(", NULL);
-        nn__write_text(&to->writer, from);
-        nn__write_count(to, ", $_w", layer, "");
-        if (to->int8) nn__write_count(to, ", $_s", layer, "");
-        nn__write_count(to, ", $_b", layer, ", ");
-        nn__write_text(&to->writer, into);
-        nn__write_count(to, ", ", in, "");
-        nn__write_count(to, ", ", out, ");\n");
-        if (activation == NN_LINEAR) continue;
-        nn__write_piece(to, "    $_", NULL);
-        nn__write_text(&to->writer, nn__activation_names[activation]);
-        nn__write_text(&to->writer, "(");
-        nn__write_text(&to->writer, into);
-        nn__write_count(to, ", ", out, ");\n");
-    }
-    nn__write_text(&to->writer, "}\n");
-}
-
-/* The comment at the top. */
-static void nn__write_manual(nn__exporter *to)
-{
-    const nn_model *model = to->model;
-    int i;
-
-    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n", NULL);
-    nn__write_count(to, "       inputs      ", model->inputs, "");
-    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ", NULL);
-    if (model->scaling != NN_SCALE_NONE) {
-        nn__write_text(&to->writer, nn__scaling_names[model->scaling]);
-        nn__write_text(&to->writer, "\n");
-    }
-    for (i = 0; i < model->count; i++) {
-        nn__write_count(to, i ? "                   " : "       layers      ",
-                        model->layers[i].width, " ");
-        nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
-        nn__write_text(&to->writer, "\n");
-    }
-    nn__write_text(&to->writer, "       parameters  ");
-    nn__write_number(&to->writer, model->parameter_count);
-    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n", NULL);
-    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n", NULL);
-    nn__write_count(to, "   computes y[", nn__outputs(model), "]");
-    nn__write_count(to, " from x[", model->inputs, "]: ");
-    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled",
-                    NULL);
-    nn__write_piece(to,
-                    ", not overlapping y. The bits are\n"
-                    "   nn_predict's",
-                    NULL);
-    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n", NULL);
-    nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
-    nn__write_number(&to->writer,
-                     (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
-    nn__write_text(&to->writer,
-                   " numbers.\n"
-                   "   C++ declares it extern \"C\", unless this file is compiled as C++ too.\n\n");
-    nn__write_piece(
-        to,
-        "   To be defined, where need be, before it is compiled:\n\n"
-        "       NN_NO_FMA               multiply, then add, each rounded: for processors"
-        " without fma;\n"
-        "                               the bits are those of NN_NO_FMA in nn.h\n"
-        "       NN_FLASH                what follows the name of each constant array, "
-        "such as an\n"
-        "                               attribute; PROGMEM on AVR\n"
-        "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
-        "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
-        "*/\n\n",
-        NULL);
-}
-
-static void nn__write_c(nn__exporter *to)
-{
-    int i, bits = 0;
-
-    for (i = 0; i < to->model->count; i++) bits |= to->model->layers[i].activation >= NN_SIGMOID;
-    nn__write_manual(to);
-    nn__write_piece(to, nn__refusals_piece, NULL);
-    if (bits || to->int8) nn__write_text(&to->writer, "#include <stdint.h>\n");
-    if (bits) nn__write_text(&to->writer, "#include <string.h>\n");
-    if (bits || to->int8) nn__write_text(&to->writer, "\n");
-    nn__write_piece(to, nn__flash_piece, NULL);
-    nn__write_arrays(to);
-    nn__write_functions(to);
-    nn__write_predict(to);
-    nn__write_piece(to, nn__end_piece, NULL);
-}
-
-/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
-   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
-   the file's macros do). */
-static int nn__is_identifier(const char *name)
-{
-    static const char keywords[] =
-        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
-        "char32_t char8_t class co_await co_return co_yield compl concept const const_cast "
-        "consteval constexpr constinit continue contract_assert decltype default delete do double "
-        "dynamic_cast else enum explicit export extern false float for friend goto if inline int "
-        "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private "
-        "protected public register reinterpret_cast requires restrict return short signed sizeof "
-        "static static_assert static_cast struct switch template this thread_local throw true try "
-        "typedef typeid typename typeof typeof_unqual union unsigned using virtual void volatile "
-        "wchar_t while xor xor_eq ";
-    const char *word;
-    size_t length;
-
-    for (length = 0; name[length]; length++) {
-        const char c = name[length];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              (length && (c == '_' || (c >= '0' && c <= '9')))))
-            return 0;
-    }
-    if (!length || !strncmp(name, "NN_", 3)) return 0;
-    for (word = keywords; word; word = strchr(word + 1, ' '))
-        if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
-    return 1;
-}
-
-NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
-                                    char *buffer, size_t capacity, size_t *size)
-{
-    nn__exporter to;
-
-    if (size) *size = 0;
-    if (!model || !size) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    memset(&to, 0, sizeof to);
-    to.model = model;
-    to.name = options && options->name ? options->name : "predict";
-    to.int8 = options && options->int8;
-    if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
-    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
-        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
-        return NN_ERROR_PARAMETER;
-    nn__write_c(&to);
-    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;
-    *size = to.writer.size;
-    if (!buffer) return NN_OK;
-    if (capacity < *size) return NN_ERROR_BLOCK;
-    to.writer.bytes = (unsigned char *)buffer;
-    to.writer.size = 0;
-    nn__write_c(&to);
-    NN_ASSERT(to.writer.size == *size);
-    return NN_OK;
-}
-
-#ifndef NN_NO_STDIO
-NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
-                             const nn_export_options *options)
-{
-    size_t size;
-    char *text;
-    nn_status status = path ? nn_export_c_memory(model, options, NULL, 0, &size) : NN_ERROR_NULL;
-
-    if (status != NN_OK) return status;
-    text = (char *)NN_MALLOC(size);
-    if (!text) return NN_ERROR_MEMORY;
-    status = nn_export_c_memory(model, options, text, size, &size);
-    if (status == NN_OK) status = nn__write_file(path, text, size);
-    NN_FREE(text);
-    return status;
-}
-#endif
-#endif /* NN_NO_MALLOC */
-#endif /* NN_NO_TRAIN */
 
 /* ---- Opening a file where it is -------------------------------------------------------------- */
 
@@ -8705,11 +8734,678 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
     if (status != NN_OK) return status;
     made->file = stored.parts[0].at;
     (void)nn__read_stored_layers(&stored, made->layers);
+    nn__set_offsets(made);
     status = nn__finish_opening(made, &stored);
     if (status == NN_OK) *model = made;
     return status;
 }
 
+#ifndef NN_NO_TRAIN
+
+/* ================================================================================================
+   >>export
+   ------------------------------------------------------------------------------------------------
+   Weights as int8, and a model as a C file.
+   ============================================================================================= */
+
+/* ---- Weights as int8 ------------------------------------------------------------------------- */
+
+/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
+   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+static nn_real nn__scale_above(nn_real largest)
+{
+    nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
+
+    bits &= ~low;
+    if (127 * nn__from_bits(bits) < largest) bits += low + 1;
+    return nn__from_bits(bits);
+}
+
+/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
+   been rounded; what it leaves of w is exact and decides. */
+static int nn__to_int8(nn_real w, nn_real scale)
+{
+    const nn_real size = nn__absolute(w);
+    nn_real rest;
+    int q;
+
+    if (!(scale > 0)) return 0;
+    q = (int)(size / scale);
+    rest = nn__fma(-(nn_real)q, scale, size);
+    if (2 * rest >= scale) q++;
+    if (q > 127) q = 127;
+    return w < 0 ? -q : q;
+}
+
+/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
+   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
+   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
+{
+    nn_real largest = 0, scale;
+    nn__bits bits;
+    int k;
+
+    for (k = 0; k < in; k++) {
+        const nn_real size = nn__absolute(w[(size_t)k * (size_t)out + (size_t)j]);
+        if (size > largest) largest = size;
+    }
+    if (!(largest > 0)) return 0;
+    scale = nn__scale_above(largest);
+    bits = nn__to_bits(scale);
+    if (nn__to_bits(nn__scale_above((nn_real)nn__to_int8(largest, scale) * scale)) != bits)
+        scale = nn__from_bits(bits - (bits >> (NN__MANTISSA - 6) ? 128 : 1));
+    return scale;
+}
+
+NN_DEF nn_status nn_quantize(nn_model *model)
+{
+    int i, j, k;
+
+    if (!model) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count))
+        return NN_ERROR_PARAMETER;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        nn_real *w = model->parameters + layer.weights;
+
+        for (j = 0; j < layer.outputs; j++) {
+            const nn_real scale = nn__int8_scale(w, layer.inputs, layer.outputs, j);
+            nn_real *weight = w + j;
+            for (k = 0; k < layer.inputs; k++, weight += layer.outputs)
+                *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
+        }
+    }
+    model->changes++;
+    return NN_OK;
+}
+
+#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+
+/* ---- Export to C ----------------------------------------------------------------------------- */
+
+/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and takes
+   their constants and tables from here. In the pieces of its text,
+
+       $   is the name of the function, before "_" of all else that the file defines
+       @   the type of a number, float or double
+*/
+typedef struct nn__exporter {
+    nn__writer writer;
+    const nn_model *model;
+    const char *name;
+    int int8;
+} nn__exporter;
+
+static const char *const nn__refusals_piece =
+    "#if !defined(NN_ALLOW_FAST_MATH) && \\\n"
+    "    (defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) || \\\n"
+    "     defined(__RECIPROCAL_MATH__) || \\\n"
+    "     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0))\n"
+    "#error \"$: -ffast-math changes results; NN_ALLOW_FAST_MATH accepts that\"\n"
+    "#endif\n"
+#ifdef NN_DOUBLE
+    "#if defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has to have 64 bits\"\n"
+    "#endif\n"
+#endif
+    "\n";
+
+static const char *const nn__flash_piece =
+    "#ifdef __AVR__\n"
+    "#include <avr/pgmspace.h>\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH PROGMEM\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) pgm_read_float(pointer)\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) ((int8_t)pgm_read_byte(pointer))\n"
+    "#endif\n"
+    "#endif\n"
+    "#ifndef NN_FLASH\n"
+    "#define NN_FLASH\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_REAL\n"
+    "#define NN_FLASH_REAL(pointer) (*(pointer))\n"
+    "#endif\n"
+    "#ifndef NN_FLASH_INT8\n"
+    "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
+    "#endif\n\n";
+
+/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
+   double of 32 bits, fma may be anything. */
+static const char *const nn__fma_piece =
+    "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
+    "#ifdef NN_NO_FMA\n"
+    "#if defined(__clang__)\n"
+    "#pragma float_control(push)\n"
+    "#pragma STDC FP_CONTRACT OFF\n"
+    "#elif defined(__GNUC__)\n"
+    "#pragma GCC push_options\n"
+    "#pragma GCC optimize(\"fp-contract=off\", \"no-tree-slp-vectorize\")\n"
+    "#elif defined(_MSC_VER)\n"
+    "#pragma float_control(push)\n"
+    "#pragma fp_contract(off)\n"
+    "#endif\n\n"
+    "static @ $_fma(@ a, @ b, @ c)\n"
+    "{\n"
+    "    return a * b + c;\n"
+    "}\n"
+#ifdef NN_DOUBLE
+    "#else\n"
+    "#include <math.h>\n\n"
+    "static double $_fma(double a, double b, double c)\n"
+    "{\n"
+    "    return fma(a, b, c);\n"
+    "}\n"
+#else
+    "#elif defined(__AVR__) || (defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8)\n"
+    "#error \"$: double has 32 bits here, too few to compute fma with: define NN_NO_FMA\"\n"
+    "#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) || \\\n"
+    "    defined(__ARM_FEATURE_FMA) || defined(__aarch64__)\n"
+    "#include <math.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    return fmaf(a, b, c);\n"
+    "}\n"
+    "#else /* without the instruction: exact in double, rounded to odd there, then to float */\n"
+    "#include <stdint.h>\n"
+    "#include <string.h>\n\n"
+    "static float $_fma(float a, float b, float c)\n"
+    "{\n"
+    "    const double product = (double)a * (double)b, sum = product + (double)c;\n"
+    "    const double rest = sum - product, lost = (product - (sum - rest)) + ((double)c - rest);\n"
+    "    double odd = sum;\n"
+    "    uint64_t bits;\n\n"
+    "    memcpy(&bits, &sum, sizeof bits);\n"
+    "    if ((lost < 0 || lost > 0) && !(bits & 1)) {\n"
+    "        bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;\n"
+    "        memcpy(&odd, &bits, sizeof odd);\n"
+    "    }\n"
+    "    return (float)odd;\n"
+    "}\n"
+#endif
+    "#endif\n\n";
+
+static const char *const nn__end_piece = "\n"
+                                         "#ifdef NN_NO_FMA\n"
+                                         "#if defined(__clang__) || defined(_MSC_VER)\n"
+                                         "#pragma float_control(pop)\n"
+                                         "#elif defined(__GNUC__)\n"
+                                         "#pragma GCC pop_options\n"
+                                         "#endif\n"
+                                         "#endif\n";
+
+/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+static const char *const nn__dense_piece =
+    "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
+    "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++) sum = $_fma(x[k], NN_FLASH_REAL(w), sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__int8_dense_piece =
+    "/* y[out] = x[in] * (w[out x in] * scale[out])^T + bias[out]; each w * scale is exact. */\n"
+    "static void $_dense(const @ *x, const int8_t *w, const @ *scale,\n"
+    "                    const @ *bias, @ *y, int in, int out)\n"
+    "{\n"
+    "    int j, k;\n\n"
+    "    for (j = 0; j < out; j++) {\n"
+    "        const @ unit = NN_FLASH_REAL(scale + j);\n"
+    "        @ sum = NN_FLASH_REAL(bias + j);\n"
+    "        for (k = 0; k < in; k++, w++)\n"
+    "            sum = $_fma(x[k], (@)NN_FLASH_INT8(w) * unit, sum);\n"
+    "        y[j] = sum;\n"
+    "    }\n"
+    "}\n\n";
+
+static const char *const nn__bits_piece =
+#ifdef NN_DOUBLE
+    "typedef uint64_t $_bits;\n\nenum { $_bias = 1023, $_mantissa = 52 };\n\n"
+#else
+    "typedef uint32_t $_bits;\n\nenum { $_bias = 127, $_mantissa = 23 };\n\n"
+#endif
+    "static $_bits $_to_bits(@ x)\n"
+    "{\n"
+    "    $_bits bits;\n"
+    "    memcpy(&bits, &x, sizeof bits);\n"
+    "    return bits;\n"
+    "}\n\n"
+    "static @ $_from_bits($_bits bits)\n"
+    "{\n"
+    "    @ x;\n"
+    "    memcpy(&x, &bits, sizeof x);\n"
+    "    return x;\n"
+    "}\n\n"
+    "static @ $_polynomial(const @ *terms, int count, @ x)\n"
+    "{\n"
+    "    @ sum = NN_FLASH_REAL(terms);\n"
+    "    int i;\n\n"
+    "    for (i = 1; i < count; i++) sum = $_fma(sum, x, NN_FLASH_REAL(terms + i));\n"
+    "    return sum;\n"
+    "}\n\n";
+
+#define NN__C_EXP                                                                                  \
+    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
+    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
+    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
+    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
+    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
+    "static @ $_exp(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
+    "    $_bits n;\n\n"                                                                            \
+    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
+    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    sum = r + 1;\n"                                                                           \
+    "    rest = r - (sum - 1);\n"                                                                  \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    sum += $_fma(r * r, q, rest);\n"                                                          \
+    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
+    "}\n\n"
+
+/* The functions of >>math that the text of activations calls, each behind those that it calls, and
+   their constant arrays. */
+typedef struct nn__math_piece {
+    int trait; /* of the activations that call it */
+    const char *name;
+    const nn_real *terms; /* [count], or NULL */
+    int count;
+    const char *text;
+} nn__math_piece;
+
+static const nn__math_piece nn__math_pieces[] = {
+    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_EXP},
+    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), ""}};
+
+#define NN__PIECE_OF(ID, name, form, traits) NN__C_##ID,
+static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF)};
+
+/* ---- Export to C: the writer ----------------------------------------------------------------- */
+
+/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+static void nn__write_constant(nn__writer *writer, nn_real x)
+{
+    const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
+    int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
+
+    if (bits & NN__SIGN_BIT) nn__write_text(writer, "-");
+    nn__write_text(writer, field ? "0x1" : "0x0");
+    if (rest) nn__write_text(writer, ".");
+    while (rest) {
+        left -= 4;
+        nn__write_hexadecimal(writer, rest >> left, 1);
+        rest &= ((nn__bits)1 << left) - 1;
+    }
+    nn__write_text(writer, exponent < 0 ? "p-" : "p+");
+    nn__write_number(writer, (size_t)(exponent < 0 ? -exponent : exponent));
+    if (sizeof x == 4) nn__write_text(writer, "f");
+}
+
+/* A piece of the file. */
+static void nn__write_piece(nn__exporter *to, const char *piece)
+{
+    for (; *piece; piece++) {
+        switch (*piece) {
+        case '$': nn__write_text(&to->writer, to->name); break;
+        case '@': nn__write_text(&to->writer, NN__TEXT(NN_REAL)); break;
+        default: nn__write_byte(&to->writer, (unsigned char)*piece);
+        }
+    }
+}
+
+/* A piece, a count, and another piece. */
+static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
+{
+    nn__write_piece(to, before);
+    nn__write_number(&to->writer, (size_t)count);
+    nn__write_piece(to, after);
+}
+
+/* What is before number i of an array that has so many in a line. */
+static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
+{
+    if (i) nn__write_text(&to->writer, ",");
+    nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
+}
+
+/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+{
+    size_t i = 0;
+    int j, k;
+
+    nn__write_text(&to->writer, "[] NN_FLASH = {");
+    for (j = 0; j < columns; j++) {
+        for (k = 0; k < rows; k++) {
+            nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
+{
+    size_t i = 0;
+    int j, k, q;
+
+    nn__write_count(to, "static const @ $_s", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
+        nn__write_constant(&to->writer, nn__int8_scale(w, in, out, j));
+    }
+    nn__write_count(to, "};\nstatic const int8_t $_w", layer, "[] NN_FLASH = {");
+    for (j = 0; j < out; j++) {
+        const nn_real scale = nn__int8_scale(w, in, out, j);
+        for (k = 0; k < in; k++) {
+            q = nn__to_int8(w[(size_t)k * (size_t)out + (size_t)j], scale);
+            nn__write_gap(to, i++, 16);
+            nn__write_count(to, q < 0 ? "-" : "", q < 0 ? -q : q, "");
+        }
+    }
+    nn__write_text(&to->writer, "};\n");
+}
+
+static void nn__write_arrays(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int i;
+
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_piece(to, "/* of the input: (x - offset) * factor */\nstatic const @ $_offset");
+        nn__write_values(to, model->offset, model->inputs, 1);
+        nn__write_piece(to, "static const @ $_factor");
+        nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const nn_real *w = model->parameters + layer.weights;
+
+        if (to->int8) {
+            nn__write_int8(to, i, w, layer.inputs, layer.outputs);
+        } else {
+            nn__write_count(to, "static const @ $_w", i, "");
+            nn__write_values(to, w, layer.inputs, layer.outputs);
+        }
+        nn__write_count(to, "static const @ $_b", i, "");
+        nn__write_values(to, model->parameters + layer.biases, layer.outputs, 1);
+        nn__write_text(&to->writer, "\n");
+    }
+}
+
+/* The traits of all the model's activations. */
+static int nn__traits_of(const nn_model *model)
+{
+    int traits = 0, i;
+
+    for (i = 0; i < model->count; i++) traits |= nn__activation_traits[model->layers[i].activation];
+    return traits;
+}
+
+/* The functions that the model needs, each behind those that it calls. */
+static void nn__write_functions(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const int traits = nn__traits_of(model);
+    int used[NN_ACTIVATION_COUNT] = {0}, i;
+
+    for (i = 0; i < model->count; i++) used[model->layers[i].activation] = 1;
+    nn__write_piece(to, nn__fma_piece);
+    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece);
+    if (traits & NN__CALLS_EXP) nn__write_piece(to, nn__bits_piece);
+    for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
+        const nn__math_piece *piece = &nn__math_pieces[i];
+        if (!(traits & piece->trait)) continue;
+        nn__write_piece(to, "static const @ $_");
+        nn__write_text(&to->writer, piece->name);
+        nn__write_text(&to->writer, "_terms");
+        nn__write_values(to, piece->terms, piece->count, 1);
+        nn__write_text(&to->writer, "\n");
+        nn__write_piece(to, piece->text);
+    }
+    for (i = 0; i < NN_ACTIVATION_COUNT; i++)
+        if (used[i]) nn__write_piece(to, nn__activation_pieces[i]);
+}
+
+/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
+   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+static int nn__export_width(const nn_model *model, int buffer)
+{
+    const int scaled = model->scaling != NN_SCALE_NONE;
+    int i, width = scaled && !buffer ? model->inputs : 0;
+
+    for (i = 0; i < model->count - 1; i++)
+        if ((i + scaled) % 2 == buffer && model->layers[i].width > width)
+            width = model->layers[i].width;
+    return width;
+}
+
+/* The statement that replaces into[width] by the activation of it. */
+#define NN__IS_ELEMENT(ID, name, form, traits) NN__KEEP_IF_##form(|| activation == NN_##ID)
+static void nn__write_activation(nn__exporter *to, nn_activation activation, const char *into,
+                                 int width)
+{
+    const int element = 0 NN__ACTIVATIONS(NN__IS_ELEMENT);
+
+    if (element) {
+        nn__write_count(to, "    for (i = 0; i < ", width, "; i++) ");
+        nn__write_text(&to->writer, into);
+        nn__write_text(&to->writer, "[i] = ");
+    } else {
+        nn__write_text(&to->writer, "    ");
+    }
+    nn__write_piece(to, "$_");
+    nn__write_text(&to->writer, nn__activation_names[activation]);
+    nn__write_text(&to->writer, "(");
+    nn__write_text(&to->writer, into);
+    if (element)
+        nn__write_text(&to->writer, "[i]);\n");
+    else
+        nn__write_count(to, ", ", width, ");\n");
+}
+
+/* The exported function. */
+static void nn__write_predict(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    const char *from = "x", *into;
+    int layer, buffer, step = 0, loops = model->scaling != NN_SCALE_NONE;
+
+    for (layer = 0; layer < model->count; layer++)
+        loops |= model->layers[layer].activation != NN_LINEAR &&
+                 model->layers[layer].activation != NN_SOFTMAX;
+
+    nn__write_piece(to, "void $(const @ *x, @ *y);\n\nvoid $(const @ *x, @ *y)\n{\n");
+    for (buffer = 0; buffer < 2; buffer++)
+        if (nn__export_width(model, buffer))
+            nn__write_count(to, buffer ? "    @ b[" : "    @ a[", nn__export_width(model, buffer),
+                            "];\n");
+    if (loops) nn__write_text(&to->writer, "    int i;\n");
+    if (loops || nn__export_width(model, 0)) nn__write_text(&to->writer, "\n");
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_count(to, "    for (i = 0; i < ", model->inputs, "; i++)\n");
+        nn__write_piece(to, "        a[i] = (x[i] - NN_FLASH_REAL($_offset + i)) * "
+                            "NN_FLASH_REAL($_factor + i);\n");
+        from = "a";
+        step = 1;
+    }
+    for (layer = 0; layer < model->count; layer++, step++, from = into) {
+        const nn__layer at = nn__layer_at(model, layer);
+
+        into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
+        nn__write_piece(to, "    $_dense(");
+        nn__write_text(&to->writer, from);
+        nn__write_count(to, ", $_w", layer, "");
+        if (to->int8) nn__write_count(to, ", $_s", layer, "");
+        nn__write_count(to, ", $_b", layer, ", ");
+        nn__write_text(&to->writer, into);
+        nn__write_count(to, ", ", at.inputs, "");
+        nn__write_count(to, ", ", at.outputs, ");\n");
+        if (at.activation != NN_LINEAR) nn__write_activation(to, at.activation, into, at.outputs);
+    }
+    nn__write_text(&to->writer, "}\n");
+}
+
+/* The comment at the top. */
+static void nn__write_manual(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int i;
+
+    nn__write_piece(to, "/* $: a neural network, written by nn.h " NN_VERSION ".\n\n");
+    nn__write_count(to, "       inputs      ", model->inputs, "");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "\n" : ", scaled: ");
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_text(&to->writer, nn__scaling_names[model->scaling]);
+        nn__write_text(&to->writer, "\n");
+    }
+    for (i = 0; i < model->count; i++) {
+        nn__write_count(to, i ? "                   " : "       layers      ",
+                        model->layers[i].width, " ");
+        nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
+        nn__write_text(&to->writer, "\n");
+    }
+    nn__write_text(&to->writer, "       parameters  ");
+    nn__write_number(&to->writer, model->parameter_count);
+    nn__write_piece(to, to->int8 ? ", the weights as int8\n\n" : "\n\n");
+    nn__write_piece(to, "       void $(const @ *x, @ *y);\n\n");
+    nn__write_count(to, "   computes y[", nn__outputs(model), "]");
+    nn__write_count(to, " from x[", model->inputs, "]: ");
+    nn__write_piece(to, model->scaling == NN_SCALE_NONE ? "finite" : "finite, not yet scaled");
+    nn__write_piece(to, ", not overlapping y. The bits are\n"
+                        "   nn_predict's");
+    nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n");
+    nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
+    nn__write_number(&to->writer,
+                     (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
+    nn__write_text(&to->writer,
+                   " numbers.\n"
+                   "   C++ declares it extern \"C\", unless this file is compiled as C++ too.\n\n");
+    nn__write_piece(
+        to, "   To be defined, where need be, before it is compiled:\n\n"
+            "       NN_NO_FMA               multiply, then add, each rounded: for processors"
+            " without fma;\n"
+            "                               the bits are those of NN_NO_FMA in nn.h\n"
+            "       NN_FLASH                what follows the name of each constant array, "
+            "such as an\n"
+            "                               attribute; PROGMEM on AVR\n"
+            "       NN_FLASH_REAL(pointer)  reads from such an array; pgm_read_float on AVR\n"
+            "       NN_FLASH_INT8(pointer)  reads an int8_t\n"
+            "*/\n\n");
+}
+
+static void nn__write_c(nn__exporter *to)
+{
+    const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
+
+    nn__write_manual(to);
+    nn__write_piece(to, nn__refusals_piece);
+    if (bits || to->int8) nn__write_text(&to->writer, "#include <stdint.h>\n");
+    if (bits) nn__write_text(&to->writer, "#include <string.h>\n");
+    if (bits || to->int8) nn__write_text(&to->writer, "\n");
+    nn__write_piece(to, nn__flash_piece);
+    nn__write_arrays(to);
+    nn__write_functions(to);
+    nn__write_predict(to);
+    nn__write_piece(to, nn__end_piece);
+}
+
+/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
+   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
+   the file's macros do). */
+static int nn__is_identifier(const char *name)
+{
+    static const char keywords[] =
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
+        "char32_t char8_t class co_await co_return co_yield compl concept const const_cast "
+        "consteval constexpr constinit continue contract_assert decltype default delete do double "
+        "dynamic_cast else enum explicit export extern false float for friend goto if inline int "
+        "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private "
+        "protected public register reinterpret_cast requires restrict return short signed sizeof "
+        "static static_assert static_cast struct switch template this thread_local throw true try "
+        "typedef typeid typename typeof typeof_unqual union unsigned using virtual void volatile "
+        "wchar_t while xor xor_eq ";
+    const char *word;
+    size_t length;
+
+    for (length = 0; name[length]; length++) {
+        const char c = name[length];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (length && (c == '_' || (c >= '0' && c <= '9')))))
+            return 0;
+    }
+    if (!length || !strncmp(name, "NN_", 3)) return 0;
+    for (word = keywords; word; word = strchr(word + 1, ' '))
+        if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
+    return 1;
+}
+
+NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
+                                    char *buffer, size_t capacity, size_t *size)
+{
+    nn__exporter to;
+
+    if (size) *size = 0;
+    if (!model || !size) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    memset(&to, 0, sizeof to);
+    to.model = model;
+    to.name = options && options->name ? options->name : "predict";
+    to.int8 = options && options->int8;
+    if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
+        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
+        return NN_ERROR_PARAMETER;
+    nn__write_c(&to);
+    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;
+    *size = to.writer.size;
+    if (!buffer) return NN_OK;
+    if (capacity < *size) return NN_ERROR_BLOCK;
+    to.writer.bytes = (unsigned char *)buffer;
+    to.writer.size = 0;
+    nn__write_c(&to);
+    NN_ASSERT(to.writer.size == *size);
+    return NN_OK;
+}
+
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
+                             const nn_export_options *options)
+{
+    size_t size;
+    char *text;
+    nn_status status = path ? nn_export_c_memory(model, options, NULL, 0, &size) : NN_ERROR_NULL;
+
+    if (status != NN_OK) return status;
+    text = (char *)NN_MALLOC(size);
+    if (!text) return NN_ERROR_MEMORY;
+    status = nn_export_c_memory(model, options, text, size, &size);
+    if (status == NN_OK) status = nn__write_file(path, text, size);
+    NN_FREE(text);
+    return status;
+}
+#endif
+#endif /* NN_NO_MALLOC */
+#endif /* NN_NO_TRAIN */
 #ifdef NN_NO_FMA
 #if defined(__clang__) || defined(_MSC_VER)
 #pragma float_control(pop)

@@ -1,0 +1,186 @@
+/* The same bits everywhere: short training runs over every activation, loss, optimizer and option
+   have one hash of all that they compute, and it stands here. tests/portable.sh builds this program
+   for every machine, with every compiler and every set of flags it finds. Run with -v to see each
+   run's hash. */
+#include "../test.h"
+
+#define NN_IMPLEMENTATION
+#undef NN_USE_OPENBLAS /* has bits of its own */
+#include "../../nn.h"
+#include "../fixtures.h"
+
+#define ROWS    50
+#define INPUTS  70 /* at most */
+#define OUTPUTS 3
+
+/* FNV-1a, 64 bits, over numbers and not over bytes in memory: the byte order does not matter. */
+static uint64_t add(uint64_t hash, uint64_t number)
+{
+    int i;
+
+    for (i = 0; i < 8; i++) hash = (hash ^ (number >> (8 * i) & 255)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t add_reals(uint64_t hash, const nn_real *x, size_t count)
+{
+    while (count--) hash = add(hash, nn__to_bits(*x++));
+    return hash;
+}
+
+static nn_real x[ROWS * INPUTS], targets[ROWS * OUTPUTS], weights[ROWS];
+
+/* Data that needs the whole range of the activations; targets that fit every loss. */
+static void make_data(nn_data *data, int inputs)
+{
+    uint64_t state = nn__random_start(7);
+    int b, j;
+
+    for (j = 0; j < ROWS * inputs; j++) x[j] = 8 * nn__uniform(&state) - 4;
+    for (b = 0; b < ROWS; b++) {
+        weights[b] = 2 * nn__uniform(&state);
+        for (j = 0; j < OUTPUTS; j++)
+            targets[b * OUTPUTS + j] = (nn_real)(j == (x[b * inputs] > 0) + (b % 7 == 0));
+    }
+    memset(data, 0, sizeof *data);
+    data->rows = ROWS;
+    data->inputs = inputs;
+    data->outputs = OUTPUTS;
+    data->classes = OUTPUTS;
+    data->x = x;
+    data->y = targets;
+}
+
+/* Small nets; then, for the edges of tiles, for packed matrices and for several threads, wide ones
+   that train little. The last batch is smaller. */
+typedef struct net {
+    int first_run, inputs, hidden[2], batch_size, epochs;
+} net;
+
+static const net nets[] = {
+    {0, 5, {9, 4}, 16, 6}, {24, 70, {97, 40}, 33, 2}, {30, 40, {1030, 70}, 33, 1}};
+
+enum { RUNS = 31 };
+
+typedef struct run {
+    const net *net;
+    nn_activation hidden, output;
+    nn_options how;
+    int weighted;
+} run;
+
+/* Each option is on in some runs and off in others. */
+static run make_run(int i)
+{
+    static const nn_activation hidden[] = {NN_RELU, NN_TANH, NN_SIGMOID, NN_LEAKY_RELU, NN_LINEAR};
+    static const nn_real dropout[] = {(nn_real)0.25, (nn_real)0.5, 0};
+    run r;
+
+    memset(&r, 0, sizeof r);
+    r.net = nets;
+    while (r.net + 1 < nets + sizeof nets / sizeof *nets && r.net[1].first_run <= i) r.net++;
+    r.hidden = hidden[i % 5];
+    r.how.loss = (nn_loss)(i % 4);
+    r.output = i % 4 == 2   ? NN_SIGMOID
+               : i % 4 == 3 ? NN_SOFTMAX
+                            : (nn_activation)(i / 4 % 6); /* every one for MSE and Huber */
+    r.how.optimizer = i % 3 ? NN_ADAM : NN_SGD;
+    r.how.epochs = r.net->epochs;
+    r.how.batch_size = r.net->batch_size;
+    r.how.learning_rate = (nn_real)(i % 3 ? 0.01 : 0.05);
+    r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
+    r.how.nesterov = i % 2 && i % 4 == 3;
+    r.how.weight_decay = (nn_real)(i % 5 == 1 ? 0.01 : 0);
+    r.how.clip_norm = (nn_real)(i % 5 == 2 ? 0.5 : 0);
+    r.how.schedule = (nn_schedule)(i % 3);
+    r.how.warmup_steps = i % 4 == 1 ? 5 : 0;
+    r.how.label_smoothing = (nn_real)(i % 8 == 3 ? 0.1 : 0);
+    r.how.dropout = i % 5 == 3 ? dropout : NULL;
+    r.how.scaling = (nn_scaling)(i % 3);
+    r.how.validation_fraction = i % 4 == 0 ? (nn_real)0.2 : 0;
+    r.how.patience = i % 7 == 0 ? 3 : 0;
+    r.how.seed = (uint64_t)i;
+    r.weighted = i % 6 == 5;
+    return r;
+}
+
+static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *data, nn_loss loss)
+{
+    static nn_real y[ROWS * OUTPUTS];
+    unsigned char *file;
+    nn_metrics m;
+    size_t size, i;
+
+    CHECK(nn_predict(model, data->x, ROWS, y, NULL) == NN_OK);
+    hash = add_reals(hash, y, ROWS * OUTPUTS);
+    CHECK(evaluate(model, data, loss, &m) == NN_OK);
+    hash = add(hash, nn__to_bits(m.loss));
+    hash = add(hash, nn__to_bits(m.mae));
+    hash = add(hash, nn__to_bits(m.r2));
+    hash = add(hash, nn__to_bits(m.macro_f1));
+    CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK);
+    file = (unsigned char *)malloc(size);
+    if (!CHECK(file && nn_save_memory(model, file, size, &size) == NN_OK)) return 0;
+    for (i = 0; i < size; i++) hash = add(hash, file[i]);
+    free(file);
+    return hash;
+}
+
+static int verbose;
+
+static uint64_t hash_run(int i)
+{
+    run r = make_run(i);
+    nn_layer layers[3];
+    nn_data data;
+    nn_model *model;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    make_data(&data, r.net->inputs);
+    if (r.weighted) data.weight = weights;
+    layers[0].kind = NN_LAYER_DENSE;
+    layers[0].width = r.net->hidden[0];
+    layers[1].kind = NN_LAYER_DENSE;
+    layers[1].width = r.net->hidden[1];
+    layers[2].kind = NN_LAYER_DENSE;
+    layers[2].width = OUTPUTS;
+    layers[0].activation = layers[1].activation = r.hidden;
+    layers[2].activation = r.output;
+    if (!CHECK(nn_model_create(&model, data.inputs, layers, 3, (uint64_t)i) == NN_OK)) return 0;
+    if (i == 0) printf("back-end %s\n", nn_backend(model));
+    hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
+    CHECK(nn_fit(model, &data, &r.how) == NN_OK);
+    hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
+    hash = hash_model(hash, model, &data, r.how.loss);
+    nn_model_free(model);
+    if (verbose)
+        printf("run %2d: %08lx%08lx\n", i, (unsigned long)(hash >> 32),
+               (unsigned long)(hash & 0xffffffff));
+    return hash;
+}
+
+static void test_hash(void)
+{
+#if defined(NN_DOUBLE) && defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x0c532ef9c47257bc);
+#elif defined(NN_DOUBLE)
+    const uint64_t expected = UINT64_C(0x3074d53ea6470268);
+#elif defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0xc60b7dbbeb469861);
+#else
+    const uint64_t expected = UINT64_C(0x5dbf2f6a7f290936);
+#endif
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    int i;
+
+    for (i = 0; i < RUNS; i++) hash = add(hash, hash_run(i));
+    printf("hash 0x%08lx%08lx\n", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffff));
+    CHECK(hash == expected);
+}
+
+int main(int argc, char **argv)
+{
+    verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    RUN(test_hash);
+    return test_done("test_bits");
+}

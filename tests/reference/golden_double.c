@@ -1,0 +1,3 @@
+/* test_golden in double precision. */
+#define NN_DOUBLE
+#include "golden.c"

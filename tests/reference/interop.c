@@ -1,0 +1,184 @@
+/* The C side of `make interop`: tests/reference/interop.py runs it beside PyTorch.
+
+   interop save FOLDER             trains; writes plain.safetensors, scaled.safetensors (the same
+                                   parameters with input scaling) and checkpoint.safetensors;
+                                   prints the rows as `x`, the outputs as `plain` and `scaled`
+   interop create FILE MODEL       saves a new model, for example 3,4:relu,2:linear; goes on as
+                                   predict does
+   interop predict FILE MODEL      loads FILE's parameters into MODEL; reads rows from the standard
+                                   input and prints their outputs as `y`
+   interop load FILE               the same with the model that FILE describes
+
+   Numbers have 17 digits. Every failure ends with its sentence and status 1. */
+#define NN_IMPLEMENTATION
+#include "../../nn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 64 };
+
+static int failed(const char *what, nn_status status, const nn_location *place)
+{
+    printf("error %d %s: %s %s\n", (int)status, what, nn_status_text(status),
+           place ? place->name : "");
+    return 1;
+}
+
+static void print_row(const char *name, const nn_real *values, int count)
+{
+    int i;
+    printf("%s", name);
+    for (i = 0; i < count; i++) printf(" %.17g", (double)values[i]);
+    printf("\n");
+}
+
+static int print_outputs(const char *name, const nn_model *model, const nn_real *x)
+{
+    nn_real y[ROWS * OUTPUTS];
+    nn_status status = nn_predict(model, x, ROWS, y, NULL);
+    int row;
+    if (status != NN_OK) return failed("nn_predict", status, NULL);
+    for (row = 0; row < ROWS; row++) print_row(name, y + row * OUTPUTS, OUTPUTS);
+    return 0;
+}
+
+/* Rows whose columns differ in place and width, so that scaling matters, and smooth targets. */
+static void make_rows(nn_real *x, nn_real *y)
+{
+    int row;
+    for (row = 0; row < ROWS; row++) {
+        nn_real a = (nn_real)(row % 6), b = (nn_real)(row / 6), c = (nn_real)((row * 7) % 11);
+        x[row * INPUTS] = 100 + 8 * a;
+        x[row * INPUTS + 1] = b / 4 - 2;
+        x[row * INPUTS + 2] = c * c / 16;
+        y[row * OUTPUTS] = (a - b) / 4;
+        y[row * OUTPUTS + 1] = (b * c - 8) / 16;
+    }
+}
+
+static int save(const char *folder, const char *name, const nn_model *model,
+                const nn_trainer *trainer)
+{
+    char path[512];
+    nn_status status;
+    snprintf(path, sizeof path, "%s/%s.safetensors", folder, name);
+    status = trainer ? nn_save_checkpoint(trainer, path) : nn_save(model, path);
+    return status == NN_OK ? 0 : failed(path, status, NULL);
+}
+
+static int train_and_save(nn_model *model, nn_trainer *trainer, const nn_data *data,
+                          const char *folder)
+{
+    nn_status status = nn_trainer_fit(trainer, data);
+    int row;
+    if (status != NN_OK) return failed("nn_trainer_fit", status, NULL);
+    for (row = 0; row < ROWS; row++) print_row("x", data->x + row * INPUTS, INPUTS);
+    if (print_outputs("scaled", model, data->x) || save(folder, "scaled", model, NULL)) return 1;
+    if (save(folder, "checkpoint", model, trainer)) return 1;
+
+    status = nn_fit_scaling(model, NULL, NN_SCALE_NONE);
+    if (status != NN_OK) return failed("nn_fit_scaling", status, NULL);
+    return print_outputs("plain", model, data->x) || save(folder, "plain", model, NULL);
+}
+
+static int run_save(const char *folder)
+{
+    const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(5, NN_TANH),
+                               NN_DENSE(OUTPUTS, NN_LINEAR)};
+    nn_real x[ROWS * INPUTS], y[ROWS * OUTPUTS];
+    nn_options how;
+    nn_data data;
+    nn_model *model;
+    nn_trainer *trainer = NULL;
+    nn_status status;
+    int bad;
+
+    make_rows(x, y);
+    memset(&data, 0, sizeof data);
+    data.rows = ROWS;
+    data.inputs = INPUTS;
+    data.outputs = OUTPUTS;
+    data.x = x;
+    data.y = y;
+    memset(&how, 0, sizeof how);
+    how.optimizer = NN_ADAM;
+    how.learning_rate = (nn_real)0.01;
+    how.epochs = 40;
+    how.batch_size = 8;
+    how.scaling = NN_SCALE_STANDARD;
+    if ((status = nn_model_create(&model, INPUTS, layers, 3, 1)) != NN_OK)
+        return failed("nn_model_create", status, NULL);
+    status = nn_trainer_create(&trainer, model, &how);
+    bad = status == NN_OK ? train_and_save(model, trainer, &data, folder)
+                          : failed("nn_trainer_create", status, NULL);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+    return bad;
+}
+
+/* Reads rows from the standard input until its end and prints the model's outputs. */
+static int predict_rows(const nn_model *model)
+{
+    nn_real x[MAX_ROW], y[MAX_ROW];
+    nn_shape shape;
+    double value;
+    int count = 0;
+
+    nn_get_shape(model, &shape);
+    if (shape.inputs > MAX_ROW || shape.layers[shape.count - 1].width > MAX_ROW) return 1;
+    while (scanf("%lf", &value) == 1) {
+        x[count++] = (nn_real)value;
+        if (count == shape.inputs) {
+            nn_status status = nn_predict(model, x, 1, y, NULL);
+            if (status != NN_OK) return failed("nn_predict", status, NULL);
+            print_row("y", y, shape.layers[shape.count - 1].width);
+            count = 0;
+        }
+    }
+    return count != 0;
+}
+
+/* Makes a model from text such as 3,4:relu,2:linear. */
+static nn_status parse_model(nn_model **model, const char *text)
+{
+    static const char *const names[] = {"linear",  "relu", "leaky_relu",
+                                        "sigmoid", "tanh", "softmax"};
+    nn_layer layers[MAX_LAYERS];
+    int inputs = atoi(text), count = 0;
+
+    while ((text = strchr(text, ',')) != NULL && count < MAX_LAYERS) {
+        char name[16] = "";
+        int i;
+        if (sscanf(++text, "%d:%15[a-z_]", &layers[count].width, name) != 2) return NN_ERROR_SIZE;
+        for (i = 0; i < 6 && strcmp(names[i], name) != 0; i++) continue;
+        layers[count++].activation = (nn_activation)i;
+    }
+    return nn_model_create(model, inputs, layers, count, 1);
+}
+
+int main(int argc, char **argv)
+{
+    nn_model *model = NULL;
+    nn_location place = {0};
+    nn_status status;
+    int bad;
+
+    if (argc == 3 && !strcmp(argv[1], "save")) return run_save(argv[2]);
+    if (argc == 4 && !strcmp(argv[1], "create")) {
+        status = parse_model(&model, argv[3]);
+        if (status == NN_OK) status = nn_save(model, argv[2]);
+    } else if (argc == 4 && !strcmp(argv[1], "predict")) {
+        status = parse_model(&model, argv[3]);
+        if (status == NN_OK) status = nn_load_parameters(model, argv[2], &place);
+    } else if (argc == 3 && !strcmp(argv[1], "load")) {
+        status = nn_load(&model, argv[2], &place);
+    } else {
+        fprintf(stderr, "usage: interop save FOLDER | create|predict FILE MODEL | load FILE\n");
+        return 2;
+    }
+    bad = status == NN_OK ? predict_rows(model) : failed(argv[2], status, &place);
+    nn_model_free(model);
+    return bad;
+}

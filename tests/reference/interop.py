@@ -1,0 +1,293 @@
+"""Model files between nn.h, the safetensors package and PyTorch. Run from the repository root.
+
+    interop.py make-sample            writes torch_mlp.safetensors and torch_mlp.txt in
+                                      tests/reference/data, which torch_file.c reads
+    interop.py check FLOAT DOUBLE     runs the two builds of interop.c (FLOAT and NN_DOUBLE)
+                                      against PyTorch; `make interop` does it
+
+Needs PyTorch and safetensors. The last line of check is "interop: N passed, M failed".
+"""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+SAMPLE = "tests/reference/data/torch_mlp"
+FOLDER = "build/interop-files"
+MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
+           "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1)}
+CHECKED = ["nn.version", "nn.widths", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
+DEEP = "3," + "4:tanh," * 11 + "2:linear"  # 0.weight to 22.weight: 10 sorts before 2 as text
+
+counts = {True: 0, False: 0}
+
+
+def check(good, what):
+    counts[bool(good)] += 1
+    if not good:
+        print(f"FAILED {what}")
+
+
+def close(got, expected, tolerance):
+    """Of one shape, and nowhere further apart than tolerance times the largest value."""
+    if got.shape != expected.shape:
+        return False
+    return bool((got - expected).abs().max() <= tolerance * expected.abs().max())
+
+
+def sequential(spec, dtype):
+    """nn.Sequential of a text such as "3,4:relu,2:linear"; a linear activation adds no module."""
+    inputs, *layers = spec.split(",")
+    modules, width = [], int(inputs)
+    for layer in layers:
+        outputs, activation = layer.split(":")
+        modules.append(nn.Linear(width, int(outputs)))
+        if activation != "linear":
+            modules.append(MODULES[activation]())
+        width = int(outputs)
+    return nn.Sequential(*modules).to(dtype)
+
+
+def outputs_of(model, x):
+    """PyTorch's outputs, computed in double from the model's own weights."""
+    dtype = next(model.parameters()).dtype
+    with torch.no_grad():
+        y = model.double()(x)
+    model.to(dtype)
+    return y
+
+
+def rows_for(inputs, rows=5):
+    """Inputs that are multiples of 1/64: the same numbers in float and double."""
+    return torch.randint(-128, 128, (rows, inputs)).double() / 64
+
+
+def numbers(values):
+    return " ".join(repr(float(v)) for v in values)
+
+
+def run(*command, x=None):
+    """The C program's status, what it printed, and that as name -> tensor of rows."""
+    text = "\n".join(numbers(row) for row in x) if x is not None else ""
+    result = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, timeout=60)
+    tables = {}
+    if result.returncode == 0:
+        for line in result.stdout.splitlines():
+            name, *values = line.split()
+            tables.setdefault(name, []).append([float(v) for v in values])
+    return (result.returncode, {name: torch.tensor(rows, dtype=torch.float64)
+                                for name, rows in tables.items()}, result.stdout)
+
+
+def make_sample():
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    os.makedirs(os.path.dirname(SAMPLE), exist_ok=True)
+    save_file(model.state_dict(), SAMPLE + ".safetensors")
+    os.chmod(SAMPLE + ".safetensors", 0o644)  # the package makes it private
+    x = rows_for(3, 8)
+    y = outputs_of(model, x)
+    with open(SAMPLE + ".txt", "w", newline="\n") as file:
+        file.write(f"rows {len(x)}\n")
+        for a, b in zip(x, y):
+            file.write(f"{numbers(a)} {numbers(b)}\n")
+
+
+# ---- From nn.h to PyTorch ------------------------------------------------------------------------
+
+
+def check_format(path, dtype, spec):
+    """What a reader of the format sees: names, shapes, types, metadata, checksum, no holes."""
+    shapes = {name: tuple(t.shape) for name, t in sequential(spec, dtype).state_dict().items()}
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        found = {name: file.get_tensor(name) for name in file.keys()}
+    for name, shape in shapes.items():
+        check(name in found and tuple(found[name].shape) == shape, f"{path}: shape of {name}")
+        check(name in found and found[name].dtype == dtype, f"{path}: type of {name}")
+    activations = ",".join(layer.split(":")[1] for layer in spec.split(",")[1:])
+    check(metadata.get("nn.activations") == activations, f"{path}: activations in {metadata}")
+    check(metadata.get("format") == "pt", f"{path}: format in {metadata}")
+
+    with open(path, "rb") as file:
+        content = file.read()
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:start])
+    header.pop("__metadata__")
+    spans = sorted(entry["data_offsets"] for entry in header.values())
+    check(spans[0][0] == 0 and spans[-1][1] == len(content) - start
+          and all(a[1] == b[0] for a, b in zip(spans, spans[1:])), f"{path}: no holes")
+    check(start % 8 == 0, f"{path}: the data begins at a multiple of 8")
+    values = "".join(metadata.get(key, "") for key in CHECKED).encode()
+    tensors = content[content.index(b'"}', content.index(b"nn.crc32") + 11) + 2:start]
+    check(metadata.get("nn.crc32") == f"{zlib.crc32(content[start:] + values + tensors):08x}",
+          f"{path}: checksum in {metadata}")
+
+
+def load_strictly(path, dtype, spec):
+    """PyTorch's model of a file that nn.h wrote, None after a failed check."""
+    model = sequential(spec, dtype)
+    try:
+        model.load_state_dict(load_file(path), strict=True)
+    except RuntimeError as error:
+        check(False, f"{path}: load_state_dict: {error}")
+        return None
+    check(True, path)
+    return model
+
+
+def check_trained(program, dtype, tolerance, folder):
+    """A trained model with and without input scaling, and a checkpoint."""
+    spec = "3,8:relu,5:tanh,2:linear"
+    status, got, text = run(program, "save", folder)
+    check(status == 0, f"{program} save: {text}")
+    if status:
+        return
+    x = got["x"]
+    scaled_x = (x - x.mean(0)) / x.std(0, unbiased=False)
+    for name, inputs in ("plain", x), ("scaled", scaled_x):
+        path = f"{folder}/{name}.safetensors"
+        check_format(path, dtype, spec)
+        model = load_strictly(path, dtype, spec)
+        check(model and close(got[name], outputs_of(model, inputs), tolerance), f"{path}: outputs")
+        status, again, text = run(program, "load", path, x=x)
+        check(status == 0 and torch.equal(again["y"], got[name]), f"{path}: nn_load: {text[:200]}")
+    check(not close(got["plain"], got["scaled"], 0.01), "scaling matters in this check")
+
+    plain = load_file(f"{folder}/plain.safetensors")
+    path = f"{folder}/checkpoint.safetensors"
+    check_format(path, dtype, spec)
+    state = load_file(path)
+    check(all(torch.equal(state[name], plain[name]) for name in plain), f"{path}: parameters")
+    count = sum(tensor.numel() for tensor in plain.values())
+    extra = [tensor.numel() for name, tensor in state.items() if name not in plain]
+    check(extra == [count, count], f"{path}: Adam's two moments")
+
+    # PyTorch writes the tensors in another order, so that the old checksum is wrong.
+    with safe_open(path, framework="pt") as file:
+        save_file(plain, f"{folder}/stale.safetensors", metadata=file.metadata())
+    status, _, text = run(program, "load", f"{folder}/stale.safetensors", x=x)
+    check(status == 1 and text.startswith("error"), f"{program} refuses a stale checksum: {text}")
+
+
+def check_created(program, dtype, tolerance, folder):
+    """Names and layout for each activation and depth, as nn.Sequential has them."""
+    path = f"{folder}/created.safetensors"
+    for spec in ("3,2:linear", "2,3:linear,4:sigmoid,5:linear,2:softmax", DEEP,
+                 "4,5:leaky_relu,1:sigmoid", "17,33:relu,40:tanh,9:linear"):
+        status, _, text = run(program, "create", path, spec)
+        check(status == 0, f"{program} create {spec}: {text}")
+        if status:
+            continue
+        check_format(path, dtype, spec)
+        model = load_strictly(path, dtype, spec)
+        x = rows_for(int(spec.split(",")[0]))
+        status, got, text = run(program, "load", path, x=x)
+        check(model and status == 0 and close(got["y"], outputs_of(model, x), tolerance),
+              f"{program} {spec}: outputs {text[:200]}")
+
+
+# ---- From PyTorch to nn.h ------------------------------------------------------------------------
+
+# label, model, how a name of nn.Sequential becomes one of the file, metadata
+FORMS = [
+    ("plain", "3,4:relu,2:linear", None, None),
+    ("metadata", "3,4:relu,4:tanh,2:sigmoid", None, {"format": "pt"}),
+    ("odd metadata", "3,4:leaky_relu,3:softmax", None,
+     {"": "", "note": "\"quoted\", back\\slash, \t tab, \u00e9 \u4e2d \U0001f600 {}[]:"}),
+    ("one layer", "5,3:linear", None, None),
+    ("one by one", "1,1:linear", None, None),
+    ("deep", DEEP, None, None),
+    ("prefix", DEEP, lambda index, kind: f"model.net.{2 * index}.{kind}", {"format": "pt"}),
+    ("fc1, fc2, fc10", "3,4:relu,4:relu,2:linear",
+     lambda index, kind: f"fc{(1, 2, 10)[index]}.{kind}", None),
+    ("fc01, fc2, fc010", "3,4:sigmoid,4:relu,2:linear",
+     lambda index, kind: ("fc01", "fc2", "fc010")[index] + "." + kind, None),
+    ("wide", "40,70:relu,33:tanh,17:softmax", None, None),
+]
+
+
+def renamed(state, rename):
+    """Layers of a state_dict, in order, under the names that rename(index, kind) gives them."""
+    if rename is None:
+        return state
+    indices = sorted({int(name.split(".")[0]) for name in state})
+    return {rename(indices.index(int(name.split(".")[0])), name.split(".")[1]): tensor
+            for name, tensor in state.items()}
+
+
+def check_loaded(program, dtype, tolerance, folder):
+    """Files of both types: the other one is converted."""
+    path = f"{folder}/from-torch.safetensors"
+    other = torch.float32 if dtype == torch.float64 else torch.float64
+    for label, spec, rename, metadata in FORMS:
+        for stored in dtype, other:
+            model = sequential(spec, stored)
+            save_file(renamed(model.state_dict(), rename), path, metadata=metadata)
+            x = rows_for(int(spec.split(",")[0]))
+            status, got, text = run(program, "predict", path, spec, x=x)
+            check(status == 0 and close(got["y"], outputs_of(model, x), tolerance),
+                  f"{program} loads {label}, {stored}: {text[:200]}")
+        status, _, text = run(program, "load", path, x=x)
+        check(status == 1 and text.startswith("error"), f"{label}: nn_load needs nn.h's metadata")
+
+
+def check_refused(program, dtype, folder):
+    """Files that PyTorch can write and that are not this model."""
+    path = f"{folder}/refused.safetensors"
+    spec = "3,4:relu,2:linear"
+    state = sequential(spec, dtype).state_dict()
+    wrong = [
+        ("half precision", {name: tensor.half() for name, tensor in state.items()}),
+        ("bfloat16", {name: tensor.bfloat16() for name, tensor in state.items()}),
+        ("integers", {name: tensor.long() for name, tensor in state.items()}),
+        ("[in, out]", {**state, "0.weight": state["0.weight"].t().contiguous()}),
+        ("a bias of [1, 4]", {**state, "0.bias": state["0.bias"].reshape(1, 4)}),
+        ("a weight of [4, 3, 1]", {**state, "0.weight": state["0.weight"].reshape(4, 3, 1)}),
+        ("no bias", {name: tensor for name, tensor in state.items() if name != "2.bias"}),
+        ("a layer too few", {name: state[name] for name in ("0.weight", "0.bias")}),
+        ("a layer too many", {**state, "4.weight": torch.ones(2, 2, dtype=dtype),
+                              "4.bias": torch.ones(2, dtype=dtype)}),
+        ("NaN", {**state, "0.bias": torch.full((4,), float("nan"), dtype=dtype)}),
+        ("infinity", {**state, "2.weight": torch.full((2, 4), float("-inf"), dtype=dtype)}),
+        ("no tensors", {}),
+    ]
+    if dtype == torch.float32:
+        wrong.append(("a number that is infinite in float",
+                      {**state, "0.bias": torch.full((4,), 1e39, dtype=torch.float64)}))
+    for label, tensors in wrong:
+        save_file(tensors, path)
+        status, _, text = run(program, "predict", path, spec, x=rows_for(3))
+        check(status == 1 and text.startswith("error"), f"{program} refuses {label}: {text[:200]}")
+
+
+def main():
+    if sys.argv[1:] == ["make-sample"]:
+        make_sample()
+        return 0
+    if len(sys.argv) != 4 or sys.argv[1] != "check":
+        print(__doc__)
+        return 2
+    torch.manual_seed(1)
+    for program, dtype, tolerance in ((sys.argv[2], torch.float32, 1e-6),
+                                      (sys.argv[3], torch.float64, 1e-14)):
+        folder = f"{FOLDER}/{os.path.basename(program)}"
+        os.makedirs(folder, exist_ok=True)
+        check_trained(program, dtype, tolerance, folder)
+        check_created(program, dtype, tolerance, folder)
+        check_loaded(program, dtype, tolerance, folder)
+        check_refused(program, dtype, folder)
+    print(f"interop: {counts[True]} passed, {counts[False]} failed")
+    return 1 if counts[False] or not counts[True] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

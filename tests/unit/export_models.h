@@ -1,0 +1,148 @@
+/* The models that export.c compares: the same in export_models.c, which writes them as C, and in
+   export.c, which compiles what that wrote. Their parameters are made without arithmetic that
+   NN_NO_FMA changes. To be included after nn.h. */
+#ifndef EXPORT_MODELS_H
+#define EXPORT_MODELS_H
+
+#include <float.h>
+
+#ifdef NN_DOUBLE
+#define REAL_MAX  DBL_MAX
+#define REAL_MIN  DBL_MIN
+#define REAL_TINY 5e-324
+#else
+#define REAL_MAX  FLT_MAX
+#define REAL_MIN  FLT_MIN
+#define REAL_TINY ((nn_real)1.4e-45)
+#endif
+
+typedef struct model_spec {
+    const char *name, *int8_name; /* of the function, without and with int8 */
+    int inputs, count;
+    nn_layer layers[4];
+    nn_scaling scaling;
+    int extreme; /* parameters of all magnitudes, and outputs whose weights are all 0 or denormal */
+} model_spec;
+
+/* Names that might be taken for something else in the file are among them. */
+static const model_spec model_specs[] = {
+    {NULL,
+     "predict_int8",
+     2,
+     2,
+     {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)},
+     NN_SCALE_STANDARD,
+     0},
+    {"linear", "linear8", 3, 1, {NN_DENSE(4, NN_LINEAR)}, NN_SCALE_NONE, 0},
+    {"y", "x", 3, 1, {NN_DENSE(12, NN_RELU)}, NN_SCALE_NONE, 0},
+    {"in", "out", 5, 1, {NN_DENSE(3, NN_LEAKY_RELU)}, NN_SCALE_MIN_MAX, 0},
+    {"sigmoid", "sum", 3, 1, {NN_DENSE(9, NN_SIGMOID)}, NN_SCALE_NONE, 0},
+    {"TANH", "Do9", 3, 1, {NN_DENSE(9, NN_TANH)}, NN_SCALE_STANDARD, 0},
+    {"softmax", "top", 4, 1, {NN_DENSE(10, NN_SOFTMAX)}, NN_SCALE_STANDARD, 0},
+    {"a", "b", 4, 1, {NN_DENSE(1, NN_SOFTMAX)}, NN_SCALE_NONE, 0},
+    {"i", "j", 1, 1, {NN_DENSE(1, NN_LINEAR)}, NN_SCALE_NONE, 0},
+    {"deep",
+     "deep8",
+     6,
+     4,
+     {NN_DENSE(5, NN_TANH), NN_DENSE(7, NN_LEAKY_RELU), NN_DENSE(3, NN_SIGMOID),
+      NN_DENSE(4, NN_LINEAR)},
+     NN_SCALE_MIN_MAX,
+     0},
+    {"q__",
+     "q_",
+     2,
+     4,
+     {NN_DENSE(16, NN_RELU), NN_DENSE(9, NN_TANH), NN_DENSE(12, NN_SIGMOID),
+      NN_DENSE(10, NN_SOFTMAX)},
+     NN_SCALE_NONE,
+     0},
+    {"wide",
+     "wide8",
+     33,
+     2,
+     {NN_DENSE(65, NN_RELU), NN_DENSE(3, NN_SOFTMAX)},
+     NN_SCALE_STANDARD,
+     0},
+    {"narrow",
+     "narrow8",
+     33,
+     3,
+     {NN_DENSE(2, NN_TANH), NN_DENSE(20, NN_LINEAR), NN_DENSE(3, NN_TANH)},
+     NN_SCALE_NONE,
+     0},
+    {"odd", "odd8", 7, 1, {NN_DENSE(12, NN_LINEAR)}, NN_SCALE_NONE, 1},
+    {"odder",
+     "odder8",
+     7,
+     3,
+     {NN_DENSE(12, NN_RELU), NN_DENSE(8, NN_LEAKY_RELU), NN_DENSE(6, NN_TANH)},
+     NN_SCALE_MIN_MAX,
+     1},
+    {"oddest",
+     "oddest8",
+     9,
+     2,
+     {NN_DENSE(12, NN_SIGMOID), NN_DENSE(6, NN_SOFTMAX)},
+     NN_SCALE_STANDARD,
+     1}};
+
+enum { MODELS = sizeof model_specs / sizeof model_specs[0], MOST_INPUTS = 33, MOST_OUTPUTS = 12 };
+
+/* A finite number of any bits. */
+static nn_real any_real(uint64_t *random)
+{
+    nn_real x;
+    do {
+        const uint64_t low = nn__random(random);
+        x = nn__from_bits((nn__bits)(low << 32 | nn__random(random)));
+    } while (!nn__is_finite(x));
+    return x;
+}
+
+/* A multiple of 2^-22 in [-2, 2). */
+static nn_real small_real(uint64_t *random)
+{
+    return (nn_real)((double)(nn__random(random) >> 8) / 4194304 - 2);
+}
+
+static nn_real odd_real(uint64_t *random, int column)
+{
+    switch (column % 6) {
+    case 1: return nn__random(random) & 1 ? 0 : -(nn_real)0;
+    case 2: return small_real(random) * REAL_MIN;
+    case 3: return (nn_real)(nn__random(random) % 2000) * REAL_TINY;
+    case 4: return nn__random(random) & 7 ? small_real(random) : REAL_MAX;
+    case 5: return any_real(random);
+    default: return small_real(random);
+    }
+}
+
+/* Makes model i on the heap; NULL: no memory. */
+static nn_model *make_model(int i)
+{
+    const model_spec *spec = &model_specs[i];
+    uint64_t random = nn__random_start((uint64_t)i);
+    nn_model *model;
+    nn_real *p;
+    int layer, in, k, j;
+
+    if (nn_model_create(&model, spec->inputs, spec->layers, spec->count, 1) != NN_OK) return NULL;
+    p = nn_parameters(model);
+    for (layer = 0, in = spec->inputs; layer < spec->count; layer++) {
+        const int out = spec->layers[layer].width;
+        for (k = 0; k < in; k++)
+            for (j = 0; j < out; j++)
+                *p++ = spec->extreme && !layer ? odd_real(&random, j) : small_real(&random);
+        for (j = 0; j < out; j++) *p++ = j % 4 == 3 ? -(nn_real)0 : small_real(&random);
+        in = out;
+    }
+    model->scaling = spec->scaling;
+    for (k = 0; spec->scaling != NN_SCALE_NONE && k < spec->inputs; k++) {
+        model->offset[k] = small_real(&random);
+        model->offset[spec->inputs + k] = small_real(&random);
+    }
+    return model;
+}
+
+#endif

@@ -1,0 +1,2 @@
+#define NN_DOUBLE
+#include "math.c"

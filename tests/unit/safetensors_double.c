@@ -1,0 +1,3 @@
+/* test_file in double precision. */
+#define NN_DOUBLE
+#include "safetensors.c"

@@ -1,0 +1,3 @@
+/* test_open in double precision. */
+#define NN_DOUBLE
+#include "safetensors_open.c"
