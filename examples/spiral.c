@@ -87,8 +87,8 @@ static void begin_picture(FILE *file, const nn_real *x)
     fprintf(file, "</g></defs>\n");
 }
 
-/* Fills the places where p[CELLS x CELLS] is above the level. Each row of p is a horizontal strip; a
-   strip is filled between the points where p crosses the level, by linear interpolation. */
+/* Fills the places where p[CELLS x CELLS] is above the level. Each row of p is a horizontal strip.
+   A strip is filled between the points where p crosses the level, by linear interpolation. */
 static void draw_above(FILE *file, const nn_real *p, double level, const char *color)
 {
     const double cell = SIDE / CELLS;
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
     nn_model *model;
 
     make_points(x, y);
-    memset(&data, 0, sizeof data); /* what is zero has its default */
+    memset(&data, 0, sizeof data); /* zero means default */
     data.rows = ROWS;
     data.inputs = 2;
     data.outputs = 1;

@@ -1,5 +1,5 @@
-/* Learns xor on a microcontroller, without heap, files or double. All memory is static, and its size
-   is known at compile time. README.md beside this file says how to compile it. On a PC:
+/* Learns xor on a microcontroller, without heap, files or double. All memory is static, and its
+   size is known at compile time. README.md beside this file says how to compile it. On a PC:
 
        cc -O2 -I../.. xor.c -o xor -lm && ./xor && echo learned */
 
