@@ -492,12 +492,15 @@ typedef enum nn_loss {
     NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
     NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
+    NN_MAE,                  /* mean of |p - t| over rows and outputs */
+    NN_QUANTILE, /* pinball loss: p becomes the `quantile` of t (Koenker, Bassett 1978) */
     NN_LOSS_COUNT
 } nn_loss;
 
 typedef enum nn_optimizer {
     NN_SGD = 0,
-    NN_ADAM, /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_ADAM,    /* Kingma and Ba 2015; weight decay decoupled (Loshchilov and Hutter 2019) */
+    NN_RMSPROP, /* Tieleman and Hinton 2012, in PyTorch's form; with momentum where that is > 0 */
     NN_OPTIMIZER_COUNT
 } nn_optimizer;
 
@@ -523,12 +526,13 @@ typedef struct nn_options {
     int batch_size;        /* rows for each update; 0 means 32; all, if there are fewer */
     int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
                               memory and give the same bits, unless there is dropout; 0 means all */
-    nn_real learning_rate; /* > 0; 0 means 1e-3, SGD 1e-2 */
-    nn_real momentum;      /* SGD, in [0, 1); 0 means none */
+    nn_real learning_rate; /* > 0; 0 means 1e-2, Adam 1e-3 */
+    nn_real momentum;      /* SGD, RMSprop: in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
     nn_real beta1, beta2;  /* Adam, in [0, 1); 0 means 0.9, 0.999; NN_ZERO means 0 */
-    nn_real epsilon;       /* Adam, > 0, outside the root; 0 means 1e-8 */
-    nn_real weight_decay;  /* >= 0; SGD: L2, Adam: decoupled; 0 means none */
+    nn_real alpha;         /* RMSprop, in [0, 1); 0 means 0.99; NN_ZERO means 0 */
+    nn_real epsilon;       /* Adam, RMSprop: > 0, outside the root; 0 means 1e-8 */
+    nn_real weight_decay;  /* >= 0; SGD, RMSprop: L2, Adam: decoupled; 0 means none */
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
 
     nn_schedule schedule;
@@ -540,6 +544,7 @@ typedef struct nn_options {
 
     nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
     nn_real huber_delta;     /* > 0; 0 means 1 */
+    nn_real quantile;        /* in (0, 1); 0 means 0.5, the median */
     const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
                                 [0, 1), the last one 0; NULL means none */
 
@@ -688,7 +693,7 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 
 #ifndef NN_NO_MALLOC
 /* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
-   on the part; options->seed deals the rows and seeds the models. Fills results[folds]. */
+   on the part; options->seed shuffles the rows and seeds the models. Fills results[folds]. */
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results);
 #endif
@@ -923,7 +928,7 @@ struct nn_trainer {
     nn__state state;
     nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
     nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *planes;           /* for each layer some [batch x width]: see nn__plane */
+    nn_real *planes;           /* for each layer some [batch x width]: see nn__planes */
     nn_real *output_gradients; /* [batch x outputs]: dL/dp */
     nn_real *losses;           /* [batch]: of the rows */
 #ifdef NN__SIMD
@@ -938,7 +943,7 @@ struct nn_trainer {
     int rows;           /* rows of the last nn_forward that wait for nn_backward */
     uint32_t changes;   /* of the model at that time */
 #ifdef NN__SIMD
-    int learned; /* rows of the last backward pass */
+    int backward_rows; /* of the last backward pass */
 #endif
     int pending; /* the gradients hold something that no update has used */
 };
@@ -1115,7 +1120,7 @@ static double nn__seconds(void)
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
-#define NN__TAILS 8
+#define NN__TAILS 1
 #endif
 
 /* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
@@ -1825,11 +1830,11 @@ static nn_real nn__uniform(uint64_t *state)
 }
 
 #ifndef NN_NO_TRAIN
-/* Place i of a random order of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
+/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
    numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key is an order. With fewer rounds, or
+   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds, or
    fewer bits than 4, the orders of small sets are not even. */
-static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
+static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
     int round;
@@ -1841,7 +1846,7 @@ static uint32_t nn__shuffled(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave place 0 where it is */
+    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave 0 where it is */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
@@ -3107,7 +3112,8 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
    nn_options *o. In the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
-    X(ADAM, adam, 1, 1, 1e-3)
+    X(ADAM, adam, 1, 1, 1e-3)                                                                      \
+    X(RMSPROP, rmsprop, o->momentum > 0, 1, 1e-2)
 
 NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
 
@@ -3117,8 +3123,8 @@ typedef struct nn__step {
     nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
     nn_real momentum;
     int nesterov;
-    nn_real beta1, beta2, epsilon;
-    nn_real root; /* Adam: 1 / sqrt(1 - beta2^t) */
+    nn_real beta1, beta2, epsilon; /* RMSprop's alpha is in beta2 */
+    nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
 } nn__step;
 
 /* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
@@ -3277,6 +3283,88 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
             NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
+    }
+
+/* ---- RMSprop --------------------------------------------------------------------------------- */
+
+/* g += decay * theta;  v = alpha v + (1 - alpha) g^2;  r = g / (sqrt(v) + epsilon);
+   with momentum m = momentum * m + r and r = m;  theta -= rate * r
+   (Tieleman and Hinton 2012, in PyTorch's form). first is m, second v. */
+static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
+{
+    (void)state;
+    step->decay = o->weight_decay;
+    step->momentum = o->momentum;
+    step->beta2 = nn__or(o->alpha, (nn_real)0.99);
+    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+}
+
+static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *first,
+                              nn_real *second, size_t count, const nn__step *step)
+{
+    const nn_real rest = 1 - step->beta2;
+    int good = 1;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip);
+        nn_real v = nn__fma(step->beta2, second[i], rest * g * g);
+        nn_real ratio = g / (NN_SQRT(v) + step->epsilon);
+        nn_real m = first ? nn__fma(step->momentum, first[i], ratio) : ratio;
+        nn_real next = nn__fma(-step->learning_rate, m, theta[i]);
+        if (!nn__is_finite(next) || !nn__is_finite(v)) {
+            good = 0;
+            continue;
+        }
+        theta[i] = next;
+        second[i] = v;
+        if (first) first[i] = m;
+    }
+    return good;
+}
+
+#define NN__OPTIMIZER_RMSPROP                                                                      \
+    NN__INLINE int NN__NAME(rmsprop_loop)(nn_real * theta, const nn_real *gradient,                \
+                                          nn_real *first, nn_real *second, size_t count,           \
+                                          const nn__step *step, const int momentum)                \
+    {                                                                                              \
+        const NN__VECTOR alpha = NN__SET1(step->beta2), rest = NN__SET1(1 - step->beta2);          \
+        const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
+        const NN__VECTOR clip = NN__SET1(step->clip), mu = NN__SET1(step->momentum);               \
+        const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
+        NN__VECTOR bad = NN__SET1(0);                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
+            const NN__VECTOR old_v = NN__LOAD_UP_TO(second + i, n);                                \
+            NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip), old_m, v, m, next;      \
+            NN__VECTOR check;                                                                      \
+                                                                                                   \
+            g = NN__FMA(decay, old, g);                                                            \
+            v = NN__FMA(alpha, old_v, NN__MUL(NN__MUL(rest, g), g));                               \
+            m = NN__DIV(g, NN__ADD(NN__SQRT(v), epsilon));                                         \
+            if (momentum) {                                                                        \
+                old_m = NN__LOAD_UP_TO(first + i, n);                                              \
+                m = NN__FMA(mu, old_m, m);                                                         \
+            }                                                                                      \
+            next = NN__FNMA(rate, m, old);                                                         \
+            check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                   \
+            bad = NN__BITS_OR(bad, check);                                                         \
+            NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, one, next, old), n);                 \
+            NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
+            if (momentum) NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);    \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(rmsprop)(nn_real * theta, const nn_real *gradient,              \
+                                            nn_real *first, nn_real *second, size_t count,         \
+                                            const nn__step *step)                                  \
+    {                                                                                              \
+        if (first) return NN__NAME(rmsprop_loop)(theta, gradient, first, second, count, step, 1);  \
+        return NN__NAME(rmsprop_loop)(theta, gradient, NULL, second, count, step, 0);              \
     }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -4422,11 +4510,13 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
     X(MSE, mse, ELEMENT, -1)                                                                       \
     X(HUBER, huber, ELEMENT, -1)                                                                   \
     X(BINARY_CROSS_ENTROPY, binary_cross_entropy, ROW, NN_SIGMOID)                                 \
-    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)
+    X(CROSS_ENTROPY, cross_entropy, ROW, NN_SOFTMAX)                                               \
+    X(MAE, mae, ELEMENT, -1)                                                                       \
+    X(QUANTILE, quantile, ELEMENT, -1)
 
 NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
 
-/* What a loss needs to know beside the numbers. */
+/* What a loss needs to know beside the outputs. */
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
@@ -4434,29 +4524,41 @@ typedef struct nn__objective {
     int outputs;
     nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
                                           t * target_share + target_rest */
-    nn_real delta;                     /* Huber's */
+    nn_real delta, quantile;           /* Huber's; the quantile loss's */
+    const nn_real *targets;            /* [... x outputs], row index[b] for row b, */
+    const size_t *index;               /* or row b where index is NULL */
+    const nn_real *weights;            /* of the same rows, NULL: 1; for the gradient */
+    nn_real total;                     /* the sum of the weights of the whole batch */
 } nn__objective;
 
-/* Without options: the mean squared error. */
+/* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
 static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
 {
     nn__objective objective;
 
+    memset(&objective, 0, sizeof objective);
     objective.model = model;
-    objective.loss = options ? options->loss : NN_MSE;
     objective.activation = nn__output_activation(model);
     objective.outputs = nn__outputs(model);
-    objective.target_share = options ? 1 - options->label_smoothing : 1;
-    objective.target_rest = options ? options->label_smoothing / (nn_real)objective.outputs : 0;
-    objective.delta = options && options->huber_delta != 0 ? options->huber_delta : 1;
+    objective.target_share = objective.delta = 1;
+    objective.quantile = (nn_real)0.5;
+    if (!options) return objective;
+    objective.loss = options->loss;
+    objective.target_share = 1 - options->label_smoothing;
+    objective.target_rest = options->label_smoothing / (nn_real)objective.outputs;
+    objective.delta = nn__or(options->huber_delta, 1);
+    objective.quantile = nn__or(options->quantile, (nn_real)0.5);
     return objective;
 }
 
-/* The targets of row b: row index[b] of them, or row b when index is NULL. */
-static const nn_real *nn__targets_of(const nn__objective *objective, const nn_real *targets,
-                                     const size_t *index, int b)
+static size_t nn__data_row(const nn__objective *objective, int b)
 {
-    return targets + (index ? index[b] : (size_t)b) * (size_t)objective->outputs;
+    return objective->index ? objective->index[b] : (size_t)b;
+}
+
+static const nn_real *nn__targets_of(const nn__objective *objective, int b)
+{
+    return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
 }
 
 /* ---- Mean squared error: mean over the outputs of d^2; derivative 2 d / outputs ---------------- */
@@ -4492,32 +4594,62 @@ static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
     return d;
 }
 
+/* ---- Mean absolute error: mean over the outputs of |d|; derivative the sign of d, over outputs -- */
+
+static nn_real nn__mae(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    (void)objective;
+    return sum + nn__absolute(d);
+}
+
+static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
+{
+    (void)objective;
+    return d > 0 ? 1 : d < 0 ? -1 : 0;
+}
+
+/* ---- Quantile, or pinball loss (Koenker and Bassett 1978): mean over the outputs of (1 - q) d where
+   d > 0, else -q d; derivative 1 - q, -q, or 0 where d is 0, over outputs. q is the quantile. ---- */
+
+static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    const nn_real q = objective->quantile;
+
+    return nn__fma(d > 0 ? 1 - q : -q, d, sum);
+}
+
+static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
+{
+    const nn_real q = objective->quantile;
+
+    return d > 0 ? 1 - q : d < 0 ? -q : 0;
+}
+
 /* ---- Binary cross-entropy, for sigmoid: mean over the outputs of -t log p - (1 - t) log(1 - p),
    computed as max(z, 0) - z t + log1p(exp(-|z|)); dL/dz = (p - t) / outputs ----------------------- */
 
 /* z[rows x outputs] becomes p. */
-static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
-                                     const nn_real *targets, const size_t *index, int rows,
+static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z, int rows,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
     const size_t count = (size_t)rows * (size_t)outputs;
-    nn_real tails[NN__TAILS], sum = 0; /* log1p(exp(-|z|)) of some outputs, a row's end or not */
-    const nn_real *t = targets;
-    size_t i;
-    int b = 0, j = 0;
+    nn_real tails[NN__TAILS]; /* log1p(exp(-|z|)) of the next numbers, whatever rows they are of */
+    size_t i = 0;
+    int b, j;
 
-    for (i = 0; i < count; i++) {
-        const size_t left = count - i;
-        if (i % NN__TAILS == 0)
-            NN__RUN(objective->model, softplus, z + i, tails, left < NN__TAILS ? left : NN__TAILS);
-        if (j == 0) t = nn__targets_of(objective, targets, index, b);
-        sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
-        sum += tails[i % NN__TAILS];
-        if (++j < outputs) continue;
-        losses[b++] = sum / (nn_real)outputs;
-        sum = 0;
-        j = 0;
+    for (b = 0; b < rows; b++) {
+        const nn_real *t = nn__targets_of(objective, b);
+        nn_real sum = 0;
+
+        for (j = 0; j < outputs; j++, i++) {
+            if (i % NN__TAILS == 0)
+                NN__RUN(objective->model, softplus, z + i, tails,
+                        count - i < NN__TAILS ? count - i : NN__TAILS);
+            sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
+            sum += tails[i % NN__TAILS];
+        }
+        losses[b] = sum / (nn_real)outputs;
     }
     NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
 }
@@ -4541,14 +4673,13 @@ static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 }
 
 /* z[rows x outputs] becomes p. */
-static void nn__cross_entropy(const nn__objective *objective, nn_real *z, const nn_real *targets,
-                              const size_t *index, int rows, nn_real *losses)
+static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, z += outputs) {
-        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0, total = 0, largest = z[0];
 
         for (j = 1; j < outputs; j++)
@@ -4595,7 +4726,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name(objective, z, targets, index, rows, losses);                                \
+            nn__##name(objective, z, rows, losses);                 \
         return;)
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
@@ -4639,9 +4770,9 @@ static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d
 }
 
 /* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may be
-   z, and losses[rows]. Targets: see nn__targets_of. */
-static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p,
-                             const nn_real *targets, const size_t *index, int rows, nn_real *losses)
+   z, and losses[rows]. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p, int rows,
+                             nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
@@ -4653,7 +4784,7 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
     if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
     NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
     for (b = 0; b < rows; b++, p += outputs) {
-        const nn_real *t = nn__targets_of(objective, targets, index, b);
+        const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
         for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
@@ -4661,30 +4792,26 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
     }
 }
 
-/* The gradient of the rows' weighted mean loss: s[rows x outputs], the arrays that the derivative of
-   the last activation is computed from (p, or z), becomes dL/dz. total is the sum of all weights of
-   the batch. dp[rows x outputs] is written over. */
+/* The gradient of the rows' weighted mean loss: s[rows x outputs], what the derivative of the last
+   activation is computed from (p, or z), becomes dL/dz. dp[rows x outputs] is written over. */
 static void nn__loss_backward(const nn__objective *objective, nn_real *s, const nn_real *p,
-                              const nn_data *data, const size_t *index, int rows, nn_real total,
-                              nn_real *dp)
+                              int rows, nn_real *dp)
 {
     const int outputs = objective->outputs;
+    nn_real *row = s, *d = dp;
     int b, j;
 
-    for (b = 0; b < rows; b++) {
-        const nn_real *t = nn__targets_of(objective, data->y, index, b);
-        const nn_real factor = data->weight ? data->weight[index[b]] / total : 1 / total;
-        const nn_real share = factor / (nn_real)outputs;
-        const size_t at = (size_t)b * (size_t)outputs;
-        nn_real *row = s + at;
+    for (b = 0; b < rows; b++, row += outputs, p += outputs, d += outputs) {
+        const nn_real *t = nn__targets_of(objective, b), *weights = objective->weights;
+        const nn_real weight = weights ? weights[nn__data_row(objective, b)] : 1;
+        const nn_real factor = weight / objective->total, share = factor / (nn_real)outputs;
 
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
         }
         for (j = 0; j < outputs; j++)
-            dp[at + (size_t)j] =
-                nn__difference_gradient(objective, p[at + (size_t)j] - t[j]) * share;
+            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
@@ -4794,13 +4921,14 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Rows of a data set in some order: place i holds row first + i. Where some rows are held out, all
-   of the data's are dealt by a key first; in training, the places are shuffled by another one. */
+/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all rows
+   first separates training from validation rows: then row i of these is row first + i of that. In
+   training a second permutation, another in each epoch, shuffles them. */
 typedef struct nn__rows {
     const nn_data *data;
     int first, count;
-    int dealt, shuffled;
-    uint64_t deal, order;
+    int separated, shuffled;
+    uint64_t separation_key, order_key;
 } nn__rows;
 
 static nn__rows nn__all_rows(const nn_data *data)
@@ -4815,11 +4943,12 @@ static nn__rows nn__all_rows(const nn_data *data)
 
 static size_t nn__row(const nn__rows *rows, int i)
 {
-    uint32_t place = (uint32_t)i;
+    uint32_t row = (uint32_t)i;
 
-    if (rows->shuffled) place = nn__shuffled(place, (uint32_t)rows->count, rows->order);
-    place += (uint32_t)rows->first;
-    return rows->dealt ? nn__shuffled(place, (uint32_t)rows->data->rows, rows->deal) : place;
+    if (rows->shuffled) row = nn__permute(row, (uint32_t)rows->count, rows->order_key);
+    row += (uint32_t)rows->first;
+    return rows->separated ? nn__permute(row, (uint32_t)rows->data->rows, rows->separation_key)
+                           : row;
 }
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
@@ -4996,19 +5125,21 @@ static void nn__copy_names(nn_data *to, const char *const *names)
 
 /* ---- Dividing -------------------------------------------------------------------------------- */
 
-/* Rows are dealt out like cards: shuffled, class by class where there are classes, so that any
-   regular choice of places takes the same share of each class. `train` of every `cards` places,
-   spread evenly, go to the training set; for folds, all places but every one that is `fold`. Each
+/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered class
+   by class, so that every k-th row has each class in proportion. `train` of every `of` rows, spread
+   evenly, go to the training set; for folds, all rows but every one that is `fold` modulo `of`. Each
    set is then shuffled, so that its classes are mixed. */
-typedef struct nn__deal {
-    uint64_t cards, train; /* train == 0: folds */
+typedef struct nn__division {
+    uint64_t of, train; /* train == 0: folds */
     uint64_t fold;
-} nn__deal;
+} nn__division;
 
-static int nn__goes_to_train(const nn__deal *deal, uint64_t place)
+static int nn__is_training_row(const nn__division *division, uint64_t i)
 {
-    if (!deal->train) return place % deal->cards != deal->fold;
-    return (place + 1) * deal->train / deal->cards > place * deal->train / deal->cards;
+    const uint64_t of = division->of, train = division->train;
+
+    if (!train) return i % of != division->fold;
+    return (i + 1) * train / of > i * train / of;
 }
 
 static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
@@ -5020,13 +5151,13 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
 }
 
-static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64_t seed,
-                               nn_data *train, nn_data *test)
+static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
+                                 nn_data *train, nn_data *test)
 {
     const int classes = data->classes > 0 ? data->classes : 1;
     const size_t characters = nn__name_characters(data);
     nn_data *parts[2];
-    uint64_t place = 0;
+    uint64_t next = 0;
     uint32_t taken[2] = {0, 0};
     nn_status status;
     int c, i, k;
@@ -5038,8 +5169,7 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
         parts[k]->memory = NULL;
         parts[k]->rows = parts[k]->dropped = 0;
     }
-    for (place = 0; place < (uint64_t)data->rows; place++)
-        parts[nn__goes_to_train(deal, place)]->rows++;
+    for (i = 0; i < data->rows; i++) parts[nn__is_training_row(division, (uint64_t)i)]->rows++;
     status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
     for (k = 0; k < 2 && status == NN_OK; k++)
         status = nn__allocate_data(parts[k], data->weight != NULL, characters);
@@ -5050,16 +5180,15 @@ static nn_status nn__deal_rows(const nn_data *data, const nn__deal *deal, uint64
         return status;
     }
     for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
-    for (place = 0, c = 0; c < classes; c++)
+    for (c = 0; c < classes; c++)
         for (i = 0; i < data->rows; i++) {
-            const size_t row = (size_t)nn__shuffled((uint32_t)i, (uint32_t)data->rows, seed);
+            const size_t row = (size_t)nn__permute((uint32_t)i, (uint32_t)data->rows, seed);
             if (classes > 1 &&
                 nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
                 continue;
-            k = nn__goes_to_train(deal, place++);
-            nn__copy_row(parts[k],
-                         (size_t)nn__shuffled(taken[k]++, (uint32_t)parts[k]->rows, ~seed), data,
-                         row);
+            k = nn__is_training_row(division, next++);
+            nn__copy_row(parts[k], (size_t)nn__permute(taken[k]++, (uint32_t)parts[k]->rows, ~seed),
+                         data, row);
         }
     return NN_OK;
 }
@@ -5076,32 +5205,32 @@ static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data
 NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
                           nn_data *train, nn_data *test)
 {
-    nn__deal deal;
+    nn__division division;
     nn_status status = nn__check_division(data, train, test);
 
     if (status != NN_OK) return status;
     if (!(train_fraction > 0 && train_fraction < 1)) return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)data->rows;
-    deal.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
-    deal.fold = 0;
-    if (deal.train == 0 || deal.train >= deal.cards) return NN_ERROR_SIZE;
-    return nn__deal_rows(data, &deal, seed, train, test);
+    division.of = (uint64_t)data->rows;
+    division.train = (uint64_t)((double)train_fraction * data->rows + 0.5);
+    division.fold = 0;
+    if (division.train == 0 || division.train >= division.of) return NN_ERROR_SIZE;
+    return nn__divide_rows(data, &division, seed, train, test);
 }
 
 NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
                                nn_data *test)
 {
-    nn__deal deal;
+    nn__division division;
     nn_status status = nn__check_division(data, train, test);
 
     if (status != NN_OK) return status;
     if (!fold) return NN_ERROR_NULL;
     if (fold->folds < 2 || fold->folds > data->rows || fold->fold < 0 || fold->fold >= fold->folds)
         return NN_ERROR_OPTION;
-    deal.cards = (uint64_t)fold->folds;
-    deal.train = 0;
-    deal.fold = (uint64_t)fold->fold;
-    return nn__deal_rows(data, &deal, fold->seed, train, test);
+    division.of = (uint64_t)fold->folds;
+    division.train = 0;
+    division.fold = (uint64_t)fold->fold;
+    return nn__divide_rows(data, &division, fold->seed, train, test);
 }
 
 #endif /* NN_NO_MALLOC */
@@ -5132,11 +5261,15 @@ static const unsigned short nn__magnitudes[] = {
     offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
     offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
     offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
-static const unsigned short nn__shares[] = {
-    offsetof(nn_options, beta1),           offsetof(nn_options, beta2),
-    offsetof(nn_options, step_factor),     offsetof(nn_options, momentum),
-    offsetof(nn_options, label_smoothing), offsetof(nn_options, validation_fraction)};
-enum { NN__ZEROABLE_SHARES = 3 };
+static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
+                                            offsetof(nn_options, beta2),
+                                            offsetof(nn_options, alpha),
+                                            offsetof(nn_options, step_factor),
+                                            offsetof(nn_options, momentum),
+                                            offsetof(nn_options, label_smoothing),
+                                            offsetof(nn_options, validation_fraction),
+                                            offsetof(nn_options, quantile)};
+enum { NN__ZEROABLE_SHARES = 4 };
 
 /* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
 static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
@@ -5191,17 +5324,13 @@ static nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* Arrays [batch x width] that a layer has in training: see nn__plane. */
-static int nn__plane_count(const nn_model *model, const nn_options *options, int layer)
-{
-    return 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
-           (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
-}
-
-/* The columns of all of them. */
+/* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
 static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
-    return (size_t)model->layers[layer].width * (size_t)nn__plane_count(model, options, layer);
+    const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
+                       (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
+
+    return (size_t)model->layers[layer].width * (size_t)arrays;
 }
 
 /* Lays a trainer out, as nn__lay_out_model. */
@@ -5357,53 +5486,36 @@ NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* The arrays of a layer in training, each [batch x width], in this order:
+/* The arrays of a layer in training, each [batch x width], in this order; after them the next
+   layer's. */
+typedef struct nn__planes {
+    nn_real
+        *state; /* what the activation's derivative is computed from: y, or z where the activation
+                         says so. The backward pass makes dL/dz of it. */
+    nn_real *outputs; /* y; the same array where the state is y */
+    nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
+    nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
+} nn__planes;
 
-       state    what the activation's derivative is computed from: y, or z where the activation says
-                so. The backward pass makes dL/dz of it.
-       outputs  y, where the state is z
-       dropped  with dropout: y times the mask
-       mask     with dropout: 0 or 1 / (1 - dropout) */
-static nn_real *nn__plane(const nn_trainer *trainer, int layer, int plane)
+static nn__planes nn__planes_of(const nn_trainer *trainer, int layer)
 {
     const nn_model *model = trainer->model;
-    size_t columns = (size_t)plane * (size_t)model->layers[layer].width;
+    const size_t batch = (size_t)trainer->batch;
+    const size_t size = batch * (size_t)model->layers[layer].width;
+    nn__planes planes;
+    size_t columns = 0;
     int i;
 
     for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
-    return trainer->planes + columns * (size_t)trainer->batch;
-}
-
-static nn_real *nn__state_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, 0);
-}
-
-static nn_real *nn__outputs_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, nn__keeps_z(trainer->model->layers[layer].activation) ? 1 : 0);
-}
-
-/* The dropout's mask, NULL without one; in front of it are the dropped outputs. */
-static nn_real *nn__mask_of(const nn_trainer *trainer, int layer)
-{
-    const int count = nn__plane_count(trainer->model, trainer->options, layer);
-
-    if (!(nn__layer_dropout(trainer->options, layer) > 0)) return NULL;
-    return nn__plane(trainer, layer, count - 1);
-}
-
-static nn_real *nn__dropped_of(const nn_trainer *trainer, int layer)
-{
-    return nn__plane(trainer, layer, nn__plane_count(trainer->model, trainer->options, layer) - 2);
-}
-
-/* What a layer is given in training: the batch, or what the layer before it leaves. */
-static const nn_real *nn__input_of(const nn_trainer *trainer, int layer)
-{
-    if (layer == 0) return trainer->input;
-    return nn__layer_dropout(trainer->options, layer - 1) > 0 ? nn__dropped_of(trainer, layer - 1)
-                                                              : nn__outputs_of(trainer, layer - 1);
+    planes.state = planes.outputs = trainer->planes + columns * batch;
+    if (nn__keeps_z(model->layers[layer].activation)) planes.outputs += size;
+    planes.dropped = planes.outputs;
+    planes.mask = NULL;
+    if (nn__layer_dropout(trainer->options, layer) > 0) {
+        planes.dropped += size;
+        planes.mask = planes.dropped + size;
+    }
+    return planes;
 }
 
 /* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
@@ -5433,13 +5545,12 @@ static void nn__drop(nn_trainer *trainer, int layer, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
-    const nn_real *outputs = nn__outputs_of(trainer, layer);
-    nn_real *dropped = nn__dropped_of(trainer, layer), *mask = nn__mask_of(trainer, layer);
+    const nn__planes planes = nn__planes_of(trainer, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
-        mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
-        dropped[i] = outputs[i] * mask[i];
+        planes.mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes.dropped[i] = planes.outputs[i] * planes.mask[i];
     }
 }
 
@@ -5452,23 +5563,19 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int last = i == model->count - 1, keeps_z = nn__keeps_z(layer.activation);
-        nn_real *state = nn__state_of(trainer, i), *y = state;
+        const nn__planes planes = nn__planes_of(trainer, i);
+        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
 
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
-                model->parameters + layer.biases, state, rows, layer.inputs, layer.outputs,
+                model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
                 last || keeps_z ? NN_LINEAR : layer.activation);
         if (last) return;
         if (keeps_z) {
-            y = nn__outputs_of(trainer, i);
-            nn__copy(y, state, (size_t)rows * (size_t)layer.outputs);
-            NN__RUN(model, activate, layer.activation, y, rows, layer.outputs);
+            nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
+            NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
-        x = y;
-        if (training && nn__layer_dropout(trainer->options, i) > 0) {
-            nn__drop(trainer, i, rows);
-            x = nn__dropped_of(trainer, i);
-        }
+        if (training && planes.mask) nn__drop(trainer, i, rows);
+        x = training ? planes.dropped : planes.outputs;
     }
 }
 
@@ -5477,23 +5584,27 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 static void nn__backward(nn_trainer *trainer, int rows)
 {
     const nn_model *model = trainer->model;
+    nn__planes planes = nn__planes_of(trainer, model->count - 1);
     int i;
 
     for (i = model->count - 1; i >= 0; i--) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn_real *dz = nn__state_of(trainer, i);
+        const nn_real *dz = planes.state, *x = trainer->input;
 
-        NN__RUN(model, dense_weight_gradient, nn__input_of(trainer, i), dz,
-                trainer->gradients + layer.weights, trainer->gradients + layer.biases, rows,
-                layer.inputs, layer.outputs, trainer->pending);
+        if (i > 0) {
+            planes = nn__planes_of(trainer, i - 1);
+            x = planes.dropped;
+        }
+        NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
+                trainer->gradients + layer.biases, rows, layer.inputs, layer.outputs,
+                trainer->pending);
         if (i > 0)
-            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights,
-                    nn__mask_of(trainer, i - 1), nn__state_of(trainer, i - 1),
-                    nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
+            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights, planes.mask,
+                    planes.state, nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
                     model->layers[i - 1].activation);
     }
 #ifdef NN__SIMD
-    trainer->learned = rows;
+    trainer->backward_rows = rows;
 #endif
     trainer->pending = 1;
 }
@@ -5501,8 +5612,8 @@ static void nn__backward(nn_trainer *trainer, int rows)
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
     const nn_model *model;
-    nn_real *logits, *outputs;
-    int last, width;
+    nn__planes planes;
+    int width;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
@@ -5512,15 +5623,14 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
     nn__load_batch(trainer, x, NULL, rows);
     nn__forward(trainer, rows, 1);
-    last = model->count - 1;
     width = nn__outputs(model);
-    logits = nn__state_of(trainer, last);
-    outputs = nn__outputs_of(trainer, last);
-    if (outputs != logits) nn__copy(outputs, logits, (size_t)rows * (size_t)width);
-    NN__RUN(model, activate, nn__output_activation(model), outputs, rows, width);
+    planes = nn__planes_of(trainer, model->count - 1);
+    if (planes.outputs != planes.state)
+        nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
+    NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
     trainer->rows = rows;
     trainer->changes = model->changes;
-    *y = outputs;
+    *y = planes.outputs;
     return NN_OK;
 }
 
@@ -5538,11 +5648,11 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
     NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__state_of(trainer, model->count - 1), dy, rows, outputs);
+            nn__planes_of(trainer, model->count - 1).state, dy, rows, outputs);
     nn__backward(trainer, rows);
     if (dx) {
-        NN__RUN(model, dense_input_gradient, nn__state_of(trainer, 0), model->parameters, NULL, dx,
-                NULL, rows, model->inputs, model->layers[0].width, NN_LINEAR);
+        NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
+                rows, model->inputs, model->layers[0].width, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -5612,7 +5722,7 @@ static int nn__update_all(nn_trainer *trainer, const nn__step *step)
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
     /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
-    const int few = (double)count * trainer->learned < 2 * NN__PRODUCT_GRAIN;
+    const int few = (double)count * trainer->backward_rows < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
 
@@ -5664,100 +5774,97 @@ static nn_real nn__mean_loss(const nn__sums *sums)
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_real loss,
-                          nn_loss kind, const nn_real *p)
+/* What a row adds to the sums beside its loss. */
+static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
+                          const nn_real *p)
 {
-    const nn_real weight = nn__row_weight(data, row);
-
-    if (weight == 0) return;
-    nn__add_loss(&sums->loss, data, row, loss);
-    nn__add(&sums->weight, weight);
+    nn__add(&sums->weight, nn__row_weight(data, row));
     sums->counted++;
-    sums->correct += nn__is_correct(data, kind, p, data->y + row * (size_t)data->outputs);
+    sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* A walk through the rows `next` .. `end` - 1 of an order of rows, a micro-batch at a time. */
-typedef struct nn__walk {
-    nn__objective objective;
-    const nn__rows *rows;
+/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is NULL. */
+typedef struct nn__range {
+    const nn_data *data;
+    const nn__rows *order;
     int next, end;
-    int count;      /* rows of the micro-batch */
-    int loss_alone; /* the sums are of the losses only */
-    nn__sums sums;  /* over all rows so far */
-} nn__walk;
+} nn__range;
 
-static nn__walk nn__begin_walk(const nn_trainer *trainer, const nn__rows *rows, int next, int end)
+static size_t nn__row_of(const nn__range *range, int i)
 {
-    nn__walk walk;
-
-    memset(&walk, 0, sizeof walk);
-    walk.objective = nn__objective_of(trainer->model, trainer->options);
-    walk.rows = rows;
-    walk.next = next;
-    walk.end = end;
-    return walk;
+    return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* The next rows through the net, except those of weight 0: as many as are left and fit in a
-   micro-batch. Their losses are then in the trainer. */
-static void nn__walk_forward(nn_trainer *trainer, nn__walk *walk, int training)
+/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as many
+   as are left and fit in a micro-batch. Returns how many; their losses are in the trainer. Adds to
+   the sums: with `measure`, to all of them; without, to the losses alone. */
+static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective, nn__range *range,
+                            int training, int measure, nn__sums *sums)
 {
-    const nn_data *data = walk->rows->data;
-    const int last = trainer->model->count - 1;
-    const nn_real *p = nn__outputs_of(trainer, last);
+    const nn_data *data = range->data;
+    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    const nn_real *p = planes.outputs;
     int b, count = 0;
 
-    for (; walk->next < walk->end && count < trainer->batch; walk->next++) {
-        trainer->index[count] = nn__row(walk->rows, walk->next);
+    for (; range->next < range->end && count < trainer->batch; range->next++) {
+        trainer->index[count] = nn__row_of(range, range->next);
         count += nn__row_weight(data, trainer->index[count]) != 0;
     }
-    walk->count = count;
     nn__load_batch(trainer, data->x, trainer->index, count);
     nn__forward(trainer, count, training);
-    nn__loss_forward(&walk->objective, nn__state_of(trainer, last), nn__outputs_of(trainer, last),
-                     data->y, trainer->index, count, trainer->losses);
+    nn__loss_forward(objective, planes.state, planes.outputs, count, trainer->losses);
     for (b = 0; b < count; b++, p += data->outputs) {
-        if (walk->loss_alone)
-            nn__add_loss(&walk->sums.loss, data, trainer->index[b], trainer->losses[b]);
-        else
-            nn__count_row(&walk->sums, data, trainer->index[b], trainer->losses[b],
-                          walk->objective.loss, p);
+        nn__add_loss(&sums->loss, data, trainer->index[b], trainer->losses[b]);
+        if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
     }
+    return count;
 }
 
-/* Adds the gradient of the weighted mean loss over the walk's rows to the gradients. *weight is the
-   sum of the rows' weights: if that is 0, nothing is added. If a later micro-batch diverges, all
-   gradients are zeroed. */
-static nn_status nn__learn(nn_trainer *trainer, nn__walk *walk, nn_real *weight)
+static nn__objective nn__objective_in_training(const nn_trainer *trainer, const nn_data *data)
 {
-    const nn_data *data = walk->rows->data;
-    const int last = trainer->model->count - 1;
-    int i, begun = 0;
+    nn__objective objective = nn__objective_of(trainer->model, trainer->options);
+
+    objective.targets = data->y;
+    objective.index = trainer->index;
+    objective.weights = data->weight;
+    return objective;
+}
+
+/* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
+   nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
+   to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
+                                   nn__sums *sums, nn_real *weight)
+{
+    const nn_data *data = range->data;
+    nn__objective objective = nn__objective_in_training(trainer, data);
+    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    int i, count, begun = 0;
 
     *weight = 0;
-    if (!data->weight) *weight = (nn_real)(walk->end - walk->next);
-    for (i = walk->next; data->weight && i < walk->end; i++)
-        *weight += data->weight[nn__row(walk->rows, i)];
+    if (!data->weight) *weight = (nn_real)(range->end - range->next);
+    for (i = range->next; data->weight && i < range->end; i++)
+        *weight += data->weight[nn__row_of(range, i)];
+    objective.total = *weight;
     trainer->rows = 0;
-    for (; walk->next < walk->end; begun = 1) {
-        nn__walk_forward(trainer, walk, 1);
-        if (!nn__is_finite(walk->sums.loss.high)) {
+    for (; range->next < range->end; begun = 1) {
+        count = nn__forward_rows(trainer, &objective, range, 1, measure, sums);
+        if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
-        if (!walk->count) continue;
-        nn__loss_backward(&walk->objective, nn__state_of(trainer, last),
-                          nn__outputs_of(trainer, last), data, trainer->index, walk->count, *weight,
+        if (!count) continue;
+        nn__loss_backward(&objective, planes.state, planes.outputs, count,
                           trainer->output_gradients);
-        nn__backward(trainer, walk->count);
+        nn__backward(trainer, count);
     }
     return NN_OK;
 }
 
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss)
 {
-    nn__rows rows;
-    nn__walk walk;
+    nn__range range;
+    nn__sums sums;
     nn_real weight;
     nn_status status;
 
@@ -5766,11 +5873,13 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     status = nn__check_fits(batch, trainer->model, trainer->options->loss);
     if (status != NN_OK) return status;
     if (batch->rows > nn__batch_rows(trainer->options)) return NN_ERROR_BATCH;
-    rows = nn__all_rows(batch);
-    walk = nn__begin_walk(trainer, &rows, 0, batch->rows);
-    walk.loss_alone = 1;
-    status = nn__learn(trainer, &walk, &weight);
-    if (status == NN_OK && loss) *loss = nn__total(&walk.sums.loss) / weight;
+    memset(&sums, 0, sizeof sums);
+    range.data = batch;
+    range.order = NULL;
+    range.next = 0;
+    range.end = batch->rows;
+    status = nn__add_gradients(trainer, &range, 0, &sums, &weight);
+    if (status == NN_OK && loss) *loss = nn__total(&sums.loss) / weight;
     return status;
 }
 
@@ -5800,10 +5909,17 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    nn__walk walk = nn__begin_walk(trainer, rows, 0, rows->count);
+    const nn__objective objective = nn__objective_in_training(trainer, rows->data);
+    nn__range range;
+    nn__sums sums;
 
-    while (walk.next < walk.end) nn__walk_forward(trainer, &walk, 0);
-    return walk.sums;
+    memset(&sums, 0, sizeof sums);
+    range.data = rows->data;
+    range.order = rows;
+    range.next = 0;
+    range.end = rows->count;
+    while (range.next < range.end) (void)nn__forward_rows(trainer, &objective, &range, 0, 1, &sums);
+    return sums;
 }
 
 static void nn__add_sums(nn__sums *sums, const nn__sums *other)
@@ -5876,7 +5992,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     nn__state *state = &trainer->state;
     const int count = run->training.count, batch = nn__batch_rows(trainer->options);
     const int classes = nn__is_classification(run->training.data, trainer->options->loss);
-    nn__walk walk;
+    nn__range range;
+    nn__sums sums;
     nn_status status;
     nn_real weight;
     int rows;
@@ -5886,14 +6003,18 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
         state->epoch_key |= nn__random(&state->random);
         memset(&state->sums, 0, sizeof state->sums);
     }
+    range.data = run->training.data;
+    range.order = &run->training;
     run->training.shuffled = 1;
-    run->training.order = state->epoch_key;
+    run->training.order_key = state->epoch_key;
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
-        walk = nn__begin_walk(trainer, &run->training, state->position, state->position + rows);
-        status = nn__learn(trainer, &walk, &weight);
+        range.next = state->position;
+        range.end = state->position + rows;
+        memset(&sums, 0, sizeof sums);
+        status = nn__add_gradients(trainer, &range, 1, &sums, &weight);
         if (status != NN_OK) return status;
-        nn__add_sums(&state->sums, &walk.sums);
+        nn__add_sums(&state->sums, &sums);
         if (weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         state->position += rows;
@@ -5966,8 +6087,8 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
         if (held >= data->rows) return NN_ERROR_SIZE;
-        run->training.dealt = run->validation.dealt = 1;
-        run->training.deal = run->validation.deal = o->seed;
+        run->training.separated = run->validation.separated = 1;
+        run->training.separation_key = run->validation.separation_key = o->seed;
         run->training.count = run->validation.first = data->rows - held;
         run->validation.count = held;
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
@@ -6180,7 +6301,6 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
     const nn_real *t = data->y + row * (size_t)data->outputs;
     int j;
 
-    if (nn__row_weight(data, row) == 0) return;
     for (j = 0; j < data->outputs; j++) {
         const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
         nn__add(&tally->squares, square);
@@ -6204,7 +6324,7 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
-    const nn__objective objective = nn__objective_of(model, options);
+    nn__objective objective = nn__objective_of(model, options);
     const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
     int first, b, count;
 
@@ -6213,11 +6333,14 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
         if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
-        nn__loss_forward(&objective, p, p, data->y + (size_t)first * outputs, NULL, count, losses);
+        objective.targets = data->y + (size_t)first * outputs;
+        nn__loss_forward(&objective, p, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
+            if (nn__row_weight(data, row) == 0) continue;
             nn__tally_row(tally, data, row, p);
-            nn__count_row(&tally->sums, data, row, losses[b], objective.loss, p);
+            nn__add_loss(&tally->sums.loss, data, row, losses[b]);
+            nn__count_row(&tally->sums, data, row, objective.loss, p);
         }
     }
 }
@@ -6309,7 +6432,8 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
     if (!model || !metrics) return NN_ERROR_NULL;
     if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
-                     options->huber_delta >= 0 && nn__is_finite(options->huber_delta)))
+                     options->quantile >= 0 && options->quantile < 1 && options->huber_delta >= 0 &&
+                     nn__is_finite(options->huber_delta)))
         return NN_ERROR_OPTION;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;

@@ -197,7 +197,7 @@ static void test_shuffle_is_a_permutation(void)
         uint64_t key = ((uint64_t)nn__random(&state) << 32) | nn__random(&state);
         memset(seen, 0, sizeof seen);
         for (i = 0; i < n; i++) {
-            uint32_t place = nn__shuffled(i, n, key);
+            uint32_t place = nn__permute(i, n, key);
             CHECK(place < n && !seen[place]);
             if (place < n) seen[place] = 1;
         }
@@ -217,7 +217,7 @@ static void check_pairs(uint32_t n, int shuffles)
     memset(count, 0, sizeof count);
     for (s = 0; s < shuffles; s++) {
         uint64_t key = ((uint64_t)nn__random(&state) << 32) | nn__random(&state);
-        count[nn__shuffled(0, n, key)][nn__shuffled(n / 2, n, key)]++;
+        count[nn__permute(0, n, key)][nn__permute(n / 2, n, key)]++;
     }
     for (i = 0; i < n; i++)
         for (k = 0; k < n; k++)
