@@ -52,6 +52,7 @@ SAMPLES = {  # what is measured: seconds of one sample, rounds, unit, value from
     "fit": (0.05, 12, "samples/s", lambda rate: rate),
     "predict": (0.01, 15, "us", lambda rate: 1e6 / rate),
 }
+IDLE = 0.3  # largest load at which results with several threads are kept
 LONGEST = 15  # a result gets no further round after so many seconds
 
 # Side: the process that is asked, and the request. Of a peer with several sides the fastest counts.
@@ -293,7 +294,7 @@ PROSE = """# The benchmark on {processor}
 - Processor: {processor}, {cores} cores, {peak} GFLOP/s peak on one core.
 - Library: {nn} kernels, compiled by {compiler} with `{flags}`.
 - The load of other programs at the start was {load:.1f}. Results with several threads need an idle
-  machine; the others hardly depend on it.
+  machine: {threads}.
 - "Of peak" is nn.h's share of what one core can do with multiply-adds alone. In training only the
   multiply-adds of the matrix products count.
 - "(2.0 x)" says that nn.h is 2.0 times as fast as the library before it.
@@ -321,12 +322,13 @@ def write_table(table, backend, load):
     text = PROSE.format(
         processor=processor + (f" (family {family}, model {cpu_info('model')})" if family else ""),
         cores=CORES, peak=round(peak), nn=found["nn"], load=load,
+        threads="they are in the table" if load <= IDLE else "they are left out here",
         compiler=(output_of([*compiler, "--version"]) or compiler[0]).splitlines()[0],
         flags=os.environ.get("CFLAGS", "-O2"))
     units = {"us": "microseconds", "samples/s": "rows/s"}
     for case, values in table:
         unit, ours = SAMPLES[case.ours.what][2], values["nn"]
-        if not ours:
+        if not ours or (case.ours.process == "c_all" and load > IDLE):
             continue
         peak = f"{ours / values['peak']:.2f}" if values.get("peak") else ""
         others = "; ".join(

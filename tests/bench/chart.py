@@ -3,7 +3,7 @@
     chart.py tests/bench/results-PROCESSOR.md examples/speed.svg
 
 Each group of bars is one row of the table: nn.h and the libraries beside it. The longest bar of a
-group is the fastest.
+group is the fastest. The program prints the same five rows as lines of README.md.
 """
 
 import re
@@ -21,17 +21,17 @@ OURS, OTHERS, TEXT = "#2f81f7", "#8b949e", "#7d8590"  # readable on white and on
 
 
 def read_rows(path):
-    """{work: [(library, value, text of the value)]}, nn.h first."""
+    """{work: [(library, value, text of the value, nn.h's speed in multiples of the library's)]}."""
     rows = {}
     for line in open(path):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if len(cells) != 4 or not re.match("[0-9]", cells[1]):
             continue
         value, unit = cells[1].split(" ", 1)
-        bars = [("nn.h", value)]
-        bars += re.findall(r"([^:;(]+?)(?: \([^)]*\))?: ([0-9.,]+) \(", cells[3])
-        rows[cells[0]] = [(name.strip(), float(number.replace(",", "")), f"{number} {unit}")
-                          for name, number in bars]
+        bars = [("nn.h", value, "1.00")]
+        bars += re.findall(r"([^:;(]+?)(?: \([^)]*\))?: ([0-9.,]+) \(([0-9.]+) x\)", cells[3])
+        rows[cells[0]] = [(name.strip(), float(number.replace(",", "")), f"{number} {unit}", ratio)
+                          for name, number, ratio in bars]
     return rows
 
 
@@ -40,10 +40,10 @@ def draw(rows, title):
     for work, label in GROUPS:
         bars = rows[work]
         # A time is better when it is shorter: its bar shows how many there are in a second.
-        speeds = [1 / value if "microseconds" in text else value for _, value, text in bars]
+        speeds = [1 / value if "microseconds" in text else value for _, value, text, _ in bars]
         body.append(f'<text x="0" y="{y}" font-weight="600">{label}</text>')
         y += 8
-        for (name, _, text), speed in zip(bars, speeds):
+        for (name, _, text, _), speed in zip(bars, speeds):
             length = max(2, (WIDTH - LEFT - 150) * speed / max(speeds))
             color = OURS if name == "nn.h" else OTHERS
             body.append(
@@ -62,8 +62,12 @@ def draw(rows, title):
 def main():
     table, picture = sys.argv[1:]
     title = open(table).readline().strip("# \n").replace("The benchmark", "One thread")
+    rows = read_rows(table)
     with open(picture, "w") as file:
-        file.write(draw(read_rows(table), title))
+        file.write(draw(rows, title))
+    for work, label in GROUPS:
+        (_, _, text, _), (peer, _, _, ratio) = rows[work][:2]
+        print(f"- {label}: {text}, {ratio} times as fast as {peer}.")
 
 
 main()
