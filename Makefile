@@ -1,7 +1,7 @@
 # make            build the examples           make sanitize  the tests under ASan, UBSan and TSan
 # make run        train the bundled classifier make interop   model files against PyTorch's
 # make test       build and run every test     make portable  the same bits on other machines
-# make bench      speed, beside other libraries'   make pictures  the SVG files of README.md
+# make bench      compare with other libraries make pictures  the SVG files of README.md
 # make install    copy the header to PREFIX/include            make embedded  microcontrollers,
 # make clean      remove build/                                               in emulators
 #
