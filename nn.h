@@ -1162,6 +1162,14 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* For small functions on the path of small nets: inlined on the PC, for speed; on a device the
+   compiler decides, for size. */
+#ifdef NN__SIMD
+#define NN__HOT static inline
+#else
+#define NN__HOT static
+#endif
+
 /* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
@@ -2684,7 +2692,7 @@ static void nn__activate_in_parallel(nn__activate_kernel activate, nn_activation
 static const unsigned char nn__activation_traits[] = {NN__ACTIVATIONS(NN__TRAITS_OF)};
 
 /* Whether an activation's derivative is computed from z and not from y. */
-static int nn__keeps_z(nn_activation activation)
+NN__HOT int nn__keeps_z(nn_activation activation)
 {
     return nn__activation_traits[activation] & NN__KEEPS_Z;
 }
@@ -4095,7 +4103,7 @@ typedef struct nn__layer {
     size_t weights, biases;
 } nn__layer;
 
-static nn__layer nn__layer_at(const nn_model *model, int i)
+NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
 {
     nn__layer layer;
 
@@ -4480,8 +4488,8 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
 }
 
 /* The arguments of nn_predict and nn_predict_classes. */
-static nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
-                                  const void *scratch)
+NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
+                                   const void *scratch)
 {
     const size_t inputs = (size_t)model->inputs, outputs = (size_t)nn__outputs(model);
 
@@ -4592,23 +4600,19 @@ typedef struct nn__objective {
 } nn__objective;
 
 /* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
-static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
+static void nn__set_objective(nn__objective *objective, const nn_model *model,
+                              const nn_options *options)
 {
-    nn__objective objective;
+    const nn_real smoothing = options ? options->label_smoothing : 0;
 
-    memset(&objective, 0, sizeof objective);
-    objective.model = model;
-    objective.activation = nn__output_activation(model);
-    objective.outputs = nn__outputs(model);
-    objective.target_share = objective.delta = 1;
-    objective.quantile = (nn_real)0.5;
-    if (!options) return objective;
-    objective.loss = options->loss;
-    objective.target_share = 1 - options->label_smoothing;
-    objective.target_rest = options->label_smoothing / (nn_real)objective.outputs;
-    objective.delta = nn__or(options->huber_delta, 1);
-    objective.quantile = nn__or(options->quantile, (nn_real)0.5);
-    return objective;
+    objective->model = model;
+    objective->loss = options ? options->loss : NN_MSE;
+    objective->activation = nn__output_activation(model);
+    objective->outputs = nn__outputs(model);
+    objective->target_share = 1 - smoothing;
+    objective->target_rest = smoothing / (nn_real)objective->outputs;
+    objective->delta = options ? nn__or(options->huber_delta, 1) : 1;
+    objective->quantile = nn__or(options ? options->quantile : 0, (nn_real)0.5);
 }
 
 static size_t nn__data_row(const nn__objective *objective, int b)
@@ -4706,34 +4710,37 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const size_t count = (size_t)rows * (size_t)outputs;
-    nn_real tails[NN__TAILS]; /* log1p(exp(-|z|)) of the next numbers, whatever rows they are of */
-    size_t i = 0;
+    nn_real tails[NN__TAILS], *tail = tails; /* log1p(exp(-|z|)) of the next logits, of any rows */
+    size_t left = (size_t)rows * (size_t)outputs, ready = 0;
+    nn_real *logit = z;
     int b, j;
 
     for (b = 0; b < rows; b++) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        for (j = 0; j < outputs; j++, i++) {
-            if (i % NN__TAILS == 0)
-                NN__RUN(objective->model, softplus, z + i, tails,
-                        count - i < NN__TAILS ? count - i : NN__TAILS);
-            sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
-            sum += tails[i % NN__TAILS];
+        for (j = 0; j < outputs; j++, logit++, ready--) {
+            if (ready == 0) {
+                tail = tails;
+                ready = left < NN__TAILS ? left : NN__TAILS;
+                left -= ready;
+                NN__RUN(objective->model, softplus, logit, tails, ready);
+            }
+            sum += nn__fma(-*logit, t[j], 0 > *logit ? 0 : *logit);
+            sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
     }
     NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
 }
 
-/* p[outputs], a row, becomes factor * dL/dz. */
+/* p[outputs], a row, becomes factor * dL/dz, where share = factor / outputs. */
 static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
-                                              const nn_real *t, nn_real factor)
+                                              const nn_real *t, nn_real factor, nn_real share)
 {
-    const nn_real share = factor / (nn_real)objective->outputs;
     int j;
 
+    (void)factor;
     for (j = 0; j < objective->outputs; j++) p[j] = (p[j] - t[j]) * share;
 }
 
@@ -4770,14 +4777,14 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
     }
 }
 
-/* p[outputs], a row, becomes factor * dL/dz. */
 static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p, const nn_real *t,
-                                       nn_real factor)
+                                       nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
     nn_real total = 0;
     int j;
 
+    (void)share;
     for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
     for (j = 0; j < outputs; j++)
         p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
@@ -4807,7 +4814,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name##_gradient(objective, row, t, factor);                                      \
+            nn__##name##_gradient(objective, row, t, factor, share);                               \
         continue;)
 /* clang-format on */
 
@@ -4875,13 +4882,16 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
 {
     const int outputs = objective->outputs;
     nn_real *row = s, *d = dp;
+    nn_real factor = 1 / objective->total, share = factor / (nn_real)outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, row += outputs, p += outputs, d += outputs) {
-        const nn_real *t = nn__targets_of(objective, b), *weights = objective->weights;
-        const nn_real weight = weights ? weights[nn__data_row(objective, b)] : 1;
-        const nn_real factor = weight / objective->total, share = factor / (nn_real)outputs;
+        const nn_real *t = nn__targets_of(objective, b);
 
+        if (objective->weights) {
+            factor = objective->weights[nn__data_row(objective, b)] / objective->total;
+            share = factor / (nn_real)outputs;
+        }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
@@ -5395,13 +5405,13 @@ static int nn__micro_batch_rows(const nn_options *options)
     return micro && micro < batch ? micro : batch;
 }
 
-static nn_real nn__layer_dropout(const nn_options *options, int layer)
+NN__HOT nn_real nn__layer_dropout(const nn_options *options, int layer)
 {
     return options->dropout ? options->dropout[layer] : 0;
 }
 
 /* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
-static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
+NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
                        (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
@@ -5571,27 +5581,34 @@ typedef struct nn__planes {
     nn_real *outputs; /* y; the same array where the state is y */
     nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
     nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
+    nn_real *end;     /* where the next layer's begin */
 } nn__planes;
 
-static nn__planes nn__planes_of(const nn_trainer *trainer, int layer)
+NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
-    const nn_model *model = trainer->model;
-    const size_t batch = (size_t)trainer->batch;
-    const size_t size = batch * (size_t)model->layers[layer].width;
+    const nn_activation activation = trainer->model->layers[layer].activation;
+    const size_t size = (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
     nn__planes planes;
-    size_t columns = 0;
-    int i;
 
-    for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
-    planes.state = planes.outputs = trainer->planes + columns * batch;
-    if (nn__keeps_z(model->layers[layer].activation)) planes.outputs += size;
+    planes.state = planes.outputs = first;
+    if (nn__keeps_z(activation)) planes.outputs += size;
     planes.dropped = planes.outputs;
     planes.mask = NULL;
     if (nn__layer_dropout(trainer->options, layer) > 0) {
         planes.dropped += size;
         planes.mask = planes.dropped + size;
     }
+    planes.end = (planes.mask ? planes.mask : planes.outputs) + size;
     return planes;
+}
+
+static nn__planes nn__last_planes(const nn_trainer *trainer)
+{
+    nn_real *first = trainer->planes;
+    int i;
+
+    for (i = 0; i < trainer->model->count - 1; i++) first = nn__planes_at(trainer, i, first).end;
+    return nn__planes_at(trainer, i, first);
 }
 
 /* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
@@ -5617,16 +5634,15 @@ static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *
 }
 
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
-static void nn__drop(nn_trainer *trainer, int layer, int rows)
+static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
-    const nn__planes planes = nn__planes_of(trainer, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
-        planes.mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
-        planes.dropped[i] = planes.outputs[i] * planes.mask[i];
+        planes->mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
 }
 
@@ -5635,11 +5651,12 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
     const nn_real *x = trainer->input;
+    nn_real *next = trainer->planes;
     int i;
 
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn__planes planes = nn__planes_of(trainer, i);
+        const nn__planes planes = nn__planes_at(trainer, i, next);
         const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
 
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
@@ -5650,17 +5667,18 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
-        if (training && planes.mask) nn__drop(trainer, i, rows);
+        if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
         x = training ? planes.dropped : planes.outputs;
+        next = planes.end;
     }
 }
 
 /* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes
    its dL/dz. The gradients are added to if something is pending in them, else started. */
-static void nn__backward(nn_trainer *trainer, int rows)
+static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 {
     const nn_model *model = trainer->model;
-    nn__planes planes = nn__planes_of(trainer, model->count - 1);
+    nn__planes planes = *last;
     int i;
 
     for (i = model->count - 1; i >= 0; i--) {
@@ -5668,7 +5686,10 @@ static void nn__backward(nn_trainer *trainer, int rows)
         const nn_real *dz = planes.state, *x = trainer->input;
 
         if (i > 0) {
-            planes = nn__planes_of(trainer, i - 1);
+            planes =
+                nn__planes_at(trainer, i - 1,
+                              planes.state - nn__layer_columns(model, trainer->options, i - 1) *
+                                                 (size_t)trainer->batch);
             x = planes.dropped;
         }
         NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
@@ -5700,7 +5721,7 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     nn__load_batch(trainer, x, NULL, rows);
     nn__forward(trainer, rows, 1);
     width = nn__outputs(model);
-    planes = nn__planes_of(trainer, model->count - 1);
+    planes = nn__last_planes(trainer);
     if (planes.outputs != planes.state)
         nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
     NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
@@ -5714,6 +5735,7 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
 {
     const nn_model *model;
     const nn_real *factor;
+    nn__planes planes;
     int rows, outputs, b, i;
 
     if (!trainer || !dy) return NN_ERROR_NULL;
@@ -5723,9 +5745,10 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     outputs = nn__outputs(model);
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
-    NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__planes_of(trainer, model->count - 1).state, dy, rows, outputs);
-    nn__backward(trainer, rows);
+    planes = nn__last_planes(trainer);
+    NN__RUN(model, activation_gradient, nn__output_activation(model), planes.state, dy, rows,
+            outputs);
+    nn__backward(trainer, &planes, rows);
     if (dx) {
         NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
                 rows, model->inputs, model->layers[0].width, NN_LINEAR);
@@ -5875,36 +5898,38 @@ static size_t nn__row_of(const nn__range *range, int i)
 /* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as
    many as are left and fit in a micro-batch. Returns how many; their losses are in the trainer.
    Adds to the sums: with `measure`, to all of them; without, to the losses alone. */
-static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective, nn__range *range,
-                            int training, int measure, nn__sums *sums)
+static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
+                            const nn__planes *last, nn__range *range, int training, int measure,
+                            nn__sums *sums)
 {
     const nn_data *data = range->data;
-    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
-    const nn_real *p = planes.outputs;
-    int b, count = 0;
+    const nn_real *p = last->outputs;
+    nn__sum loss = sums->loss; /* a copy, which stays in registers */
+    int b, i = range->next, count = 0;
 
-    for (; range->next < range->end && count < trainer->batch; range->next++) {
-        trainer->index[count] = nn__row_of(range, range->next);
+    for (; i < range->end && count < trainer->batch; i++) {
+        trainer->index[count] = nn__row_of(range, i);
         count += nn__row_weight(data, trainer->index[count]) != 0;
     }
+    range->next = i;
     nn__load_batch(trainer, data->x, trainer->index, count);
     nn__forward(trainer, count, training);
-    nn__loss_forward(objective, planes.state, planes.outputs, count, trainer->losses);
+    nn__loss_forward(objective, last->state, last->outputs, count, trainer->losses);
     for (b = 0; b < count; b++, p += data->outputs) {
-        nn__add_loss(&sums->loss, data, trainer->index[b], trainer->losses[b]);
+        nn__add_loss(&loss, data, trainer->index[b], trainer->losses[b]);
         if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
     }
+    sums->loss = loss;
     return count;
 }
 
-static nn__objective nn__objective_in_training(const nn_trainer *trainer, const nn_data *data)
+static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
+                                       const nn_data *data)
 {
-    nn__objective objective = nn__objective_of(trainer->model, trainer->options);
-
-    objective.targets = data->y;
-    objective.index = trainer->index;
-    objective.weights = data->weight;
-    return objective;
+    nn__set_objective(objective, trainer->model, trainer->options);
+    objective->targets = data->y;
+    objective->index = trainer->index;
+    objective->weights = data->weight;
 }
 
 /* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
@@ -5914,10 +5939,11 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
                                    nn__sums *sums, nn_real *weight)
 {
     const nn_data *data = range->data;
-    nn__objective objective = nn__objective_in_training(trainer, data);
-    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    const nn__planes last = nn__last_planes(trainer);
+    nn__objective objective;
     int i, count, begun = 0;
 
+    nn__set_training_objective(&objective, trainer, data);
     *weight = 0;
     if (!data->weight) *weight = (nn_real)(range->end - range->next);
     for (i = range->next; data->weight && i < range->end; i++)
@@ -5925,15 +5951,14 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
     objective.total = *weight;
     trainer->rows = 0;
     for (; range->next < range->end; begun = 1) {
-        count = nn__forward_rows(trainer, &objective, range, 1, measure, sums);
+        count = nn__forward_rows(trainer, &objective, &last, range, 1, measure, sums);
         if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
         if (!count) continue;
-        nn__loss_backward(&objective, planes.state, planes.outputs, count,
-                          trainer->output_gradients);
-        nn__backward(trainer, count);
+        nn__loss_backward(&objective, last.state, last.outputs, count, trainer->output_gradients);
+        nn__backward(trainer, &last, count);
     }
     return NN_OK;
 }
@@ -5986,16 +6011,19 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    const nn__objective objective = nn__objective_in_training(trainer, rows->data);
+    const nn__planes last = nn__last_planes(trainer);
+    nn__objective objective;
     nn__range range;
     nn__sums sums;
 
+    nn__set_training_objective(&objective, trainer, rows->data);
     memset(&sums, 0, sizeof sums);
     range.data = rows->data;
     range.order = rows;
     range.next = 0;
     range.end = rows->count;
-    while (range.next < range.end) (void)nn__forward_rows(trainer, &objective, &range, 0, 1, &sums);
+    while (range.next < range.end)
+        (void)nn__forward_rows(trainer, &objective, &last, &range, 0, 1, &sums);
     return sums;
 }
 
@@ -6401,10 +6429,12 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
-    nn__objective objective = nn__objective_of(model, options);
     const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
+    nn__objective objective;
     int first, b, count;
 
+    nn__set_objective(&objective, model, options);
+    objective.index = NULL;
     for (first = 0; first < data->rows; first += count) {
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
