@@ -1229,9 +1229,14 @@ static double nn__seconds(void)
     typedef char nn__check_of_##name                                                               \
         [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
 
-/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+/* In tables whose rows say SIMPLE, ELEMENT or ROW: what is there for the elements alone, simple or not;
+   and for the simple ones alone. */
+#define NN__KEEP_IF_SIMPLE(...)  __VA_ARGS__
 #define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
 #define NN__KEEP_IF_ROW(...)
+#define NN__KEEP_SIMPLE_IF_SIMPLE(...) __VA_ARGS__
+#define NN__KEEP_SIMPLE_IF_ELEMENT(...)
+#define NN__KEEP_SIMPLE_IF_ROW(...)
 
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
@@ -2539,13 +2544,14 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
    To add an activation: its enumerator in nn_activation, its row here, its room below.
    ============================================================================================= */
 
-/* X(enumerator, name in files, ELEMENT or ROW: what f takes, traits). In the order of the enum. */
+/* X(enumerator, name in files, what f takes, traits), in the order of the enum. f takes an ELEMENT, or
+   a whole ROW. SIMPLE is an element whose code is short enough to stand in the loops of small nets. */
 #define NN__ACTIVATIONS(X)                                                                         \
-    X(LINEAR, linear, ELEMENT, 0)                                                                  \
-    X(RELU, relu, ELEMENT, 0)                                                                      \
-    X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
-    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                \
-    X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
+    X(LINEAR, linear, SIMPLE, 0)                                                                   \
+    X(RELU, relu, SIMPLE, 0)                                                                       \
+    X(LEAKY_RELU, leaky_relu, SIMPLE, 0)                                                           \
+    X(SIGMOID, sigmoid, SIMPLE, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                 \
+    X(TANH, tanh, SIMPLE, NN__CALLS_EXP | NN__CALLS_TANH)                                          \
     X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
     X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
     X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
@@ -2974,10 +2980,19 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     }
 }
 
+#ifdef NN__SIMD
+/* Whether an activation is one of the simple ones. */
+#define NN__IS_SIMPLE(ID, name, form, traits) NN__KEEP_SIMPLE_IF_##form(|| activation == NN_##ID)
+NN__HOT int nn__is_simple(nn_activation activation)
+{
+    return 0 NN__ACTIVATIONS(NN__IS_SIMPLE);
+}
+#endif
+
 /* The same with vectors: each activation's loop is a function of its own. */
 #define NN__VECTOR_OF_ROW(ID, name, form, traits) NN__VECTOR_##ID
 #define NN__VECTOR_VALUE(ID, name, form, traits)                                                   \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
 #define NN__VECTOR_LOOP(ID, name, form, traits)                                                    \
     NN__KEEP_IF_##form(                                                                            \
         static NN__APART NN__TARGET void NN__NAME(name##_loop)(nn_real * z, size_t count) {        \
@@ -3084,7 +3099,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
 }
 
 #define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
 #define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
     NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
         nn_real * s, const nn_real *dy, size_t count) {                                            \
@@ -3273,7 +3288,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     {                                                                                              \
         NN__VECTOR v;                                                                              \
                                                                                                    \
-        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                           \
             nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
                                  NN__NAME(activate));                                              \
             return;                                                                                \
@@ -3508,7 +3523,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
-        if (rows == 1 && out == 1 && !mask) {                                                      \
+        if (rows == 1 && out == 1 && !mask && nn__is_simple(activation)) {                         \
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
