@@ -5,26 +5,26 @@
 
    Contents: search for these tags.
 
-       >>doc         this page
-       >>config      NN_DEF, NN_STATIC, NN_REAL, version
-       >>api         every public type and function; users stop reading at its end
-       >>sizes       the private structs, and what NN_MODEL_SIZE and its like are made of
-       >>platform    the C library's functions, replaceable; statuses; memory blocks; files
-       >>math        exp, tanh, sigmoid, log1p, cosine; the random generator
-       >>product     products of matrices: tiles, panels, packing, threads, OpenBLAS
-       >>activation  ReLU, sigmoid, tanh, softmax, ... and their derivatives
-       >>dense       the dense layer: forward, weight gradient, input gradient
-       >>optimizer   SGD, Adam, schedules, clipping
-       >>simd        the primitives of each instruction set: AVX-512, AVX2, NEON, WebAssembly
-       >>dispatch    which kernels are used
-       >>model       layers, parameters, memory layout, predicting
-       >>loss        value and gradient, side by side
-       >>data        checks, order of rows, scaling, dividing
-       >>trainer     forward, backward, update; nn_fit
-       >>metrics     accuracy, precision, recall, F1, ROC AUC, errors; cross-validation
-       >>csv >>idx   reading tables and images
-       >>safetensors models and checkpoints as files; opening a file in place
-       >>export      weights as int8, C source
+       >>doc          this page
+       >>config       NN_DEF, NN_STATIC, NN_REAL, version
+       >>api          every public type and function; users stop reading at its end
+       >>sizes        the private structs, and what NN_MODEL_SIZE and its like are made of
+       >>platform     the C library's functions, replaceable; tables; statuses; memory blocks; files
+       >>math         exp, tanh, sigmoid, log1p, expm1, erf, cosine; the random generator
+       >>product      products of matrices: tiles, panels, packing, threads, OpenBLAS
+       >>activation   ReLU, sigmoid, tanh, GELU, softmax ...: each with its derivative
+       >>dense        the dense layer: forward, weight gradient, input gradient
+       >>optimizer    SGD, Adam, RMSprop; learning-rate schedules; clipping
+       >>simd         the primitives of each instruction set: >>avx512, >>avx2, >>neon, >>wasm
+       >>dispatch     the choice among the back-ends
+       >>model        layers, parameters, initialisation, memory layout, predicting
+       >>loss         each loss with its gradient
+       >>data         checks, order of rows, scaling, stratified splits
+       >>trainer      forward, backward, update; nn_fit: epochs, early stopping, dropout, callbacks
+       >>metrics      accuracy, precision, recall, F1, ROC AUC, errors; cross-validation
+       >>csv >>idx    reading tables and images
+       >>safetensors  models and checkpoints as files; opening a file in place
+       >>export       weights as int8; a model as C source
 
    ================================================================================================
    >>doc
@@ -35,20 +35,21 @@
        #define NN_IMPLEMENTATION
        #include "nn.h"
 
-   and in others only the #include. Compile with any C99 or C++11 compiler; link the C library's
-   mathematics where that is separate (-lm). No flag is needed but -O2, for speed: the kernels for
-   the processor's vector registers are compiled without -march and chosen when a model is made.
-   (WebAssembly's need -msimd128 and, as it has no fma, NN_NO_FMA.) No flag changes a result.
+   and in the others only the #include. Compile with any C99 or C++11 compiler. Link the C library's
+   mathematics where it is separate (-lm). No flag is needed, but -O2 makes it fast: kernels for the
+   processor's vector registers are compiled without -march, and the best ones are chosen when a
+   model is made. (WebAssembly needs -msimd128 for them and, because it has no fused multiply-add,
+   NN_NO_FMA.) No optimisation flag changes a result.
 
        const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)};
-       nn_options how = {0};                   // in C++: = {}
+       nn_options how = {0};                              // in C++: = {}
        nn_data data, train, test;
        nn_metrics result;
        nn_model *model;
 
        nn_read_csv(&data, "iris2.csv", NULL);             // the last column is the target
        nn_split(&data, 0.8f, 1, &train, &test);           // 80 % to train on, seed 1
-       nn_model_create(&model, data.inputs, layers, 2, 1);      // 2 layers, seed 1
+       nn_model_create(&model, data.inputs, layers, 2, 1); // 2 layers, seed 1
        how.loss = NN_BINARY_CROSS_ENTROPY;
        how.optimizer = NN_ADAM;
        how.learning_rate = 0.01f;
@@ -56,94 +57,107 @@
        nn_fit(model, &train, &how);
        nn_evaluate(model, &test, &how, &result);          // result.accuracy, ...
        nn_save(model, "iris2.safetensors");
+       nn_model_free(model);
 
-   with each status checked, of course.
+   A real program checks the status that each function returns.
 
-   LEVELS. Each uses only what is below it, and any may be used alone:
+   DEFAULTS. An option that is 0 has its default: 100 epochs, batches of 32 rows, mean squared
+   error, SGD with a learning rate of 1e-2 (Adam 1e-3, RMSprop 1e-2), no scaling, no validation.
+
+   LEVELS. Each level uses only what is below it. Any level may be used alone:
 
        loop    nn_fit, nn_trainer_fit           epochs, shuffling, validation, early stopping
        batch   nn_train_batch, nn_accumulate    one update; a gradient without the update
        step    nn_forward, nn_backward, nn_update     any loss, reinforcement learning, GANs
        arrays  nn_parameters, nn_gradients      averaging, evolution, sums over processes
 
-   OBJECTS. nn_model is what is deployed: layers, parameters, input scaling. nn_trainer is what is
-   thrown away: gradients, optimizer state, activations of one batch, the random generator, the
-   count of steps. All else is plain structs in which zero means default.
+   OBJECTS. An nn_model is what is deployed: the layers, the parameters, the input scaling. An
+   nn_trainer is what is thrown away after training: gradients, optimizer state, activations of one
+   batch, the random generator, the count of updates. Everything else is a plain struct in which 0
+   means the default.
 
-   ERRORS. Every function that can fail returns an nn_status, NN_OK or why not. On failure nothing
-   is changed and nothing is leaked; outputs are NULL or zero. (NN_ERROR_DIVERGED alone leaves a
-   model changed: its last finite weights.) The library never prints, exits, aborts, or touches
-   global state. NN_ASSERT guards its own invariants, never input; it is assert, or nothing under
-   NN_NO_STDIO.
+   ERRORS. Every function that can fail returns an nn_status: NN_OK, or the reason. After a failure
+   nothing has changed and nothing leaks; outputs are NULL or zero. There is one exception: after
+   NN_ERROR_DIVERGED the model has its last finite weights. The library never prints, exits, aborts,
+   or touches global state. NN_ASSERT checks the library's own invariants, never input. It is
+   assert, or nothing under NN_NO_STDIO.
 
    MEMORY. nn_model_create and nn_trainer_create allocate one block each. nn_model_create_in and
-   nn_trainer_create_in take the caller's block instead, of exactly nn_model_size and
-   nn_trainer_size bytes, at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE are the same numbers as
-   constants. Nothing is allocated by a step, a batch, an epoch or a prediction. Files, data sets
-   and nn_evaluate allocate what they need and say so in their names or comments. The vector
+   nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
+   nn_trainer_size bytes and may begin at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE give the
+   same numbers as constants. No step, batch, epoch or prediction allocates anything. Functions that
+   read files, divide data or evaluate allocate what they need; their comments say so. The vector
    kernels use up to 50 kB of stack.
 
-   MICROCONTROLLERS. Under NN_NO_STDIO and NN_NO_MALLOC nothing is needed but memcpy, memset,
-   strlen, sqrtf and fmaf. Training computes in nn_real, never in double; but without the
-   instruction an fma is computed in double, unless NN_NO_FMA does without it (as it must where
-   double has 32 bits: AVR). Nothing recurses; int may have 16 bits. NN_STATIC leaves out what is
-   not called. micro_batch_size 1 keeps one row's activations at a time. For predicting alone,
-   nn_model_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a
-   model as a C file that needs no header.
+   MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
+   strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
+   processor without the fma instruction computes each fused multiply-add in double. NN_NO_FMA
+   avoids that; it is required where double has 32 bits (AVR). Nothing is recursive, and int may
+   have 16 bits. NN_STATIC lets the compiler leave out functions that are not called.
+   NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES and NN_ONLY_OPTIMIZERS leave out operations. micro_batch_size
+   1 keeps the activations of one row at a time. For predicting alone, nn_model_open_in leaves a
+   file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a model as a C file
+   that needs no header.
 
-   THREADS. There is no global state. A model may be read by any number of threads at once, each
-   predicting with its own scratch; NULL for scratch, and all that writes to a model or a trainer,
-   needs one thread at a time. Compiled with OpenMP (-fopenmp), large products of the vector kernels
-   and large updates are divided among its threads, by outputs: any number of threads gives the same
-   bits. Small nets stay on one. Threads that wait spin: on a busy machine set
-   OMP_WAIT_POLICY=passive.
+   THREADS. There is no global state. Any number of threads may predict with one model at the same
+   time, each with scratch memory of its own. Two things need one thread at a time: a call with NULL
+   for scratch, and everything that writes to a model or a trainer. Compiled with OpenMP (-fopenmp),
+   large products of the vector kernels and large updates are divided among its threads by outputs,
+   so that any number of threads gives the same result. Small nets use one thread. Waiting threads
+   spin: on a busy machine set OMP_WAIT_POLICY=passive.
 
-   THE SAME BITS. Weights, outputs, losses and files come out the same to the last bit on every
+   REPRODUCIBLE RESULTS. Weights, outputs, losses and files are the same to the last bit with every
    compiler, optimisation level, operating system, byte order, set of vector instructions and number
-   of threads, because every result is a fixed sequence of IEEE operations: sums go in a fixed
-   order, which vectors and threads keep by dividing outputs and never a sum; multiply-adds are
-   explicit fma; exp, tanh, sigmoid, log1p and cosine are computed here. What breaks it:
-   NN_USE_OPENBLAS, in products of NN_OPENBLAS_WORK or more; -ffast-math (refused unless
-   NN_ALLOW_FAST_MATH) and its parts, of which clang lets some pass silently (-freciprocal-math,
-   -fassociative-math, -funsafe-math-optimizations); x87 arithmetic (FLT_EVAL_METHOD other than 0:
-   use -msse2 -mfpmath=sse); flushing denormals to zero; another rounding mode; under NN_DOUBLE, a C
-   library whose fma is not exact. NN_NO_FMA and NN_DOUBLE each have bits of their own, the same
-   again on every machine. A NaN is a NaN, of any sign. Times in nn_progress are no part of this.
+   of threads, because every result is a fixed sequence of IEEE operations. Sums have a fixed order:
+   vectors and threads divide the outputs, never a sum. Every multiply-add is an explicit fused
+   multiply-add. exp, tanh, sigmoid, log1p, expm1, erf and cosine are computed here, not by the C
+   library. NN_NO_FMA and NN_DOUBLE give different, equally reproducible results. A NaN may have any
+   sign. Not reproducible:
+     - products of NN_OPENBLAS_WORK multiply-adds or more under NN_USE_OPENBLAS;
+     - -ffast-math, which is refused unless NN_ALLOW_FAST_MATH is defined, and its parts, of which
+       clang does not announce all (-freciprocal-math, -fassociative-math,
+       -funsafe-math-optimizations);
+     - x87 arithmetic (FLT_EVAL_METHOD other than 0): use -msse2 -mfpmath=sse;
+     - denormal numbers flushed to zero, or another rounding mode;
+     - under NN_DOUBLE, a C library whose fma is not exact;
+     - the times in nn_progress.
 
-   FILES. What nn_save writes is a safetensors file that PyTorch's load_state_dict takes; what
-   PyTorch writes, nn_load_parameters takes. Files are never trusted: any byte may be wrong.
-   Headers beyond 2 MB or 2,048 tensors are refused. The data's checksum is a CRC-32: it finds
-   damage, not forgery. What nn_export_c writes is C: the model as one function, for machines that
+   FILES. nn_save writes a safetensors file, which PyTorch's load_state_dict takes.
+   nn_load_parameters reads what PyTorch writes. Files are never trusted: any byte may be wrong.
+   Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
+   damage, not forgery. nn_export_c writes C source: the model as one function, for machines that
    only predict.
 
-   SWITCHES, to be defined before the #include (the same ones wherever it is included):
+   SWITCHES. Define them before the #include, and the same ones wherever the header is included:
 
        NN_IMPLEMENTATION   in one file: the functions' bodies
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
-       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_model_create, no nn_export_c, nothing
-                           that reads data
+       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_model_create, no nn_export_c,
+                           nothing that reads data
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
-       NN_USE_OPENBLAS     large products of more than one row go to OpenBLAS (link it), where
+       NN_USE_OPENBLAS     OpenBLAS computes large products of more than one row (link it), where
                            there are vector kernels
-       NN_OPENBLAS_WORK    multiply-adds of a product from which on they do: 1e8
-       NN_BACKEND          see >>platform: forces a set of kernels, for tests
-       NN_NO_FMA           for machines without fma: multiply, then add, each rounded (clang must
-                           not be told -ffp-contract=fast)
-       NN_DOUBLE           all in double instead of float
+       NN_OPENBLAS_WORK    from this many multiply-adds on: 1e8
+       NN_BACKEND          an expression that names the set of kernels to use, for tests: >>platform
+       NN_NO_FMA           for machines without fused multiply-add: multiply, then add, each rounded
+                           (clang must not be told -ffp-contract=fast)
+       NN_DOUBLE           double instead of float everywhere
        NN_ALLOW_FAST_MATH  compile under -ffast-math all the same
        NN_DEF              how public functions are declared, instead of extern
        NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
+       NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES, NN_ONLY_OPTIMIZERS
+                           the operations that are compiled in: (1u << NN_RELU | 1u << NN_SIGMOID)
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
    NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR,
    NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
-   in >>math is 2 ulp. Denormal numbers work. x86-64 processors without fma (before 2013) compute
-   the same bits, much slower; NN_NO_FMA is faster there.
+   in >>math is 2 ulp (units in the last place). Denormal numbers work. x86-64 processors without
+   fma (before 2013) compute the same bits, much slower; NN_NO_FMA is faster there.
 */
 
 /* ================================================================================================
@@ -224,10 +238,10 @@ typedef NN_REAL nn_real;
 /* ================================================================================================
    >>api
    ------------------------------------------------------------------------------------------------
-   Every function that can fail returns an nn_status; what it should have made is then NULL or
-   zero, and what existed is unchanged (only NN_ERROR_DIVERGED leaves the last finite weights).
-   Matrices are row-major: [rows x inputs] means rows * inputs values, one row after the other.
-   Options that are zero mean their default.
+   Every function that can fail returns an nn_status. After a failure its outputs are NULL or zero,
+   and what existed before is unchanged; only NN_ERROR_DIVERGED leaves a change, the last finite
+   weights. Matrices are row-major: [rows x inputs] means rows * inputs numbers, one row after the
+   other. An option that is 0 has its default.
    ============================================================================================= */
 
 /* ---- Status ---------------------------------------------------------------------------------- */
@@ -274,13 +288,13 @@ typedef enum nn_status {
 /* A sentence in English for a status, never NULL; the string is constant. */
 NN_DEF const char *nn_status_text(nn_status status);
 
-/* Where in a file something failed. Fields that do not apply are 0 or "": all of them but path,
-   when the file cannot be opened. */
+/* Where in a file something failed. Fields that do not apply are 0 or "". When the file cannot be
+   opened, only path is set. */
 typedef struct nn_location {
     const char *path; /* the path as the caller gave it, NULL for memory */
     long line;        /* CSV: line of the file where the row begins, from 1 */
     long column;      /* CSV: cell of the line, from 1 */
-    char name[64];    /* CSV: the cell's text; model files: the tensor's name; cut to fit */
+    char name[64];    /* CSV: the cell's text; model files: the tensor's name. Cut to fit. */
 } nn_location;
 
 /* ---- Model ----------------------------------------------------------------------------------- */
@@ -288,10 +302,14 @@ typedef struct nn_location {
 typedef enum nn_activation {
     NN_LINEAR = 0,
     NN_RELU,
-    NN_LEAKY_RELU, /* slope 0.01 below zero */
+    NN_LEAKY_RELU, /* z where z > 0, else 0.01 z */
     NN_SIGMOID,
     NN_TANH,
-    NN_SOFTMAX, /* last layer only */
+    NN_SOFTMAX,  /* last layer only */
+    NN_ELU,      /* z where z > 0, else exp(z) - 1 */
+    NN_SILU,     /* z sigmoid(z) */
+    NN_GELU,     /* z (1 + erf(z / sqrt 2)) / 2 */
+    NN_SOFTPLUS, /* log(1 + exp(z)) */
     NN_ACTIVATION_COUNT
 } nn_activation;
 
@@ -319,26 +337,27 @@ typedef struct nn_shape {
     int count;              /* >= 1 */
 } nn_shape;
 
-/* Layers, parameters and input scaling. Predicting with one's own scratch never writes to it. */
+/* The layers, the parameters, the input scaling. Predicting with scratch memory of your own never
+   writes to a model. */
 typedef struct nn_model nn_model;
 
 #ifndef NN_NO_MALLOC
-/* Makes a model on the heap; nn_model_free frees it. Its weights are drawn from the seed by
-   nn_initialize. */
+/* Makes a model on the heap; nn_model_free frees it. nn_initialize draws its weights from the
+   seed. */
 NN_DEF nn_status nn_model_create(nn_model **model, int inputs, const nn_layer *layers, int count,
                                  uint64_t seed);
 #endif
 
-/* The bytes that nn_model_create_in needs, NN_MODEL_SIZE at compile time; 0 when the shape is not valid
-   or they do not fit a size_t. */
+/* The bytes that nn_model_create_in needs; NN_MODEL_SIZE is the same at compile time. 0 when the
+   shape is not valid or the bytes do not fit a size_t. */
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
-/* nn_model_create in the caller's memory of size bytes, which may begin at any address; needs no heap.
-   The memory is the caller's to free, after the model's last use. */
+/* nn_model_create in the caller's memory of `size` bytes, which may begin at any address. It needs
+   no heap. The caller frees the memory after the model's last use. */
 NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
                                     const nn_shape *shape, uint64_t seed);
 
-/* Frees a model; NULL is allowed. One that lives in the caller's memory is left alone. */
+/* Frees a model; NULL is allowed. A model in the caller's memory is left alone. */
 NN_DEF void nn_model_free(nn_model *model);
 
 /* How initial weights are drawn: uniform in [-bound, bound), biases zero. fan_in is the number of a
@@ -353,15 +372,16 @@ typedef enum nn_initialization {
 /* Draws new parameters. nn_model_create does it with NN_INITIALIZE_DEFAULT. */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed);
 
-/* What the model was made of; shape->layers points into the model. */
+/* Fills *shape with what the model was made of; shape->layers points into the model. */
 NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
 
-/* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar", and "+openblas" behind it where
-   that computes large products. NULL for NULL. */
+/* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar". "+openblas" follows where
+   OpenBLAS computes large products. NULL for a NULL model. */
 NN_DEF const char *nn_backend(const nn_model *model);
 
-/* All parameters as one array: for each layer W [inputs x width], then b [width]. They may be
-   changed. NULL, or 0, for a NULL model; NULL for one that nn_model_open_in made. */
+/* All parameters as one array: for each layer its weights [inputs x width], then its biases
+   [width]. They may be changed. nn_parameters is NULL for a NULL model and for one that
+   nn_model_open_in made; nn_parameter_count is 0 for a NULL model. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
@@ -372,8 +392,8 @@ typedef struct nn_layer_arrays {
     nn_real *biases;  /* [outputs] */
 } nn_layer_arrays;
 
-/* Where the parameters of a layer are, counted from 0; the arrays stay the model's, and may be
-   changed. NN_ERROR_SIZE when there is no such layer. */
+/* Fills *arrays with where the parameters of layer number `layer`, counted from 0, are. The arrays
+   stay the model's; they may be changed. NN_ERROR_SIZE when there is no such layer. */
 NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays);
 
 #ifndef NN_NO_MALLOC
@@ -381,36 +401,37 @@ NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays
 NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model);
 #endif
 
-/* y[rows x outputs] = model(x[rows x inputs]); x and y must not overlap. x is raw: the model's own
-   scaling is applied to a copy. scratch NULL uses the model's, for one thread at a time; several
-   threads may share a model when each brings nn_scratch_size bytes, aligned as malloc aligns.
-   NN_ERROR_DATA when x is not finite; y is then unchanged. */
+/* y[rows x outputs] = model(x[rows x inputs]). x and y must not overlap. x is not yet scaled: the
+   model scales a copy of it. With NULL for scratch, the model's own scratch memory is used, by one
+   thread at a time. Several threads may predict with one model when each passes nn_scratch_size
+   bytes of its own, aligned as malloc aligns. NN_ERROR_DATA when x is not finite; y is then
+   unchanged. */
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch);
 
-/* Gives the class of each row in classes[rows]: the number of its largest output, counted from 0 (the
-   first of equal ones); with one output, 1 where that is at least 1/2 and 0 elsewhere. The rest is as
-   in nn_predict. */
+/* Gives the class of each row in classes[rows]: the number of its largest output, counted from 0
+   (the first of equal ones); with one output, 1 where that is at least 1/2 and 0 elsewhere. The
+   rest is as in nn_predict. */
 NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
                                     void *scratch);
 
-/* Bytes of scratch for nn_predict and nn_predict_classes of up to rows rows; it stops growing at NN_PREDICT_ROWS. 0 when
-   the arguments are not valid. */
+/* The bytes of scratch memory for predicting up to `rows` rows. The size stops growing at
+   NN_PREDICT_ROWS. 0 when the arguments are not valid. */
 NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 
 /* ---- Data ------------------------------------------------------------------------------------ */
 
-/* Rows to learn from or to measure on. Fill it by hand from arrays, or read it from a file. */
+/* Rows to train on or to measure on. Fill the struct from arrays of your own, or read a file. */
 typedef struct nn_data {
     int rows, inputs, outputs;
-    int classes;           /* 0 for regression; 2 with 1 output; else classes == outputs, one-hot */
-    const nn_real *x;      /* [rows x inputs] */
-    const nn_real *y;      /* [rows x outputs] */
-    const nn_real *weight; /* [rows] each row's weight in its batch's mean loss, >= 0; NULL means 1;
-                              a row of weight 0 is left out */
-    const char *const *class_names; /* [classes], NULL when they have none */
-    int dropped;                    /* rows left out by nn_read_csv because asked to */
-    void *memory;                   /* what nn_data_free frees; NULL for the caller's arrays */
+    int classes;      /* 0: regression. 2 with 1 output, or one one-hot output for each class */
+    const nn_real *x; /* [rows x inputs] */
+    const nn_real *y; /* [rows x outputs] */
+    const nn_real *weight; /* [rows] the row's weight in its batch's mean loss, >= 0; NULL means 1.
+                              A row of weight 0 is left out. */
+    const char *const *class_names; /* [classes], or NULL */
+    int dropped;  /* rows that nn_read_csv left out because drop_bad_rows was set */
+    void *memory; /* what nn_data_free frees; NULL for the caller's arrays */
 } nn_data;
 
 typedef enum nn_scaling {
@@ -421,27 +442,30 @@ typedef enum nn_scaling {
 
 #ifndef NN_NO_TRAIN
 
-/* Fits the input scaling to data and stores it in the model, which applies it from then on to all
-   that it is given; fit it to the training rows only. A constant column is only shifted.
-   NN_ERROR_DATA also where 4 rows * (largest |x|)^2 overflows. NN_SCALE_NONE takes the scaling out
-   (data may then be NULL). */
+/* Computes the input scaling from data and stores it in the model. From then on the model applies
+   it to every input that it is given. Use the training rows only. A constant column is only
+   shifted. NN_SCALE_NONE removes the scaling; data may then be NULL. NN_ERROR_DATA when an input is
+   not finite or 4 rows * (largest |x|)^2 overflows. */
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
 
 #ifndef NN_NO_MALLOC
 
-/* Shuffles data by the seed and copies it into two new sets, the first with train_fraction (in
-   (0, 1)) of the rows, rounded; each class is divided in the same proportion when data->classes is
-   set. Both sets have at least one row, or it fails with NN_ERROR_SIZE. */
+/* Shuffles the rows by the seed and copies them into two new data sets. *train gets train_fraction,
+   in (0, 1), of the rows, rounded; *test gets the others. When data->classes is set the split is
+   stratified: each class is divided in the same proportion. NN_ERROR_SIZE when a set would be
+   empty. nn_data_free frees both. */
 NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
                           nn_data *train, nn_data *test);
 
-/* Part `fold` (from 0) of `folds` (2 to rows) for cross-validation: test gets every row of that
-   part, train all others. The folds of one seed are disjoint and cover data. */
+/* One fold of a cross-validation. */
 typedef struct nn_fold {
-    int folds;
-    int fold;
+    int folds; /* how many there are: 2 to the number of rows */
+    int fold;  /* which one, from 0 */
     uint64_t seed;
 } nn_fold;
+
+/* *test gets the rows of the fold, *train all others, stratified as in nn_split. The folds of one
+   seed have no row in common and cover the data. */
 NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data *train,
                                nn_data *test);
 
@@ -459,27 +483,32 @@ typedef struct nn_csv_options {
     char delimiter; /* 0 means ',' */
     char comment;   /* lines that begin with it are skipped; 0 means none are */
     nn_csv_header header;
-    int targets;                     /* number of target columns, 0 means 1 */
-    const char *const *target_names; /* [targets] their names in the header; NULL: the last ones */
-    int labels;  /* 1: the one target is a class label even if numbers are among them */
-    int classes; /* [with class_names] how many; 0: as many as are found */
-    const char *const *class_names; /* [classes] fixes the classes, as of another data set */
-    int drop_bad_rows;     /* 1: rows with an empty or non-numeric cell are dropped and counted */
-    nn_location *location; /* where it failed, or NULL */
+    int targets; /* number of target columns; 0 means 1 */
+    const char *const
+        *target_names; /* [targets] their names in the header; NULL: the last columns */
+    int labels;        /* 1: the one target is a class, even where its cells are numbers */
+    int classes;       /* with class_names: how many there are */
+    const char *const *class_names; /* [classes] the classes and their order, for example those of
+                                       another data set; NULL: the classes that are found */
+    int drop_bad_rows;     /* 1: rows with an empty or non-numeric cell are left out and counted */
+    nn_location *location; /* receives the place of a failure; may be NULL */
 } nn_csv_options;
 
-/* Reads numbers, and class labels where the target column is text, from CSV text; options may be
-   NULL. Spaces around unquoted cells do not count. Found classes (at most 4,096) are sorted,
-   numbers by value, others by bytes; two become one output 0 or 1, more become one-hot outputs.
-   Numbers are read to the nearest nn_real, whatever the C locale. */
+/* Reads a table from CSV text[length]. Inputs are numbers. The target is a number, or a class where
+   its column is text. Classes that are found (at most 4,096) are sorted, numbers by value, text by
+   its bytes. Two classes become one output, 0 or 1; more become one-hot outputs. Spaces around
+   unquoted cells are ignored. Numbers are read to the nearest nn_real, whatever the C locale.
+   options may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
 
 #ifndef NN_NO_STDIO
+/* The same from a file. */
 NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options);
 
-/* Reads images and labels in IDX format (MNIST's), unsigned bytes: x = byte / 255, one row for
-   each image; y one-hot over `classes` classes, 0 means highest label + 1. location may be NULL. */
+/* Reads images and their labels in IDX format (MNIST's), unsigned bytes. Each image is a row, x =
+   byte / 255. y is one-hot over `classes` classes; 0 means the highest label + 1. location may be
+   NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
                              nn_location *location);
 #endif
@@ -489,11 +518,11 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 
 typedef enum nn_loss {
     NN_MSE = 0,              /* mean of (p - t)^2 over rows and outputs */
-    NN_HUBER,                /* quadratic within huber_delta, linear beyond (Huber 1964) */
+    NN_HUBER,                /* quadratic up to huber_delta, linear beyond it (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
     NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
     NN_MAE,                  /* mean of |p - t| over rows and outputs */
-    NN_QUANTILE, /* pinball loss: p becomes the `quantile` of t (Koenker, Bassett 1978) */
+    NN_QUANTILE,             /* pinball loss: p estimates a quantile (Koenker, Bassett 1978) */
     NN_LOSS_COUNT
 } nn_loss;
 
@@ -506,14 +535,15 @@ typedef enum nn_optimizer {
 
 typedef enum nn_schedule {
     NN_SCHEDULE_CONSTANT = 0,
-    NN_SCHEDULE_STEP, /* times step_factor after every schedule_steps updates */
-    NN_SCHEDULE_COSINE /* half a cosine down to minimum_learning_rate in schedule_steps updates; then flat */
+    NN_SCHEDULE_STEP,  /* times step_factor after every schedule_steps updates */
+    NN_SCHEDULE_COSINE /* half a cosine from the learning rate down to minimum_learning_rate, in
+                          schedule_steps updates; constant after them */
 } nn_schedule;
 
 typedef struct nn_trainer nn_trainer;
 typedef struct nn_progress nn_progress;
 
-/* Called by nn_fit; any return value but 0 ends the training, and nn_fit returns NN_OK. */
+/* Called by nn_fit. When it returns anything but 0, training ends, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
 /* Says 0 in those options in which 0 means a default that is not 0. */
@@ -523,9 +553,10 @@ typedef struct nn_options {
     int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
     nn_optimizer optimizer;
-    int batch_size;        /* rows for each update; 0 means 32; all, if there are fewer */
-    int micro_batch_size;  /* of those, rows that go through the net at a time: fewer need less
-                              memory and give the same bits, unless there is dropout; 0 means all */
+    int batch_size; /* rows for each update; 0 means 32. All rows, if there are fewer. */
+    /* Of those, the rows that go through the net at a time; 0 means all. Fewer need less memory
+       and, without dropout, give the same results. */
+    int micro_batch_size;
     nn_real learning_rate; /* > 0; 0 means 1e-2, Adam 1e-3 */
     nn_real momentum;      /* SGD, RMSprop: in [0, 1); 0 means none */
     int nesterov;          /* SGD, 1: Nesterov's momentum, which needs momentum > 0 */
@@ -536,36 +567,39 @@ typedef struct nn_options {
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
 
     nn_schedule schedule;
-    int schedule_steps;  /* updates, see nn_schedule; 0 means the whole of nn_fit, and is an error
-                           without it */
+    int schedule_steps;  /* updates, see nn_schedule; 0 means all updates of nn_fit, and is an error
+                            for nn_train_batch */
     nn_real step_factor; /* in [0, 1); 0 means 0.1; NN_ZERO means 0 */
     nn_real minimum_learning_rate; /* >= 0, cosine's last value */
-    int warmup_steps;              /* updates of linear warm-up, before the schedule begins */
+    int warmup_steps; /* updates of linear warm-up before the schedule begins; 0 means none */
 
     nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
     nn_real huber_delta;     /* > 0; 0 means 1 */
     nn_real quantile;        /* in (0, 1); 0 means 0.5, the median */
-    const nn_real *dropout;  /* [layers] share of each layer's outputs dropped in training, in
-                                [0, 1), the last one 0; NULL means none */
+    const nn_real *dropout;  /* [layers] the share of each layer's outputs that dropout zeroes in
+                                training, in [0, 1), of the last layer 0; NULL means none */
 
-    nn_scaling
-        scaling; /* fitted by nn_fit and nn_trainer_fit on the training rows, if the model has
-                           none; before other training call nn_fit_scaling */
-    const nn_data
-        *validation; /* measured after each epoch; NULL means none; must outlive the trainer */
-    nn_real validation_fraction; /* in [0, 1): or else this share of the rows, drawn by the seed */
-    int patience; /* epochs without a better validation loss (training loss, if there is no
-                     validation) before it stops; 0 means all epochs. The best weights are then
-                     restored, also after the last epoch; where a callback stops nn_trainer_fit
-                     they are not, so that it can go on */
+    /* nn_fit and nn_trainer_fit compute the scaling from the training rows if the model has none.
+       For other training call nn_fit_scaling first. */
+    nn_scaling scaling;
+    /* Rows that are measured after each epoch; NULL means none. They must outlive the trainer. Or
+       else a share of the data's rows, in [0, 1), which the seed separates from the training
+       rows. */
+    const nn_data *validation;
+    nn_real validation_fraction;
+    /* Early stopping: training stops after this many epochs without a lower validation loss
+       (without validation: training loss). 0 means that it never does. The best weights are then
+       restored, also after the last epoch. When a callback stops nn_trainer_fit they are not, so
+       that it can be called again. */
+    int patience;
 
     uint64_t seed;        /* of shuffling and dropout */
-    nn_callback callback; /* after each epoch; NULL means none */
-    int callback_batches; /* 1: after each batch too */
-    void *user;           /* handed to the callback */
+    nn_callback callback; /* called after each epoch; NULL means none */
+    int callback_batches; /* 1: called after each batch too */
+    void *user;           /* passed to the callback */
 } nn_options;
 
-/* What a callback sees. Losses and accuracies are means over rows; NaN when there is none. */
+/* What a callback sees. Losses and accuracies are means over rows, NaN where there is none. */
 struct nn_progress {
     int epoch, epochs;      /* from 1; epochs in all */
     int batch, batches;     /* from 1; batch == 0: the epoch is complete */
@@ -583,84 +617,89 @@ struct nn_progress {
 /* ---- Training, by loop, batch and step ------------------------------------------------------- */
 
 #ifndef NN_NO_MALLOC
-/* Trains the model for options->epochs epochs: the rows are shuffled anew each epoch, the last
-   batch may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights. */
+/* Trains the model for options->epochs epochs. Each epoch shuffles the rows again; its last batch
+   may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights. */
 NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options);
 
-/* Makes a trainer for the model, which must outlive it; nn_trainer_free gives it back. The options
-   are copied, their dropout too; NULL means all defaults. */
+/* Makes a trainer for the model; nn_trainer_free frees it. The model must outlive it. The options
+   and their dropout are copied; NULL means all defaults. */
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model,
                                    const nn_options *options);
 #endif
 
-/* The bytes that nn_trainer_create_in needs, NN_TRAINER_SIZE at compile time; 0 when model or
-   options are not valid. */
+/* The bytes that nn_trainer_create_in needs; NN_TRAINER_SIZE is the same at compile time. 0 when
+   the model or the options are not valid. */
 NN_DEF size_t nn_trainer_size(const nn_model *model, const nn_options *options);
 
-/* nn_trainer_create in the caller's memory, as nn_model_create_in. To save memory it makes no copy of the
-   options: they (not NULL) and the model must outlive it, and must not change. */
+/* nn_trainer_create in the caller's memory, as nn_model_create_in. To save memory the options are
+   not copied: the options (not NULL) and the model must outlive the trainer, and the options must
+   not change. */
 NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t size,
                                       nn_model *model, const nn_options *options);
 
 /* Frees a trainer; NULL is allowed. */
 NN_DEF void nn_trainer_free(nn_trainer *trainer);
 
-/* nn_fit with a trainer of one's own, from the epoch it stands at to its options' last one: after
-   an interruption (a callback that stopped it, or a checkpoint loaded into a new process) it goes
-   on as if there had been none. */
+/* nn_fit with a trainer of your own. It continues at the trainer's epoch: after an interruption (a
+   callback that stopped it, or a checkpoint that another process loads) the results are the same as
+   without one. */
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
 
-/* One update from x[rows x inputs], y[rows x outputs], rows <= batch_size; loss may be NULL. */
+/* One update from x[rows x inputs] and y[rows x outputs], rows <= batch_size. *loss receives the
+   batch's mean loss before the update; loss may be NULL. */
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
                                 nn_real *loss);
 
-/* The same without the update: adds the gradient of the batch's mean loss to the gradients. For
-   row weights, gradient accumulation, or summing gradients over processes before nn_update. Where
-   it diverges after a micro-batch has been added, the gradients are cleared. */
+/* The same without the update: adds the gradient of the batch's mean loss to the gradients. For row
+   weights, gradient accumulation, or sums of gradients over processes before nn_update. If a later
+   micro-batch diverges, all gradients are zeroed. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
-/* Outputs of x[rows x inputs], rows <= batch_size and micro_batch_size, with dropout on: *y [rows x
-   outputs] stays the trainer's, until the next call. */
+/* *y becomes the outputs [rows x outputs] for x[rows x inputs], with dropout. rows is at most
+   batch_size and micro_batch_size. The outputs stay the trainer's and are valid until its next
+   call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
-/* Takes dy = dL/dy [rows x outputs] for the rows of the last nn_forward (for a mean over the rows,
-   divide by them), adds to the gradients, and gives dL/dx [rows x inputs] of the raw, not yet
-   scaled x, if dx is not NULL. It overwrites the outputs that nn_forward gave,
-   so each nn_forward serves one nn_backward. */
+/* Adds to the gradients, from dy[rows x outputs] = dL/dy for the rows of the last nn_forward. (For
+   a mean loss over the rows, divide by their number.) If dx is not NULL, dx[rows x inputs] receives
+   dL/dx, the gradient with respect to the input that is not yet scaled. The outputs of nn_forward
+   are overwritten: each nn_forward serves one nn_backward. NN_ERROR_STATE without an nn_forward,
+   and when the model was trained, loaded or changed by another function since. */
 NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx);
 
-/* Applies the gradients to the parameters. They stay readable, as they were before clipping; the
-   next backward pass starts them anew, and without one they are applied again. A parameter that
-   would become NaN or infinite keeps its value: NN_ERROR_DIVERGED. */
+/* Applies the gradients to the parameters. Gradients are kept, as they were before clipping. The
+   next nn_backward overwrites them; a second nn_update without one applies them again. A parameter
+   that would become NaN or infinite keeps its value: NN_ERROR_DIVERGED. */
 NN_DEF nn_status nn_update(nn_trainer *trainer);
 
-/* [nn_parameter_count], in the order of the parameters; may be changed. NULL for NULL. */
+/* The gradients [nn_parameter_count], in the order of the parameters. They may be changed. NULL for
+   a NULL trainer. */
 NN_DEF nn_real *nn_gradients(nn_trainer *trainer);
 
-/* Sets the gradients to zero, as if there had been no backward pass since the last update. */
+/* Sets the gradients to zero, as if there had been no nn_backward since the last nn_update. */
 NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer);
 
-/* The rate of the next update; NaN for NULL. nn_set_learning_rate replaces the base rate (> 0) that
-   the schedule scales. */
+/* The learning rate of the next update; NaN for a NULL trainer. nn_set_learning_rate replaces the
+   base rate (> 0), which the schedule then scales. */
 NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer);
 NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate);
 
-/* The global norm of the gradients at the last update, before clipping; NaN without clip_norm. */
+/* The global norm of the gradients at the last update, before clipping. NaN without clip_norm. */
 NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer);
 
 #ifndef NN_NO_STDIO
-/* A callback that prints one line for each epoch to the FILE * given as user (NULL: stdout). With
-   callback_batches it draws a progress bar between them, which is for terminals only. */
+/* A callback that prints one line for each epoch, to the FILE * that options->user is, or to
+   stdout. With callback_batches it also draws a progress bar, which needs a terminal. */
 NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
 #endif
 
 /* ---- Metrics --------------------------------------------------------------------------------- */
 
-/* Each NaN where it has no meaning. Rows of weight 0 are left out of all; otherwise weights count
-   in the loss alone. A ratio 0 / 0 is 0. */
+/* A metric is NaN where it has no meaning. Rows of weight 0 are left out of every metric. Other
+   weights count only in the loss. A ratio 0 / 0 is 0. */
 typedef struct nn_metrics {
     nn_real loss;
-    int rows, correct;             /* classes, or a cross-entropy: rows, and rows predicted right */
+    int rows, correct;             /* rows; with classes or a cross-entropy: rows predicted right */
     nn_real accuracy;              /* correct / rows */
     nn_real precision, recall, f1; /* two classes: of class 1 */
     nn_real macro_precision, macro_recall, macro_f1; /* mean over the classes */
@@ -669,15 +708,15 @@ typedef struct nn_metrics {
     nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
 } nn_metrics;
 
-/* Measures the model on data. Of the options it takes the loss and what belongs to it (delta, label
-   smoothing): pass those that the model was trained with, or NULL for defaults. Uses the model's own
-   scratch: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with more than two
-   classes so are the macro means. */
+/* Measures the model on data. Of the options only the loss counts, and what belongs to it
+   (label_smoothing, huber_delta, quantile): pass the options that the model was trained with, or
+   NULL for defaults. It uses the model's own scratch memory: one thread at a time. Under
+   NN_NO_MALLOC auc is NaN, and with more than two classes so are the macro means. */
 NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
                              nn_metrics *metrics);
 
-/* matrix[classes x classes]: rows of data by true class (row) and predicted class (column).
-   data->classes must be set. */
+/* Fills the confusion matrix[classes x classes]: how many rows of data are of the class that the
+   matrix's row is, and predicted as the class that its column is. data->classes must be set. */
 NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix);
 
 /* The scores of one class. A ratio 0 / 0 is 0. */
@@ -692,8 +731,9 @@ typedef struct nn_scores {
 NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores);
 
 #ifndef NN_NO_MALLOC
-/* Trains a new model of the shape on each of `folds` (2 to rows) parts' complement and measures it
-   on the part; options->seed shuffles the rows and seeds the models. Fills results[folds]. */
+/* Cross-validation: for each of `folds` folds (2 to the number of rows), trains a new model of the
+   shape on the other folds and measures it on this one. options->seed shuffles the rows and seeds
+   the models. Fills results[folds]. */
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results);
 #endif
@@ -702,42 +742,48 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 /* ---- Files ----------------------------------------------------------------------------------- */
 
 /* A model file is a safetensors file with PyTorch's names and layout: `0.weight` [out x in],
-   `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds
-   activations, scaling and a checksum. A checkpoint is the same with the trainer's state added.
-   Saving to a path writes `path.tmp`, then renames it: what was there stays whole until the new
-   file is. It is refused with NN_ERROR_PARAMETER when a parameter is not finite, and a checkpoint
-   with NN_ERROR_STATE when gradients wait for nn_update. Loading checks everything before it
-   changes anything; location (or NULL) says which tensor was wrong. */
+   `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds the
+   activations, the scaling and a checksum. A checkpoint is a model file with the trainer's state in
+   it.
+
+   Saving to a path writes `path.tmp` and renames it: the old file stays whole until the new one is
+   complete. A model with a parameter that is not finite is refused with NN_ERROR_PARAMETER, and a
+   checkpoint with NN_ERROR_STATE when there are gradients that no nn_update has used. Loading
+   checks everything before it changes anything. location, which may be NULL, says which tensor was
+   wrong. */
 
 #ifndef NN_NO_TRAIN
-/* To memory: writes *size bytes to buffer[capacity]; with buffer NULL it only sets *size, and with
-   too small a capacity (NN_ERROR_BLOCK) too. */
+/* Writes *size bytes to buffer[capacity]. With NULL for buffer it only sets *size. When the
+   capacity is too small, it sets *size and returns NN_ERROR_BLOCK. */
 NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size);
 NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
                                            size_t *size);
-/* Restores parameters, scaling and the trainer's whole state, into a trainer of the same shape,
-   optimizer and patience: training goes on to the same bits as if it had not stopped. */
+/* Restores the parameters, the scaling and the trainer's whole state. The trainer must have the
+   same shape, optimizer and patience. Training then gives the same results as if it had not
+   stopped. */
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
                                            nn_location *location);
 #endif
 
-/* Fills the parameters of a model from a file of the same shapes, also one that PyTorch wrote: its
-   *.weight and *.bias pairs in natural order of name, float or double. The scaling too, where the
-   file has one. A program that rewrites a file of ours must leave our metadata out: the checksum
-   in it is of the bytes that nn_save wrote. */
+/* Fills the parameters of a model from a file of the same shapes, also from one that PyTorch wrote:
+   its *.weight and *.bias pairs in natural order of their names, float or double. If the file has a
+   scaling, the model gets it too. A program that rewrites a file of ours must leave our metadata
+   out, because its checksum is of the bytes that nn_save wrote. */
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location);
 
-/* A model over the bytes of a file exactly as nn_save wrote it (with the same nn_real; not a
-   checkpoint), which must outlive the model: its checksum is checked, and the weights are read
-   where they are, in flash perhaps. The caller's memory takes the rest. Such a model predicts, can
-   be measured and scaled; whatever would change or write its parameters says NN_ERROR_READ_ONLY.
-   Its products are scalar, whatever nn_backend says: where there is memory, nn_load is faster. */
+/* Makes a model over the bytes of a file exactly as nn_save wrote it: with the same nn_real, and no
+   checkpoint. The bytes must outlive the model. The checksum is verified; the weights are then read
+   where they are, for example in flash. The caller's memory holds the rest. Such a model can
+   predict, be measured and be scaled. Functions that would change or write its parameters return
+   NN_ERROR_READ_ONLY. Its products are scalar, whatever nn_backend says: where there is memory,
+   nn_load is faster. */
 NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
                                   const void *bytes, size_t size);
 
-/* The bytes of memory that nn_model_open_in needs, NN_MODEL_OPEN_SIZE at compile time; 0 when bytes[size] does
-   not begin as such a file, or is not as long: numbers and checksum are nn_model_open_in's to check. */
+/* The bytes of memory that nn_model_open_in needs; NN_MODEL_OPEN_SIZE is the same at compile time.
+   0 when bytes[size] does not begin as such a file, or has another length. nn_model_open_in checks
+   the numbers and the checksum. */
 NN_DEF size_t nn_model_open_size(const void *bytes, size_t size);
 
 #ifndef NN_NO_MALLOC
@@ -757,29 +803,31 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 #endif /* NN_NO_MALLOC */
 
 #ifndef NN_NO_TRAIN
-/* Replaces every weight w by what an int8 can say: the nearest q s, -127 <= q <= 127, ties away
-   from zero, with one scale s for all weights of an output; s is about their largest |w| / 127, and
-   0 if that is 0. Biases stay. nn_evaluate before and after shows what it costs. */
+/* Replaces every weight w by the nearest number that an int8 can express: q s with -127 <= q <=
+   127, ties away from zero. All weights of an output share one scale s, about their largest |w| /
+   127, or 0 if that is 0. Biases do not change. nn_evaluate before and after shows what it
+   costs. */
 NN_DEF nn_status nn_quantize(nn_model *model);
 
 #ifndef NN_NO_MALLOC
-/* How nn_export_c writes a model; zero means default. */
+/* How nn_export_c writes a model. */
 typedef struct nn_export_options {
-    const char *name; /* of the function, NULL: "predict"; a C identifier that begins with a letter,
-                         not with NN_, and is no keyword of C or C++ (nor should it be a name of the
-                         C library); name_... is the file's, too */
-    int int8;         /* 1: the weights as nn_quantize leaves them: a byte each, and for each output
-                         its scale */
+    /* The function's name; NULL means "predict". A C identifier that begins with a letter and not
+       with NN_, no keyword of C or C++, and better no name of the C library. name_... belongs to
+       the file too. */
+    const char *name;
+    /* 1: the weights as nn_quantize leaves them, one byte each, and a scale for each output. */
+    int int8;
 } nn_export_options;
 
-/* Writes the model as a C99 file of its own: constant arrays and one function,
+/* Writes the model as a C99 file, constant arrays and one function,
 
        void predict(const float *x, float *y);      under NN_DOUBLE with double
 
-   that computes nn_predict of one row, to the same bits, and needs neither this header nor a heap.
-   Compiled with NN_NO_FMA it gives the bits of NN_NO_FMA. The file's first comment says how to use
-   it. To memory as nn_save_memory does, to a path as nn_save does; the text has no 0 at its end.
-   options may be NULL. */
+   which computes what nn_predict computes for one row, to the same bits. It needs neither this
+   header nor a heap. Compiled with NN_NO_FMA it gives the results of NN_NO_FMA. The file's first
+   comment says how to use it. Writing to memory is as in nn_save_memory, to a path as in nn_save;
+   the text has no 0 at its end. options may be NULL. */
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
                                     char *buffer, size_t capacity, size_t *size);
 #ifndef NN_NO_STDIO
@@ -791,15 +839,16 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
-/* What nn_model_size, nn_model_open_size and nn_trainer_size return, as constants, for nets of at most
-   eight layers:
+/* What nn_model_size, nn_model_open_size and nn_trainer_size return, as constants, for nets of at
+   most eight layers:
 
        static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
        static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 4, 2, 8, 1)];    Adam, 4 rows
 
-   First for a trainer: the optimizer's numbers for each parameter (SGD 0, SGD with momentum 1, Adam
-   2, and one more with patience), and the rows that go through the net at a time
-   (micro_batch_size, or batch_size); the rest are inputs and widths. Dropout needs more. */
+   NN_TRAINER_SIZE(state arrays per parameter, rows at a time, inputs, widths...). The state arrays
+   are 0 for SGD, 1 for SGD with momentum or RMSprop, 2 for Adam or RMSprop with momentum, and one
+   more with patience. The rows are micro_batch_size, or batch_size without it. Dropout, SiLU, GELU
+   and softplus need more: see nn_trainer_size. */
 #define NN_MODEL_SIZE(...) NN__EXPAND(NN__MODEL_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 #define NN_MODEL_OPEN_SIZE(...)                                                                    \
     NN__EXPAND(NN__MODEL_OPEN_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
@@ -811,7 +860,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* ================================================================================================
    >>sizes
    ------------------------------------------------------------------------------------------------
-   The private structs, which stand here for their sizes alone, and what the macros above are made of.
+   The private structs, which stand here for their sizes alone, and what the macros above are made
+   of.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
@@ -1116,6 +1166,14 @@ static double nn__seconds(void)
 #endif
 #endif
 
+/* For small functions on the path of small nets: inlined on the PC, for speed; on a device the
+   compiler decides, for size. */
+#ifdef NN__SIMD
+#define NN__HOT static inline
+#else
+#define NN__HOT static
+#endif
+
 /* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
@@ -1129,9 +1187,9 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
-/* The activations, losses and optimizers that are compiled in, each a set of bits:
-   (1u << NN_RELU | 1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte
-   of code counts. */
+/* The activations, losses and optimizers that are compiled in, each a set of bits: (1u << NN_RELU |
+   1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte of code
+   counts. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
 #endif
@@ -1161,8 +1219,9 @@ static double nn__seconds(void)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* A table is a macro that calls X once for each row: for each status, activation, loss or optimizer.
-   NN__CHECK_TABLE does not compile when a row is missing or out of the order of the enum. */
+/* A table is a macro that calls X once for each row: for each status, activation, loss or
+   optimizer. NN__CHECK_TABLE does not compile when a row is missing or out of the order of the
+   enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
@@ -1479,6 +1538,8 @@ typedef uint64_t nn__bits;
 #define NN__LOG2_E         1.44269504088896341
 #define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
 #define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
+#define NN__EXPM1_LOW      (-40.0)  /* exp - 1 is -1 from here down */
+#define NN__ERF_HIGH       5.95     /* erf is 1 from here up */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1490,7 +1551,10 @@ typedef uint32_t nn__bits;
 #define NN__LOG2_E         1.44269504088896341f
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
+#define NN__EXPM1_LOW      (-20.0f)
+#define NN__ERF_HIGH       3.95f
 #endif
+#define NN__ERF_LIMIT  0.9 /* below it erf is a polynomial */
 #define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
@@ -1619,6 +1683,31 @@ static nn_real nn__exp(nn_real x)
         return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
     }
 
+#define NN__C_MATH_EXP                                                                             \
+    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
+    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
+    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
+    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
+    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
+    "static @ $_exp(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
+    "    $_bits n;\n\n"                                                                            \
+    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
+    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    sum = r + 1;\n"                                                                           \
+    "    rest = r - (sum - 1);\n"                                                                  \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    sum += $_fma(r * r, q, rest);\n"                                                          \
+    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
+    "}\n\n"
+
 /* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
    bits. The rounding of 1 + e is given back at the end. */
 static nn_real nn__sigmoid(nn_real x)
@@ -1640,6 +1729,15 @@ static nn_real nn__sigmoid(nn_real x)
         small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
         return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
     }
+
+#define NN__C_MATH_SIGMOID                                                                         \
+    "static @ $_sigmoid(@ x)\n"                                                                    \
+    "{\n"                                                                                          \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
+    "    @ tail = e / sum;\n\n"                                                                    \
+    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
+    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
+    "}\n\n"
 
 static const nn_real nn__tanh_terms[] = {
 #ifdef NN_DOUBLE
@@ -1676,34 +1774,148 @@ static nn_real nn__tanh(nn_real x)
         return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
     }
 
-#ifndef NN_NO_TRAIN
+#define NN__C_MATH_TANH                                                                            \
+    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
+    "static @ $_tanh(@ x)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
+    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
+    "}\n\n"
 
-static void nn__add(nn__sum *sum, nn_real x)
+/* exp(x) - 1 for x <= 0, without the loss of digits near 0. exp's own reduction gives
+   exp(x) = 2^n (1 + p), and so 2^n p + (2^n - 1). NaN stays NaN. */
+static nn_real nn__expm1(nn_real x)
 {
-    const nn_real high = sum->high + x, added = high - sum->high;
+    nn_real rounded, count, r, q, p, scale;
 
-    sum->low += (sum->high - (high - added)) + (x - added);
-    sum->high = high;
+    if (x < NN__EXPM1_LOW) x = NN__EXPM1_LOW;
+    rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
+    count = rounded - NN__ROUNDER;
+    r = nn__fma(-count, NN__LN2_LOW, nn__fma(-count, NN__LN2_HIGH, x));
+    q = nn__polynomial(nn__exp_terms, NN__COUNT(nn__exp_terms), r);
+    p = nn__fma(r * r, q, r);
+    scale = nn__power_of_two(nn__to_bits(rounded) - nn__to_bits(NN__ROUNDER) + NN__BIAS);
+    return nn__fma(scale, p, scale - 1);
 }
 
-static void nn__add_sum(nn__sum *sum, const nn__sum *other)
+#define NN__DEFINE_EXPM1                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(expm1)(NN__VECTOR x)                                            \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        NN__VECTOR rounded, count, r, q, p, scale;                                                 \
+                                                                                                   \
+        x = NN__MAX(NN__SET1(NN__EXPM1_LOW), x);                                                   \
+        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        count = NN__SUB(rounded, rounder);                                                         \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
+        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
+        p = NN__FMA(NN__MUL(r, r), q, r);                                                          \
+        scale = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - NN__BIAS));         \
+        scale = NN__BITS_LEFT(scale, NN__MANTISSA);                                                \
+        return NN__FMA(scale, p, NN__SUB(scale, one));                                             \
+    }
+
+#define NN__C_MATH_EXPM1                                                                           \
+    NN__C_CONSTANT("expm1_low", NN__EXPM1_LOW)                                                     \
+    "static @ $_expm1(@ x)\n"                                                                      \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, p, scale;\n\n"                                                    \
+    "    if (x < $_expm1_low) x = $_expm1_low;\n"                                                  \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    p = $_fma(r * r, q, r);\n"                                                                \
+    "    scale = $_from_bits(($_to_bits(rounded) - $_to_bits($_rounder) + $_bias) << "             \
+    "$_mantissa);\n"                                                                               \
+    "    return $_fma(scale, p, scale - 1);\n"                                                     \
+    "}\n\n"
+
+static const nn_real nn__erf_near_terms[] = {
+#ifdef NN_DOUBLE
+    1.0249235885422324e-08,  -1.5541175342824789e-07, 1.6374913763724514e-06,
+    -1.4919843365073689e-05, 1.2055082678625153e-04,  -8.5483200610301895e-04,
+    5.2239775042695778e-03,  -2.6866170632790249e-02, 1.1283791670890468e-01,
+    -3.7612638903182427e-01, 1.2837916709551253e-01
+#else
+    -6.09036128e-04f, 5.01196319e-03f, -2.67789084e-02f, 1.12821408e-01f,
+    -3.76125246e-01f, 1.28379151e-01f
+#endif
+};
+static const nn_real nn__erf_far_terms[] = {
+#ifdef NN_DOUBLE
+    -6.955392144494678e-12,
+    2.821109731441193e-10,
+    -5.3120291970473516e-09,
+    6.1478983205638499e-08,
+    -4.8673830089553337e-07,
+    2.7609661377486139e-06,
+    -1.127846480260932e-05,
+    3.1261544499305342e-05,
+    -4.163436894769263e-05,
+    -9.2416545538713383e-05,
+    7.0360516622124559e-04,
+    -1.8333329433184572e-03,
+    3.3181359513005041e-04,
+    1.9047181734548696e-02,
+    -1.0273362801917395e-01,
+    -6.366325942910217e-01,
+    -1.1283765750766337,
+    -2.429341571418397e-07
+#else
+    1.98219379e-04f,  -3.06548784e-03f, 2.23152041e-02f, -1.04113661e-01f,
+    -6.36976123e-01f, -1.12779725f,     -1.66449798e-04f
+#endif
+};
+
+/* The error function. Below 0.9: x + x p(x^2). Above: 1 - exp(q(|x|)), with the sign of x. p and q are
+   minimax polynomials; q is the logarithm of 1 - erf. */
+static nn_real nn__erf(nn_real x)
 {
-    nn__add(sum, other->high);
-    nn__add(sum, other->low);
+    nn_real size = nn__absolute(x), z = x * x, p;
+
+    if (size > NN__ERF_HIGH) size = NN__ERF_HIGH;
+    p = nn__polynomial(nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), z);
+    if (size < (nn_real)NN__ERF_LIMIT)
+        p = nn__fma(x, p, x);
+    else
+        p = 1 - nn__exp(nn__polynomial(nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), size));
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT));
 }
 
-static nn_real nn__total(const nn__sum *sum)
-{
-    return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
-}
+#define NN__DEFINE_ERF                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(erf)(NN__VECTOR x)                                              \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), z = NN__MUL(x, x);                                     \
+        const NN__VECTOR size = NN__MIN(NN__SET1(NN__ERF_HIGH), NN__ABSOLUTE(x));                  \
+        NN__VECTOR p, q;                                                                           \
+                                                                                                   \
+        p = NN__NAME(polynomial)(nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), z);            \
+        q = NN__NAME(polynomial)(nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), size);           \
+        q = NN__SUB(one, NN__NAME(exp)(q, 0, 0));                                                  \
+        p = NN__SELECT_LESS(size, NN__SET1((nn_real)NN__ERF_LIMIT), NN__FMA(x, p, x), q);          \
+        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
+    }
 
-/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
-static nn_real nn__rounded_product(nn_real a, nn_real b)
-{
-    volatile nn_real product = a * b;
-
-    return product;
-}
+#define NN__C_MATH_ERF                                                                             \
+    NN__C_CONSTANT("erf_high", NN__ERF_HIGH)                                                       \
+    NN__C_CONSTANT("erf_limit", NN__ERF_LIMIT)                                                     \
+    "static @ $_erf(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    if (size > $_erf_high) size = $_erf_high;\n"                                              \
+    "    p = $_polynomial($_erf_near_terms, (int)(sizeof $_erf_near_terms / sizeof(@)), z);\n"     \
+    "    if (size < (@)$_erf_limit)\n"                                                             \
+    "        p = $_fma(x, p, x);\n"                                                                \
+    "    else\n"                                                                                   \
+    "        p = 1 - $_exp($_polynomial($_erf_far_terms, (int)(sizeof $_erf_far_terms / "          \
+    "sizeof(@)),\n"                                                                                \
+    "                                   size));\n"                                                 \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0)));\n"                  \
+    "}\n\n"
 
 static const nn_real nn__log1p_terms[] = {
 #ifdef NN_DOUBLE
@@ -1737,45 +1949,106 @@ static nn_real nn__log1p(nn_real x)
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
 
-/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
-static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
+/* log1p(exp(-|z|)): what softplus(z) = log(1 + exp(z)) has beside max(z, 0), and the logarithm of a
+   sigmoid too. */
+static nn_real nn__softplus_tail(nn_real z)
+{
+    return nn__log1p(nn__exp(-nn__absolute(z)));
+}
+
+/* log1p's argument is in [0, 1] or NaN, so that k is 0 or 1. */
+#define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(z), 1, 0), u = NN__ADD(x, one);       \
+        NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));       \
+        NN__VECTOR k, c, f, s, w;                                                                  \
+                                                                                                   \
+        k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));               \
+        k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                          \
+        c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                               \
+        c = NN__SELECT_LESS(zero, k, c, zero);                                                     \
+        bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));               \
+        f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);                   \
+        f = NN__SELECT_LESS(zero, k, f, x);                                                        \
+        s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                                   \
+        w = NN__MUL(s, s);                                                                         \
+        w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w), f);  \
+        f = NN__FNMA(s, w, f);                                                                     \
+        c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                                  \
+        return NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                  \
+    }
+
+#define NN__C_MATH_SOFTPLUS_TAIL                                                                   \
+    NN__C_CONSTANT("root_half_bits", NN__ROOT_HALF_BITS)                                           \
+    "static @ $_softplus_tail(@ z)\n"                                                              \
+    "{\n"                                                                                          \
+    "    const @ x = $_exp(z < 0 ? z : -z), u = x + 1;\n"                                          \
+    "    $_bits bits = $_to_bits(u) + ($_to_bits(1) - $_root_half_bits);\n"                        \
+    "    @ k = (@)((int)(bits >> $_mantissa) - $_bias), c = 0, f = x, s, w;\n\n"                   \
+    "    if (k > 0) {\n"                                                                           \
+    "        c = (x - (u - 1)) / u;\n"                                                             \
+    "        bits = (bits & ((($_bits)1 << $_mantissa) - 1)) + $_root_half_bits;\n"                \
+    "        f = $_from_bits(bits) - 1;\n"                                                         \
+    "    }\n"                                                                                      \
+    "    s = f / (f + 2);\n"                                                                       \
+    "    w = s * s;\n"                                                                             \
+    "    w = $_fma(-w, $_polynomial($_log1p_terms, (int)(sizeof $_log1p_terms / sizeof(@)), w), "  \
+    "f);\n"                                                                                        \
+    "    f = $_fma(-s, w, f);\n"                                                                   \
+    "    return $_fma(k, $_ln2_high, $_fma(k, $_ln2_low, c) + f);\n"                               \
+    "}\n\n"
+
+#ifndef NN_NO_TRAIN
+/* out[count] = log1p(exp(-|z|)) */
+static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
     size_t i;
 
-    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
+    for (i = 0; i < count; i++) out[i] = nn__softplus_tail(z[i]);
 }
+#endif
 
-#define NN__DEFINE_SOFTPLUS                                                                        \
-    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
-    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
+#define NN__DEFINE_SOFTPLUS_TAILS                                                                  \
+    static NN__TARGET void NN__NAME(softplus_tails)(const nn_real *z, nn_real *out, size_t count)  \
     {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
         size_t i;                                                                                  \
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
-            const NN__VECTOR u = NN__ADD(x, one);                                                  \
-            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
-            NN__VECTOR k, c, f, s, w;                                                              \
-                                                                                                   \
-            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
-            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
-            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
-            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
-            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
-            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
-            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
-            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
-            w = NN__MUL(s, s);                                                                     \
-            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
-                         f);                                                                       \
-            f = NN__FNMA(s, w, f);                                                                 \
-            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
-            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
-            NN__STORE_UP_TO(out + i, f, n);                                                        \
+            NN__STORE_UP_TO(out + i, NN__NAME(softplus_tail)(NN__LOAD_UP_TO(z + i, n)), n);        \
         }                                                                                          \
     }
+
+#ifndef NN_NO_TRAIN
+
+static void nn__add(nn__sum *sum, nn_real x)
+{
+    const nn_real high = sum->high + x, added = high - sum->high;
+
+    sum->low += (sum->high - (high - added)) + (x - added);
+    sum->high = high;
+}
+
+static void nn__add_sum(nn__sum *sum, const nn__sum *other)
+{
+    nn__add(sum, other->high);
+    nn__add(sum, other->low);
+}
+
+static nn_real nn__total(const nn__sum *sum)
+{
+    return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
+}
+
+/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+static nn_real nn__rounded_product(nn_real a, nn_real b)
+{
+    volatile nn_real product = a * b;
+
+    return product;
+}
 
 /* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
    in u^2. Within 4 units of nn_real's epsilon. */
@@ -1830,10 +2103,10 @@ static nn_real nn__uniform(uint64_t *state)
 }
 
 #ifndef NN_NO_TRAIN
-/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on the
-   numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds, or
-   fewer bits than 4, the orders of small sets are not even. */
+/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on
+   the numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds,
+   or fewer bits than 4, the orders of small sets are not even. */
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
@@ -1863,9 +2136,9 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 /* ================================================================================================
    >>product
    ------------------------------------------------------------------------------------------------
-   What the dense layers' three products share: one product of two matrices, divided into panels, and
-   a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output and
-   does in it what the scalar loop of >>dense does, so that no sum changes its order.
+   What the dense layers' three products share: one product of two matrices, divided into panels,
+   and a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output
+   and does in it what the scalar loop of >>dense does, so that no sum changes its order.
    ============================================================================================= */
 
 #ifdef NN__SIMD
@@ -2255,12 +2528,13 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
 /* ================================================================================================
    >>activation
    ------------------------------------------------------------------------------------------------
-   y = f(z) for each number, or for softmax each row, of a layer's z. A room for each activation, one
-   row in a table for all. A room has f, the derivative, both again with vectors, and f as the text
-   that nn_export_c writes. The scalar functions define the result; the others compute the same bits.
+   y = f(z) for each number, or for softmax each row, of a layer's z. A room for each activation,
+   one row in a table for all. A room has f, the derivative, both again with vectors, and f as the
+   text that nn_export_c writes. The scalar functions define the result; the others compute the same
+   bits.
 
-   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y, or z itself in the
-   rooms whose row says NN__KEEPS_Z: there y does not determine f'(z), or not well enough.
+   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y, or z itself in
+   the rooms whose row says NN__KEEPS_Z: there y does not determine f'(z), or not well enough.
 
    To add an activation: its enumerator in nn_activation, its row here, its room below.
    ============================================================================================= */
@@ -2270,14 +2544,23 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
     X(LINEAR, linear, ELEMENT, 0)                                                                  \
     X(RELU, relu, ELEMENT, 0)                                                                      \
     X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
-    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP)                                                    \
+    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                \
     X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
-    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)
+    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
+    X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
+    X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
+    X(GELU, gelu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_ERF)                            \
+    X(SOFTPLUS, softplus, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_LOG1P)
 
 enum {
-    NN__KEEPS_Z = 1,   /* the derivative is computed from z: the trainer keeps it beside y */
-    NN__CALLS_EXP = 2, /* what the exported text calls */
-    NN__CALLS_TANH = 4
+    NN__KEEPS_Z = 1, /* the derivative is computed from z: the trainer keeps it beside y */
+    /* what the exported text calls; all but the first include it */
+    NN__CALLS_EXP = 2,
+    NN__CALLS_SIGMOID = 4,
+    NN__CALLS_TANH = 8,
+    NN__CALLS_EXPM1 = 16,
+    NN__CALLS_ERF = 32,
+    NN__CALLS_LOG1P = 64
 };
 
 /* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
@@ -2287,7 +2570,9 @@ enum {
 
 NN__CHECK_TABLE(activations, NN__ACTIVATIONS, NN_ACTIVATION_COUNT);
 
-/* ---- Linear: f(z) = z, f'(z) = 1 ------------------------------------------------------------- */
+/* ---- Linear ---------------------------------------------------------------------------------- */
+
+/* f(z) = z; derivative 1. */
 
 static nn_real nn__linear(nn_real z)
 {
@@ -2314,7 +2599,9 @@ static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
 
 #define NN__C_LINEAR ""
 
-/* ---- ReLU: f(z) = max(z, 0); f'(z) = 1 where y > 0, else 0. NaN stays NaN. -------------------- */
+/* ---- ReLU ------------------------------------------------------------------------------------ */
+
+/* f(z) = max(z, 0); derivative 1 where y > 0, else 0. NaN stays NaN. */
 
 static nn_real nn__relu(nn_real z)
 {
@@ -2343,7 +2630,9 @@ static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
     "    return z <= 0 ? 0 : z;\n"                                                                 \
     "}\n\n"
 
-/* ---- Leaky ReLU: f(z) = z where z > 0, else 0.01 z (Maas et al. 2013) ------------------------- */
+/* ---- Leaky ReLU ------------------------------------------------------------------------------ */
+
+/* f(z) = z where z > 0, else 0.01 z; derivative 1 where y > 0, else 0.01 (Maas et al. 2013). */
 
 #define NN__LEAKY_SLOPE 0.01
 
@@ -2379,7 +2668,9 @@ static inline nn_real nn__leaky_relu_gradient(nn_real y, nn_real dy)
     "    return z > 0 ? z : $_fma((@)$_leaky_slope, z, 0);\n"                                      \
     "}\n\n"
 
-/* ---- Sigmoid: f(z) = 1 / (1 + exp(-z)), f'(z) = y (1 - y). nn__sigmoid is in >>math. ---------- */
+/* ---- Sigmoid --------------------------------------------------------------------------------- */
+
+/* f(z) = 1 / (1 + exp(-z)): nn__sigmoid, in >>math; derivative y (1 - y). */
 
 static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
 {
@@ -2392,16 +2683,11 @@ static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
         return NN__MUL(dy, NN__FNMA(y, y, y));                                                     \
     }
 
-#define NN__C_SIGMOID                                                                              \
-    "static @ $_sigmoid(@ x)\n"                                                                    \
-    "{\n"                                                                                          \
-    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
-    "    @ tail = e / sum;\n\n"                                                                    \
-    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
-    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
-    "}\n\n"
+#define NN__C_SIGMOID "" /* NN__C_MATH_SIGMOID */
 
-/* ---- Tanh: f'(z) = 1 - y^2. nn__tanh is in >>math. -------------------------------------------- */
+/* ---- Tanh ------------------------------------------------------------------------------------ */
+
+/* f(z) = tanh(z): nn__tanh, in >>math; derivative 1 - y^2. */
 
 static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
 {
@@ -2414,18 +2700,12 @@ static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
         return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                                           \
     }
 
-#define NN__C_TANH                                                                                 \
-    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
-    "static @ $_tanh(@ x)\n"                                                                       \
-    "{\n"                                                                                          \
-    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
-    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
-    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
-    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
-    "}\n\n"
+#define NN__C_TANH "" /* NN__C_MATH_TANH */
 
-/* ---- Softmax: y_j = exp(z_j) / (sum over k of exp(z_k)) over a row; last layer only ------------
-   dL/dz_j = y_j (dL/dy_j - sum over k of dL/dy_k y_k) */
+/* ---- Softmax --------------------------------------------------------------------------------- */
+
+/* y_j = exp(z_j) / (sum over k of exp(z_k)), over a row; for the last layer only.
+   dL/dz_j = y_j (dL/dy_j - sum over k of dL/dy_k y_k). */
 
 /* row[width] becomes softmax(row), from exp(z - largest z), which cannot overflow. Returns the sum
    of those exponentials less the 1 of the largest: log(sum of exp(z)) = largest + log1p(it). */
@@ -2508,6 +2788,151 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
     "        if (j != top) others += y[j];\n"                                                      \
     "    }\n"                                                                                      \
     "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"                                        \
+    "}\n\n"
+
+/* ---- ELU ------------------------------------------------------------------------------------- */
+
+/* f(z) = z where z > 0, else exp(z) - 1; derivative 1 where y > 0, else y + 1 (Clevert et al. 2016,
+   with alpha = 1). */
+static nn_real nn__elu(nn_real z)
+{
+    return z > 0 ? z : nn__expm1(z);
+}
+
+static inline nn_real nn__elu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : nn__fma(dy, y, dy);
+}
+
+#define NN__VECTOR_ELU                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(elu)(NN__VECTOR z)                                              \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), z, z, NN__NAME(expm1)(z));                             \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(elu_gradient)(NN__VECTOR y, NN__VECTOR dy)                      \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__FMA(dy, y, dy));                            \
+    }
+
+#define NN__C_ELU                                                                                  \
+    "static @ $_elu(@ z)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    return z > 0 ? z : $_expm1(z);\n"                                                         \
+    "}\n\n"
+
+/* ---- SiLU ------------------------------------------------------------------------------------ */
+
+/* f(z) = z s with s = sigmoid(z); derivative s + z s (1 - s) (Elfwing et al. 2018). */
+static nn_real nn__silu(nn_real z)
+{
+    return nn__fma(z, nn__sigmoid(z), 0);
+}
+
+static inline nn_real nn__silu_gradient(nn_real z, nn_real dy)
+{
+    const nn_real s = nn__sigmoid(z);
+
+    return dy * nn__fma(z * s, 1 - s, s);
+}
+
+#define NN__VECTOR_SILU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(silu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        return NN__FMA(z, NN__NAME(sigmoid)(z), NN__SET1(0));                                      \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(silu_gradient)(NN__VECTOR z, NN__VECTOR dy)                     \
+    {                                                                                              \
+        const NN__VECTOR s = NN__NAME(sigmoid)(z);                                                 \
+                                                                                                   \
+        return NN__MUL(dy, NN__FMA(NN__MUL(z, s), NN__SUB(NN__SET1(1), s), s));                    \
+    }
+
+#define NN__C_SILU                                                                                 \
+    "static @ $_silu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    return $_fma(z, $_sigmoid(z), 0);\n"                                                      \
+    "}\n\n"
+
+/* ---- GELU ------------------------------------------------------------------------------------ */
+
+/* f(z) = z P(z) with P(z) = (1 + erf(z / sqrt 2)) / 2, the normal distribution; derivative
+   P(z) + z exp(-z^2 / 2) / sqrt(2 pi) (Hendrycks and Gimpel 2016; PyTorch's default form). */
+#define NN__ROOT_HALF          0.70710678118654752 /* 1 / sqrt 2 */
+#define NN__ONE_BY_ROOT_TWO_PI 0.39894228040143268 /* 1 / sqrt(2 pi) */
+
+static nn_real nn__gelu(nn_real z)
+{
+    const nn_real half = (nn_real)0.5 * z;
+
+    return nn__fma(half, nn__erf(z * (nn_real)NN__ROOT_HALF), half);
+}
+
+static inline nn_real nn__gelu_gradient(nn_real z, nn_real dy)
+{
+    const nn_real p = nn__fma(nn__erf(z * (nn_real)NN__ROOT_HALF), (nn_real)0.5, (nn_real)0.5);
+    const nn_real density = (nn_real)NN__ONE_BY_ROOT_TWO_PI * nn__exp((nn_real)-0.5 * z * z);
+
+    return dy * nn__fma(z, density, p);
+}
+
+#define NN__VECTOR_GELU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(gelu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        const NN__VECTOR half = NN__MUL(NN__SET1((nn_real)0.5), z);                                \
+        const NN__VECTOR e = NN__NAME(erf)(NN__MUL(z, NN__SET1((nn_real)NN__ROOT_HALF)));          \
+                                                                                                   \
+        return NN__FMA(half, e, half);                                                             \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(gelu_gradient)(NN__VECTOR z, NN__VECTOR dy)                     \
+    {                                                                                              \
+        const NN__VECTOR half = NN__SET1((nn_real)0.5);                                            \
+        const NN__VECTOR e = NN__NAME(erf)(NN__MUL(z, NN__SET1((nn_real)NN__ROOT_HALF)));          \
+        const NN__VECTOR w = NN__MUL(NN__MUL(NN__SET1((nn_real)-0.5), z), z);                      \
+        const NN__VECTOR scale = NN__SET1((nn_real)NN__ONE_BY_ROOT_TWO_PI);                        \
+        const NN__VECTOR density = NN__MUL(scale, NN__NAME(exp)(w, 1, 0));                         \
+                                                                                                   \
+        return NN__MUL(dy, NN__FMA(z, density, NN__FMA(e, half, half)));                           \
+    }
+
+#define NN__C_GELU                                                                                 \
+    NN__C_CONSTANT("root_half", NN__ROOT_HALF)                                                     \
+    "static @ $_gelu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    const @ half = (@)0.5 * z;\n\n"                                                           \
+    "    return $_fma(half, $_erf(z * (@)$_root_half), half);\n"                                   \
+    "}\n\n"
+
+/* ---- Softplus -------------------------------------------------------------------------------- */
+
+/* f(z) = log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)); derivative sigmoid(z). */
+static nn_real nn__softplus(nn_real z)
+{
+    return (z > 0 ? z : 0) + nn__softplus_tail(z);
+}
+
+static inline nn_real nn__softplus_gradient(nn_real z, nn_real dy)
+{
+    return dy * nn__sigmoid(z);
+}
+
+#define NN__VECTOR_SOFTPLUS                                                                        \
+    NN__INLINE NN__VECTOR NN__NAME(softplus)(NN__VECTOR z)                                         \
+    {                                                                                              \
+        return NN__ADD(NN__MAX(z, NN__SET1(0)), NN__NAME(softplus_tail)(z));                       \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(softplus_gradient)(NN__VECTOR z, NN__VECTOR dy)                 \
+    {                                                                                              \
+        return NN__MUL(dy, NN__NAME(sigmoid)(z));                                                  \
+    }
+
+#define NN__C_SOFTPLUS                                                                             \
+    "static @ $_softplus(@ z)\n"                                                                   \
+    "{\n"                                                                                          \
+    "    return (z > 0 ? z : 0) + $_softplus_tail(z);\n"                                           \
     "}\n\n"
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -2624,7 +3049,7 @@ static void nn__activate_in_parallel(nn__activate_kernel activate, nn_activation
 static const unsigned char nn__activation_traits[] = {NN__ACTIVATIONS(NN__TRAITS_OF)};
 
 /* Whether an activation's derivative is computed from z and not from y. */
-static int nn__keeps_z(nn_activation activation)
+NN__HOT int nn__keeps_z(nn_activation activation)
 {
     return nn__activation_traits[activation] & NN__KEEPS_Z;
 }
@@ -3102,14 +3527,14 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
    update, the scalar loop that defines the result, and the same loop with vectors.
 
    A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
-   which are NULL where the row says that they are not needed, and what was prepared. A parameter that
-   would become NaN or infinite keeps its value and its state; the loop then returns 0.
+   which are NULL where the row says that they are not needed, and what was prepared. A parameter
+   that would become NaN or infinite keeps its value and its state; the loop then returns 0.
 
    To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
    ============================================================================================= */
 
-/* X(enumerator, name, whether it needs the array first, and second, its default learning rate), with
-   nn_options *o. In the order of the enum. */
+/* X(enumerator, name, whether it needs the array first, and second, its default learning rate),
+   with nn_options *o. In the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
     X(ADAM, adam, 1, 1, 1e-3)                                                                      \
@@ -3501,7 +3926,7 @@ typedef struct nn__kernels {
                                  nn_activation activation);
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
-    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
+    void (*softplus_tails)(const nn_real *z, nn_real *out, size_t count);
     NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
 } nn__kernels;
@@ -3527,12 +3952,13 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
+        NN__NAME(activation_gradient),                                                             \
+        NN__NAME(softplus_tails) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
-    NN__DEFINE_SOFTPLUS                                                                            \
+    NN__DEFINE_SOFTPLUS_TAILS                                                                      \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
 
@@ -3546,6 +3972,9 @@ typedef struct nn__kernels {
     NN__DEFINE_EXP                                                                                 \
     NN__DEFINE_SIGMOID                                                                             \
     NN__DEFINE_TANH                                                                                \
+    NN__DEFINE_EXPM1                                                                               \
+    NN__DEFINE_ERF                                                                                 \
+    NN__DEFINE_SOFTPLUS_TAIL                                                                       \
     NN__DEFINE_PANELS                                                                              \
     NN__DEFINE_ACTIVATE                                                                            \
     NN__DEFINE_ALL_FINITE                                                                          \
@@ -3932,7 +4361,8 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar, nn__softplus_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
+        nn__activation_gradient_scalar,                                                            \
+        nn__softplus_tails_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -4025,9 +4455,9 @@ static const nn__kernels *nn__find_kernels(const char *name)
    >>model
    ============================================================================================= */
 
-/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in the
-   parameters, its biases [outputs] behind them at `biases`. A file has them in the same places, but
-   the weights as [outputs x inputs]. */
+/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in
+   the parameters, its biases [outputs] behind them at `biases`. A file has them in the same places,
+   but the weights as [outputs x inputs]. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
@@ -4035,7 +4465,7 @@ typedef struct nn__layer {
     size_t weights, biases;
 } nn__layer;
 
-static nn__layer nn__layer_at(const nn_model *model, int i)
+NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
 {
     nn__layer layer;
 
@@ -4420,8 +4850,8 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
 }
 
 /* The arguments of nn_predict and nn_predict_classes. */
-static nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
-                                  const void *scratch)
+NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
+                                   const void *scratch)
 {
     const size_t inputs = (size_t)model->inputs, outputs = (size_t)nn__outputs(model);
 
@@ -4492,14 +4922,14 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
 /* ================================================================================================
    >>loss
    ------------------------------------------------------------------------------------------------
-   One row of the table and one room for each loss. A row's loss is a mean or a sum over its outputs;
-   a batch's is the weighted mean over its rows. p are the outputs, t the targets, z the logits (the
-   last layer's sums, before its activation).
+   One row of the table and one room for each loss. A row's loss is a mean or a sum over its
+   outputs; a batch's is the weighted mean over its rows. p are the outputs, t the targets, z the
+   logits (the last layer's sums, before its activation).
 
-   Where the table says ELEMENT, a room has a function of the difference d = p - t of one output, and
-   its derivative with respect to p. Where it says ROW, the loss belongs to one activation of the last
-   layer, and is computed from z, so that nothing is lost where p rounds to 0 or 1; its room has a
-   function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
+   Where the table says ELEMENT, a room has a function of the difference d = p - t of one output,
+   and its derivative with respect to p. Where it says ROW, the loss belongs to one activation of
+   the last layer, and is computed from z, so that nothing is lost where p rounds to 0 or 1; its
+   room has a function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
 
    To add a loss: its enumerator in nn_loss, its row here, its room below.
    ============================================================================================= */
@@ -4532,23 +4962,19 @@ typedef struct nn__objective {
 } nn__objective;
 
 /* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
-static nn__objective nn__objective_of(const nn_model *model, const nn_options *options)
+static void nn__set_objective(nn__objective *objective, const nn_model *model,
+                              const nn_options *options)
 {
-    nn__objective objective;
+    const nn_real smoothing = options ? options->label_smoothing : 0;
 
-    memset(&objective, 0, sizeof objective);
-    objective.model = model;
-    objective.activation = nn__output_activation(model);
-    objective.outputs = nn__outputs(model);
-    objective.target_share = objective.delta = 1;
-    objective.quantile = (nn_real)0.5;
-    if (!options) return objective;
-    objective.loss = options->loss;
-    objective.target_share = 1 - options->label_smoothing;
-    objective.target_rest = options->label_smoothing / (nn_real)objective.outputs;
-    objective.delta = nn__or(options->huber_delta, 1);
-    objective.quantile = nn__or(options->quantile, (nn_real)0.5);
-    return objective;
+    objective->model = model;
+    objective->loss = options ? options->loss : NN_MSE;
+    objective->activation = nn__output_activation(model);
+    objective->outputs = nn__outputs(model);
+    objective->target_share = 1 - smoothing;
+    objective->target_rest = smoothing / (nn_real)objective->outputs;
+    objective->delta = options ? nn__or(options->huber_delta, 1) : 1;
+    objective->quantile = nn__or(options ? options->quantile : 0, (nn_real)0.5);
 }
 
 static size_t nn__data_row(const nn__objective *objective, int b)
@@ -4561,10 +4987,15 @@ static const nn_real *nn__targets_of(const nn__objective *objective, int b)
     return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
 }
 
-/* ---- Mean squared error: mean over the outputs of d^2; derivative 2 d / outputs ---------------- */
+/* ---- Mean squared error ---------------------------------------------------------------------- */
 
-/* Here and below: sum + the loss of one output; then its derivative, both before the division by the
-   number of outputs. */
+/* The mean over the outputs of d^2; derivative 2 d / outputs.
+
+   The functions of one output, here and below, leave out the division by the number of outputs: the
+   first returns sum + the loss of the output, the second the derivative. */
+
+/* Here and below: sum + the loss of one output; then its derivative, both before the division by
+   the number of outputs. */
 static nn_real nn__mse(const nn__objective *objective, nn_real d, nn_real sum)
 {
     (void)objective;
@@ -4577,8 +5008,10 @@ static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
     return 2 * d;
 }
 
-/* ---- Huber (1964): mean over the outputs of d^2 / 2 where |d| <= delta, else
-   delta (|d| - delta / 2); derivative d within +-delta, beyond it +-delta, over outputs ----------- */
+/* ---- Huber ----------------------------------------------------------------------------------- */
+
+/* The mean over the outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); derivative
+   d / outputs where |d| <= delta, else +-delta / outputs (Huber 1964). */
 
 static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
 {
@@ -4594,7 +5027,9 @@ static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
     return d;
 }
 
-/* ---- Mean absolute error: mean over the outputs of |d|; derivative the sign of d, over outputs -- */
+/* ---- Mean absolute error --------------------------------------------------------------------- */
+
+/* The mean over the outputs of |d|; derivative sign(d) / outputs, 0 where d is 0. */
 
 static nn_real nn__mae(const nn__objective *objective, nn_real d, nn_real sum)
 {
@@ -4608,8 +5043,10 @@ static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
     return d > 0 ? 1 : d < 0 ? -1 : 0;
 }
 
-/* ---- Quantile, or pinball loss (Koenker and Bassett 1978): mean over the outputs of (1 - q) d where
-   d > 0, else -q d; derivative 1 - q, -q, or 0 where d is 0, over outputs. q is the quantile. ---- */
+/* ---- Quantile, or pinball loss --------------------------------------------------------------- */
+
+/* The mean over the outputs of (1 - q) d where d > 0, else -q d; derivative (1 - q) / outputs where
+   d > 0, -q / outputs where d < 0, else 0. q is the quantile (Koenker and Bassett 1978). */
 
 static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
 {
@@ -4625,47 +5062,55 @@ static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
     return d > 0 ? 1 - q : d < 0 ? -q : 0;
 }
 
-/* ---- Binary cross-entropy, for sigmoid: mean over the outputs of -t log p - (1 - t) log(1 - p),
-   computed as max(z, 0) - z t + log1p(exp(-|z|)); dL/dz = (p - t) / outputs ----------------------- */
+/* ---- Binary cross-entropy -------------------------------------------------------------------- */
+
+/* For sigmoid. The mean over the outputs of -t log p - (1 - t) log(1 - p), computed from the logits
+   as max(z, 0) - z t + log1p(exp(-|z|)); gradient dL/dz = (p - t) / outputs. */
 
 /* z[rows x outputs] becomes p. */
 static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z, int rows,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const size_t count = (size_t)rows * (size_t)outputs;
-    nn_real tails[NN__TAILS]; /* log1p(exp(-|z|)) of the next numbers, whatever rows they are of */
-    size_t i = 0;
+    nn_real tails[NN__TAILS], *tail = tails; /* log1p(exp(-|z|)) of the next logits, of any rows */
+    size_t left = (size_t)rows * (size_t)outputs, ready = 0;
+    nn_real *logit = z;
     int b, j;
 
     for (b = 0; b < rows; b++) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        for (j = 0; j < outputs; j++, i++) {
-            if (i % NN__TAILS == 0)
-                NN__RUN(objective->model, softplus, z + i, tails,
-                        count - i < NN__TAILS ? count - i : NN__TAILS);
-            sum += nn__fma(-z[i], t[j], 0 > z[i] ? 0 : z[i]);
-            sum += tails[i % NN__TAILS];
+        for (j = 0; j < outputs; j++, logit++, ready--) {
+            if (ready == 0) {
+                tail = tails;
+                ready = left < NN__TAILS ? left : NN__TAILS;
+                left -= ready;
+                NN__RUN(objective->model, softplus_tails, logit, tails, ready);
+            }
+            sum += nn__fma(-*logit, t[j], 0 > *logit ? 0 : *logit);
+            sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
     }
     NN__RUN(objective->model, activate, NN_SIGMOID, z, rows, outputs);
 }
 
-/* p[outputs], a row, becomes factor * dL/dz. */
+/* p[outputs], a row, becomes factor * dL/dz, where share = factor / outputs. */
 static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
-                                              const nn_real *t, nn_real factor)
+                                              const nn_real *t, nn_real factor, nn_real share)
 {
-    const nn_real share = factor / (nn_real)objective->outputs;
     int j;
 
+    (void)factor;
     for (j = 0; j < objective->outputs; j++) p[j] = (p[j] - t[j]) * share;
 }
 
-/* ---- Cross-entropy, for softmax: sum over the outputs of -t log p, computed as the sum of
-   t (log(sum of exp(z)) - z); dL/dz = p * (sum of t) - t ------------------------------------------ */
+/* ---- Cross-entropy --------------------------------------------------------------------------- */
+
+/* For softmax. The sum over the outputs of -t log p, computed from the logits as the sum of
+   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing (Szegedy et
+   al. 2016), t stands for t * target_share + target_rest. */
 
 static nn_real nn__smooth(const nn__objective *objective, nn_real t)
 {
@@ -4694,14 +5139,14 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
     }
 }
 
-/* p[outputs], a row, becomes factor * dL/dz. */
 static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p, const nn_real *t,
-                                       nn_real factor)
+                                       nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
     nn_real total = 0;
     int j;
 
+    (void)share;
     for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
     for (j = 0; j < outputs; j++)
         p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
@@ -4731,7 +5176,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name##_gradient(objective, row, t, factor);                                      \
+            nn__##name##_gradient(objective, row, t, factor, share);                               \
         continue;)
 /* clang-format on */
 
@@ -4769,8 +5214,8 @@ static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d
     return d;
 }
 
-/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may be
-   z, and losses[rows]. */
+/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may
+   be z, and losses[rows]. */
 static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p, int rows,
                              nn_real *losses)
 {
@@ -4799,13 +5244,16 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
 {
     const int outputs = objective->outputs;
     nn_real *row = s, *d = dp;
+    nn_real factor = 1 / objective->total, share = factor / (nn_real)outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, row += outputs, p += outputs, d += outputs) {
-        const nn_real *t = nn__targets_of(objective, b), *weights = objective->weights;
-        const nn_real weight = weights ? weights[nn__data_row(objective, b)] : 1;
-        const nn_real factor = weight / objective->total, share = factor / (nn_real)outputs;
+        const nn_real *t = nn__targets_of(objective, b);
 
+        if (objective->weights) {
+            factor = objective->weights[nn__data_row(objective, b)] / objective->total;
+            share = factor / (nn_real)outputs;
+        }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
@@ -4921,9 +5369,9 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all rows
-   first separates training from validation rows: then row i of these is row first + i of that. In
-   training a second permutation, another in each epoch, shuffles them. */
+/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all
+   rows first separates training from validation rows: then row i of these is row first + i of that.
+   In training a second permutation, another in each epoch, shuffles them. */
 typedef struct nn__rows {
     const nn_data *data;
     int first, count;
@@ -5125,10 +5573,10 @@ static void nn__copy_names(nn_data *to, const char *const *names)
 
 /* ---- Dividing -------------------------------------------------------------------------------- */
 
-/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered class
-   by class, so that every k-th row has each class in proportion. `train` of every `of` rows, spread
-   evenly, go to the training set; for folds, all rows but every one that is `fold` modulo `of`. Each
-   set is then shuffled, so that its classes are mixed. */
+/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered
+   class by class, so that every k-th row has each class in proportion. `train` of every `of` rows,
+   spread evenly, go to the training set; for folds, all rows but every one that is `fold` modulo
+   `of`. Each set is then shuffled, so that its classes are mixed. */
 typedef struct nn__division {
     uint64_t of, train; /* train == 0: folds */
     uint64_t fold;
@@ -5319,13 +5767,13 @@ static int nn__micro_batch_rows(const nn_options *options)
     return micro && micro < batch ? micro : batch;
 }
 
-static nn_real nn__layer_dropout(const nn_options *options, int layer)
+NN__HOT nn_real nn__layer_dropout(const nn_options *options, int layer)
 {
     return options->dropout ? options->dropout[layer] : 0;
 }
 
 /* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
-static size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
+NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
                        (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
@@ -5495,27 +5943,34 @@ typedef struct nn__planes {
     nn_real *outputs; /* y; the same array where the state is y */
     nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
     nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
+    nn_real *end;     /* where the next layer's begin */
 } nn__planes;
 
-static nn__planes nn__planes_of(const nn_trainer *trainer, int layer)
+NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
-    const nn_model *model = trainer->model;
-    const size_t batch = (size_t)trainer->batch;
-    const size_t size = batch * (size_t)model->layers[layer].width;
+    const nn_activation activation = trainer->model->layers[layer].activation;
+    const size_t size = (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
     nn__planes planes;
-    size_t columns = 0;
-    int i;
 
-    for (i = 0; i < layer; i++) columns += nn__layer_columns(model, trainer->options, i);
-    planes.state = planes.outputs = trainer->planes + columns * batch;
-    if (nn__keeps_z(model->layers[layer].activation)) planes.outputs += size;
+    planes.state = planes.outputs = first;
+    if (nn__keeps_z(activation)) planes.outputs += size;
     planes.dropped = planes.outputs;
     planes.mask = NULL;
     if (nn__layer_dropout(trainer->options, layer) > 0) {
         planes.dropped += size;
         planes.mask = planes.dropped + size;
     }
+    planes.end = (planes.mask ? planes.mask : planes.outputs) + size;
     return planes;
+}
+
+static nn__planes nn__last_planes(const nn_trainer *trainer)
+{
+    nn_real *first = trainer->planes;
+    int i;
+
+    for (i = 0; i < trainer->model->count - 1; i++) first = nn__planes_at(trainer, i, first).end;
+    return nn__planes_at(trainer, i, first);
 }
 
 /* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
@@ -5541,16 +5996,15 @@ static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *
 }
 
 /* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
-static void nn__drop(nn_trainer *trainer, int layer, int rows)
+static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
     const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
-    const nn__planes planes = nn__planes_of(trainer, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
-        planes.mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
-        planes.dropped[i] = planes.outputs[i] * planes.mask[i];
+        planes->mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
 }
 
@@ -5559,11 +6013,12 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
     const nn_real *x = trainer->input;
+    nn_real *next = trainer->planes;
     int i;
 
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn__planes planes = nn__planes_of(trainer, i);
+        const nn__planes planes = nn__planes_at(trainer, i, next);
         const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
 
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
@@ -5574,17 +6029,18 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
-        if (training && planes.mask) nn__drop(trainer, i, rows);
+        if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
         x = training ? planes.dropped : planes.outputs;
+        next = planes.end;
     }
 }
 
-/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes its
-   dL/dz. The gradients are added to if something is pending in them, else started. */
-static void nn__backward(nn_trainer *trainer, int rows)
+/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes
+   its dL/dz. The gradients are added to if something is pending in them, else started. */
+static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 {
     const nn_model *model = trainer->model;
-    nn__planes planes = nn__planes_of(trainer, model->count - 1);
+    nn__planes planes = *last;
     int i;
 
     for (i = model->count - 1; i >= 0; i--) {
@@ -5592,7 +6048,10 @@ static void nn__backward(nn_trainer *trainer, int rows)
         const nn_real *dz = planes.state, *x = trainer->input;
 
         if (i > 0) {
-            planes = nn__planes_of(trainer, i - 1);
+            planes =
+                nn__planes_at(trainer, i - 1,
+                              planes.state - nn__layer_columns(model, trainer->options, i - 1) *
+                                                 (size_t)trainer->batch);
             x = planes.dropped;
         }
         NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
@@ -5624,7 +6083,7 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     nn__load_batch(trainer, x, NULL, rows);
     nn__forward(trainer, rows, 1);
     width = nn__outputs(model);
-    planes = nn__planes_of(trainer, model->count - 1);
+    planes = nn__last_planes(trainer);
     if (planes.outputs != planes.state)
         nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
     NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
@@ -5638,6 +6097,7 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
 {
     const nn_model *model;
     const nn_real *factor;
+    nn__planes planes;
     int rows, outputs, b, i;
 
     if (!trainer || !dy) return NN_ERROR_NULL;
@@ -5647,9 +6107,10 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     outputs = nn__outputs(model);
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
-    NN__RUN(model, activation_gradient, nn__output_activation(model),
-            nn__planes_of(trainer, model->count - 1).state, dy, rows, outputs);
-    nn__backward(trainer, rows);
+    planes = nn__last_planes(trainer);
+    NN__RUN(model, activation_gradient, nn__output_activation(model), planes.state, dy, rows,
+            outputs);
+    nn__backward(trainer, &planes, rows);
     if (dx) {
         NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
                 rows, model->inputs, model->layers[0].width, NN_LINEAR);
@@ -5783,7 +6244,8 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
     sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is NULL. */
+/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is
+   NULL. */
 typedef struct nn__range {
     const nn_data *data;
     const nn__rows *order;
@@ -5795,39 +6257,41 @@ static size_t nn__row_of(const nn__range *range, int i)
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as many
-   as are left and fit in a micro-batch. Returns how many; their losses are in the trainer. Adds to
-   the sums: with `measure`, to all of them; without, to the losses alone. */
-static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective, nn__range *range,
-                            int training, int measure, nn__sums *sums)
+/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as
+   many as are left and fit in a micro-batch. Returns how many; their losses are in the trainer.
+   Adds to the sums: with `measure`, to all of them; without, to the losses alone. */
+static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
+                            const nn__planes *last, nn__range *range, int training, int measure,
+                            nn__sums *sums)
 {
     const nn_data *data = range->data;
-    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
-    const nn_real *p = planes.outputs;
-    int b, count = 0;
+    const nn_real *p = last->outputs;
+    nn__sum loss = sums->loss; /* a copy, which stays in registers */
+    int b, i = range->next, count = 0;
 
-    for (; range->next < range->end && count < trainer->batch; range->next++) {
-        trainer->index[count] = nn__row_of(range, range->next);
+    for (; i < range->end && count < trainer->batch; i++) {
+        trainer->index[count] = nn__row_of(range, i);
         count += nn__row_weight(data, trainer->index[count]) != 0;
     }
+    range->next = i;
     nn__load_batch(trainer, data->x, trainer->index, count);
     nn__forward(trainer, count, training);
-    nn__loss_forward(objective, planes.state, planes.outputs, count, trainer->losses);
+    nn__loss_forward(objective, last->state, last->outputs, count, trainer->losses);
     for (b = 0; b < count; b++, p += data->outputs) {
-        nn__add_loss(&sums->loss, data, trainer->index[b], trainer->losses[b]);
+        nn__add_loss(&loss, data, trainer->index[b], trainer->losses[b]);
         if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
     }
+    sums->loss = loss;
     return count;
 }
 
-static nn__objective nn__objective_in_training(const nn_trainer *trainer, const nn_data *data)
+static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
+                                       const nn_data *data)
 {
-    nn__objective objective = nn__objective_of(trainer->model, trainer->options);
-
-    objective.targets = data->y;
-    objective.index = trainer->index;
-    objective.weights = data->weight;
-    return objective;
+    nn__set_objective(objective, trainer->model, trainer->options);
+    objective->targets = data->y;
+    objective->index = trainer->index;
+    objective->weights = data->weight;
 }
 
 /* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
@@ -5837,10 +6301,11 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
                                    nn__sums *sums, nn_real *weight)
 {
     const nn_data *data = range->data;
-    nn__objective objective = nn__objective_in_training(trainer, data);
-    const nn__planes planes = nn__planes_of(trainer, trainer->model->count - 1);
+    const nn__planes last = nn__last_planes(trainer);
+    nn__objective objective;
     int i, count, begun = 0;
 
+    nn__set_training_objective(&objective, trainer, data);
     *weight = 0;
     if (!data->weight) *weight = (nn_real)(range->end - range->next);
     for (i = range->next; data->weight && i < range->end; i++)
@@ -5848,15 +6313,14 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
     objective.total = *weight;
     trainer->rows = 0;
     for (; range->next < range->end; begun = 1) {
-        count = nn__forward_rows(trainer, &objective, range, 1, measure, sums);
+        count = nn__forward_rows(trainer, &objective, &last, range, 1, measure, sums);
         if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
         if (!count) continue;
-        nn__loss_backward(&objective, planes.state, planes.outputs, count,
-                          trainer->output_gradients);
-        nn__backward(trainer, count);
+        nn__loss_backward(&objective, last.state, last.outputs, count, trainer->output_gradients);
+        nn__backward(trainer, &last, count);
     }
     return NN_OK;
 }
@@ -5909,16 +6373,19 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 /* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    const nn__objective objective = nn__objective_in_training(trainer, rows->data);
+    const nn__planes last = nn__last_planes(trainer);
+    nn__objective objective;
     nn__range range;
     nn__sums sums;
 
+    nn__set_training_objective(&objective, trainer, rows->data);
     memset(&sums, 0, sizeof sums);
     range.data = rows->data;
     range.order = rows;
     range.next = 0;
     range.end = rows->count;
-    while (range.next < range.end) (void)nn__forward_rows(trainer, &objective, &range, 0, 1, &sums);
+    while (range.next < range.end)
+        (void)nn__forward_rows(trainer, &objective, &last, &range, 0, 1, &sums);
     return sums;
 }
 
@@ -6324,10 +6791,12 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
-    nn__objective objective = nn__objective_of(model, options);
     const size_t inputs = (size_t)data->inputs, outputs = (size_t)data->outputs;
+    nn__objective objective;
     int first, b, count;
 
+    nn__set_objective(&objective, model, options);
+    objective.index = NULL;
     for (first = 0; first < data->rows; first += count) {
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
@@ -6925,7 +7394,8 @@ static void nn__mark_location(nn__table *table, const nn__parser *parser, const 
 }
 
 /* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
-   and collects its label. *bad: a cell is not a number (its location is marked), the row is no use. */
+   and collects its label. *bad: a cell is not a number (its location is marked), the row is no
+   use. */
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
@@ -8949,8 +9419,8 @@ NN_DEF nn_status nn_quantize(nn_model *model)
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and takes
-   their constants and tables from here. In the pieces of its text,
+/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and
+   takes their constants and tables from here. In the pieces of its text,
 
        $   is the name of the function, before "_" of all else that the file defines
        @   the type of a number, float or double
@@ -9117,44 +9587,25 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-#define NN__C_EXP                                                                                  \
-    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
-    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
-    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
-    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
-    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
-    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
-    "static @ $_exp(@ x)\n"                                                                        \
-    "{\n"                                                                                          \
-    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
-    "    $_bits n;\n\n"                                                                            \
-    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
-    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
-    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
-    "    count = rounded - $_rounder;\n"                                                           \
-    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
-    "    sum = r + 1;\n"                                                                           \
-    "    rest = r - (sum - 1);\n"                                                                  \
-    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
-    "    sum += $_fma(r * r, q, rest);\n"                                                          \
-    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
-    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
-    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
-    "}\n\n"
-
 /* The functions of >>math that the text of activations calls, each behind those that it calls, and
    their constant arrays. */
 typedef struct nn__math_piece {
-    int trait; /* of the activations that call it */
-    const char *name;
+    int trait;            /* of the activations that call it */
+    const char *name;     /* of its array */
     const nn_real *terms; /* [count], or NULL */
     int count;
     const char *text;
 } nn__math_piece;
 
 static const nn__math_piece nn__math_pieces[] = {
-    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_EXP},
-    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), ""}};
+    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_MATH_EXP},
+    {NN__CALLS_SIGMOID, NULL, NULL, 0, NN__C_MATH_SIGMOID},
+    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), NN__C_MATH_TANH},
+    {NN__CALLS_EXPM1, NULL, NULL, 0, NN__C_MATH_EXPM1},
+    {NN__CALLS_ERF, "erf_near", nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), ""},
+    {NN__CALLS_ERF, "erf_far", nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), NN__C_MATH_ERF},
+    {NN__CALLS_LOG1P, "log1p", nn__log1p_terms, NN__COUNT(nn__log1p_terms),
+     NN__C_MATH_SOFTPLUS_TAIL}};
 
 #define NN__PIECE_OF(ID, name, form, traits) NN__C_##ID,
 static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF)};
@@ -9299,11 +9750,13 @@ static void nn__write_functions(nn__exporter *to)
     for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
         const nn__math_piece *piece = &nn__math_pieces[i];
         if (!(traits & piece->trait)) continue;
-        nn__write_piece(to, "static const @ $_");
-        nn__write_text(&to->writer, piece->name);
-        nn__write_text(&to->writer, "_terms");
-        nn__write_values(to, piece->terms, piece->count, 1);
-        nn__write_text(&to->writer, "\n");
+        if (piece->terms) {
+            nn__write_piece(to, "static const @ $_");
+            nn__write_text(&to->writer, piece->name);
+            nn__write_text(&to->writer, "_terms");
+            nn__write_values(to, piece->terms, piece->count, 1);
+            nn__write_text(&to->writer, "\n");
+        }
         nn__write_piece(to, piece->text);
     }
     for (i = 0; i < NN_ACTIVATION_COUNT; i++)
