@@ -1,10 +1,8 @@
 /* NN_USE_OPENBLAS with every product sent to OpenBLAS: the scalar kernels' values within rounding,
    wherever a product starts, adds up and is transposed. Without OpenBLAS it tests our own. */
-#include "../test.h"
-
 #define NN_OPENBLAS_WORK 0
 #define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 enum { ROWS = 70, INPUTS = 90, WIDTH = 50 };
 
@@ -22,8 +20,7 @@ static double train(const char *backend, nn_real *theta, size_t capacity)
     double sum = 0;
     int i;
 
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
+    how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
     how.batch_size = ROWS;
     how.learning_rate = (nn_real)0.1;
     if (!CHECK(nn_model_create(&model, INPUTS, layers, 3, 5) == NN_OK)) return 0;
@@ -86,5 +83,5 @@ int main(void)
 {
     RUN(test_values);
     RUN(test_name);
-    return test_done("test_openblas");
+    return test_done();
 }

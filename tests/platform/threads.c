@@ -1,9 +1,9 @@
 /* Several threads predict with one const model, each with its own scratch, and make and train
    models of their own: the same bits as alone. For ThreadSanitizer as well. Needs -pthread. */
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE   200809L
+#define NN_IMPLEMENTATION /* without the heap that counts, which threads cannot share */
 #include "../test.h"
 
-#define NN_IMPLEMENTATION
 #include "../../nn.h"
 
 #include <pthread.h>
@@ -21,7 +21,8 @@ typedef struct worker {
 static const nn_layer layers[3] = {NN_DENSE(19, NN_TANH), NN_DENSE(33, NN_RELU),
                                    NN_DENSE(OUTPUTS, NN_SOFTMAX)};
 
-/* Nothing of nn.h has run before but nn_model_create: a table filled at first use would race here. */
+/* Nothing of nn.h has run before but nn_model_create: a table that is filled at first use would race
+   here. */
 static void train_own(worker *w)
 {
     static const nn_layer small[2] = {NN_DENSE(6, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
@@ -115,5 +116,5 @@ static void test_threads_share_a_model(void)
 int main(void)
 {
     RUN(test_threads_share_a_model);
-    return test_done("test_threads");
+    return test_done();
 }
