@@ -1451,18 +1451,30 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    of a loop. Half a register and one number have forms of their own: what a masked store has
    written, or a masked load wants, must first reach the cache, and small nets wait for nothing
    else. In a product's tile the masked load is the cheapest. */
-#define NN__LOAD_UP_TO(p, n)                                                                       \
-    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
-     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__SET1(*(p))                                                       \
-                            : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n)                                                                   \
-    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
-     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
-     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
-                            : NN__STORE_SOME(p, v, n))
-#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
+#define NN__DEFINE_LOADS                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(load_up_to)(const nn_real *p, const int n)                      \
+    {                                                                                              \
+        return n == NN__LANES       ? NN__LOAD(p)                                                  \
+               : n == NN__LANES / 2 ? NN__LOAD_HALF(p)                                             \
+               : n == 1             ? NN__SET1(*p)                                                 \
+                                    : NN__LOAD_SOME(p, n);                                                     \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(store_up_to)(nn_real * p, const NN__VECTOR v, const int n)            \
+    {                                                                                              \
+        if (n == NN__LANES)                                                                        \
+            NN__STORE(p, v);                                                                       \
+        else if (n == NN__LANES / 2)                                                               \
+            NN__STORE_HALF(p, v);                                                                  \
+        else if (n == 1)                                                                           \
+            NN__STORE_ONE(p, v);                                                                   \
+        else                                                                                       \
+            NN__STORE_SOME(p, v, n);                                                               \
+    }
+#define NN__LOAD_UP_TO(p, n)     NN__NAME(load_up_to)(p, n)
+#define NN__STORE_UP_TO(p, v, n) NN__NAME(store_up_to)(p, v, n)
+#define NN__LOAD_IN_TILE(p, n)   ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
 /* |x|, -|x| */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
@@ -3980,6 +3992,7 @@ typedef struct nn__kernels {
 #endif
 
 #define NN__DEFINE_KERNELS                                                                         \
+    NN__DEFINE_LOADS                                                                               \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
     NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
