@@ -860,8 +860,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* ================================================================================================
    >>sizes
    ------------------------------------------------------------------------------------------------
-   The private structs, which stand here for their sizes alone, and what the macros above are made
-   of.
+   The private structs and the macros that compute NN_MODEL_SIZE, NN_MODEL_OPEN_SIZE and
+   NN_TRAINER_SIZE. The structs are in the public part only because these macros need their sizes.
+   A program must not use their fields.
+
+   In the macros a is the number of inputs, b to i are the widths of up to eight layers, and the
+   widths of missing layers are 0. `more` is the argument after the eighth layer: when it is not 0,
+   the array type in sizeof gets a negative length, and the program does not compile. The terms of
+   each sum are the arrays that nn__lay_out_model or nn__lay_out_trainer takes from the block.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
@@ -908,7 +914,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
-/* How types are aligned, and the bytes that aligning a block may cost. */
+/* NN__ALIGN is an alignment that suits every type here. NN__SLACK is the largest number of bytes
+   that are lost when a block begins at an address that is not aligned. */
 typedef union nn__widest {
     void *pointer;
     double real;
@@ -923,12 +930,13 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
-    size_t *offsets;           /* [count] where each layer's parameters begin: see nn__layer_at */
-    nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
-    const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
-    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
-    nn_real *scratch;
-    size_t first_width; /* of the first of the two buffers in scratch */
+    size_t *offsets;           /* [count] index of each layer's first parameter: see nn__layer_at */
+    nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
+    const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
+                                  and biases [out], as nn_save wrote them */
+    nn_real *offset;  /* [inputs], then factor[inputs]; the scaled input is (x - offset) * factor */
+    nn_real *scratch; /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
+    size_t first_width; /* columns of the first of the two buffers in scratch */
 #ifdef NN__SIMD
     const struct nn__kernels *kernels;
 #endif
@@ -936,66 +944,70 @@ struct nn_model {
     void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
-    uint32_t changes; /* of parameters and scaling: an nn_backward must know its nn_forward's */
+    uint32_t changes; /* counts changes of the parameters and of the scaling. nn_backward compares
+                         it with the count at nn_forward. */
     int inputs, count;
     nn_scaling scaling;
 };
 
 #ifndef NN_NO_TRAIN
-/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
-   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
-   on every machine, and slow on some. */
+/* A sum of many numbers with about twice the digits of nn_real. low is the sum of the rounding
+   errors of high (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A sum in
+   double would give different results on machines whose double has 32 bits, and would be slow on
+   machines without double arithmetic. */
 typedef struct nn__sum {
     nn_real high, low;
 } nn__sum;
 
-/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+/* Sums over rows. */
 typedef struct nn__sums {
-    nn__sum loss, weight;
-    int counted, correct;
+    nn__sum loss, weight; /* of weight * loss; of the weights */
+    int counted, correct; /* rows whose weight is not 0; of those, rows predicted correctly */
 } nn__sums;
 
-/* What a checkpoint must restore, beside the arrays. */
+/* What a checkpoint restores in addition to the arrays. */
 typedef struct nn__state {
-    uint64_t random;
-    uint64_t epoch_key; /* the order of the rows in this epoch */
-    uint32_t step;      /* updates done */
-    int epoch;          /* complete epochs */
-    int position;       /* rows of the next epoch that are done */
-    nn__sums sums;      /* over them */
-    int best_epoch;     /* the one with the lowest loss, from 1 */
-    int waited;         /* epochs since then */
+    uint64_t random;    /* state of the random generator */
+    uint64_t epoch_key; /* key of the permutation that orders the rows in this epoch */
+    uint32_t step;      /* number of updates so far */
+    int epoch;          /* number of complete epochs */
+    int position;       /* rows of the current epoch that have been used */
+    nn__sums sums;      /* over these rows */
+    int best_epoch;     /* number of the epoch with the lowest loss, from 1 */
+    int waited;         /* epochs since the best one, for early stopping */
     nn_real best_loss;
-    nn_real gradient_norm;            /* of the last update, for the callback */
-    nn_real last_rate;                /* too */
-    nn_real learning_rate;            /* before the schedule */
-    nn_real beta1_power, beta2_power; /* beta^step */
+    nn_real gradient_norm;            /* global norm at the last update, for the callback */
+    nn_real last_rate;                /* learning rate of the last update, for the callback */
+    nn_real learning_rate;            /* base rate, before the schedule */
+    nn_real beta1_power, beta2_power; /* beta1^step and beta2^step, Adam's bias correction */
 } nn__state;
 
 struct nn_trainer {
     nn_model *model;
     const nn_options *options;
     nn__state state;
-    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
-    nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *planes;           /* for each layer some [batch x width]: see nn__planes */
-    nn_real *output_gradients; /* [batch x outputs]: dL/dp */
-    nn_real *losses;           /* [batch]: of the rows */
+    /* [parameter_count] each, in the order of the parameters: the derivatives of the loss; the
+       optimizer's state, NULL where it needs none; the best parameters, NULL without patience. */
+    nn_real *gradients, *first, *second, *best;
+    nn_real *input;            /* [batch x inputs], scaled */
+    nn_real *planes;           /* for each layer one to four [batch x width]: see nn__planes */
+    nn_real *output_gradients; /* [batch x outputs] dL/dp */
+    nn_real *losses;           /* [batch] loss of each row */
 #ifdef NN__SIMD
-    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
+    nn_real *buffer; /* [batch x widest hidden layer], scratch memory of the input gradient */
 #endif
-    size_t *index; /* [batch] rows in the data */
+    size_t *index; /* [batch] indices of the batch's rows in the data */
 #ifndef NN_NO_MALLOC
     void *heap;
 #endif
-    uint32_t run_steps; /* updates in the whole of nn_fit */
-    int batch;          /* rows that fit: those of a micro-batch */
-    int rows;           /* rows of the last nn_forward that wait for nn_backward */
-    uint32_t changes;   /* of the model at that time */
+    uint32_t run_steps; /* updates in all epochs of nn_fit, for the schedule */
+    int batch;          /* capacity of the arrays [batch x ...]: the rows of a micro-batch */
+    int rows;           /* rows of the last nn_forward; 0 when nn_backward has used them */
+    uint32_t changes;   /* model->changes at the last nn_forward */
 #ifdef NN__SIMD
-    int backward_rows; /* of the last backward pass */
+    int backward_rows; /* rows of the last backward pass */
 #endif
-    int pending; /* the gradients hold something that no update has used */
+    int pending; /* 1: the gradients hold a sum that no update has used, and new ones are added */
 };
 
 #endif
@@ -1871,8 +1883,8 @@ static const nn_real nn__erf_far_terms[] = {
 #endif
 };
 
-/* The error function. Below 0.9: x + x p(x^2). Above: 1 - exp(q(|x|)), with the sign of x. p and q are
-   minimax polynomials; q is the logarithm of 1 - erf. */
+/* The error function erf(x). Where |x| < 0.9 it is x + x p(x^2), elsewhere 1 - exp(q(|x|)) with the
+   sign of x. p and q are minimax polynomials; q approximates the logarithm of 1 - erf. */
 static nn_real nn__erf(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
