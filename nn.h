@@ -1024,6 +1024,9 @@ struct nn_trainer {
 
 /* ================================================================================================
    >>platform
+   ------------------------------------------------------------------------------------------------
+   What the library needs of the C library and of the compiler, and small parts that every other
+   section uses: tables, statuses, blocks of memory, files, and how vector kernels are written.
    ============================================================================================= */
 
 #if !defined(NN_ALLOW_FAST_MATH) &&                                                                \
@@ -1041,9 +1044,10 @@ struct nn_trainer {
 #error "nn.h: NN_DOUBLE needs a double of 64 bits"
 #endif
 
-/* The C library's functions that are used, each to be overridden by a macro of the same form. */
+/* The functions of the C library that are used. A program can replace each of them: it defines the
+   macro before it includes this header. */
 #ifndef NN_ASSERT
-#ifdef NN_NO_STDIO /* assert brings printf into a device's program */
+#ifdef NN_NO_STDIO /* assert would link printf into the program of a microcontroller */
 #define NN_ASSERT(condition) ((void)0)
 #else
 #include <assert.h>
@@ -1056,7 +1060,7 @@ struct nn_trainer {
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
     defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
 #define NN_FMA(a, b, c) fmaf(a, b, c)
-#else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
+#else /* fmaf rounds twice in some C libraries, and is slow in the others without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
 #define NN__NEEDS_FMAF
 #if DBL_MANT_DIG < 53 && !defined(NN_NO_FMA)
@@ -1072,7 +1076,7 @@ struct nn_trainer {
 #endif
 #endif
 
-#ifndef NN_READ_BYTE /* of a file that nn_model_open_in is given: pgm_read_byte for AVR's flash */
+#ifndef NN_READ_BYTE /* reads a byte of nn_model_open_in's file; AVR's flash needs pgm_read_byte */
 #define NN_READ_BYTE(pointer) (*(pointer))
 #endif
 
@@ -1092,22 +1096,22 @@ struct nn_trainer {
 #ifndef NN_FOPEN
 #define NN_FOPEN(path, mode) fopen(path, mode)
 #endif
-#ifndef NN_FREAD /* bytes read */
+#ifndef NN_FREAD /* returns the number of bytes that were read */
 #define NN_FREAD(buffer, bytes, file) fread(buffer, 1, bytes, file)
 #endif
-#ifndef NN_FWRITE /* bytes written */
+#ifndef NN_FWRITE /* returns the number of bytes that were written */
 #define NN_FWRITE(buffer, bytes, file) fwrite(buffer, 1, bytes, file)
 #endif
 #ifndef NN_FERROR
 #define NN_FERROR(file) ferror(file)
 #endif
-#ifndef NN_FFLUSH /* 0 when done; a place to add fsync, which C does not have */
+#ifndef NN_FFLUSH /* returns 0 on success; a program may call fsync here, which C does not have */
 #define NN_FFLUSH(file) fflush(file)
 #endif
 #ifndef NN_FCLOSE
 #define NN_FCLOSE(file) fclose(file)
 #endif
-#ifndef NN_RENAME /* replaces an existing file, in one step; 0 when done */
+#ifndef NN_RENAME /* replaces an existing file atomically; returns 0 on success */
 #ifdef _WIN32
 #ifdef __cplusplus
 extern "C"
@@ -1125,10 +1129,10 @@ extern "C"
 
 #ifndef NN_NO_TRAIN
 #if !defined(NN_TIME) && !defined(NN_NO_STDIO)
-#define NN_TIME() nn__seconds() /* for the progress of nn_fit; never part of a result */
+#define NN_TIME() nn__seconds() /* for nn_progress only: no result depends on it */
 #include <time.h>
 
-/* Wall-clock time; the processor's time where C11's timespec_get is missing. */
+/* Returns the wall-clock time in seconds. Without C11's timespec_get it is the processor time. */
 static double nn__seconds(void)
 {
 #ifdef TIME_UTC
@@ -1158,7 +1162,9 @@ static double nn__seconds(void)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
-#define NN__APART         __attribute__((noinline)) /* small nets need not pay for its frame */
+/* Functions that small nets do not call are not inlined: then small nets do not set up their stack
+   frame. */
+#define NN__APART         __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -1169,7 +1175,7 @@ static double nn__seconds(void)
 #endif
 #ifdef NN_USE_OPENBLAS
 #include <cblas.h>
-#ifndef NN_OPENBLAS_WORK /* multiply-adds of a product from which on OpenBLAS computes it */
+#ifndef NN_OPENBLAS_WORK /* OpenBLAS computes products of at least this many multiply-adds */
 #define NN_OPENBLAS_WORK 1e8
 #endif
 #define NN__WITH_OPENBLAS "+openblas"
@@ -1178,30 +1184,32 @@ static double nn__seconds(void)
 #endif
 #endif
 
-/* For small functions on the path of small nets: inlined on the PC, for speed; on a device the
-   compiler decides, for size. */
+/* Small functions that small nets call often. Where there are vector kernels, they are inlined for
+   speed. Elsewhere the compiler decides, because small code may matter more. */
 #ifdef NN__SIMD
 #define NN__HOT static inline
 #else
 #define NN__HOT static
 #endif
 
-/* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
+/* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
+   stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
 #define NN__TAILS 1
 #endif
 
-/* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
-   name that the machine does not have gives the scalar one. For tests and measurements. */
+/* The back-end of a new model, for tests and measurements: an expression whose value is the name of
+   a back-end. NULL means the best one. If the machine does not have the named back-end, the model
+   gets the scalar one. */
 #ifndef NN_BACKEND
 #define NN_BACKEND NULL
 #endif
 
-/* The activations, losses and optimizers that are compiled in, each a set of bits: (1u << NN_RELU |
-   1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte of code
-   counts. */
+/* The activations, losses and optimizers that are compiled in, for devices with little memory for
+   code. Each macro is a set of bits, for example (1u << NN_RELU | 1u << NN_SIGMOID). Functions
+   refuse the operations that are left out. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
 #endif
@@ -1213,9 +1221,10 @@ static double nn__seconds(void)
 #endif
 #define NN__ONLY(set, element) (((set) >> (element)) & 1u)
 
-/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
-   vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
-   no product that a compiler could fuse with a sum. */
+/* NN_NO_FMA rounds the product and then the sum. A compiler must not contract the two into one
+   fused multiply-add. gcc's vectorizer of straight-line code does so in spite of fp-contract=off
+   (gcc bug 106902), so it is switched off too. Without NN_NO_FMA this is not needed: the code then
+   has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
 #pragma float_control(push)
@@ -1231,9 +1240,9 @@ static double nn__seconds(void)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* A table is a macro that calls X once for each row: for each status, activation, loss or
-   optimizer. NN__CHECK_TABLE does not compile when a row is missing or out of the order of the
-   enum. */
+/* A table is a macro that calls X once for each row. There is one row for each status, activation,
+   loss or optimizer. NN__CHECK_TABLE does not compile when a row is missing, or when the rows have
+   another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
@@ -1241,7 +1250,8 @@ static double nn__seconds(void)
     typedef char nn__check_of_##name                                                               \
         [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
 
-/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+/* For tables whose rows say ELEMENT or ROW: NN__KEEP_IF_##kind keeps its arguments in the rows that
+   say ELEMENT and drops them in the rows that say ROW. */
 #define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
 #define NN__KEEP_IF_ROW(...)
 
@@ -1291,7 +1301,8 @@ NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
 #define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
 {
-    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    /* One array of characters: a linker can leave it out when nothing uses it. It could not leave
+       out the texts that an array of pointers refers to. */
     static const char texts[] = NN__STATUSES(NN__STATUS_TEXT) "unknown status";
     const char *text = texts;
     int i;
@@ -1302,15 +1313,17 @@ NN_DEF const char *nn_status_text(nn_status status)
 
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
-/* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
-   measure the block, so a size and a layout cannot disagree. All arrays begin at multiples of
-   NN_ALIGNMENT; those with wider elements come first, while the offset is a multiple of theirs. */
+/* A block of memory from which nn__take takes one array after the other. With base NULL the same
+   calls only measure the block, so that the size and the layout always agree. All arrays begin at
+   multiples of NN_ALIGNMENT. Put wider element types first; later arrays then need no padding. */
 typedef struct nn__block {
     unsigned char *base;
     size_t used;
     int overflow;
 } nn__block;
 
+/* Takes an array of `count` elements of `size` bytes. Returns NULL when the block only measures, and
+   sets block->overflow when the bytes do not fit a size_t. */
 static void *nn__take(nn__block *block, size_t count, size_t size)
 {
     const size_t start = block->used;
@@ -1323,6 +1336,7 @@ static void *nn__take(nn__block *block, size_t count, size_t size)
     return block->base ? block->base + start : NULL;
 }
 
+/* Takes an array [rows x columns]. */
 static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
 {
     if (columns && rows > SIZE_MAX / columns) {
@@ -1332,13 +1346,14 @@ static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
     return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
 }
 
-/* The bytes of memory that a measured block needs, wherever the memory begins; 0: too many. */
+/* Returns the bytes of memory that a measured block needs, whatever the address of the memory is.
+   0 means that they do not fit a size_t. */
 static size_t nn__block_size(const nn__block *block)
 {
     return block->overflow ? 0 : block->used + NN__SLACK;
 }
 
-/* Where a block begins in memory: at the next multiple that is aligned for all types. */
+/* Returns the first address in memory at which a block may begin: it is aligned for all types. */
 static unsigned char *nn__align(void *memory)
 {
     const size_t over = (uintptr_t)memory & NN__SLACK;
@@ -1347,7 +1362,7 @@ static unsigned char *nn__align(void *memory)
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
-/* Copies length characters, or as many as fit, and ends them. */
+/* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
     if (length > room - 1) length = room - 1;
@@ -1355,6 +1370,7 @@ static void nn__copy_text(char *to, size_t room, const char *from, size_t length
     to[length] = 0;
 }
 
+/* Clears *location and sets its path. location may be NULL. */
 static void nn__set_location(nn_location *location, const char *path)
 {
     if (!location) return;
@@ -1363,7 +1379,8 @@ static void nn__set_location(nn_location *location, const char *path)
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+/* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
+   *size, in which a caller can end a text. */
 static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
 {
     unsigned char *buffer = NULL, *larger;
@@ -1403,7 +1420,8 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
 #endif
 #if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
 
-/* Writes `path.tmp` and renames it to path. */
+/* Writes the file `path.tmp` and renames it to `path`: an old file stays whole until the new one is
+   complete. */
 static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
 {
     const size_t length = strlen(path);
@@ -1432,20 +1450,21 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 
 /* ---- How vector kernels are written ---------------------------------------------------------- */
 
-/* nn__NAME_isa: a function of the back-end that is being made. */
+/* NN__NAME(x) is nn__x_isa, for example nn__tile_avx2: the name of a function in the back-end that
+   is being defined. NN__ISA is the name of its instruction set. */
 #define NN__JOIN(name, isa)  nn__##name##_##isa
 #define NN__NAMED(name, isa) NN__JOIN(name, isa)
 #define NN__NAME(name)       NN__NAMED(name, NN__ISA)
 
-/* What only training needs. */
+/* Code that only training needs. */
 #ifdef NN_NO_TRAIN
 #define NN__OF_TRAINING(...)
 #else
 #define NN__OF_TRAINING(...) __VA_ARGS__
 #endif
 
-/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
-   registers. */
+/* A loop whose count is a constant after the function is inlined. The compiler unrolls it
+   completely, and can then keep the loop's arrays in registers. */
 #if defined(__clang__)
 #define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
 #elif defined(__GNUC__)
@@ -1454,10 +1473,12 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
-   of a loop. Half a register and one number have forms of their own: what a masked store has
-   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
-   else. In a product's tile the masked load is the cheapest. */
+/* Loads or stores the first n lanes at p. After a load the other lanes are 0 or copies of these. n
+   is NN__LANES except in the last step of a loop. Half a register and one number do not use masks:
+   a masked load after a masked store stalls until the store has reached the cache, and in small
+   nets that dominates. In the tile of a product (NN__LOAD_IN_TILE) the masked load is the fastest.
+   NN__LANES_OF(left) is the number of lanes that a step of a loop uses when `left` numbers are
+   left. */
 #define NN__LOAD_UP_TO(p, n)                                                                       \
     ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
      : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
@@ -1478,17 +1499,23 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
 
 /* ---- Primitives ------------------------------------------------------------------------------
-   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
-   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
-   NN__STORE_ONE the first number.
-   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
-   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
-   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
-   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
-   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
-   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   Each block of >>simd defines these for one instruction set.
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment.
+   NN__LOAD_SOME and NN__STORE_SOME access only the first n numbers, 0 <= n <= NN__LANES.
+   NN__LOAD_HALF loads half a register of numbers into both halves of the register. NN__STORE_HALF
+   stores the first half, NN__STORE_ONE the first number.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA(a, b, c) is c - a * b. Both round as nn__fma does.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
+   NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
+   NaN.
+   NN__BITS_... treat each lane as an unsigned integer. NN__ANY_BITS tells whether any bit of a
+   register is set.
+   NN__ZIP_LOW(a, b) interleaves the lower halves: a0 b0 a1 b1 ... NN__ZIP_HIGH(a, b) interleaves
+   the upper halves.
+   NN__TILE_ROWS x NN__TILE_VECTORS is the size of a tile in registers. They are chosen so that its
+   sums and their operands just fill the register file.
+   NN__PACK_ROW is the length of a row of b from which on a product copies its panels: see
+   nn__panels. It is larger where panels are wider, because copying then saves less.
    ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN_NO_FMA
