@@ -1322,8 +1322,8 @@ typedef struct nn__block {
     int overflow;
 } nn__block;
 
-/* Takes an array of `count` elements of `size` bytes. Returns NULL when the block only measures, and
-   sets block->overflow when the bytes do not fit a size_t. */
+/* Takes an array of `count` elements of `size` bytes. Returns NULL when the block only measures.
+   Sets block->overflow when the bytes do not fit a size_t. */
 static void *nn__take(nn__block *block, size_t count, size_t size)
 {
     const size_t start = block->used;
@@ -1492,7 +1492,7 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
 #define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
-/* |x|, -|x| */
+/* NN__ABSOLUTE(v) is |v|, NN__LESS_ABSOLUTE(v) is -|v|. NN__SIGN has only the sign bits set. */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
 #define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
 #define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
@@ -1527,19 +1527,28 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 /* ================================================================================================
    >>math
    ------------------------------------------------------------------------------------------------
-   Every operation here is one IEEE operation, in the order written, so that every machine computes
-   the same bits. Needs round-to-nearest and denormals, as programs have them unless they ask.
-   Largest errors against the true value, in ulp (units in the last place), of both arithmetics:
+   The functions that the C library would compute differently on different machines. Each operation
+   here is one IEEE operation, and the order of the operations is fixed, so that every machine
+   computes the same bits. The functions need rounding to nearest and denormal numbers. Programs
+   have both unless they change the floating-point environment.
+
+   Each function stands here up to three times: for one number (nn__exp), for a vector register
+   (NN__DEFINE_EXP), and as the text that nn_export_c writes (NN__C_MATH_EXP). All three do the same
+   operations in the same order.
+
+   The largest errors against the true value, in ulp (units in the last place), with fused
+   multiply-add and with NN_NO_FMA:
 
                      exp     tanh    sigmoid   log1p
        float         0.78    1.40    1.97      1.27    over all 2^32 arguments
-       double        0.75    1.40    1.70      1.25    over 4 million
+       double        0.75    1.40    1.70      1.25    over 4 million arguments
    ============================================================================================= */
 
 #if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
-/* a * b + c, rounded once, for machines without the instruction. The product is exact in double;
-   the sum is rounded there to odd, which leaves the second rounding, to float, to decide (Boldo and
-   Melquiond 2008). e is what the sum lost (Knuth's two-sum). */
+/* a * b + c, rounded once, for machines without the instruction. The product is exact in double.
+   The sum is rounded to odd in double: if it is not exact, its last bit becomes 1. The rounding to
+   float then gives the same result as a single rounding (Boldo and Melquiond 2008). e is the
+   rounding error of the sum (two-sum, Knuth 1969). */
 static float nn__fmaf(float a, float b, float c)
 {
     const double product = (double)a * b, sum = product + c, rest = sum - product;
@@ -1556,7 +1565,8 @@ static float nn__fmaf(float a, float b, float c)
 }
 #endif
 
-/* a * b + c, rounded once; twice under NN_NO_FMA. The one multiply-add of the library. */
+/* a * b + c, rounded once; under NN_NO_FMA the product and the sum are each rounded. All scalar
+   multiply-adds of the library call this function. */
 static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 {
 #ifdef NN_NO_FMA
@@ -1570,15 +1580,15 @@ static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 typedef uint64_t nn__bits;
 #define NN__MANTISSA       52
 #define NN__BIAS           1023
-#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds to an integer */
+#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds x to an integer */
 #define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
 #define NN__LN2_LOW        1.90821492927058770002e-10
 #define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
 #define NN__LOG2_E         1.44269504088896341
-#define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
-#define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
-#define NN__EXPM1_LOW      (-40.0)  /* exp - 1 is -1 from here down */
-#define NN__ERF_HIGH       5.95     /* erf is 1 from here up */
+#define NN__EXP_LOW        (-746.0) /* exp(x) is 0 for x <= this */
+#define NN__EXP_HIGH       710.0    /* exp(x) is infinite for x >= this */
+#define NN__EXPM1_LOW      (-40.0)  /* exp(x) - 1 is -1 for x <= this */
+#define NN__ERF_HIGH       5.95     /* erf(x) is 1 for x >= this */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1593,8 +1603,8 @@ typedef uint32_t nn__bits;
 #define NN__EXPM1_LOW      (-20.0f)
 #define NN__ERF_HIGH       3.95f
 #endif
-#define NN__ERF_LIMIT  0.9 /* below it erf is a polynomial */
-#define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
+#define NN__ERF_LIMIT  0.9 /* erf(x) is x + x p(x^2) where |x| < this */
+#define NN__TANH_LIMIT 0.6 /* tanh(x) is x + x^3 p(x^2) where |x| < this */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1617,7 +1627,7 @@ static nn_real nn__absolute(nn_real x)
     return nn__from_bits(nn__to_bits(x) & ~NN__SIGN_BIT);
 }
 
-/* 0 for NaN and infinity. */
+/* Returns 0 for NaN and infinity, else 1. */
 static int nn__is_finite(nn_real x)
 {
     return x - x == 0;
@@ -1625,7 +1635,7 @@ static int nn__is_finite(nn_real x)
 
 #define NN__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule */
+/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule. */
 static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
 {
     nn_real sum = terms[0];
@@ -1652,7 +1662,7 @@ static nn_real nn__power_of_two(nn__bits field)
     return nn__from_bits(field << NN__MANTISSA);
 }
 
-/* The last term is that of exp's own series: 1/2. */
+/* The coefficients of q in nn__exp. The last one is exact: 1/2, as in the series of exp. */
 static const nn_real nn__exp_terms[] = {
 #ifdef NN_DOUBLE
     2.092035066147258e-09,
@@ -1676,16 +1686,17 @@ static const nn_real nn__exp_terms[] = {
 #endif
 };
 
-/* exp(x) = 2^n exp(r), x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6), with
-   exp(r) = 1 + r + r^2 q(r) and q the minimax polynomial. The rounding of 1 + r is carried along;
-   the two factors of 2^n leave one rounding where the result is denormal. The last product is an
-   fma so that none is left for a compiler to fuse with a sum that exp is a term of. */
+/* exp(x) = 2^n exp(r), where x = n ln 2 + r and |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6).
+   exp(r) = 1 + r + r^2 q(r), where q is a minimax polynomial. rest is the rounding error of 1 + r;
+   it is added to the smaller terms. 2^n is applied as two factors, because 2^n alone may overflow
+   or be denormal. A denormal result is still rounded only once. The last product is an fma with 0:
+   a compiler could fuse a plain product with a sum to which the caller adds the result. */
 static nn_real nn__exp(nn_real x)
 {
     nn_real rounded, count, r, q, sum, rest;
     nn__bits n, half;
 
-    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN passes */
+    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN stays NaN */
     if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
     rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
     count = rounded - NN__ROUNDER;
@@ -1747,8 +1758,10 @@ static nn_real nn__exp(nn_real x)
     "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
     "}\n\n"
 
-/* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
-   bits. The rounding of 1 + e is given back at the end. */
+/* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
+   sigmoid(-|x|) = e / (1 + e) is exact to the last digits also where it is small, and
+   sigmoid(|x|) = 1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the
+   quotient for it. */
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
@@ -1790,14 +1803,15 @@ static const nn_real nn__tanh_terms[] = {
 #endif
 };
 
-/* Below 0.6: x + x^3 p(x^2), p minimax. Above: 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
+/* tanh(x). Where |x| < 0.6 it is x + x^3 p(x^2), where p is a minimax polynomial. Elsewhere it is
+   1 - 2 / (exp(2 |x|) + 1) with the sign of x. */
 static nn_real nn__tanh(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
 
     p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
     p = size < (nn_real)NN__TANH_LIMIT ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
-    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* tanh(-0) is -0 */
 }
 
 #define NN__DEFINE_TANH                                                                            \
@@ -1823,8 +1837,9 @@ static nn_real nn__tanh(nn_real x)
     "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
     "}\n\n"
 
-/* exp(x) - 1 for x <= 0, without the loss of digits near 0. exp's own reduction gives
-   exp(x) = 2^n (1 + p), and so 2^n p + (2^n - 1). NaN stays NaN. */
+/* exp(x) - 1 for x <= 0. Near 0 the difference exp(x) - 1 would lose most of its digits. This
+   function does not: as in nn__exp, exp(x) = 2^n (1 + p), and so exp(x) - 1 = 2^n p + (2^n - 1).
+   NaN stays NaN. */
 static nn_real nn__expm1(nn_real x)
 {
     nn_real rounded, count, r, q, p, scale;
@@ -1965,9 +1980,10 @@ static const nn_real nn__log1p_terms[] = {
 #endif
 };
 
-/* log(1 + x) = k ln 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
-   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), R minimax; c mends the rounding of 1 + x.
-   The method of fdlibm's s_log1p.c. -infinity at -1, NaN below. */
+/* log(1 + x) = k ln 2 + log(1 + f), where 1 + f is in [sqrt(1/2), sqrt(2)). With s = f / (2 + f),
+   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), where R is a minimax polynomial. c corrects
+   the rounding error of 1 + x. This is the method of fdlibm's s_log1p.c. The result is -infinity
+   for x = -1 and NaN for x < -1. */
 static nn_real nn__log1p(nn_real x)
 {
     nn_real u = x + 1, c = 0, f = x, k, s, z, q;
@@ -1976,7 +1992,7 @@ static nn_real nn__log1p(nn_real x)
     if (!(u > 0)) return u < 0 ? (u - u) / (u - u) : u == 0 ? -1 / u : x;
     if (!nn__is_finite(x)) return x;
     k = (nn_real)((int)(bits >> NN__MANTISSA) - NN__BIAS);
-    if (k != 0) { /* otherwise f = x is exact */
+    if (k != 0) { /* where k is 0, f = x is exact */
         c = (k > 1 ? 1 - (u - x) : x - (u - 1)) / u;
         bits = (bits & (((nn__bits)1 << NN__MANTISSA) - 1)) + NN__ROOT_HALF_BITS;
         f = nn__from_bits(bits) - 1;
@@ -1988,14 +2004,14 @@ static nn_real nn__log1p(nn_real x)
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
 
-/* log1p(exp(-|z|)): what softplus(z) = log(1 + exp(z)) has beside max(z, 0), and the logarithm of a
-   sigmoid too. */
+/* log1p(exp(-|z|)). softplus(z) = log(1 + exp(z)) is max(z, 0) plus this, and the logarithm of
+   sigmoid(z) is min(z, 0) minus this. */
 static nn_real nn__softplus_tail(nn_real z)
 {
     return nn__log1p(nn__exp(-nn__absolute(z)));
 }
 
-/* log1p's argument is in [0, 1] or NaN, so that k is 0 or 1. */
+/* The argument of log1p is in [0, 1] or NaN here. Therefore k is 0 or 1. */
 #define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
     NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
     {                                                                                              \
@@ -2040,7 +2056,7 @@ static nn_real nn__softplus_tail(nn_real z)
     "}\n\n"
 
 #ifndef NN_NO_TRAIN
-/* out[count] = log1p(exp(-|z|)) */
+/* out[count] = log1p(exp(-|z[count]|)), overwritten. */
 static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
     size_t i;
@@ -2062,6 +2078,7 @@ static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t cou
 
 #ifndef NN_NO_TRAIN
 
+/* Adds x to a sum, and the rounding error of the addition to sum->low (two-sum, Knuth 1969). */
 static void nn__add(nn__sum *sum, nn_real x)
 {
     const nn_real high = sum->high + x, added = high - sum->high;
@@ -2070,18 +2087,21 @@ static void nn__add(nn__sum *sum, nn_real x)
     sum->high = high;
 }
 
+/* Adds another sum to a sum. */
 static void nn__add_sum(nn__sum *sum, const nn__sum *other)
 {
     nn__add(sum, other->high);
     nn__add(sum, other->low);
 }
 
+/* The value of a sum. low is NaN when high has overflowed; then high alone is the result. */
 static nn_real nn__total(const nn__sum *sum)
 {
     return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
 }
 
-/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+/* a * b, rounded. It is volatile because a compiler could otherwise fuse it with the sum to which
+   the caller adds it. */
 static nn_real nn__rounded_product(nn_real a, nn_real b)
 {
     volatile nn_real product = a * b;
@@ -2089,8 +2109,9 @@ static nn_real nn__rounded_product(nn_real a, nn_real b)
     return product;
 }
 
-/* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
-   in u^2. Within 4 units of nn_real's epsilon. */
+/* cos(pi x) for x in [0, 1], for the cosine schedule. It is sin(pi u) with u = 1/2 - x, computed as
+   u p(u^2) with the minimax polynomial p of sin(pi u) / u. The error is at most 4 times the epsilon
+   of nn_real. */
 static nn_real nn__cosine_of_pi(nn_real x)
 {
     static const nn_real terms[] = {
@@ -2105,7 +2126,7 @@ static nn_real nn__cosine_of_pi(nn_real x)
     return nn__polynomial(terms, NN__COUNT(terms), u * u) * u;
 }
 
-/* base^n by squaring. */
+/* base^n by repeated squaring. */
 static nn_real nn__power(nn_real base, uint32_t n)
 {
     nn_real result = 1;
@@ -2119,6 +2140,7 @@ static nn_real nn__power(nn_real base, uint32_t n)
 
 /* ---- The random generator: PCG32, XSH-RR (O'Neill 2014) -------------------------------------- */
 
+/* Returns 32 random bits and advances the state. */
 static uint32_t nn__random(uint64_t *state)
 {
     uint64_t old = *state;
@@ -2128,6 +2150,7 @@ static uint32_t nn__random(uint64_t *state)
     return (mixed >> turn) | (mixed << ((32 - turn) & 31));
 }
 
+/* Returns the generator's first state for a seed. */
 static uint64_t nn__random_start(uint64_t seed)
 {
     uint64_t state = seed + UINT64_C(1442695040888963407);
@@ -2135,17 +2158,19 @@ static uint64_t nn__random_start(uint64_t seed)
     return state;
 }
 
-/* Uniform in [0, 1), a multiple of 2^-24: the same in float and in double. */
+/* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that float
+   and double draw the same numbers. */
 static nn_real nn__uniform(uint64_t *state)
 {
     return (nn_real)(nn__random(state) >> 8) * (nn_real)(1.0 / 16777216);
 }
 
 #ifndef NN_NO_TRAIN
-/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on
-   the numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds,
-   or fewer bits than 4, the orders of small sets are not even. */
+/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
+   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
+   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
+   fewer, the permutations of small sets are not equally probable. */
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
@@ -2158,7 +2183,7 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave 0 where it is */
+    key += UINT64_C(0x9e3779b97f4a7c15); /* with key 0 the network would map 0 to 0 */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
