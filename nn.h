@@ -1759,9 +1759,8 @@ static nn_real nn__exp(nn_real x)
     "}\n\n"
 
 /* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
-   sigmoid(-|x|) = e / (1 + e) is exact to the last digits also where it is small, and
-   sigmoid(|x|) = 1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the
-   quotient for it. */
+   sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. */
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
@@ -2158,8 +2157,8 @@ static uint64_t nn__random_start(uint64_t seed)
     return state;
 }
 
-/* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that float
-   and double draw the same numbers. */
+/* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that
+   float and double draw the same numbers. */
 static nn_real nn__uniform(uint64_t *state)
 {
     return (nn_real)(nn__random(state) >> 8) * (nn_real)(1.0 / 16777216);
@@ -2200,18 +2199,25 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 /* ================================================================================================
    >>product
    ------------------------------------------------------------------------------------------------
-   What the dense layers' three products share: one product of two matrices, divided into panels,
-   and a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output
-   and does in it what the scalar loop of >>dense does, so that no sum changes its order.
+   The product of two matrices for the vector kernels. A dense layer needs three of them: forward,
+   weight gradient and input gradient. A product is divided into panels, which are groups of
+   columns. A panel is divided into tiles, whose sums stay in the vector registers. Each lane of a
+   register computes one output, with the operations of the scalar loop in >>dense and in their
+   order. Therefore all back-ends give the same results.
    ============================================================================================= */
 
 #ifdef NN__SIMD
 
-/* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
-   the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
-   c[i * c_row + j]. Element (k, j) of b is b[k * b_row + j]; when it is transposed,
-   b[j * b_row + k]. start is [rows x columns] by start_row, which is 0 for one row that serves all:
-   a bias, or nn__zeros. It may be c; c overlaps neither a nor b. */
+/* c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns], c overwritten.
+   Each c(i, j) is one chain of fma, from start(i, j) on, in the order of k = 0 ... depth - 1:
+
+       a(i, k)     = a[i * a_row + k * a_step]
+       b(k, j)     = b[k * b_row + j], or b[j * b_row + k] where b_transposed is 1
+       start(i, j) = start[i * start_row + j]
+       c(i, j)     = c[i * c_row + j]
+
+   start_row is 0 where all rows start from the same row: a bias, or nn__zeros. start may be c,
+   which then accumulates. c overlaps neither a nor b. */
 typedef struct nn__product {
     const nn_real *a;
     size_t a_row, a_step;
@@ -2226,24 +2232,27 @@ typedef struct nn__product {
 } nn__product;
 
 #define NN__PANEL_DEPTH   256
-#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* the most that a back-end has: 3 of 64 bytes */
-#define NN__WIDE_VECTORS  8                       /* in a panel of one row */
+#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* of the widest panel: 3 vectors of 64 bytes */
+#define NN__WIDE_VECTORS  8                       /* vectors in a panel that has only one row */
 
-/* As wide as a panel can be: a vector has at most 16 lanes. */
+/* A row of zeros for nn__product.start, as long as the widest panel: a vector has at most 16
+   lanes. */
 static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
-/* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
-   8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
-   whole vectors; what is behind the last column is not read. */
+/* The functions and sizes of a back-end for products. panel computes a product whose columns fit
+   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
+   copies b[columns x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
+   not read beyond the columns of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
     void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
                       size_t to_row);
-    int lanes, vectors; /* of a register; in a panel */
-    size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
+    int lanes, vectors; /* numbers in a register; registers in a row of a panel */
+    size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
 } nn__panels;
 
-/* The part of a product from a row and a column on. */
+/* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
+   column + columns - 1 of c. */
 static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
 {
     nn__product part = *whole;
@@ -2257,7 +2266,8 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     return part;
 }
 
-/* Width of the panel at a column: as even as whole vectors allow. */
+/* Returns the width of the panel that begins at a column. The widths of a product's panels differ
+   as little as whole vectors allow, because a narrow last panel would use few registers. */
 static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
 {
     const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
@@ -2274,8 +2284,15 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Tiles and panels ------------------------------------------------------------------------ */
 
-/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
-   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+/* nn__tile_avx512, nn__tile_avx2, nn__tile_neon, nn__tile_wasm: one tile of a product,
+
+       c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns]
+
+   The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
+   `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
+   chain of fma in the order of k, from start on, and stays in a register until it is complete. The
+   function is inlined with constant rows and vectors, and with a constant last where that is
+   NN__LANES, so that all loops but the one over k are unrolled. */
 #define NN__DEFINE_TILE                                                                            \
     NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
                                    nn_real *c, const int rows, const int vectors, const int last)  \
@@ -2312,8 +2329,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
         break;
 
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
-   as in small nets, is done without their overhead. */
+/* nn__panel_avx512 and its like: one panel of a product, see nn__panels. Its rows are divided into
+   tiles whose numbers of rows differ by at most 1, because a tile of few rows reuses b less. A
+   panel of one row and one vector, which is common in small nets, has a loop of its own without the
+   overhead of the tiles: nn__row_of. */
 #define NN__DEFINE_PANEL                                                                           \
     NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
     {                                                                                              \
@@ -2395,9 +2414,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }
 
-/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
-   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
-   exchanged. */
+/* to[depth x to_row] = the transpose of b[columns x b_row], overwritten, no aliasing. The matrix is
+   divided into squares of NN__LANES x NN__LANES. A square is transposed in registers by log2(lanes)
+   perfect shuffles. Each shuffle rotates the bits of the index (row, lane) by one position; after
+   the last one row and lane are exchanged. */
 #define NN__DEFINE_TRANSPOSE                                                                       \
     NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
     {                                                                                              \
@@ -2439,8 +2459,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
-/* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
-   apart that they would fall on the same few places of the cache. */
+/* Computes a product with packing: each panel of b is copied to contiguous memory first, in blocks
+   of NN__PANEL_DEPTH rows. This is used where b is transposed, and where the rows of b are so far
+   apart that they would share few sets of the cache. A block after the first one starts from c, so
+   that the order of each sum does not change. */
 static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
 {
     nn_real memory[NN__PANEL_DEPTH * NN__PANEL_COLUMNS + 16]; /* 49 kB */
@@ -2475,7 +2497,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     }
 }
 
-/* Without threads. */
+/* Computes a product in one thread. */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 {
     nn__product part;
@@ -2496,12 +2518,14 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
     }
 }
 
-/* Work is divided among threads by outputs. With fewer multiply-adds than this, or outputs of an
-   elementwise kernel, to a thread, starting it would cost more than it brings. */
+/* Work is divided among threads by outputs, never within a sum. A thread gets at least this many
+   multiply-adds of a product, or outputs of an elementwise kernel: with fewer, starting the thread
+   would take longer than it saves. */
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
 
+/* Returns how many threads share the work. */
 static int nn__pieces(double work, double grain)
 {
     const int threads = omp_get_max_threads();
@@ -2510,7 +2534,8 @@ static int nn__pieces(double work, double grain)
     return pieces < threads ? (int)pieces : threads;
 }
 
-/* Where piece i of several begins, in count outputs that are kept together by unit. */
+/* Returns the index of the first output of piece i, where `count` outputs are divided into `pieces`
+   pieces. Pieces begin at multiples of `unit`. */
 static int nn__piece(int count, int unit, int i, int pieces)
 {
     const int units = (count - 1) / unit + 1;
@@ -2521,7 +2546,7 @@ static int nn__piece(int count, int unit, int i, int pieces)
 #endif
 
 #ifdef NN_USE_OPENBLAS
-/* By OpenBLAS. The order of its sums is its own: see THE SAME BITS. */
+/* Computes a product with OpenBLAS, which sums in an order of its own: see REPRODUCIBLE RESULTS. */
 static void nn__multiply_blas(const nn__product *p)
 {
     const CBLAS_TRANSPOSE ta = p->a_step == 1 ? CblasNoTrans : CblasTrans;
@@ -2544,7 +2569,7 @@ static void nn__multiply_blas(const nn__product *p)
 }
 #endif
 
-/* With threads or OpenBLAS, where they pay. */
+/* Computes a product with OpenBLAS or with several threads if it is large enough for them. */
 static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product *product)
 {
 #ifdef NN_USE_OPENBLAS
@@ -2578,11 +2603,12 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
     nn__multiply_alone(p, product);
 }
 
+/* Computes a product with the panels of a back-end. */
 static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
     if (product->rows < 1 || product->columns < 1) return;
     if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
-        p->panel(product); /* in small nets, this is all */
+        p->panel(product); /* small nets use only this branch */
     else
         nn__multiply_large(p, product);
 }
