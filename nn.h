@@ -3245,14 +3245,17 @@ static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation
 /* ================================================================================================
    >>dense
    ------------------------------------------------------------------------------------------------
-   The rows that a layer is given, and its three products: forward, weight gradient, input gradient.
-   Each output is one chain of multiply-adds, in the order of the summed index.
+   The dense layer: y = activation(x * w + bias). It has three products: forward, the gradient of
+   the loss with respect to the weights, and the gradient with respect to the input. Each output is
+   one chain of fma in the order of the summed index. The scalar functions define the results; the
+   vector kernels compute the same bits.
    ============================================================================================= */
 
 /* ---- Input rows ------------------------------------------------------------------------------ */
 
-/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. */
+/* out[rows x width] = (x - offset[width]) * factor[width], overwritten, no aliasing. Row b of out is
+   computed from row index[b] of x, or from row b when index is NULL. When offset is NULL, the rows
+   are copied without scaling. */
 static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
                                   const nn_real *factor, nn_real *out, int rows, int width)
 {
@@ -3286,6 +3289,8 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
         }                                                                                          \
     }
 
+/* Returns 1 when no number of x[count] is NaN or infinite. x - x is 0 for finite x and NaN
+   otherwise. */
 static int nn__all_finite_scalar(const nn_real *x, size_t count)
 {
     int good = 1;
@@ -3310,8 +3315,8 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
-   starts at its bias and goes in the order of k. */
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), row-major, y overwritten, no
+   aliasing. Each sum is one chain of fma in the order of k, started at its bias. */
 static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
                                      nn_real *y, int rows, int in, int out,
                                      nn_activation activation)
@@ -3330,7 +3335,7 @@ static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const n
 
 #ifdef NN__SIMD
 
-/* As nn__dense_forward_scalar; activate is the back-end's. */
+/* Computes what nn__dense_forward_scalar computes. activate is the back-end's activation. */
 static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
                                            const nn_real *bias, nn_real *y, int rows, int in,
                                            int out, nn_activation activation,
@@ -3374,7 +3379,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
         NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
-/* A number as a file has it: little-endian, at any address. */
+/* Returns the number at b in a model file: little-endian, at any address. */
 static nn_real nn__stored_real(const unsigned char *b)
 {
     nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
@@ -3386,7 +3391,9 @@ static nn_real nn__stored_real(const unsigned char *b)
     return nn__from_bits(bits);
 }
 
-/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+/* The forward product with the parameters in a model file: w[out x in], then bias[out], each as
+   nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
+   are the same. */
 static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
                                int in, int out, nn_activation activation)
 {
@@ -3410,8 +3417,9 @@ static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real
 
 /* ---- Weight gradient ------------------------------------------------------------------------- */
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
-   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+/* dw[in x out] = dL/dw = x[rows x in]^T * dz[rows x out] and db[out] = dL/db = the sums of the
+   columns of dz, where dz = dL/dz. No aliasing. Both are added to dw and db when accumulate is 1,
+   and overwrite them when it is 0. Each sum is one chain in the order of the rows. */
 static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
                                              nn_real *db, int rows, int in, int out, int accumulate)
 {
@@ -3434,7 +3442,8 @@ static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz
 
 static const nn_real nn__one_real = 1;
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
+/* Computes what nn__dense_weight_gradient_scalar computes: dw[in x out] = x[rows x in]^T *
+   dz[rows x out], and db[out] = ones[rows]^T * dz[rows x out]. */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
                                                    const nn_real *dz, nn_real *dw, nn_real *db,
                                                    int rows, int in, int out, int accumulate)
@@ -3453,7 +3462,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.rows = in;
     product.columns = out;
     product.depth = rows;
-    if (out == 1) { /* dw is then one row, too: dz^T * x, whose vectors are full */
+    if (out == 1) { /* the transpose, dz^T * x, fills the vectors, and dw is the same array */
         product.a = dz;
         product.a_step = 1;
         product.b = x;
@@ -3476,7 +3485,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 #endif
 
 #define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
-    /* dw[in x out] of one row */                                                                  \
+    /* dw[in x out] = x[in]^T * dz[out]: the weight gradient of one row, or added to dw. */        \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
                                             int in, int out, const int accumulate)                 \
     {                                                                                              \
@@ -3506,7 +3515,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                          accumulate);                                              \
             return;                                                                                \
         }                                                                                          \
-        depth = out == 1 ? 1 : in; /* with one output dw is one row, in the order of x */          \
+        depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
         columns = out == 1 ? in : out;                                                             \
         first = out == 1 ? dz : x;                                                                 \
         rest = out == 1 ? x : dz;                                                                  \
@@ -3521,11 +3530,15 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 
 /* ---- Input gradient -------------------------------------------------------------------------- */
 
-/* The gradient of a layer's input through the layer before it: with y[rows x in] =
-   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
-   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
-   back-ends need buffer[rows x in] for dL/dy. */
+/* The gradient with respect to a layer's input, and through the activation of the layer before it:
+
+       dy[rows x in] = (dz[rows x out] * w[in x out]^T) * mask[rows x in]    dL/dy
+       y[rows x in]  = dy * activation'                                      dL/dz of that layer
+
+   Before the call y holds that layer's output, or its z where the activation's derivative is
+   computed from z. y is overwritten; with NN_LINEAR it is not read. mask is the dropout mask; NULL
+   means ones. Each sum is one chain of fma in the order of j, started at 0. No aliasing. The vector
+   kernels keep dy in buffer[rows x in]. */
 static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
                                             const nn_real *mask, nn_real *y, nn_real *buffer,
                                             int rows, int in, int out, nn_activation activation)
@@ -3546,7 +3559,8 @@ static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
 
 #ifdef NN__SIMD
 
-/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+/* Computes what nn__dense_input_gradient_scalar computes. gradient is the back-end's
+   activation_gradient. */
 static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
                                                   const nn_real *w, const nn_real *mask, nn_real *y,
                                                   nn_real *buffer, int rows, int in, int out,
@@ -3578,32 +3592,33 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 #endif
 
-#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
-    /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
-    NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
-                                                    int in, const nn_activation activation)        \
-    {                                                                                              \
-        const NN__VECTOR factor = NN__SET1(dz);                                                    \
-        int k;                                                                                     \
-                                                                                                   \
-        for (k = 0; k < in; k += NN__LANES) {                                                      \
-            const int n = NN__LANES_OF(in - k);                                                    \
-            const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));           \
-            NN__STORE_UP_TO(y + k,                                                                 \
-                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n); \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
-        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
-        int rows, int in, int out, nn_activation activation)                                       \
-    {                                                                                              \
-        if (rows == 1 && out == 1 && !mask) {                                                      \
-            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
-            return;                                                                                \
-        }                                                                                          \
-        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
-                                    activation, NN__NAME(activation_gradient));                    \
+#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                              \
+    /* The input gradient of one row and one output: dy[in] = dz * w[in] has no sum, so that the   \
+       activation's derivative is applied in the same pass. */ \
+    NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,        \
+                                                    int in, const nn_activation activation)          \
+    {                                                                                                \
+        const NN__VECTOR factor = NN__SET1(dz);                                                      \
+        int k;                                                                                       \
+                                                                                                     \
+        for (k = 0; k < in; k += NN__LANES) {                                                        \
+            const int n = NN__LANES_OF(in - k);                                                      \
+            const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));             \
+            NN__STORE_UP_TO(y + k,                                                                   \
+                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n);   \
+        }                                                                                            \
+    }                                                                                                \
+                                                                                                     \
+    static NN__TARGET void NN__NAME(dense_input_gradient)(                                           \
+        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,       \
+        int rows, int in, int out, nn_activation activation)                                         \
+    {                                                                                                \
+        if (rows == 1 && out == 1 && !mask) {                                                        \
+            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                              \
+            return;                                                                                  \
+        }                                                                                            \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,        \
+                                    activation, NN__NAME(activation_gradient));                      \
     }
 
 #endif /* NN_NO_TRAIN */
