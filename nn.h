@@ -3253,9 +3253,9 @@ static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation
 
 /* ---- Input rows ------------------------------------------------------------------------------ */
 
-/* out[rows x width] = (x - offset[width]) * factor[width], overwritten, no aliasing. Row b of out is
-   computed from row index[b] of x, or from row b when index is NULL. When offset is NULL, the rows
-   are copied without scaling. */
+/* out[rows x width] = (x - offset[width]) * factor[width], overwritten, no aliasing. Row b of out
+   is computed from row index[b] of x, or from row b when index is NULL. When offset is NULL, the
+   rows are copied without scaling. */
 static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
                                   const nn_real *factor, nn_real *out, int rows, int width)
 {
@@ -3592,33 +3592,32 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 #endif
 
-#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                              \
-    /* The input gradient of one row and one output: dy[in] = dz * w[in] has no sum, so that the   \
-       activation's derivative is applied in the same pass. */ \
-    NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,        \
-                                                    int in, const nn_activation activation)          \
-    {                                                                                                \
-        const NN__VECTOR factor = NN__SET1(dz);                                                      \
-        int k;                                                                                       \
-                                                                                                     \
-        for (k = 0; k < in; k += NN__LANES) {                                                        \
-            const int n = NN__LANES_OF(in - k);                                                      \
-            const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));             \
-            NN__STORE_UP_TO(y + k,                                                                   \
-                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n);   \
-        }                                                                                            \
-    }                                                                                                \
-                                                                                                     \
-    static NN__TARGET void NN__NAME(dense_input_gradient)(                                           \
-        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,       \
-        int rows, int in, int out, nn_activation activation)                                         \
-    {                                                                                                \
-        if (rows == 1 && out == 1 && !mask) {                                                        \
-            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                              \
-            return;                                                                                  \
-        }                                                                                            \
-        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,        \
-                                    activation, NN__NAME(activation_gradient));                      \
+#define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
+    /* One row and one output: dy[in] = dz * w[in] has no sum to wait for. */                      \
+    NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
+                                                    int in, const nn_activation activation)        \
+    {                                                                                              \
+        const NN__VECTOR factor = NN__SET1(dz);                                                    \
+        int k;                                                                                     \
+                                                                                                   \
+        for (k = 0; k < in; k += NN__LANES) {                                                      \
+            const int n = NN__LANES_OF(in - k);                                                    \
+            const NN__VECTOR v = NN__FMA(factor, NN__LOAD_UP_TO(w + k, n), NN__SET1(0));           \
+            NN__STORE_UP_TO(y + k,                                                                 \
+                            NN__NAME(differentiated)(activation, NN__LOAD_UP_TO(y + k, n), v), n); \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
+        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
+        int rows, int in, int out, nn_activation activation)                                       \
+    {                                                                                              \
+        if (rows == 1 && out == 1 && !mask) {                                                      \
+            NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
+            return;                                                                                \
+        }                                                                                          \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
+                                    activation, NN__NAME(activation_gradient));                    \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -3627,19 +3626,22 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 /* ================================================================================================
    >>optimizer
    ------------------------------------------------------------------------------------------------
-   The update of the parameters theta from their gradients g, which were clipped before. One row of
-   the table and one room for each optimizer. A room has the formula, what is prepared once for each
-   update, the scalar loop that defines the result, and the same loop with vectors.
+   The update of the parameters theta from their gradients g. Each optimizer has one row in the
+   table and one part of this section. The part has the formula, a function that prepares what is
+   constant during one update, the scalar loop that defines the result, and the same loop with
+   vectors. In the formulas g is the gradient after clipping, and rate is the learning rate of this
+   update.
 
-   A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
-   which are NULL where the row says that they are not needed, and what was prepared. A parameter
-   that would become NaN or infinite keeps its value and its state; the loop then returns 0.
+   A loop reads gradient[count] and overwrites theta[count] and the optimizer's state, first[count]
+   and second[count]. A state array is NULL where the row says that it is not needed. The arrays do
+   not overlap. A parameter that would become NaN or infinite keeps its value and its state; the
+   loop then returns 0.
 
-   To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
+   To add an optimizer, add its enumerator to nn_optimizer, its row here, and its part below.
    ============================================================================================= */
 
-/* X(enumerator, name, whether it needs the array first, and second, its default learning rate),
-   with nn_options *o. In the order of the enum. */
+/* X(enumerator, name, whether the array first is needed, whether second is needed, the default
+   learning rate). The conditions use nn_options *o. The rows are in the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
     X(ADAM, adam, 1, 1, 1e-3)                                                                      \
@@ -3647,17 +3649,17 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
 
-/* What one update needs to know. */
+/* What is constant during one update. */
 typedef struct nn__step {
-    nn_real learning_rate, clip; /* the gradient is multiplied by clip */
-    nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
+    nn_real learning_rate, clip; /* Adam: rate / (1 - beta1^t); factor of clipping: see nn__clip */
+    nn_real decay;               /* SGD, RMSprop: weight decay. Adam: 1 - rate * weight decay */
     nn_real momentum;
     int nesterov;
-    nn_real beta1, beta2, epsilon; /* RMSprop's alpha is in beta2 */
+    nn_real beta1, beta2, epsilon; /* for RMSprop beta2 is alpha */
     nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
 } nn__step;
 
-/* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
+/* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
 static nn_real nn__or(nn_real value, nn_real standard)
 {
     return value < 0 ? 0 : value != 0 ? value : standard;
@@ -3665,9 +3667,15 @@ static nn_real nn__or(nn_real value, nn_real standard)
 
 /* ---- SGD ------------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-   theta -= rate * g                              (Sutskever et al. 2013, in PyTorch's form)
-   first is the velocity v. */
+/* SGD, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = momentum * v + g
+       g = v, or with Nesterov's momentum g + momentum * v
+       theta = theta - rate * g
+
+   (Sutskever et al. 2013, in PyTorch's form). The array first is the velocity v. Without momentum
+   the two lines in the middle are left out. */
 static void nn__sgd_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3741,11 +3749,15 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
 
 /* ---- Adam ------------------------------------------------------------------------------------ */
 
-/* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-   theta = theta (1 - rate * decay)
-           - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   (Kingma and Ba 2015; the decay is decoupled: Loshchilov and Hutter 2019). first is m, second v;
-   t counts the updates, one for all parameters. */
+/* Adam with decoupled weight decay, which is also called AdamW:
+
+       m = beta1 * m + (1 - beta1) * g
+       v = beta2 * v + (1 - beta2) * g^2
+       theta = theta * (1 - rate * weight_decay)
+               - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+
+   (Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019). The array first is m,
+   second is v. t is the number of this update, counted from 1. */
 static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     step->beta1 = nn__or(o->beta1, (nn_real)0.9);
@@ -3817,9 +3829,15 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
 
 /* ---- RMSprop --------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = alpha v + (1 - alpha) g^2;  r = g / (sqrt(v) + epsilon);
-   with momentum m = momentum * m + r and r = m;  theta -= rate * r
-   (Tieleman and Hinton 2012, in PyTorch's form). first is m, second v. */
+/* RMSprop, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = alpha * v + (1 - alpha) * g^2
+       m = momentum * m + g / (sqrt(v) + epsilon)
+       theta = theta - rate * m
+
+   (Tieleman and Hinton 2012, in PyTorch's form). The array first is m, second is v. Without
+   momentum m is not kept: momentum is 0. */
 static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3897,7 +3915,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
         return NN__NAME(rmsprop_loop)(theta, gradient, NULL, second, count, step, 0);              \
     }
 
-/* ---- What the table drives ------------------------------------------------------------------- */
+/* ---- Functions generated from the table ------------------------------------------------------ */
 
 typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real *first,
                                nn_real *second, size_t count, const nn__step *step);
@@ -3922,7 +3940,8 @@ static int nn__has_optimizer(nn_optimizer optimizer)
            NN__ONLY(NN_ONLY_OPTIMIZERS, optimizer);
 }
 
-/* Whether an optimizer keeps the array first, and second; its default learning rate. */
+/* These return whether the optimizer needs the array first and the array second, and its default
+   learning rate. */
 static int nn__needs_first(const nn_options *o)
 {
     switch (o->optimizer) {
@@ -3957,7 +3976,12 @@ static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *sta
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
-/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+/* The learning-rate schedule. Returns the learning rate at a step, which is counted from 0 after
+   the linear warm-up. rate is the base rate, length > 0 is schedule_steps.
+
+       step schedule:    rate * step_factor^floor(step / length)
+       cosine schedule:  minimum + (rate - minimum) * (1 + cos(pi * step / length)) / 2
+                         (Loshchilov and Hutter 2017, without restarts) */
 static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
 {
     nn_real half;
@@ -3965,7 +3989,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     switch (o->schedule) {
     case NN_SCHEDULE_STEP:
         return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+    case NN_SCHEDULE_COSINE:
         if (step >= length) return o->minimum_learning_rate;
         half =
             nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
@@ -3976,7 +4000,8 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
 
 /* ---- Clipping -------------------------------------------------------------------------------- */
 
-/* The norm of x[count], computed from x * scale, a power of two. */
+/* Returns the Euclidean norm of x[count], computed as |x * scale| / scale. scale is a power of two,
+   so that scaling does not round. */
 static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
 {
     nn__sum sum = {0, 0};
@@ -3986,8 +4011,10 @@ static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
     return NN_SQRT(nn__total(&sum)) / scale;
 }
 
-/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
-   again, smaller. */
+/* Clipping by global norm (Pascanu et al. 2013): if the Euclidean norm of all gradients together is
+   greater than clip_norm, they are multiplied by clip_norm / norm. Returns the factor. As in
+   PyTorch, 1e-6 is added to the norm. When the squares overflow, the norm is computed again from
+   smaller numbers. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
     const size_t count = trainer->model->parameter_count;
