@@ -4035,14 +4035,16 @@ static nn_real nn__clip(nn_trainer *trainer)
 /* ================================================================================================
    >>simd
    ------------------------------------------------------------------------------------------------
-   The primitives of each instruction set, and the kernels made with them from the macros of the
-   sections above. A compiler's message on a kernel names the line where it is made; cc -E shows the
-   kernel itself.
+   One block for each instruction set: >>avx512, >>avx2, >>neon and >>wasm. A block defines the
+   primitives that >>platform describes. NN__DEFINE_KERNELS then defines all kernels from the macros
+   of the sections above: nn__tile_avx2, nn__dense_forward_avx2 and so on. A compiler's message
+   about a kernel names the line of NN__DEFINE_KERNELS; cc -E shows the text of the kernel.
    ============================================================================================= */
 
-/* A back-end: functions of the signatures and the bits of the scalar ones. */
+/* A back-end. Each function has the same arguments as the scalar function of its name, and computes
+   the same bits. */
 typedef struct nn__kernels {
-    const char *name, *label; /* what nn_backend says */
+    const char *name, *label; /* for NN_BACKEND; for nn_backend */
     void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
     nn_real (*softmax_row)(nn_real *row, int width);
     int (*all_finite)(const nn_real *x, size_t count);
@@ -4117,7 +4119,7 @@ typedef struct nn__kernels {
 
 #ifdef NN__X86
 
-/* ---- x86-64: AVX-512F ------------------------------------------------------------------------ */
+/* ---- >>avx512: x86-64 with AVX-512F ---------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M512(operation) _mm512_##operation##_pd
@@ -4143,7 +4145,8 @@ typedef struct nn__kernels {
                                              at + 6, at + 22, at + 7, at + 23),                    \
                            b)
 #endif
-/* g++ 12 warns of an unset operand in the forms that have no mask. */
+/* Some intrinsics are used with a mask of all lanes: g++ 12 warns about an uninitialised operand in
+   their form without a mask. */
 #define NN__ALL512 NN__MASK512(NN__LANES)
 #define NN__WHOLE512(operation, a, b)                                                              \
     NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
@@ -4249,7 +4252,7 @@ NN__DEFINE_KERNELS
 #undef NN__FNMA
 #endif
 
-/* ---- x86-64: AVX2 and FMA -------------------------------------------------------------------- */
+/* ---- >>avx2: x86-64 with AVX2 and FMA -------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M256(operation) _mm256_##operation##_pd
@@ -4262,7 +4265,8 @@ NN__DEFINE_KERNELS
 #define NN__INTEGERS256(v)  _mm256_castps_si256(v)
 #define NN__REALS256(v)     _mm256_castsi256_ps(v)
 #endif
-/* Loaded from byte 32 - n * sizeof(nn_real) on, it has its first n lanes set. */
+/* A register that is loaded from byte 32 - n * sizeof(nn_real) on has all bits of its first n lanes
+   set, and is 0 elsewhere. NN__MASK256(n) loads it. */
 static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #define NN__MASK256(n)                                                                             \
     _mm256_loadu_si256(                                                                            \
@@ -4332,7 +4336,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__NEON)
 
-/* ---- aarch64: NEON --------------------------------------------------------------------------- */
+/* ---- >>neon: aarch64 with NEON --------------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__VECTOR       float64x2_t
@@ -4407,7 +4411,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__WASM)
 
-/* ---- WebAssembly: SIMD128, which has no fma -------------------------------------------------- */
+/* ---- >>wasm: WebAssembly with SIMD128, which has no fused multiply-add ----------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__F(operation)   wasm_f64x2_##operation
@@ -4479,8 +4483,8 @@ NN__DEFINE_KERNELS
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends: NN__RUN(model, adam, ...) calls the adam of the
-   model's one.
+   The only place that chooses among the back-ends. NN__RUN(model, adam, ...) calls the function
+   adam of the model's back-end.
    ============================================================================================= */
 
 #ifndef NN__SIMD
@@ -4520,7 +4524,7 @@ static void nn__cpuid(unsigned leaf, unsigned registers[4])
 #endif
 }
 
-/* The register states that the operating system saves. */
+/* Returns the set of registers that the operating system saves when it switches tasks (XCR0). */
 static unsigned nn__saved_states(void)
 {
 #ifdef _MSC_VER
@@ -4532,8 +4536,9 @@ static unsigned nn__saved_states(void)
 #endif
 }
 
-/* 1: AVX2 and FMA; 2: AVX-512F too; 0: neither, or the operating system does not know them (Intel's
-   manual, volume 1, 14.3 and 15.2). */
+/* Returns 1 when the processor has AVX2 and FMA and the operating system saves their registers, 2
+   when the same is also true for AVX-512F, else 0 (Intel's Software Developer's Manual, volume 1,
+   sections 14.3 and 15.2). */
 static int nn__level(void)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx2 = 1u << 5, avx512f = 1u << 16;
@@ -4556,7 +4561,8 @@ static int nn__level(void)
 }
 #endif
 
-/* Back-end i, from the scalar one to the best of a level; NULL past the last. */
+/* Returns back-end i of a level, from the scalar one (i = 0) to the fastest one, and NULL after the
+   last. */
 static const nn__kernels *nn__kernels_of(int i, int level)
 {
     if (i == 0) return &nn__kernels_scalar;
@@ -4570,7 +4576,8 @@ static const nn__kernels *nn__kernels_of(int i, int level)
 #endif
 }
 
-/* See NN_BACKEND. */
+/* Returns the back-end of this name, the fastest one for NULL, and the scalar one for the name of a
+   back-end that the machine does not have: see NN_BACKEND. */
 static const nn__kernels *nn__find_kernels(const char *name)
 {
     const nn__kernels *found = &nn__kernels_scalar, *next;
