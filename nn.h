@@ -4592,11 +4592,16 @@ static const nn__kernels *nn__find_kernels(const char *name)
 
 /* ================================================================================================
    >>model
+   ------------------------------------------------------------------------------------------------
+   A model is one block of memory: the struct, the layers, the parameters, the input scaling and
+   scratch memory for predicting. This section makes models, initialises their parameters and
+   predicts with them.
    ============================================================================================= */
 
-/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in
-   the parameters, its biases [outputs] behind them at `biases`. A file has them in the same places,
-   but the weights as [outputs x inputs]. */
+/* One layer and where its parameters are. Only nn__layer_at knows this layout: the weights
+   [inputs x outputs] begin at index `weights` of the parameters, and the biases [outputs] follow
+   them at index `biases`. A model file has the same order, but the weights are [outputs x inputs]
+   there. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
@@ -4646,7 +4651,8 @@ static nn_status nn__check_shape(const nn_shape *shape)
 
         if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
-        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
+        /* The loops of the vector kernels add up to 64 to an index, which must not overflow. */
+        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW;
         if (!nn__has_activation(activation) ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
@@ -4654,13 +4660,14 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input
-   and every second layer's output live in the first, the other outputs in the second. Each can hold
-   the outputs. */
+/* The sizes of the arrays in a model's block. Predicting uses two buffers, and each layer reads one
+   and writes the other. The first buffer holds the scaled input and the outputs of the second,
+   fourth ... layer. The second buffer holds the outputs of the other layers. Each buffer is also
+   wide enough for the outputs of the last layer. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
-    int buffers[2]; /* widths */
+    int buffers[2]; /* number of columns */
 } nn__sizes;
 
 static nn__sizes nn__no_layers(int inputs)
@@ -4672,7 +4679,8 @@ static nn__sizes nn__no_layers(int inputs)
     return sizes;
 }
 
-/* Counts another layer in; the parameters become SIZE_MAX when they are too many. */
+/* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
+   not fit a size_t, it becomes SIZE_MAX. */
 static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 {
     const size_t rows = (size_t)in + 1;
@@ -4697,8 +4705,9 @@ static nn__sizes nn__sizes_of(const nn_shape *shape)
     return sizes;
 }
 
-/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters
-   (unless they are in a file), the scaling, the scratch. With block->base NULL it only measures. */
+/* Sets the model's pointers to its arrays in a block, and its sizes. The block begins with the
+   struct itself. stored is 1 when the parameters are not in the block but in a file. With
+   block->base NULL it only measures the block. */
 static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes *sizes, int stored)
 {
     const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
@@ -4715,6 +4724,11 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->count = sizes->count;
 }
 
+/* Weight initialisation (initialization): each weight is uniform in [-bound, bound), and biases are
+   0. The bounds of He initialisation (He et al. 2015), Glorot initialisation, which is also called
+   Xavier (Glorot and Bengio 2010), and LeCun initialisation (LeCun et al. 1998):
+
+       He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
     uint64_t random = nn__random_start(seed);
@@ -4740,6 +4754,7 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
     return NN_OK;
 }
 
+/* Removes the input scaling: offset 0 and factor 1 for every input. */
 static void nn__clear_scaling(nn_model *model)
 {
     nn_real *offset = model->offset, *factor = offset + model->inputs;
@@ -4754,6 +4769,7 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
+/* Returns the bytes of a model's block, or 0 when they do not fit a size_t. */
 static size_t nn__model_size(const nn__sizes *sizes, int stored)
 {
     nn__block block = {NULL, 0, 0};
@@ -4772,7 +4788,8 @@ NN_DEF size_t nn_model_size(const nn_shape *shape)
     return nn__model_size(&sizes, 0);
 }
 
-/* A model of these sizes in the caller's memory, without layers or parameters. */
+/* Makes a model of these sizes in the caller's memory. The layers, their offsets and the parameters
+   are not set yet. */
 static nn_status nn__make_model(nn_model **model, void *memory, size_t size, const nn__sizes *sizes,
                                 int stored)
 {
@@ -4797,7 +4814,7 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
     return NN_OK;
 }
 
-/* After the layers are set: where the parameters of each begin. */
+/* Sets the index at which the parameters of each layer begin. The layers must be set before. */
 static void nn__set_offsets(nn_model *model)
 {
     size_t offset = 0;
@@ -4939,9 +4956,10 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
-/* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
-   The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
-   the last activation: logits. Returns where. x must be finite and not yet scaled. */
+/* Computes the model's outputs [rows x outputs] for x[rows x inputs], and returns where they are.
+   They are written to y. When y is NULL, the last layer's logits (its sums before the activation)
+   are written to scratch instead. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
+   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y)
 {
@@ -4988,7 +5006,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
-/* The arguments of nn_predict and nn_predict_classes. */
+/* Checks the arguments that nn_predict and nn_predict_classes have in common. */
 NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
                                    const void *scratch)
 {
@@ -5023,7 +5041,7 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
-/* The class of a row of outputs or targets. */
+/* Returns the class of a row of outputs or targets: see nn_predict_classes. */
 static int nn__class_of(const nn_real *row, int outputs)
 {
     int j, top = 0;
