@@ -5426,7 +5426,8 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
 /* ================================================================================================
    >>data
    ------------------------------------------------------------------------------------------------
-   What a row's outputs mean, checks of data, the order of rows, scaling, dividing.
+   Rows of data: whether a prediction is correct, checks, the order of rows in an epoch, scaling of
+   the inputs, and stratified splits.
    ============================================================================================= */
 
 static void nn__copy(nn_real *to, const nn_real *from, size_t count)
@@ -5434,15 +5435,16 @@ static void nn__copy(nn_real *to, const nn_real *from, size_t count)
     memcpy(to, from, count * sizeof(nn_real));
 }
 
-/* ---- What a row's prediction means ----------------------------------------------------------- */
+/* ---- Correct predictions --------------------------------------------------------------------- */
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
 {
     return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
-/* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
-   binary cross-entropy of several labels), all outputs on their target's side of 1/2. */
+/* Returns whether the outputs p[outputs] are a correct prediction of the targets t[outputs]. With
+   classes, p and t must have the same class. Otherwise (binary cross-entropy with several
+   independent labels) each output must be on the same side of 1/2 as its target. */
 static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, const nn_real *t)
 {
     int j;
@@ -5461,7 +5463,7 @@ static nn_real nn__row_weight(const nn_data *data, size_t row)
     return data->weight ? data->weight[row] : 1;
 }
 
-/* Pointers and sizes. */
+/* Checks the pointers and the sizes of data. */
 static nn_status nn__check_arrays(const nn_data *data)
 {
     size_t widest;
@@ -5476,7 +5478,8 @@ static nn_status nn__check_arrays(const nn_data *data)
     return NN_OK;
 }
 
-/* One row's targets against the loss and the classes. */
+/* Checks the targets t[outputs] of one row. A cross-entropy needs targets in [0, 1]. With classes
+   the targets must be 0 or 1 and, with several outputs, one-hot: exactly one of them is 1. */
 static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss loss)
 {
     int j, ones = 0, zeros = 0;
@@ -5491,6 +5494,7 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     return NN_OK;
 }
 
+/* Checks data, and that it has these numbers of inputs and outputs. */
 static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
 {
     const nn_status status = nn__check_arrays(data);
@@ -5499,6 +5503,7 @@ static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
 
+/* Checks the weights and the targets of all rows. At least one weight must be positive. */
 static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 {
     nn_status status;
@@ -5515,7 +5520,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     return positive ? NN_OK : NN_ERROR_WEIGHT;
 }
 
-/* All that a model is given to learn from, or to be measured on. */
+/* Checks everything about data with which a model is to be trained or measured. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
     const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
@@ -5527,13 +5532,13 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all
-   rows first separates training from validation rows: then row i of these is row first + i of that.
-   In training a second permutation, another in each epoch, shuffles them. */
+/* Some rows of a data set in some order: see nn__row. With validation_fraction, one seeded
+   permutation of all rows first separates training from validation rows. In training a second
+   permutation shuffles the training rows, with another key in each epoch. */
 typedef struct nn__rows {
     const nn_data *data;
-    int first, count;
-    int separated, shuffled;
+    int first, count;        /* these are rows first ... first + count - 1 of the separated data */
+    int separated, shuffled; /* 1: the first permutation is used; the second one is used */
     uint64_t separation_key, order_key;
 } nn__rows;
 
@@ -5547,6 +5552,7 @@ static nn__rows nn__all_rows(const nn_data *data)
     return rows;
 }
 
+/* Returns the index in the data of row i, 0 <= i < rows->count. */
 static size_t nn__row(const nn__rows *rows, int i)
 {
     uint32_t row = (uint32_t)i;
@@ -5559,15 +5565,21 @@ static size_t nn__row(const nn__rows *rows, int i)
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
 
-/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
-   the offset. Some columns at a time: a part of each row's cache line. */
+/* Statistics of one column of the inputs. NN__COLUMNS columns are computed at a time, because a
+   cache line of a row holds several of them. */
 enum { NN__COLUMNS = 8 };
 typedef struct nn__column {
-    nn_real low, high;
-    nn__sum sum, squares;
+    nn_real low, high;    /* minimum and maximum */
+    nn__sum sum, squares; /* of x; of (x - offset)^2 */
 } nn__column;
 
-/* offset and factor of the inputs first .. first + count - 1, over some rows */
+/* Computes the scaling (x - offset) * factor of the inputs first ... first + count - 1 from some
+   rows, in two passes:
+
+       standard  offset = mean(x)     factor = 1 / sqrt(mean((x - offset)^2))
+       min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
+
+   A constant column gets factor 1. */
 static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
                             int count)
 {
@@ -5604,7 +5616,8 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     }
 }
 
-/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
+/* Returns whether no sum over a column can overflow: neither the sum of x nor the sum of
+   (x - offset)^2, which is at most rows * (2 |x|)^2. */
 static int nn__can_be_scaled(const nn_data *data)
 {
     const size_t count = (size_t)data->rows * (size_t)data->inputs;
@@ -5654,7 +5667,8 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 
 /* ---- Data sets on the heap ------------------------------------------------------------------- */
 
-/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
+/* Sets the pointers of data to its arrays in one block, or only measures the block. characters is
+   the number of characters of all class names; 0 means that there are none. */
 static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
 {
     const size_t rows = (size_t)data->rows;
@@ -5668,7 +5682,7 @@ static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_
             block, 1, (size_t)data->classes * sizeof(char *) + characters);
 }
 
-/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
+/* Allocates the arrays of data. Its sizes must be set. On failure *data is zeroed. */
 static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
 {
     nn__block block = {NULL, 0, 0};
@@ -5708,13 +5722,14 @@ static size_t nn__name_characters(const nn_data *data)
     return characters;
 }
 
-/* The data's arrays, which are its own to write while it is being made. */
+/* Returns an array of a data set without its const. Only the functions that make a data set write to
+   its arrays. */
 static nn_real *nn__writable(const nn_real *array)
 {
     return (nn_real *)(uintptr_t)array;
 }
 
-/* Class names lie behind their pointers, in the data's own block. */
+/* Copies the class names into the data's own block: first all pointers, then the characters. */
 static void nn__copy_names(nn_data *to, const char *const *names)
 {
     const char **pointers = (const char **)(uintptr_t)to->class_names;
@@ -5729,17 +5744,19 @@ static void nn__copy_names(nn_data *to, const char *const *names)
     }
 }
 
-/* ---- Dividing -------------------------------------------------------------------------------- */
+/* ---- Stratified splits and folds ------------------------------------------------------------- */
 
-/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered
-   class by class, so that every k-th row has each class in proportion. `train` of every `of` rows,
-   spread evenly, go to the training set; for folds, all rows but every one that is `fold` modulo
-   `of`. Each set is then shuffled, so that its classes are mixed. */
+/* How rows are divided into a training set and a test set. The split is stratified: the rows are
+   shuffled and then ordered class by class, so that every k-th row has each class in proportion.
+   For a split, `train` of every `of` rows go to the training set, spread evenly. For folds, the
+   rows whose number modulo `of` is `fold` go to the test set. In the end each set is shuffled, so
+   that its classes are mixed. */
 typedef struct nn__division {
-    uint64_t of, train; /* train == 0: folds */
+    uint64_t of, train; /* train is 0 for folds */
     uint64_t fold;
 } nn__division;
 
+/* Returns whether row i of the ordered rows goes to the training set. */
 static int nn__is_training_row(const nn__division *division, uint64_t i)
 {
     const uint64_t of = division->of, train = division->train;
@@ -5748,6 +5765,7 @@ static int nn__is_training_row(const nn__division *division, uint64_t i)
     return (i + 1) * train / of > i * train / of;
 }
 
+/* Copies row number `row` of a data set to row number `at` of another one. */
 static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
 {
     const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
@@ -5757,6 +5775,7 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
 }
 
+/* Makes the two data sets of a division. On failure both are zeroed. */
 static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
                                  nn_data *train, nn_data *test)
 {
@@ -5799,6 +5818,7 @@ static nn_status nn__divide_rows(const nn_data *data, const nn__division *divisi
     return NN_OK;
 }
 
+/* Zeroes *train and *test and checks the arguments of a division. */
 static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
 {
     if (train && train != data) memset(train, 0, sizeof *train);
