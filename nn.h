@@ -5722,8 +5722,8 @@ static size_t nn__name_characters(const nn_data *data)
     return characters;
 }
 
-/* Returns an array of a data set without its const. Only the functions that make a data set write to
-   its arrays. */
+/* Returns an array of a data set without its const. Only the functions that make a data set write
+   to its arrays. */
 static nn_real *nn__writable(const nn_real *array)
 {
     return (nn_real *)(uintptr_t)array;
@@ -5877,8 +5877,9 @@ static nn_options nn__default_options(void)
 }
 #endif
 
-/* The options by their ranges: integers that are not negative, numbers that are not negative, and
-   numbers in [0, 1), of which the first few may be NN_ZERO. */
+/* The options, grouped by their ranges: nn__counts are integers >= 0, nn__magnitudes are finite
+   numbers >= 0, and nn__shares are numbers in [0, 1). The first NN__ZEROABLE_SHARES of these may
+   also be NN_ZERO. */
 static const unsigned short nn__counts[] = {
     offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
     offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
@@ -5897,7 +5898,8 @@ static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
                                             offsetof(nn_options, quantile)};
 enum { NN__ZEROABLE_SHARES = 4 };
 
-/* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
+/* Returns whether the numbers at the offsets[count] are in [0, end). The first `zeroable` ones may
+   also be NN_ZERO. */
 static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
                         nn_real end)
 {
@@ -5933,7 +5935,8 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
     return NN_OK;
 }
 
-/* Rows of a batch; of those, the rows that go through the net at a time. */
+/* Return the rows of a batch, for one update, and the rows of a micro-batch, which go through the
+   net at a time. */
 static int nn__batch_rows(const nn_options *options)
 {
     return options->batch_size ? options->batch_size : 32;
@@ -5950,7 +5953,8 @@ NN__HOT nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
+/* Returns the number of columns of all arrays [batch x width] that a layer has in training: see
+   nn__planes. */
 NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
@@ -5959,7 +5963,8 @@ NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *option
     return (size_t)model->layers[layer].width * (size_t)arrays;
 }
 
-/* Lays a trainer out, as nn__lay_out_model. */
+/* Sets the trainer's pointers to its arrays in a block, or only measures the block, as
+   nn__lay_out_model does. */
 static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
                                 const nn_options *o)
 {
@@ -6001,7 +6006,7 @@ static nn_status nn__check_trainer(const nn_model *model, const nn_options *opti
     return nn__check_options(model, options);
 }
 
-/* The bytes of a trainer; 0: too many. */
+/* Returns the bytes of a trainer's block, or 0 when they do not fit a size_t. */
 static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
 {
     nn__block block = {NULL, 0, 0};
@@ -6049,10 +6054,11 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 }
 
 #ifndef NN_NO_MALLOC
-/* Options of a trainer's own, in front of it on the heap. */
+/* A trainer's copy of its options and of their dropout[layers]. On the heap it precedes the
+   trainer. */
 typedef struct nn__own_options {
     nn_options options;
-    nn__widest dropout[1]; /* aligned; room for more follows */
+    nn__widest dropout[1]; /* the array begins here, aligned; the allocation has space for all */
 } nn__own_options;
 
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
@@ -6105,25 +6111,27 @@ NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
 NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 {
     if (!trainer) return NN_ERROR_NULL;
-    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
+    /* All bytes 0 is the number 0 in IEEE arithmetic. */
+    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real));
     trainer->pending = 0;
     return NN_OK;
 }
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* The arrays of a layer in training, each [batch x width], in this order; after them the next
-   layer's. */
+/* The arrays of one layer in training. Each is [batch x width]. They follow each other in this
+   order, and the arrays of the next layer follow them. z are the layer's sums, y = activation(z). */
 typedef struct nn__planes {
-    nn_real
-        *state; /* what the activation's derivative is computed from: y, or z where the activation
-                         says so. The backward pass makes dL/dz of it. */
-    nn_real *outputs; /* y; the same array where the state is y */
-    nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
-    nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
-    nn_real *end;     /* where the next layer's begin */
+    /* From this the activation's derivative is computed: y, or z where the activation says
+       NN__KEEPS_Z. The backward pass overwrites it with dL/dz. */
+    nn_real *state;
+    nn_real *outputs; /* y; the same array as state where that holds y */
+    nn_real *dropped; /* the next layer's input: with dropout y * mask, without it outputs */
+    nn_real *mask;    /* the dropout mask: 0 or 1 / (1 - dropout); NULL without dropout */
+    nn_real *end;     /* where the arrays of the next layer begin */
 } nn__planes;
 
+/* Returns the arrays of a layer that begin at `first`. */
 NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
     const nn_activation activation = trainer->model->layers[layer].activation;
@@ -6142,6 +6150,7 @@ NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *
     return planes;
 }
 
+/* Returns the arrays of the last layer. */
 static nn__planes nn__last_planes(const nn_trainer *trainer)
 {
     nn_real *first = trainer->planes;
@@ -6151,7 +6160,7 @@ static nn__planes nn__last_planes(const nn_trainer *trainer)
     return nn__planes_at(trainer, i, first);
 }
 
-/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
+/* Returns the scratch memory of the input gradient. The scalar kernel needs none. */
 static nn_real *nn__buffer_of(const nn_trainer *trainer)
 {
 #ifdef NN__SIMD
@@ -6162,8 +6171,8 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 #endif
 }
 
-/* Copies rows of the data into the batch, scaled as the model wants it: those that index names, or
-   the first ones when it is NULL. */
+/* Copies rows of x to the batch, trainer->input[rows x inputs], and scales them with the model's
+   scaling. Row b is row index[b] of x, or row b when index is NULL. */
 static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
@@ -6173,7 +6182,12 @@ static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *
             rows, model->inputs);
 }
 
-/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
+/* Inverted dropout (Srivastava et al. 2014). Each output becomes 0 with probability p = `share`.
+   The others are multiplied by 1 / (1 - p), so that the expected value does not change and
+   predicting needs no correction. The dropout mask holds these factors:
+
+       mask[rows x width]    = 0 with probability p, else 1 / (1 - p)
+       dropped[rows x width] = outputs[rows x width] * mask[rows x width] */
 static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
@@ -6186,7 +6200,9 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     }
 }
 
-/* The loaded batch through all layers, the last one up to its logits, which are then its state. */
+/* The forward pass of the batch in trainer->input through all layers. The last layer computes only
+   its logits, because the losses need them; they are in its state. Dropout is used where training
+   is 1. */
 static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
@@ -6213,8 +6229,14 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
     }
 }
 
-/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes
-   its dL/dz. The gradients are added to if something is pending in them, else started. */
+/* The backward pass. The state of the last layer holds its dL/dz. For each layer from the last to
+   the first,
+
+       dw = x^T * dz    db = sums of the columns of dz    dz of the layer before: see
+                                                          nn__dense_input_gradient_scalar
+
+   and the state of the layer before is overwritten with its dL/dz. dw and db are added to the
+   gradients when trainer->pending is 1, and overwrite them when it is 0. */
 static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 {
     const nn_model *model = trainer->model;
@@ -6329,14 +6351,16 @@ NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
     return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
-/* A schedule over the whole of nn_fit has no length outside it. */
+/* Returns whether the length of the schedule is known. A schedule over all updates of nn_fit has no
+   length outside nn_fit. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
     return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
            trainer->run_steps;
 }
 
-/* Updates `count` parameters, from the one at `from` on; 0 if one would not stay finite. */
+/* Updates the parameters from ... from + count - 1. Returns 0 when one of them would become NaN or
+   infinite. */
 #define NN__UPDATE_CASE(ID, name, first, second, rate)                                             \
     case NN_##ID:                                                                                  \
         if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID))                                                 \
@@ -6356,11 +6380,13 @@ static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const
     return 0;
 }
 
+/* Updates all parameters, with several threads when there are many. */
 static int nn__update_all(nn_trainer *trainer, const nn__step *step)
 {
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
-    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
+    /* When one thread computed the products, the gradients are in its cache. The update is then
+       faster in the same thread. */
     const int few = (double)count * trainer->backward_rows < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
@@ -6403,17 +6429,19 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 
 /* ---- The batch level ------------------------------------------------------------------------- */
 
+/* Adds the weighted loss of a row to a sum. */
 static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
     nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
 }
 
+/* Returns the mean of the rows' losses, weighted by the row weights. */
 static nn_real nn__mean_loss(const nn__sums *sums)
 {
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-/* What a row adds to the sums beside its loss. */
+/* Adds a row to the sums, all but its loss: its weight, and whether p[outputs] is correct. */
 static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
                           const nn_real *p)
 {
@@ -6422,29 +6450,31 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
     sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is
-   NULL. */
+/* The rows next ... end - 1 of an order of a data set. When order is NULL, they are in the order of
+   the data. */
 typedef struct nn__range {
     const nn_data *data;
     const nn__rows *order;
     int next, end;
 } nn__range;
 
+/* Returns the index in the data of row i. */
 static size_t nn__row_of(const nn__range *range, int i)
 {
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as
-   many as are left and fit in a micro-batch. Returns how many; their losses are in the trainer.
-   Adds to the sums: with `measure`, to all of them; without, to the losses alone. */
+/* Computes the forward pass and the loss of one micro-batch: of the next rows of the range, without
+   those of weight 0. Returns the number of rows; their losses are in trainer->losses. Dropout is
+   used where training is 1. The losses are added to the sums; where measure is 1, so are the
+   weights, the number of rows and the number of correct predictions. */
 static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
                             const nn__planes *last, nn__range *range, int training, int measure,
                             nn__sums *sums)
 {
     const nn_data *data = range->data;
     const nn_real *p = last->outputs;
-    nn__sum loss = sums->loss; /* a copy, which stays in registers */
+    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
     int b, i = range->next, count = 0;
 
     for (; i < range->end && count < trainer->batch; i++) {
@@ -6472,9 +6502,10 @@ static void nn__set_training_objective(nn__objective *objective, const nn_traine
     objective->weights = data->weight;
 }
 
-/* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
-   nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
-   to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+/* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
+   goes through the range by micro-batches and adds to the sums as nn__forward_rows does. *weight
+   receives the sum of the row weights. If that is 0, nothing is added to the gradients. If a later
+   micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
@@ -6548,7 +6579,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* ---- The loop level -------------------------------------------------------------------------- */
 
-/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
+/* Returns the sums of the loss and of the correct predictions over some rows, without dropout. It
+   uses the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
     const nn__planes last = nn__last_planes(trainer);
@@ -6575,17 +6607,19 @@ static void nn__add_sums(nn__sums *sums, const nn__sums *other)
     sums->correct += other->correct;
 }
 
-/* A run of nn_fit: what it was given, and what the callbacks see. */
+/* One call of nn_trainer_fit. */
 typedef struct nn__run {
     nn_trainer *trainer;
-    nn__rows training, validation; /* validation.count == 0: none */
-    nn_progress progress;
+    nn__rows training, validation; /* validation.count is 0 without validation */
+    nn_progress progress;          /* what the callback sees */
 #ifdef NN_TIME
-    double begin; /* time */
-    double share; /* of the whole run that was done before this call, in epochs */
+    double begin; /* time at which the call began, in seconds */
+    double share; /* epochs, with fractions, that were complete before the call */
 #endif
 } nn__run;
 
+/* Puts the mean loss and the accuracy of the sums into the progress: those of the validation rows
+   where validation is 1. Where accuracy is 0 the accuracy is NaN. */
 static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
 {
     nn_progress *progress = &run->progress;
@@ -6602,7 +6636,7 @@ static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int val
 }
 
 #ifdef NN_TIME
-/* Epochs done since the run began, in part. */
+/* Returns the epochs since the call began. A part of an epoch counts as a fraction. */
 static double nn__epochs_done(const nn__run *run)
 {
     const nn__state *state = &run->trainer->state;
@@ -6610,7 +6644,8 @@ static double nn__epochs_done(const nn__run *run)
 }
 #endif
 
-/* Tells the callback where the training is; returns whether it asks to stop. */
+/* Calls the callback. batch is the number of the batch, or 0 after an epoch. Returns what the
+   callback returns: a value that is not 0 stops training. */
 static int nn__call_back(nn__run *run, int batch)
 {
     const nn_options *o = run->trainer->options;
@@ -6630,7 +6665,8 @@ static int nn__call_back(nn__run *run, int batch)
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
-/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
+/* Trains on the batches of one epoch that have not been used yet. Sets *stop when the callback
+   stops training. */
 static nn_status nn__train_epoch(nn__run *run, int *stop)
 {
     nn_trainer *trainer = run->trainer;
@@ -6672,7 +6708,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     return NN_OK;
 }
 
-/* Measures on the validation rows, keeps the best weights. */
+/* Ends an epoch: computes the validation loss and, for early stopping, keeps the best weights. */
 static nn_status nn__end_epoch(nn__run *run)
 {
     nn_trainer *trainer = run->trainer;
@@ -6700,6 +6736,7 @@ static nn_status nn__end_epoch(nn__run *run)
     return NN_OK;
 }
 
+/* Returns whether one of the rows has a positive weight. */
 static int nn__has_weight(const nn__rows *rows)
 {
     int i;
@@ -6710,7 +6747,8 @@ static int nn__has_weight(const nn__rows *rows)
     return 0;
 }
 
-/* Checks the data and divides it into training and validation rows. */
+/* Checks the data, separates the validation rows from the training rows, and computes the scaling
+   from the training rows if the model has none. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
 {
     const nn_options *o = trainer->options;
@@ -6749,7 +6787,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     trainer->pending = trainer->rows = 0;
 #ifdef NN_TIME
     run->begin = NN_TIME();
-    run->share = nn__epochs_done(run); /* since the first */
+    run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
     if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
         if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
@@ -6758,6 +6796,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     return NN_OK;
 }
 
+/* Early stopping: gives the model the weights of the best epoch. */
 static void nn__restore_best(nn_trainer *trainer)
 {
     if (trainer->best && trainer->state.best_epoch)
@@ -6800,7 +6839,7 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
     status = nn_trainer_create(&trainer, model, &o);
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
-    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
+    if (status == NN_OK) nn__restore_best(trainer); /* nn_trainer_fit does not after a callback */
     nn_trainer_free(trainer);
     return status;
 }
