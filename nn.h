@@ -5863,6 +5863,10 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 
 /* ================================================================================================
    >>trainer
+   ------------------------------------------------------------------------------------------------
+   Training at three levels. The step level computes the forward pass, the backward pass and one
+   update. The batch level adds the loss and divides a batch into micro-batches. The loop level is
+   nn_fit: epochs, validation, early stopping and callbacks.
    ============================================================================================= */
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -6120,7 +6124,7 @@ NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 /* ---- The step level -------------------------------------------------------------------------- */
 
 /* The arrays of one layer in training. Each is [batch x width]. They follow each other in this
-   order, and the arrays of the next layer follow them. z are the layer's sums, y = activation(z). */
+   order, and the arrays of the next layer follow them. z = x * w + bias, y = activation(z). */
 typedef struct nn__planes {
     /* From this the activation's derivative is computed: y, or z where the activation says
        NN__KEEPS_Z. The backward pass overwrites it with dL/dz. */
@@ -6330,6 +6334,7 @@ NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
     o = trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
+    /* Linear warm-up: update number step + 1 has this share of the base rate. */
     if (step < warmup)
         return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
     length = o->schedule_steps             ? (uint32_t)o->schedule_steps
@@ -6875,11 +6880,22 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
 
 /* ================================================================================================
    >>metrics
+   ------------------------------------------------------------------------------------------------
+   Accuracy, the confusion matrix and what is computed from it (precision, recall, F1), the ROC AUC,
+   R2, mean errors, and cross-validation. One pass over the rows collects sums and counts in an
+   nn__tally.
    ============================================================================================= */
 
+/* For class c, with the rows of the confusion matrix as true classes and its columns as predicted
+   ones:
+
+       precision = matrix(c, c) / sum of column c
+       recall    = matrix(c, c) / sum of row c
+       f1        = 2 matrix(c, c) / (sum of column c + sum of row c) */
 NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
 {
-    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
+    /* Counts of rows. In a matrix that nn_confusion_matrix has filled they fit an int. */
+    unsigned long predicted = 0, actual = 0;
     nn_real hit;
     int i;
 
@@ -6900,12 +6916,13 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 }
 
 #ifndef NN_NO_MALLOC
-/* A predicted probability of class 1, and whether the row is of that class. */
+/* The predicted probability of class 1 for a row, and whether the row is of that class. */
 typedef struct nn__score {
     nn_real probability;
     int positive;
 } nn__score;
 
+/* Orders scores by probability, for qsort. */
 static int nn__compare_scores(const void *a, const void *b)
 {
     const nn_real first = ((const nn__score *)a)->probability;
@@ -6913,8 +6930,9 @@ static int nn__compare_scores(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
-   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
+/* ROC AUC, the area under the ROC curve. It is the share of all pairs of a positive and a negative
+   row in which the positive row has the higher probability; a tie counts half (Hanley and McNeil
+   1982). The scores[count] are sorted in place. Returns NaN when all rows are of one class. */
 static nn_real nn__roc_auc(nn__score *scores, int count)
 {
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
@@ -6937,27 +6955,29 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
 }
 #endif
 
-/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
+/* The sums for R2 (the coefficient of determination R^2) of one output. The targets t are summed as
+   distances from the first target, which lose fewer digits when their mean is large. */
 typedef struct nn__output_tally {
-    nn_real first; /* target */
-    nn__sum residual, sum, squares;
+    nn_real first;                  /* target of the first row */
+    nn__sum residual, sum, squares; /* of (p - t)^2; of t - first; of (t - first)^2 */
 } nn__output_tally;
 
 /* What one pass over the rows collects. */
 typedef struct nn__tally {
     nn__sums sums;
-    nn__sum squares, absolutes; /* of errors, over rows and outputs */
-    nn__output_tally *outputs;  /* [outputs], or NULL */
-    int *matrix;                /* [classes x classes], or NULL */
-#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
+    nn__sum squares, absolutes; /* of (p - t)^2 and |p - t|, over rows and outputs */
+    nn__output_tally *outputs;  /* [outputs], or NULL: R2 is then NaN */
+    int *matrix;                /* confusion matrix [classes x classes], or NULL */
+#ifdef NN_NO_MALLOC /* space for one output and for two classes; with more, both are NULL */
     nn__output_tally one_output;
     int two_by_two[4];
 #else
-    nn__score *scores; /* [rows], or NULL */
+    nn__score *scores; /* [rows] for the ROC AUC, or NULL */
 #endif
     int classes; /* 0: regression */
 } nn__tally;
 
+/* Adds a target t and its squared error `residual` to the sums of one output. */
 static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
 {
     nn_real d, square;
@@ -6968,10 +6988,12 @@ static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residu
     nn__add(&output->residual, residual);
     nn__add(&output->sum, d);
     nn__add(&output->squares, square);
-    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
+    output->squares.low += nn__fma(d, d, -square); /* the rounding error of the square */
 }
 
-/* 1 - residual / total sum of squares; NaN when the targets are constant. */
+/* R2 = 1 - residual sum of squares / total sum of squares. The total is the sum of
+   (t - mean(t))^2 = sum((t - first)^2) - sum(t - first)^2 / rows. Returns NaN when the targets are
+   constant. */
 static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
 {
     const nn_real sum = nn__total(&output->sum);
@@ -6980,6 +7002,7 @@ static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
     return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
 }
 
+/* Adds a row with the outputs p[outputs] to the tally. */
 static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
 {
     const nn_real *t = data->y + row * (size_t)data->outputs;
@@ -6999,12 +7022,13 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 #ifndef NN_NO_MALLOC
     if (tally->scores) {
         nn__score *score = &tally->scores[tally->sums.counted];
-        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
+        score->probability = p[data->outputs - 1]; /* class 1 is the only or the second output */
         score->positive = nn__class_of(t, data->outputs);
     }
 #endif
 }
 
+/* Predicts all rows of data and adds them to the tally, except those of weight 0. */
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
@@ -7018,7 +7042,8 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
+        /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
+        if (p == losses) losses += (size_t)count * model->first_width;
         objective.targets = data->y + (size_t)first * outputs;
         nn__loss_forward(&objective, p, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
@@ -7031,8 +7056,9 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     }
 }
 
-/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
-   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
+/* Returns the number of classes, or 0 for regression. Where data->classes is 0, a binary
+   cross-entropy with one output has two classes, and a cross-entropy has one class for each
+   output. */
 static int nn__classes(const nn_data *data, nn_loss loss)
 {
     if (data->classes > 0) return data->classes;
@@ -7040,6 +7066,7 @@ static int nn__classes(const nn_data *data, nn_loss loss)
     return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
+/* Computes the metrics that are made of a confusion matrix[classes x classes]. */
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
     nn_scores scores;
@@ -7055,13 +7082,14 @@ static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classe
     metrics->macro_precision /= (nn_real)classes;
     metrics->macro_recall /= (nn_real)classes;
     metrics->macro_f1 /= (nn_real)classes;
-    if (classes == 2) { /* the last scores are those of class 1 */
+    if (classes == 2) { /* after the loop, scores are those of class 1 */
         metrics->precision = scores.precision;
         metrics->recall = scores.recall;
         metrics->f1 = scores.f1;
     }
 }
 
+/* Computes all metrics but the ROC AUC from a complete tally. */
 static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
                                nn_loss loss)
 {
@@ -7090,7 +7118,7 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
 }
 
 #ifndef NN_NO_MALLOC
-/* Lays the tally's arrays out in a block, or measures it. */
+/* Sets the tally's pointers to its arrays in a block, or only measures the block. */
 static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
 {
     const size_t classes = (size_t)tally->classes;
@@ -7170,7 +7198,7 @@ NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data,
 
 /* ---- Cross-validation ------------------------------------------------------------------------ */
 
-/* Trains on one fold's complement and measures on the fold. */
+/* Trains a new model on all rows that are not in the fold, and measures it on the fold. */
 static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
                                          const nn_options *options, const nn_fold *fold,
                                          nn_metrics *result)
@@ -7201,7 +7229,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
         status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
-    if (status == NN_OK && /* there is no model yet */
+    if (status == NN_OK && /* scalar functions, because there is no model with a back-end yet */
         !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
           nn__all_finite_scalar(data->y, (size_t)data->rows * (size_t)data->outputs)))
         status = NN_ERROR_DATA;
