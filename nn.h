@@ -7251,16 +7251,18 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 /* ================================================================================================
    >>csv
    ------------------------------------------------------------------------------------------------
-   Tables: numbers are read to the nearest nn_real, text in the target column becomes classes.
+   Tables in CSV format. Numbers are rounded to the nearest nn_real. Text in the target column
+   becomes classes: one output for two classes, one-hot outputs for more.
    ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* Natural numbers of up to 4,800 bits, for decimal numbers that need them. Little end first. */
+/* An unsigned integer of up to 4,800 bits, for decimal numbers with many digits or large exponents.
+   The least significant word comes first. */
 #define NN__BIG_WORDS 150
 typedef struct nn__big {
     uint32_t word[NN__BIG_WORDS];
-    int count; /* words in use, the last one not 0 */
+    int count; /* number of words in use; the last one of them is not 0 */
 } nn__big;
 
 /* a = a * factor + addend */
@@ -7280,12 +7282,14 @@ static void nn__big_multiply(nn__big *a, uint32_t factor, uint32_t addend)
     }
 }
 
+/* a = a * 2^bits */
 static void nn__big_shift(nn__big *a, int bits)
 {
     for (; bits >= 31; bits -= 31) nn__big_multiply(a, UINT32_C(1) << 31, 0);
     nn__big_multiply(a, UINT32_C(1) << bits, 0);
 }
 
+/* Returns the number of bits of a, without leading zeros. */
 static int nn__big_bits(const nn__big *a)
 {
     int bits = a->count * 32;
@@ -7296,6 +7300,7 @@ static int nn__big_bits(const nn__big *a)
     return bits;
 }
 
+/* Returns whether a < b. */
 static int nn__big_less(const nn__big *a, const nn__big *b)
 {
     int i;
@@ -7320,10 +7325,12 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
     while (a->count && !a->word[a->count - 1]) a->count--;
 }
 
-#define NN__DIGITS 800 /* more digits than this cannot change the result, but as a last one */
+/* A result depends on at most this many digits, and on whether one of the further digits is not 0:
+   see nn__parse_number. */
+#define NN__DIGITS 800
 
-/* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
-   whole numbers, divided bit by bit. */
+/* Returns digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even. The value is
+   the quotient of two integers, which is computed by long division in binary. */
 static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
@@ -7347,8 +7354,8 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
     for (i = 0; i > exponent; i--) nn__big_multiply(&below, 10, 0);
 
-    /* value = above / below; wanted: quotient = floor(above / below / 2^shift), one bit more than
-       the mantissa holds, or fewer where the result is denormal */
+    /* The value is above / below. Choose shift so that quotient = floor(above / below / 2^shift)
+       has one bit more than the mantissa, or fewer where the result is denormal. */
     shift = nn__big_bits(&above) - nn__big_bits(&below) - NN__MANTISSA - 2;
     if (shift < lowest - 1) shift = lowest - 1;
     if (shift > 0) nn__big_shift(&below, shift);
@@ -7364,12 +7371,13 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         }
         if (above.count) nn__big_multiply(&above, 2, 0);
     }
-    if (quotient >> (NN__MANTISSA + 2)) { /* one bit too many: keep it as a sticky one */
+    /* The quotient may have one bit too many. If that bit is 1, the remainder must not be 0. */
+    if (quotient >> (NN__MANTISSA + 2)) {
         if (quotient & 1) above.count = 1;
         quotient >>= 1;
         shift++;
     }
-    /* the last bit is a half: round it off */
+    /* The last bit of the quotient stands for one half. Round to nearest, ties to even. */
     i = (int)(quotient & 1) && (above.count || (quotient & 2));
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
@@ -7378,15 +7386,16 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         quotient <<= 1;
         shift--;
     }
-    if (shift <= -NN__BIAS) /* in two factors, each a normal number */
+    if (shift <= -NN__BIAS) /* 2^shift is denormal: multiply by two normal factors */
         return (nn_real)quotient * nn__power_of_two(1) *
                nn__power_of_two((nn__bits)(shift + NN__BIAS + NN__BIAS - 1));
     return (nn_real)quotient * nn__power_of_two((nn__bits)(shift + NN__BIAS));
 }
 
-/* Reads a decimal number that fills text[length], to the nearest nn_real, whatever the locale; 0
-   if it is none or not finite. Few digits and a small exponent take one exact division or product
-   (Clinger 1990). */
+/* Reads the decimal number text[length] and rounds it to the nearest nn_real, whatever the locale.
+   Returns 0 when the text is not a number, has other characters too, or is not finite. With few
+   digits and a small exponent, the digits and the power of ten are exact, so that one division or
+   product rounds correctly (Clinger 1990, "How to read floating point numbers accurately"). */
 static int nn__parse_number(const char *text, size_t length, nn_real *value)
 {
 #ifdef NN_DOUBLE
@@ -7413,7 +7422,8 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
             digits[count++] = *text;
             exponent -= point;
         } else {
-            if (*text != '0') digits[NN__DIGITS - 1] |= 1; /* not a tie: '0' or more is odd now */
+            /* A digit that is not 0 is left out: an odd last digit records that there is no tie. */
+            if (*text != '0') digits[NN__DIGITS - 1] |= 1;
             exponent += !point;
         }
         if (exponent > 100000000 || exponent < -100000000) return 0;
@@ -7442,16 +7452,16 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
 typedef struct nn__cell {
-    const char *text; /* without its quotes, and without spaces around an unquoted one */
+    const char *text; /* without the quotes of a quoted cell or the spaces around an unquoted one */
     size_t length;
-    int last; /* of its row */
+    int last; /* 1: it is the last cell of its row */
 } nn__cell;
 
 typedef struct nn__parser {
     const char *at, *end;
-    long line;   /* of the row that is read */
-    long next;   /* line of `at` */
-    long column; /* of the last cell, from 1 */
+    long line;   /* the line where the current row begins, from 1 */
+    long next;   /* the line of `at` */
+    long column; /* the number of the last cell, from 1 */
     char delimiter, comment;
 } nn__parser;
 
@@ -7468,7 +7478,7 @@ static void nn__end_line(nn__parser *parser)
     parser->next++;
 }
 
-/* Goes to the next row that is neither empty nor a comment; 0 at the end. */
+/* Goes to the next row that is neither empty nor a comment. Returns 0 at the end of the text. */
 static int nn__next_row(nn__parser *parser)
 {
     while (parser->at < parser->end) {
@@ -7484,7 +7494,8 @@ static int nn__next_row(nn__parser *parser)
     return 0;
 }
 
-/* Reads a cell and what ends it. In a quoted cell two quotes stand for one, and lines go on. */
+/* Reads a cell and the delimiter or line end after it. A quoted cell may contain delimiters and
+   line ends, and two quotes in it stand for one. */
 static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
 {
     parser->column++;
@@ -7524,8 +7535,8 @@ static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
     return NN_OK;
 }
 
-/* A cell's text with two quotes read as one; to NULL only counts. Returns the length. (An unquoted
-   cell has no quotes.) */
+/* Copies a cell's text and replaces two quotes by one. Returns the length of the result. With NULL
+   for `to` it only computes the length. */
 static size_t nn__cell_text(const nn__cell *cell, char *to)
 {
     size_t i, length = 0;
@@ -7538,6 +7549,7 @@ static size_t nn__cell_text(const nn__cell *cell, char *to)
     return length;
 }
 
+/* Returns whether the text of a cell is the name. */
 static int nn__cell_is(const nn__cell *cell, const char *name)
 {
     size_t i, at = 0;
@@ -7549,23 +7561,26 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
     return name[at] == 0;
 }
 
-#define NN__MOST_CLASSES 4096 /* that are found in a file; a column of names has more */
+/* The most classes that are found in a file. A column with more different texts is probably not a
+   class but a name or a key. */
+#define NN__MOST_CLASSES 4096
 
-/* The table as it is found: columns, where the targets are, the classes. */
+/* What is known about a table: its columns, its targets, its classes. */
 typedef struct nn__table {
     const nn_csv_options *options;
-    nn__parser start; /* at the first row of data */
+    nn__parser start; /* the parser before the first row of data */
     long columns;
-    long *target; /* [targets] column of each, from 0 */
+    long *target; /* [targets] the column of each target, from 0 */
     int targets, rows, dropped;
-    int labels;        /* the target is a class */
-    int fixed;         /* the caller has given the classes */
-    nn__cell *classes; /* [count] sorted */
+    int labels;        /* 1: the target is a class */
+    int fixed;         /* 1: the caller has given the classes */
+    nn__cell *classes; /* [count] the classes that were found, sorted */
     int count, capacity;
     nn_location location;
 } nn__table;
 
-/* Numbers come before text, in order of value; the rest in order of bytes. */
+/* Compares two labels. Numbers come before text and are ordered by value. Text, and numbers of the
+   same value, are ordered by their bytes. */
 static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
 {
     const size_t length = a->length < b->length ? a->length : b->length;
@@ -7579,7 +7594,8 @@ static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* The class of a label: its place among the sorted ones; adds it if it is new and not fixed. */
+/* Sets *found to the class of a label: its index in the sorted classes, or in the caller's. With
+   `add`, a new label is inserted into the sorted classes, unless the classes are the caller's. */
 static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add, int *found)
 {
     int low = 0, high = table->count, middle, order;
@@ -7620,7 +7636,7 @@ static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add
     return NN_OK;
 }
 
-/* The target that a column is, or -1 for an input. */
+/* Returns the number of the target in a column, or -1 where the column is an input. */
 static int nn__target_of(const nn__table *table, long column)
 {
     int i;
@@ -7630,6 +7646,7 @@ static int nn__target_of(const nn__table *table, long column)
     return -1;
 }
 
+/* Records the location of an error: the parser's line and column, and the text of the cell. */
 static void nn__mark_location(nn__table *table, const nn__parser *parser, const nn__cell *cell)
 {
     table->location.line = parser->line;
@@ -7638,13 +7655,14 @@ static void nn__mark_location(nn__table *table, const nn__parser *parser, const 
                   cell ? cell->length : 0);
 }
 
-/* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
-   and collects its label. *bad: a cell is not a number (its location is marked), the row is no
-   use. */
+/* Reads the next row into x[inputs] and y[outputs] of data. When data is NULL, it only checks the
+   row and adds its label to the classes. *bad becomes 1 when a cell is not a number; the location
+   of the first such cell is recorded, and the row is not used. */
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
-    const int room = data && table->rows < data->rows; /* not for a bad row after the last good */
+    /* A bad row may follow the last good one. The arrays have no space for it. */
+    const int room = data && table->rows < data->rows;
     nn_real *x = room ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
     nn_real *y = room ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
     nn__cell cell, label = {NULL, 0, 0};
@@ -7711,7 +7729,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
             table->target[i] = table->columns;
-            break; /* a column is one target */
+            break; /* a column is at most one target, even where two names are equal */
         }
     }
     nn__mark_location(table, parser, NULL);
@@ -7738,7 +7756,8 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     return NN_OK;
 }
 
-/* Whether the target column holds text: it is not empty, and no cell of it is a number. */
+/* Returns whether the target is a class: the caller says so, or the column has text and no cell of
+   it is a number. */
 static int nn__has_labels(const nn__table *table)
 {
     nn__parser parser = table->start;
@@ -7759,7 +7778,8 @@ static int nn__has_labels(const nn__table *table)
     return text;
 }
 
-/* Goes over all rows: counts them and collects the classes, then, with data, fills it. */
+/* Reads all rows. The first pass, with data NULL, counts them and finds the classes. The second
+   pass fills data. */
 static nn_status nn__read_rows(nn__table *table, nn_data *data)
 {
     nn__parser parser = table->start;
@@ -7779,6 +7799,7 @@ static nn_status nn__read_rows(nn__table *table, nn_data *data)
     return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
 }
 
+/* Copies the names of the classes that were found into the data's block: see nn__copy_names. */
 static void nn__fill_names(const nn__table *table, nn_data *data)
 {
     const char **pointers = (const char **)(uintptr_t)data->class_names;
@@ -7792,6 +7813,7 @@ static void nn__fill_names(const nn__table *table, nn_data *data)
     }
 }
 
+/* Allocates data after the first pass, and fills it in the second. */
 static nn_status nn__make_data(nn__table *table, nn_data *data)
 {
     size_t characters = 0;
@@ -7926,11 +7948,14 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
 /* ================================================================================================
    >>idx
    ------------------------------------------------------------------------------------------------
-   MNIST's format of images and labels (http://yann.lecun.com/exdb/mnist).
+   IDX files, the format of the MNIST images and labels (http://yann.lecun.com/exdb/mnist). A file
+   has a magic number (0, 0, type, number of dimensions), the length of each dimension as four
+   bytes, most significant byte first, and the data. Type 8 is unsigned bytes.
    ============================================================================================= */
 
-/* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
-   and the bytes of each; the data begins at *start. */
+/* Checks the header of a file of unsigned bytes that has at least `dimensions` dimensions. Sets
+   *start to the offset of the data, *count to the number of items and *each to the bytes of one
+   item. */
 static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
                                size_t *start, size_t *count, size_t *each)
 {
@@ -7962,7 +7987,8 @@ static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dime
     return NN_OK;
 }
 
-/* Both files are in memory: fills data. */
+/* Allocates and fills data from the bytes of both files. *in_labels becomes 1 when the images are
+   correct, so that an error is in the labels. */
 static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t image_size,
                               const unsigned char *labels, size_t label_size, int classes,
                               int *in_labels)
