@@ -9610,13 +9610,14 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
 /* ================================================================================================
    >>export
    ------------------------------------------------------------------------------------------------
-   Weights as int8, and a model as a C file.
+   Quantization of the weights to int8, and export of a model as a C file.
    ============================================================================================= */
 
 /* ---- Weights as int8 ------------------------------------------------------------------------- */
 
-/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
-   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+/* Returns the smallest scale s with 127 s >= largest > 0 whose last 7 bits are 0. Each product q s
+   with |q| <= 127 is then exact, because q has at most 7 bits. A small denormal s keeps its last
+   bits: it has so few bits that its products are exact all the same. */
 static nn_real nn__scale_above(nn_real largest)
 {
     nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
@@ -9626,8 +9627,9 @@ static nn_real nn__scale_above(nn_real largest)
     return nn__from_bits(bits);
 }
 
-/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
-   been rounded; what it leaves of w is exact and decides. */
+/* Returns the integer q that is nearest to w / scale, ties away from zero, limited to |q| <= 127.
+   The quotient is rounded, but the remainder |w| - q * scale is exact and decides whether q is
+   rounded up. */
 static int nn__to_int8(nn_real w, nn_real scale)
 {
     const nn_real size = nn__absolute(w);
@@ -9642,9 +9644,10 @@ static int nn__to_int8(nn_real w, nn_real scale)
     return w < 0 ? -q : q;
 }
 
-/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
-   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
-   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+/* Returns the scale of output j of w[in x out], or 0 when all its weights are 0. Quantization must
+   be idempotent: the quantized weights must have the same scale. For small denormal scales, and
+   where 127 s overflows, the scale of nn__scale_above does not have this property. The next smaller
+   scale s does: the largest weight then becomes 127 s, whose scale is s. */
 static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
 {
     nn_real largest = 0, scale;
@@ -9686,15 +9689,17 @@ NN_DEF nn_status nn_quantize(nn_model *model)
     return NN_OK;
 }
 
-#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+#ifndef NN_NO_MALLOC /* a microcontroller does not export: the text would take too much memory */
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and
-   takes their constants and tables from here. In the pieces of its text,
+/* The exported file has the functions of >>math, >>activation and >>dense with the same operations
+   in the same order, so that it computes the same bits. Their constants and tables are written from
+   those of this header. In the pieces of its text two characters are replaced:
 
-       $   is the name of the function, before "_" of all else that the file defines
-       @   the type of a number, float or double
+       $   by the name of the exported function. All other names in the file begin with this name
+           and an underscore.
+       @   by the type of a number, float or double
 */
 typedef struct nn__exporter {
     nn__writer writer;
@@ -9740,8 +9745,8 @@ static const char *const nn__flash_piece =
     "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
     "#endif\n\n";
 
-/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
-   double of 32 bits, fma may be anything. */
+/* nn__fma, after the pragmas of NN_NO_FMA. It uses fmaf where NN_FMA does, except on AVR, whose
+   double has 32 bits and whose fma may not be exact. */
 static const char *const nn__fma_piece =
     "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
     "#ifdef NN_NO_FMA\n"
@@ -9804,7 +9809,8 @@ static const char *const nn__end_piece = "\n"
                                          "#endif\n"
                                          "#endif\n";
 
-/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+/* nn__dense_forward_scalar for one row. The weights are transposed. The activation is a separate
+   statement. */
 static const char *const nn__dense_piece =
     "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
     "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
@@ -9858,11 +9864,11 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-/* The functions of >>math that the text of activations calls, each behind those that it calls, and
-   their constant arrays. */
+/* The functions of >>math that the texts of the activations call, and their constant arrays. Each
+   function comes after those that it calls. */
 typedef struct nn__math_piece {
-    int trait;            /* of the activations that call it */
-    const char *name;     /* of its array */
+    int trait;            /* the trait of the activations that call it */
+    const char *name;     /* the name of its array, or NULL */
     const nn_real *terms; /* [count], or NULL */
     int count;
     const char *text;
@@ -9883,11 +9889,12 @@ static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF
 
 /* ---- Export to C: the writer ----------------------------------------------------------------- */
 
-/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+/* Writes x as a hexadecimal floating-point constant, which is exact also where x is denormal or
+   -0. */
 static void nn__write_constant(nn__writer *writer, nn_real x)
 {
     const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
-    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, a multiple of 4 */
     nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
     int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
 
@@ -9904,7 +9911,7 @@ static void nn__write_constant(nn__writer *writer, nn_real x)
     if (sizeof x == 4) nn__write_text(writer, "f");
 }
 
-/* A piece of the file. */
+/* Writes a piece of the file's text and replaces $ and @. */
 static void nn__write_piece(nn__exporter *to, const char *piece)
 {
     for (; *piece; piece++) {
@@ -9916,7 +9923,7 @@ static void nn__write_piece(nn__exporter *to, const char *piece)
     }
 }
 
-/* A piece, a count, and another piece. */
+/* Writes a piece, a count and another piece. */
 static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
 {
     nn__write_piece(to, before);
@@ -9924,14 +9931,15 @@ static void nn__write_count(nn__exporter *to, const char *before, int count, con
     nn__write_piece(to, after);
 }
 
-/* What is before number i of an array that has so many in a line. */
+/* Writes the separator before number i of an array: a comma, and a space or, after `in_line`
+   numbers, a new line. */
 static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
 {
     if (i) nn__write_text(&to->writer, ",");
     nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
 }
 
-/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
+/* Writes an array after its name: "[]", and the transpose of values[rows x columns]. */
 static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
 {
     size_t i = 0;
@@ -9947,7 +9955,7 @@ static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, 
     nn__write_text(&to->writer, "};\n");
 }
 
-/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+/* Writes the arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
 static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
 {
     size_t i = 0;
@@ -9970,6 +9978,7 @@ static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in
     nn__write_text(&to->writer, "};\n");
 }
 
+/* Writes the arrays of the scaling and of all layers. */
 static void nn__write_arrays(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9998,7 +10007,7 @@ static void nn__write_arrays(nn__exporter *to)
     }
 }
 
-/* The traits of all the model's activations. */
+/* Returns the traits of all activations of the model. */
 static int nn__traits_of(const nn_model *model)
 {
     int traits = 0, i;
@@ -10007,7 +10016,7 @@ static int nn__traits_of(const nn_model *model)
     return traits;
 }
 
-/* The functions that the model needs, each behind those that it calls. */
+/* Writes the functions that the model needs. Each comes after those that it calls. */
 static void nn__write_functions(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -10034,8 +10043,9 @@ static void nn__write_functions(nn__exporter *to)
         if (used[i]) nn__write_piece(to, nn__activation_pieces[i]);
 }
 
-/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
-   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+/* The exported function uses two buffers, a and b. Each layer reads one and writes the other; the
+   last layer writes to y. The scaled input, if there is one, is in a. Returns the width of a
+   (buffer 0) or b (buffer 1), or 0 when it is not needed. */
 static int nn__export_width(const nn_model *model, int buffer)
 {
     const int scaled = model->scaling != NN_SCALE_NONE;
@@ -10047,7 +10057,7 @@ static int nn__export_width(const nn_model *model, int buffer)
     return width;
 }
 
-/* The statement that replaces into[width] by the activation of it. */
+/* Writes the statement that replaces into[width] by activation(into). */
 #define NN__IS_ELEMENT(ID, name, form, traits) NN__KEEP_IF_##form(|| activation == NN_##ID)
 static void nn__write_activation(nn__exporter *to, nn_activation activation, const char *into,
                                  int width)
@@ -10071,7 +10081,7 @@ static void nn__write_activation(nn__exporter *to, nn_activation activation, con
         nn__write_count(to, ", ", width, ");\n");
 }
 
-/* The exported function. */
+/* Writes the exported function. */
 static void nn__write_predict(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -10113,7 +10123,7 @@ static void nn__write_predict(nn__exporter *to)
     nn__write_text(&to->writer, "}\n");
 }
 
-/* The comment at the top. */
+/* Writes the comment at the beginning of the file. */
 static void nn__write_manual(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -10161,6 +10171,7 @@ static void nn__write_manual(nn__exporter *to)
             "*/\n\n");
 }
 
+/* Writes the whole file. */
 static void nn__write_c(nn__exporter *to)
 {
     const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
@@ -10177,9 +10188,9 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece);
 }
 
-/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
-   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
-   the file's macros do). */
+/* Returns whether the name is an identifier of C and C++ that may be used: it is not a keyword of
+   either language, and begins neither with an underscore, because such names are reserved, nor with
+   NN_, because the macros of the file do. */
 static int nn__is_identifier(const char *name)
 {
     static const char keywords[] =
