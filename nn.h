@@ -1266,34 +1266,34 @@ static double nn__seconds(void)
     X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
     X(ERROR_OPTION, "an option is outside its range")                                              \
     X(ERROR_LAYER, "unknown kind of layer")                                                        \
-    X(ERROR_ACTIVATION, "unknown activation, or softmax before the last layer")                    \
+    X(ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")          \
     X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
-    X(ERROR_SHAPE, "the data's inputs or outputs are not the model's")                             \
-    X(ERROR_BATCH, "more rows than the batch holds, or fewer rows than one batch")                 \
-    X(ERROR_STATE, "called out of order")                                                          \
+    X(ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")              \
+    X(ERROR_BATCH, "there are more rows than the batch holds")                                     \
+    X(ERROR_STATE, "the function was called in the wrong order")                                   \
     X(ERROR_READ_ONLY,                                                                             \
-      "the model was opened over a file: its parameters cannot be changed or written")             \
-    X(ERROR_DATA, "the data has a value that is NaN or infinite")                                  \
+      "the model's parameters are in a file's bytes: they cannot be changed or written")           \
+    X(ERROR_DATA, "the data has a value that is NaN, infinite or too large")                       \
     X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
     X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
-    X(ERROR_WEIGHT, "a row weight is negative or not finite, or none is positive")                 \
+    X(ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")        \
     X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
     X(ERROR_OPEN, "the file cannot be opened")                                                     \
-    X(ERROR_READ, "the file cannot be read; is it a folder?")                                      \
+    X(ERROR_READ, "the file cannot be read; it may be a folder")                                   \
     X(ERROR_WRITE, "the file cannot be written")                                                   \
     X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
     X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
     X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
-    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that does not end, or stands where none may")       \
-    X(ERROR_CSV_TARGET, "the CSV file has no column of the target's name")                         \
+    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that is not closed, or a quote in a wrong place")   \
+    X(ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                       \
     X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
     X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
-    X(ERROR_TRUNCATED, "the model file's length does not fit its header")                          \
+    X(ERROR_TRUNCATED, "the model file is shorter or longer than its header says")                 \
     X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
     X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
     X(ERROR_TENSOR,                                                                                \
-      "the model file has a tensor that is missing, there twice, or of another shape or type")     \
-    X(ERROR_CHECKSUM, "the model file's checksum does not fit: it was changed or damaged")         \
+      "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
+    X(ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")       \
     X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
 NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
