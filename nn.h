@@ -6672,7 +6672,8 @@ enum { NN__STATE_NUMBERS = 21 };
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Writes to bytes[], or only counts when bytes is NULL; the checksum is of all that is written. */
+/* Writes to bytes[]. When bytes is NULL it only counts, and computes the checksum of what would be
+   written. */
 typedef struct nn__writer {
     unsigned char *bytes;
     size_t size;
@@ -6681,8 +6682,10 @@ typedef struct nn__writer {
 
 static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
-    if (writer->bytes) writer->bytes[writer->size] = byte;
-    writer->crc = nn__crc32(writer->crc, byte);
+    if (writer->bytes)
+        writer->bytes[writer->size] = byte;
+    else
+        writer->crc = nn__crc32(writer->crc, byte);
     if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
@@ -6820,10 +6823,15 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
     }
 }
 
-/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
-   dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
+/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`. The number of the
+   module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
+   end. */
+static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
+                             size_t columns, size_t *offset)
 {
+    nn__write_text(writer, ",\"");
+    if (module >= 0) nn__write_number(writer, (size_t)module);
+    nn__write_text(writer, name);
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
     if (rows) {
@@ -6864,60 +6872,70 @@ static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
-    int layer, i, name = 0;
+    int layer, i, module = 0;
 
     for (layer = 0; layer < model->count; layer++) {
         const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".weight");
-        nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".bias");
-        nn__write_tensor(writer, 0, (size_t)out, &offset);
-        name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
+        nn__write_tensor(writer, module, ".weight", (size_t)out, (size_t)in, &offset);
+        nn__write_tensor(writer, module, ".bias", 0, (size_t)out, &offset);
+        module += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
     }
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
-        if (!nn__checkpoint_array(image->trainer, i)) continue;
-        nn__write_text(writer, ",\"");
-        nn__write_text(writer, nn__array_names[i]);
-        nn__write_tensor(writer, 0, model->parameter_count, &offset);
-    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i))
+            nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
         nn__write_byte(writer, ' ');
+}
+
+/* Bytes of the data. Its arrays are all in memory, so that their sum cannot overflow. */
+static size_t nn__data_size(const nn__image *image)
+{
+    const size_t size = image->model->parameter_count * sizeof(nn_real);
+    size_t sum = size;
+    int i;
+
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i)) sum += size;
+    return sum;
+}
+
+static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
+{
+    nn__writer writer = {NULL, 0, 0xffffffffu};
+    int i;
+
+    nn__write_data(&writer, image);
+    for (i = 0; i < NN__KEYS; i++) nn__write_value(&writer, image, i);
+    nn__write_tensors(&writer, image, metadata);
+    return ~writer.crc;
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
 static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
                                  size_t *size)
 {
-    nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, metadata;
+    nn__writer writer = {NULL, 0, 0};
+    const size_t data = nn__data_size(image);
+    size_t metadata;
     uint64_t length;
     int i;
 
     nn__write_metadata(&writer, image, 0);
     metadata = writer.size;
-    nn__write_data(&sum, image);
-    data = sum.size;
-    for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
-    tensors.crc = sum.crc;
-    nn__write_tensors(&tensors, image, metadata);
-    if (metadata > SIZE_MAX - 8 - tensors.size || data > SIZE_MAX - 8 - tensors.size - metadata)
+    nn__write_tensors(&writer, image, metadata);
+    length = writer.size;
+    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
+        image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    length = metadata + tensors.size;
-    if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
-        return NN_ERROR_OVERFLOW;
-    *size = 8 + (size_t)length + data;
+    *size = 8 + writer.size + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
     writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_metadata(&writer, image, ~tensors.crc);
+    nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
     nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
