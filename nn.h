@@ -3632,13 +3632,10 @@ typedef struct nn__sizes {
     int buffers[2]; /* widths */
 } nn__sizes;
 
-static nn__sizes nn__no_layers(int inputs)
+static void nn__no_layers(nn__sizes *sizes, int inputs)
 {
-    nn__sizes sizes;
-
-    memset(&sizes, 0, sizeof sizes);
-    sizes.inputs = sizes.buffers[0] = inputs;
-    return sizes;
+    memset(sizes, 0, sizeof *sizes);
+    sizes->inputs = sizes->buffers[0] = inputs;
 }
 
 /* Counts another layer in; the parameters become SIZE_MAX when they are too many. */
@@ -3658,9 +3655,10 @@ static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
-    nn__sizes sizes = nn__no_layers(shape->inputs);
+    nn__sizes sizes;
     int i, in = shape->inputs;
 
+    nn__no_layers(&sizes, in);
     for (i = 0; i < shape->count; in = shape->layers[i++].width)
         nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
     return sizes;
@@ -7250,7 +7248,7 @@ static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_laye
     int in = nn__take_width(&widths), out;
 
     if (!in) return 0;
-    *sizes = nn__no_layers(in);
+    nn__no_layers(sizes, in);
     do {
         out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
         if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
@@ -8061,7 +8059,7 @@ static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_laye
     while ((more = nn__next_layer(&cursor, &weight, location)) > 0) {
         in = (int)weight.shape[1];
         if (!sizes->count)
-            *sizes = nn__no_layers(in);
+            nn__no_layers(sizes, in);
         else if (in != out)
             return NN_ERROR_TENSOR;
         out = (int)weight.shape[0];
