@@ -18,7 +18,7 @@
 
 #include "counted_heap.h"
 
-#ifdef FLASH /* each byte of an opened file is stored as that xor this */
+#ifdef FLASH /* each byte of a file in memory is stored as that xor this */
 #define NN_READ_BYTE(pointer) ((unsigned char)(*(pointer) ^ FLASH))
 #else
 #define FLASH 0
@@ -89,6 +89,13 @@ static void store(unsigned char *at, bytes file)
 {
     size_t i;
     for (i = 0; i < file.size; i++) at[i] = (unsigned char)(file.at[i] ^ FLASH);
+}
+
+static bytes stored_copy(bytes file)
+{
+    bytes b = make_bytes(file.size);
+    store(b.at, file);
+    return b;
 }
 
 static int is_stored(const unsigned char *at, bytes file)
@@ -540,7 +547,8 @@ static void close_opened(opened *o)
 static int obeys(bytes file, int *loads)
 {
     opened o = open_at(file, 0, 0);
-    bytes copy = copy_bytes(file), good = described_anew(file), again = make_bytes(good.size);
+    bytes copy = stored_copy(file), good = described_anew(file), again = make_bytes(good.size);
+    bytes stored = stored_copy(good);
     nn_model *loaded = NULL;
     const long live = live_blocks;
     size_t size;
@@ -548,7 +556,7 @@ static int obeys(bytes file, int *loads)
 
     *loads = nn_load_memory(&loaded, copy.at, copy.size, NULL) == NN_OK;
     nn_model_free(loaded);
-    same = nn_load_memory(&loaded, good.at, good.size, NULL) == NN_OK &&
+    same = nn_load_memory(&loaded, stored.at, stored.size, NULL) == NN_OK &&
            nn_save_memory(loaded, again.at, again.size, &size) == NN_OK && size == good.size &&
            same_bytes(again, good);
     CHECK(taken == same);
@@ -559,6 +567,7 @@ static int obeys(bytes file, int *loads)
     nn_model_free(loaded);
     free(copy.at);
     free(good.at);
+    free(stored.at);
     free(again.at);
     close_opened(&o);
     CHECK(live_blocks == live);
@@ -1090,8 +1099,8 @@ static const edit edits[] = {
     {WIDE("+3,2,1"), 0},
     {WIDE("-3,2,1"), 0},
     {WIDE("3.0,2,1"), 0},
-    {WIDE("3, 2,1"), 1},
-    {WIDE(" 3,2,1"), 1},
+    {WIDE("3, 2,1"), 0},
+    {WIDE(" 3,2,1"), 0},
     {WIDE("3,2,1 "), 0},
     {WIDE("3;2,1"), 0},
     {WIDE("3,2,:"), 0},
@@ -1144,7 +1153,7 @@ static const edit edits[] = {
     {ONE TWO, "/" SIZED("f800000", "ff0000000000000") TWO, 0},
     {ONE TWO, ":" SIZED("f800000", "ff0000000000000") TWO, 0},
     {ONE TWO, "`" SIZED("f800000", "ff0000000000000") TWO, 0},
-    {ONE TWO, "3F" SIZED("800000", "f0000000000000") TWO, 1},
+    {ONE TWO, "3F" SIZED("800000", "f0000000000000") TWO, 0},
     {ONE TWO, "\\u0033f" SIZED("800000", "f0000000000000") TWO, 0},
     {ONE TWO, TWO ONE, 3},
     {ONE TWO, SIZED("00000000", "0000000000000000") TWO, 3},
