@@ -7596,8 +7596,7 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
 
     for (;;) {
         if (nn__take_character(json, '}')) {
-            nn__skip_space(json);
-            if (!scan->inside) return json->at == json->end ? 0 : -1;
+            if (!scan->inside) break;
             scan->rest = json->at;
             scan->inside = 0;
             scan->begun = 1;
@@ -7619,6 +7618,8 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
         scan->inside = 1;
         scan->begun = 0;
     }
+    nn__skip_space(json);
+    return json->at == json->end ? 0 : -1;
 }
 
 #ifndef NN_NO_MALLOC
