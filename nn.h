@@ -6672,7 +6672,7 @@ static const char *const nn__keys[] = {"",        "version",        "widths", "a
                                        "scaling", "scaling_values", "crc32",  "state"};
 
 /* The numbers that an nn__state is in a file. */
-enum { NN__STATE_INTS = 6, NN__STATE_REALS = 10, NN__STATE_NUMBERS = 5 + 6 + 10 };
+enum { NN__STATE_NUMBERS = 21 };
 
 #ifndef NN_NO_TRAIN
 
@@ -6736,45 +6736,37 @@ typedef struct nn__image {
     const nn_trainer *trainer;
 } nn__image;
 
-/* Where the numbers of a state are, in the order of the file. */
-static void nn__state_fields(nn__state *state, int *ints[NN__STATE_INTS],
-                             nn_real *reals[NN__STATE_REALS])
-{
-    ints[0] = &state->epoch;
-    ints[1] = &state->position;
-    ints[2] = &state->sums.counted;
-    ints[3] = &state->sums.correct;
-    ints[4] = &state->best_epoch;
-    ints[5] = &state->waited;
-    reals[0] = &state->sums.loss.high;
-    reals[1] = &state->sums.loss.low;
-    reals[2] = &state->sums.weight.high;
-    reals[3] = &state->sums.weight.low;
-    reals[4] = &state->best_loss;
-    reals[5] = &state->learning_rate;
-    reals[6] = &state->beta1_power;
-    reals[7] = &state->beta2_power;
-    reals[8] = &state->last_rate;
-    reals[9] = &state->gradient_norm;
-}
+/* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
+#define NN__STATE_INTS(state)                                                                      \
+    {                                                                                              \
+        &(state)->epoch, &(state)->position, &(state)->sums.counted, &(state)->sums.correct,       \
+            &(state)->best_epoch, &(state)->waited                                                 \
+    }
+#define NN__STATE_REALS(state)                                                                     \
+    {                                                                                              \
+        &(state)->sums.loss.high, &(state)->sums.loss.low, &(state)->sums.weight.high,             \
+            &(state)->sums.weight.low, &(state)->best_loss, &(state)->learning_rate,               \
+            &(state)->beta1_power, &(state)->beta2_power, &(state)->last_rate,                     \
+            &(state)->gradient_norm                                                                \
+    }
 
 /* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
    of a batch, the reals. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
-    nn__state *state = (nn__state *)&trainer->state; /* which is only read here */
-    nn_real *reals[NN__STATE_REALS];
-    int *ints[NN__STATE_INTS], i;
+    const nn__state *state = &trainer->state;
+    const int *const ints[] = NN__STATE_INTS(state);
+    const nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
 
-    nn__state_fields(state, ints, reals);
     numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
     numbers[1] = state->random;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
-    for (i = 0; i < NN__STATE_INTS; i++) numbers[4 + i] = (uint64_t)*ints[i];
+    for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
     numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
-    for (i = 0; i < NN__STATE_REALS; i++) numbers[11 + i] = nn__to_bits(*reals[i]);
+    for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
 }
 
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
@@ -7564,8 +7556,9 @@ static void nn__split_name(nn__entry *tensor)
 
 /* Tensors before keys, by base, a weight before its bias. 0 only for two entries of one name; then
    "weight" and ".weight" count as one, too. */
-static int nn__compare_entries(const nn__entry *a, const nn__entry *b)
+static int nn__compare_entries(const void *entry, const void *other)
 {
+    const nn__entry *a = (const nn__entry *)entry, *b = (const nn__entry *)other;
     const int keys = (a->kind == NN__KIND_KEY) - (b->kind == NN__KIND_KEY);
     const int order = keys ? keys : nn__compare_natural(a->base, b->base);
 
@@ -7626,11 +7619,6 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
 
 #define NN__SCAN_WORK (UINT32_C(1) << 20) /* bytes that may be read again without a table */
 
-static int nn__compare_in_table(const void *a, const void *b)
-{
-    return nn__compare_entries((const nn__entry *)a, (const nn__entry *)b);
-}
-
 /* Makes the table of a header that is large and has many entries: to look for each of them in the
    header would take the square of its length. Without memory for it, that is done. */
 static void nn__sort_entries(nn__file *file, int count)
@@ -7642,7 +7630,7 @@ static void nn__sort_entries(nn__file *file, int count)
     if (!file->table) return;
     for (; file->count < count; file->count++)
         (void)nn__next_entry(&scan, &file->table[file->count]);
-    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_in_table);
+    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_entries);
 }
 #endif
 
@@ -7702,11 +7690,6 @@ static void nn__name_location(nn_location *location, nn__span name)
     for (i = 0; i < sizeof location->name - 1 && name.at < name.end; i++, name.at++)
         location->name[i] = (char)NN_READ_BYTE(name.at);
     location->name[i] = 0;
-}
-
-static void nn__clear_location(nn_location *location)
-{
-    if (location) location->name[0] = 0;
 }
 
 /* Whether no two entries have the same name. */
@@ -7772,7 +7755,7 @@ static nn_status nn__check_header(nn__file *file, nn_location *location)
 #endif
     status = nn__check_names(file, location);
     if (status != NN_OK) return status;
-    nn__clear_location(location);
+    if (location) location->name[0] = 0;
     if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
     if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
     file->parts[NN__REST].at = scan.rest;
@@ -7880,7 +7863,7 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
         w += out;
     }
     if (more < 0 || layer != model->count) return NN_ERROR_TENSOR;
-    nn__clear_location(location);
+    if (location) location->name[0] = 0;
     return NN_OK;
 }
 
@@ -7915,12 +7898,13 @@ static nn_status nn__read_model(const nn__file *file, nn_model *model, int store
     return status;
 }
 
-static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
-                                     nn_location *location)
+NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
+                                           nn_location *location)
 {
     nn__file file;
     nn_status status;
 
+    nn__set_location(location, NULL);
     if (!model || !bytes) return NN_ERROR_NULL;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     status = nn__open_file(&file, bytes, size, location);
@@ -7928,13 +7912,6 @@ static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t 
     if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
     nn__close_file(&file);
     return status;
-}
-
-NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
-                                           nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load_parameters(model, bytes, size, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -7974,8 +7951,9 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     const nn_model *model = trainer->model;
     nn__span activations = file->parts[NN__ACTIVATIONS], numbers = file->parts[NN__STATE];
     uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
-    nn_real *reals[NN__STATE_REALS];
-    int *ints[NN__STATE_INTS], i;
+    int *const ints[] = NN__STATE_INTS(state);
+    nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
 
     if (!activations.at) return NN_ERROR_METADATA;
     for (i = 0; i < model->count; i++)
@@ -7991,12 +7969,11 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     state->random = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
-    nn__state_fields(state, ints, reals);
-    for (i = 0; i < NN__STATE_INTS; i++) {
+    for (i = 0; i < NN__COUNT(ints); i++) {
         if (n[4 + i] > INT_MAX) return NN_ERROR_METADATA;
         *ints[i] = (int)n[4 + i];
     }
-    for (i = 0; i < NN__STATE_REALS; i++) {
+    for (i = 0; i < NN__COUNT(reals); i++) {
         if (n[11 + i] != (nn__bits)n[11 + i]) return NN_ERROR_METADATA;
         *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
     }
@@ -8010,13 +7987,14 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     return NN_OK;
 }
 
-static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
-                                     nn_location *location)
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_location *location)
 {
     nn__file file;
     nn__state state;
     nn_status status;
 
+    nn__set_location(location, NULL);
     if (!trainer || !bytes) return NN_ERROR_NULL;
     status = nn__open_file(&file, bytes, size, location);
     if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
@@ -8031,13 +8009,6 @@ static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, siz
     }
     nn__close_file(&file);
     return status;
-}
-
-NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load_checkpoint(trainer, bytes, size, location);
 }
 #endif /* NN_NO_TRAIN */
 
@@ -8101,11 +8072,13 @@ static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_loca
     return status;
 }
 
-static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_location *location)
+NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
+                                nn_location *location)
 {
     nn__file file;
     nn_status status;
 
+    nn__set_location(location, NULL);
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
     status = nn__open_file(&file, bytes, size, location);
@@ -8114,16 +8087,9 @@ static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_l
     return status;
 }
 
-NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
-                                nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load(model, bytes, size, location);
-}
-
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded, whose location is named in case it fails. */
+/* Reads a file that is to be loaded; location names it in case that fails. */
 static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
                                 nn_location *location)
 {
@@ -8131,19 +8097,26 @@ static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t 
     return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
 }
 
+/* Frees the file's bytes when it has been loaded. */
+static nn_status nn__end_load(nn_status status, unsigned char *bytes, const char *path,
+                              nn_location *location)
+{
+    NN_FREE(bytes);
+    if (location) location->path = path;
+    return status;
+}
+
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__begin_load(path, &bytes, &size, location);
+    if (model) *model = NULL;
+    if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
@@ -8154,9 +8127,8 @@ NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_locati
 
     if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_parameters(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_parameters_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -8168,9 +8140,8 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 
     if (trainer) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_checkpoint(trainer, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_checkpoint_memory(trainer, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 #endif
 #endif /* NN_NO_STDIO */
