@@ -7828,13 +7828,14 @@ static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t
                            nn_real *w)
 {
     const unsigned char *at = file->parts[NN__DATA].at + tensor->start;
+    const size_t real = (size_t)tensor->real;
     size_t j, k;
 
-    for (j = 0; j < out; j++) {
-        for (k = 0; k < in; k++, at += tensor->real) {
-            const nn_real x = nn__read_real(at, tensor->real);
+    for (k = 0; k < in; k++) {
+        for (j = 0; j < out; j++) {
+            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor->real);
             if (!nn__is_finite(x)) return 0;
-            if (w) w[k * out + j] = x;
+            if (w) *w++ = x;
         }
     }
     return 1;
