@@ -1086,9 +1086,7 @@ struct nn_trainer {
 #define NN_MALLOC(size)  malloc(size)
 #define NN_FREE(pointer) free(pointer)
 #endif
-#ifndef NN_NO_TRAIN
-#include <stdlib.h> /* qsort, for the ROC curve */
-#endif
+#include <stdlib.h> /* qsort, for the ROC curve and large headers of files */
 #endif
 
 #ifndef NN_NO_STDIO
@@ -1367,6 +1365,7 @@ static unsigned char *nn__align(void *memory)
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
 /* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
@@ -1374,6 +1373,7 @@ static void nn__copy_text(char *to, size_t room, const char *from, size_t length
     memcpy(to, from, length);
     to[length] = 0;
 }
+#endif
 
 /* Clears *location and sets its path. location may be NULL. */
 static void nn__set_location(nn_location *location, const char *path)
@@ -4651,11 +4651,6 @@ NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
     return layer;
 }
 
-static int nn__layer_inputs(const nn_model *model, int layer)
-{
-    return nn__layer_at(model, layer).inputs;
-}
-
 static int nn__outputs(const nn_model *model)
 {
     return model->layers[model->count - 1].width;
@@ -4699,13 +4694,10 @@ typedef struct nn__sizes {
     int buffers[2]; /* number of columns */
 } nn__sizes;
 
-static nn__sizes nn__no_layers(int inputs)
+static void nn__no_layers(nn__sizes *sizes, int inputs)
 {
-    nn__sizes sizes;
-
-    memset(&sizes, 0, sizeof sizes);
-    sizes.inputs = sizes.buffers[0] = inputs;
-    return sizes;
+    memset(sizes, 0, sizeof *sizes);
+    sizes->inputs = sizes->buffers[0] = inputs;
 }
 
 /* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
@@ -4726,9 +4718,10 @@ static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
-    nn__sizes sizes = nn__no_layers(shape->inputs);
+    nn__sizes sizes;
     int i, in = shape->inputs;
 
+    nn__no_layers(&sizes, in);
     for (i = 0; i < shape->count; in = shape->layers[i++].width)
         nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
     return sizes;
@@ -8102,6 +8095,10 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind the metadata, in hexadecimal
+
+   One set of functions reads files: tokens; then the values of our metadata; then any safetensors
+   header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
+   metadata only where nn_save writes them.
    ============================================================================================= */
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
@@ -8122,18 +8119,22 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
 
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
-/* The metadata that the checksum covers, in this order. */
+/* The parts of a file: the data, the values of our metadata, the header behind the metadata. The
+   checksum covers all of the others, in this order. */
 enum {
+    NN__DATA,
     NN__VERSION,
     NN__WIDTHS,
     NN__ACTIVATIONS,
     NN__SCALING,
     NN__SCALING_VALUES,
+    NN__CHECKSUM,
     NN__STATE,
-    NN__KEYS
+    NN__REST,
+    NN__PARTS
 };
-static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.widths",         "nn.activations",
-                                               "nn.scaling", "nn.scaling_values", "nn.state"};
+static const char *const nn__keys[] = {"",        "version",        "widths", "activations",
+                                       "scaling", "scaling_values", "crc32",  "state"};
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 21 };
@@ -8142,7 +8143,8 @@ enum { NN__STATE_NUMBERS = 21 };
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Writes to bytes[], or only counts when bytes is NULL; the checksum is of all that is written. */
+/* Writes to bytes[]. When bytes is NULL it only counts, and computes the checksum of what would be
+   written. */
 typedef struct nn__writer {
     unsigned char *bytes;
     size_t size;
@@ -8151,8 +8153,10 @@ typedef struct nn__writer {
 
 static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
-    if (writer->bytes) writer->bytes[writer->size] = byte;
-    writer->crc = nn__crc32(writer->crc, byte);
+    if (writer->bytes)
+        writer->bytes[writer->size] = byte;
+    else
+        writer->crc = nn__crc32(writer->crc, byte);
     if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
@@ -8197,33 +8201,37 @@ typedef struct nn__image {
     const nn_trainer *trainer;
 } nn__image;
 
-/* The trainer's state as numbers; the first one says what else must agree. */
+/* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
+#define NN__STATE_INTS(state)                                                                      \
+    {                                                                                              \
+        &(state)->epoch, &(state)->position, &(state)->sums.counted, &(state)->sums.correct,       \
+            &(state)->best_epoch, &(state)->waited                                                 \
+    }
+#define NN__STATE_REALS(state)                                                                     \
+    {                                                                                              \
+        &(state)->sums.loss.high, &(state)->sums.loss.low, &(state)->sums.weight.high,             \
+            &(state)->sums.weight.low, &(state)->best_loss, &(state)->learning_rate,               \
+            &(state)->beta1_power, &(state)->beta2_power, &(state)->last_rate,                     \
+            &(state)->gradient_norm                                                                \
+    }
+
+/* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
+   of a batch, the reals. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
     const nn__state *state = &trainer->state;
+    const int *const ints[] = NN__STATE_INTS(state);
+    const nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
 
     numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
     numbers[1] = state->random;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
-    numbers[4] = (uint64_t)state->epoch;
-    numbers[5] = (uint64_t)state->position;
-    numbers[6] = (uint64_t)state->sums.counted;
-    numbers[7] = (uint64_t)state->sums.correct;
-    numbers[8] = (uint64_t)state->best_epoch;
-    numbers[9] = (uint64_t)state->waited;
+    for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
     numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
-    numbers[11] = nn__to_bits(state->sums.loss.high);
-    numbers[12] = nn__to_bits(state->sums.loss.low);
-    numbers[13] = nn__to_bits(state->sums.weight.high);
-    numbers[14] = nn__to_bits(state->sums.weight.low);
-    numbers[15] = nn__to_bits(state->best_loss);
-    numbers[16] = nn__to_bits(state->learning_rate);
-    numbers[17] = nn__to_bits(state->beta1_power);
-    numbers[18] = nn__to_bits(state->beta2_power);
-    numbers[19] = nn__to_bits(state->last_rate);
-    numbers[20] = nn__to_bits(state->gradient_norm);
+    for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
 }
 
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
@@ -8247,6 +8255,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
             nn__write_text(writer, nn__activation_names[model->layers[i].activation]);
         }
         break;
+    case NN__CHECKSUM: break;
     case NN__SCALING: nn__write_text(writer, nn__scaling_names[model->scaling]); break;
     case NN__SCALING_VALUES:
         if (model->scaling == NN_SCALE_NONE) break;
@@ -8273,16 +8282,17 @@ static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
 static void nn__write_data(nn__writer *writer, const nn__image *image)
 {
     const nn_model *model = image->model;
-    const nn_real *w = model->parameters;
-    int layer, i, j, k;
+    int i, j, k;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        for (j = 0; j < out; j++)
-            for (k = 0; k < in; k++) nn__write_real(writer, w[(size_t)k * (size_t)out + (size_t)j]);
-        w += (size_t)in * (size_t)out;
-        nn__write_reals(writer, w, (size_t)out);
-        w += out;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t out = (size_t)layer.outputs;
+        const nn_real *w = model->parameters + layer.weights;
+
+        for (j = 0; j < layer.outputs; j++)
+            for (k = 0; k < layer.inputs; k++)
+                nn__write_real(writer, w[(size_t)k * out + (size_t)j]);
+        nn__write_reals(writer, model->parameters + layer.biases, out);
     }
     for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
         const nn_real *array = nn__checkpoint_array(image->trainer, i);
@@ -8290,10 +8300,15 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
     }
 }
 
-/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
-   dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
+/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`. The number of the
+   module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
+   end. */
+static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
+                             size_t columns, size_t *offset)
 {
+    nn__write_text(writer, ",\"");
+    if (module >= 0) nn__write_number(writer, (size_t)module);
+    nn__write_text(writer, name);
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
     if (rows) {
@@ -8315,9 +8330,9 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     int i;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
-    for (i = 0; i < NN__KEYS; i++) {
-        if (i == NN__STATE && !image->trainer) continue;
-        nn__write_text(writer, ",\"");
+    for (i = NN__VERSION; i <= NN__STATE; i++) {
+        if (i == NN__CHECKSUM || (i == NN__STATE && !image->trainer)) continue;
+        nn__write_text(writer, ",\"nn.");
         nn__write_text(writer, nn__keys[i]);
         nn__write_text(writer, "\":\"");
         nn__write_value(writer, image, i);
@@ -8334,60 +8349,72 @@ static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
-    int layer, i, name = 0;
+    int i, module = 0;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".weight");
-        nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".bias");
-        nn__write_tensor(writer, 0, (size_t)out, &offset);
-        name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t in = (size_t)layer.inputs, out = (size_t)layer.outputs;
+
+        nn__write_tensor(writer, module, ".weight", out, in, &offset);
+        nn__write_tensor(writer, module, ".bias", 0, out, &offset);
+        module += 1 + (layer.activation != NN_LINEAR); /* as in an nn.Sequential */
     }
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
-        if (!nn__checkpoint_array(image->trainer, i)) continue;
-        nn__write_text(writer, ",\"");
-        nn__write_text(writer, nn__array_names[i]);
-        nn__write_tensor(writer, 0, model->parameter_count, &offset);
-    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i))
+            nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
         nn__write_byte(writer, ' ');
+}
+
+/* Bytes of the data. Its arrays are all in memory, so that their sum cannot overflow. */
+static size_t nn__data_size(const nn__image *image)
+{
+    const size_t size = image->model->parameter_count * sizeof(nn_real);
+    size_t sum = size;
+    int i;
+
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i)) sum += size;
+    return sum;
+}
+
+static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
+{
+    nn__writer writer = {NULL, 0, 0xffffffffu};
+    int i;
+
+    nn__write_data(&writer, image);
+    for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, image, i);
+    nn__write_tensors(&writer, image, metadata);
+    return ~writer.crc;
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
 static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
                                  size_t *size)
 {
-    nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, metadata;
+    nn__writer writer = {NULL, 0, 0};
+    const size_t data = nn__data_size(image);
+    size_t metadata;
     uint64_t length;
     int i;
 
     nn__write_metadata(&writer, image, 0);
     metadata = writer.size;
-    nn__write_data(&sum, image);
-    data = sum.size;
-    for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
-    tensors.crc = sum.crc;
-    nn__write_tensors(&tensors, image, metadata);
-    if (metadata > SIZE_MAX - 8 - tensors.size || data > SIZE_MAX - 8 - tensors.size - metadata)
+    nn__write_tensors(&writer, image, metadata);
+    length = writer.size;
+    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
+        image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    length = metadata + tensors.size;
-    if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
-        return NN_ERROR_OVERFLOW;
-    *size = 8 + (size_t)length + data;
+    *size = 8 + writer.size + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
     writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_metadata(&writer, image, ~tensors.crc);
+    nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
     nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
@@ -8461,47 +8488,320 @@ NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path)
 #endif
 #endif /* NN_NO_TRAIN */
 
-/* ---- Reading JSON ---------------------------------------------------------------------------- */
+/* ---- Tokens ---------------------------------------------------------------------------------- */
 
-/* A part of the header. Of a string: between its quotes, escapes as they are. */
+/* A part of a file in memory, whose bytes are read with NN_READ_BYTE alone. Of a string it is what
+   stands between the quotes, with escapes as they are. */
 typedef struct nn__span {
     const unsigned char *at, *end;
 } nn__span;
 
+/* The next byte; -1 at the end. */
+static int nn__peek(const nn__span *span)
+{
+    return span->at < span->end ? NN_READ_BYTE(span->at) : -1;
+}
+
+static int nn__take_text(nn__span *span, const char *text)
+{
+    for (; *text; text++, span->at++)
+        if (nn__peek(span) != (unsigned char)*text) return 0;
+    return 1;
+}
+
+/* Takes a whole number without sign and leading zeros; 0 if there is none, or one too large. */
+static int nn__take_number(nn__span *span, size_t *number)
+{
+    const unsigned char *start = span->at;
+    size_t n = 0;
+
+    for (; span->at < span->end; span->at++) {
+        const unsigned digit = (unsigned)NN_READ_BYTE(span->at) - '0';
+        if (digit > 9) break;
+        if (n > (SIZE_MAX - 9) / 10 || (!n && span->at > start)) return 0;
+        n = n * 10 + digit;
+    }
+    *number = n;
+    return span->at > start;
+}
+
+/* Takes a width; 0 if there is none, or one too large. */
+static int nn__take_width(nn__span *span)
+{
+    size_t width;
+
+    return nn__take_number(span, &width) && width <= INT_MAX - 64 ? (int)width : 0;
+}
+
+/* The value of a hexadecimal digit in lower case; 16: it is none. */
+static unsigned nn__digit(int c)
+{
+    if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static int nn__take_hexadecimal(nn__span *span, int digits, uint64_t *number)
+{
+    uint64_t n = 0;
+    unsigned digit;
+
+    for (; digits > 0; digits--, span->at++) {
+        digit = nn__digit(nn__peek(span));
+        if (digit > 15) return 0;
+        n = n << 4 | digit;
+    }
+    *number = n;
+    return 1;
+}
+
+/* Takes one of the names, up to a comma or the end; which, or -1. */
+static int nn__take_name(nn__span *span, const char *const *names, int count)
+{
+    nn__span name = *span, rest;
+
+    while (span->at < span->end && nn__peek(span) != ',') span->at++;
+    name.end = span->at;
+    while (--count >= 0) {
+        rest = name;
+        if (nn__take_text(&rest, names[count]) && rest.at == rest.end) break;
+    }
+    return count;
+}
+
+/* Takes the next activation of a list and the comma behind it; -1 if there is none. */
+static int nn__take_activation(nn__span *list)
+{
+    const int activation =
+        nn__take_name(list, nn__activation_names, NN__COUNT(nn__activation_names));
+
+    if (list->at == list->end) return activation;
+    list->at++;
+    return list->at < list->end ? activation : -1;
+}
+
+/* A float or double from its bits. */
+static nn_real nn__real_of(uint64_t bits, int size)
+{
+    if (size == sizeof(nn_real)) return nn__from_bits((nn__bits)bits);
+    if (size == 4) {
+        const uint32_t low = (uint32_t)bits;
+        float x;
+        memcpy(&x, &low, sizeof x);
+        return (nn_real)x;
+    } else {
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return (nn_real)x;
+    }
+}
+
+/* ---- The parts of a file, and our metadata --------------------------------------------------- */
+
+typedef struct nn__file {
+    nn__span parts[NN__PARTS]; /* NULL to NULL where they are missing */
+    nn__span header;
+    int ours; /* whether it has metadata of ours */
+#ifndef NN_NO_MALLOC
+    struct nn__entry *table; /* [count], or NULL: see nn__sort_entries */
+    int count;
+#endif
+} nn__file;
+
+/* Finds header and data in bytes[size]. */
+static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
+{
+    const unsigned char *start = (const unsigned char *)bytes + 8;
+    uint32_t length = 0;
+    int i;
+
+    memset(file, 0, sizeof *file);
+    if (!bytes) return NN_ERROR_NULL;
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    for (i = 1; i <= 8; i++) {
+        length = length << 8 | NN_READ_BYTE(start - i);
+        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    }
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    file->parts[NN__REST].at = start; /* all of the header, as yet */
+    file->parts[NN__REST].end = file->parts[NN__DATA].at = start + length;
+    file->parts[NN__DATA].end = (const unsigned char *)bytes + size;
+    return NN_OK;
+}
+
+/* Checks the version and the checksum. */
+static nn_status nn__check_ours(const nn__file *file)
+{
+    nn__span part = file->parts[NN__VERSION];
+    uint64_t stated;
+    uint32_t crc = 0xffffffffu;
+    int i;
+
+    if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != '1') return NN_ERROR_METADATA;
+    for (i = 0; i < NN__PARTS; i++)
+        for (part = file->parts[i]; i != NN__CHECKSUM && part.at < part.end; part.at++)
+            crc = nn__crc32(crc, NN_READ_BYTE(part.at));
+    part = file->parts[NN__CHECKSUM];
+    if (!nn__take_hexadecimal(&part, 8, &stated) || part.at != part.end) return NN_ERROR_METADATA;
+    return (uint32_t)stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
+}
+
+/* Reads the scaling, whose values have so many digits: into the model, whose own has been cleared,
+   or only checks it when store is 0. */
+static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int digits, int store)
+{
+    nn__span kind = file->parts[NN__SCALING], values = file->parts[NN__SCALING_VALUES];
+    const int scaling = nn__take_name(&kind, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    uint64_t bits;
+    size_t i;
+
+    if (scaling < 0 || kind.at != kind.end) return NN_ERROR_METADATA;
+    for (i = 0; scaling != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
+        nn_real x;
+        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
+        x = nn__real_of(bits, digits / 2);
+        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
+        if (store) model->offset[i] = x;
+    }
+    if (values.at != values.end) return NN_ERROR_METADATA;
+    if (store) model->scaling = (nn_scaling)scaling;
+    return NN_OK;
+}
+
+/* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
+   that is NULL. */
+static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int in,
+                                int out)
+{
+    const int activation = nn__take_activation(activations);
+    const int last = activations->at == activations->end;
+
+    if (activation < 0) return NN_ERROR_METADATA;
+    if (activation == NN_SOFTMAX && !last) return NN_ERROR_ACTIVATION;
+    if (layers) {
+        layers[sizes->count].kind = NN_LAYER_DENSE;
+        layers[sizes->count].width = out;
+        layers[sizes->count].activation = (nn_activation)activation;
+    }
+    nn__count_layer(sizes, in, out, last);
+    return NN_OK;
+}
+
+/* ---- Opening a file where it is -------------------------------------------------------------- */
+
+/* Takes `","nn.key":"value`. */
+static int nn__take_pair(nn__span *header, const char *key, nn__span *value)
+{
+    if (!nn__take_text(header, "\",\"nn.") || !nn__take_text(header, key) ||
+        !nn__take_text(header, "\":\""))
+        return 0;
+    value->at = header->at;
+    while (header->at < header->end && nn__peek(header) != '"') header->at++;
+    value->end = header->at;
+    return 1;
+}
+
+/* The layers that the metadata describe, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
+static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers)
+{
+    nn__span widths = file->parts[NN__WIDTHS], activations = file->parts[NN__ACTIVATIONS];
+    int in = nn__take_width(&widths), out;
+
+    if (!in) return 0;
+    nn__no_layers(sizes, in);
+    do {
+        out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
+        if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
+        in = out;
+    } while (activations.at < activations.end);
+    return widths.at == widths.end && sizes->count <= (NN__FILE_TENSORS - 3) / 2;
+}
+
+/* Only what nn_save writes is taken here: the metadata, in its order, say all; the descriptions of
+   the tensors behind them are in the checksum alone. */
+static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *bytes, size_t size)
+{
+    const nn_status status = nn__find_header(file, bytes, size);
+    nn__span *rest = &file->parts[NN__REST];
+    size_t data;
+    int i, good;
+
+    if (status != NN_OK) return status;
+    good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
+    for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
+        good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
+    if (!good || !nn__take_text(rest, "\"}") || !nn__read_saved_layers(file, sizes, NULL))
+        return NN_ERROR_HEADER;
+    data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
+}
+
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+
+    return nn__read_saved(&file, &sizes, bytes, size) == NN_OK ? nn__model_size(&sizes, 1) : 0;
+}
+
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+    nn__span data;
+    nn_model *made = NULL;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__read_saved(&file, &sizes, bytes, size);
+    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &sizes, 1);
+    if (status == NN_OK) status = nn__check_ours(&file);
+    if (status == NN_OK) status = nn__read_scaling(&file, made, 2 * sizeof(nn_real), 1);
+    if (status != NN_OK) return status;
+    (void)nn__read_saved_layers(&file, &sizes, made->layers);
+    nn__set_offsets(made);
+    data = file.parts[NN__DATA];
+    made->file = data.at;
+    for (; data.at < data.end; data.at += sizeof(nn_real))
+        if (!nn__is_finite(nn__stored_real(data.at))) return NN_ERROR_PARAMETER;
+    *model = made;
+    return NN_OK;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
 static void nn__skip_space(nn__span *json)
 {
-    while (json->at < json->end &&
-           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
-        json->at++;
+    int c;
+
+    for (; (c = nn__peek(json)) == ' ' || c == '\t' || c == '\n' || c == '\r';) json->at++;
 }
 
 /* Takes a character, after white space; 0 if another is there. */
 static int nn__take_character(nn__span *json, int character)
 {
     nn__skip_space(json);
-    if (json->at == json->end || *json->at != character) return 0;
+    if (nn__peek(json) != character) return 0;
     json->at++;
     return 1;
-}
-
-static int nn__hexadecimal(int32_t c)
-{
-    if (c >= '0' && c <= '9') return (int)c - '0';
-    if (c >= 'a' && c <= 'f') return (int)c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? (int)c - 'A' + 10 : -1;
 }
 
 /* Takes four hexadecimal digits, or returns -1. */
 static int32_t nn__take_code(nn__span *string)
 {
     int32_t code = 0;
-    int i, digit;
+    unsigned digit;
+    int i, c;
 
-    if (string->end - string->at < 4) return -1;
-    for (i = 0; i < 4; i++) {
-        digit = nn__hexadecimal(*string->at++);
-        if (digit < 0) return -1;
-        code = code * 16 + digit;
+    for (i = 0; i < 4; i++, string->at++) {
+        c = nn__peek(string);
+        digit = nn__digit(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+        if (digit > 15) return -1;
+        code = code * 16 + (int32_t)digit;
     }
     return code;
 }
@@ -8511,166 +8811,145 @@ static int32_t nn__take_utf8(nn__span *string, int32_t first)
 {
     const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     int32_t c = first & (0x3f >> more);
-    int i;
+    int i, byte;
 
-    if (first < 0xc2 || first > 0xf4 || string->end - string->at < more) return -1;
-    for (i = 0; i < more; i++) {
-        if ((*string->at & 0xc0) != 0x80) return -1;
-        c = c * 64 + (*string->at++ & 0x3f);
+    if (first < 0xc2 || first > 0xf4) return -1;
+    for (i = 0; i < more; i++, string->at++) {
+        byte = nn__peek(string);
+        if ((byte & 0xc0) != 0x80) return -1;
+        c = c * 64 + (byte & 0x3f);
     }
     if ((more == 2 && c < 0x800) || (more == 3 && c < 0x10000)) return -1;
     return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
 }
 
-/* Takes the next character of a string, escaped or not, as its Unicode number. -1: not legal. */
+/* Takes the next character of a string, escaped or not, as its Unicode number; -1 at the end, and
+   where it is not legal. */
 static int32_t nn__next_character(nn__span *string)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    int32_t c = *string->at++, low;
+    int32_t c = nn__peek(string), low;
     int i;
 
     if (c < 32) return -1;
+    string->at++;
     if (c >= 128) return nn__take_utf8(string, c);
     if (c != '\\') return c;
-    if (string->at == string->end) return -1;
-    c = *string->at++;
+    c = nn__peek(string);
+    if (c < 0) return -1;
+    string->at++;
     for (i = 0; from[i]; i++)
         if (c == from[i]) return to[i];
     c = c == 'u' ? nn__take_code(string) : -1;
     if (c < 0xd800 || c > 0xdfff) return c;
-    if (c > 0xdbff || string->end - string->at < 6 || string->at[0] != '\\' || string->at[1] != 'u')
-        return -1;
-    string->at += 2; /* the second half of a pair */
+    if (c > 0xdbff || !nn__take_text(string, "\\u")) return -1; /* the other half of a pair */
     low = nn__take_code(string);
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + (c - 0xd800) * 1024 + (low - 0xdc00);
 }
 
-/* Takes a string in quotes. */
+/* Takes a string in quotes, and checks its escapes and its UTF-8. */
 static int nn__take_string(nn__span *json, nn__span *string)
 {
     if (!nn__take_character(json, '"')) return 0;
     string->at = json->at;
-    while (json->at < json->end && *json->at != '"') {
-        if (*json->at >= ' ' && *json->at < 128 && *json->at != '\\')
-            json->at++; /* most are like this: names may be long */
-        else if (nn__next_character(json) < 0)
-            return 0;
-    }
-    if (json->at == json->end) return 0;
+    while (nn__peek(json) != '"')
+        if (nn__next_character(json) < 0) return 0;
     string->end = json->at++;
     return 1;
 }
 
-/* Takes a whole number, as JSON writes it. */
-static int nn__take_number(nn__span *json, uint64_t *number)
+/* Takes a whole number, after white space. */
+static int nn__take_count(nn__span *json, size_t *count)
 {
-    const unsigned char *start;
-
     nn__skip_space(json);
-    start = json->at;
-    for (*number = 0; json->at < json->end && *json->at >= '0' && *json->at <= '9'; json->at++) {
-        const unsigned digit = (unsigned)(*json->at - '0');
-        if (*number > (UINT64_MAX - digit) / 10) return 0;
-        *number = *number * 10 + digit;
-    }
-    return json->at > start && (*start != '0' || json->at == start + 1);
+    return nn__take_number(json, count);
+}
+
+static int nn__begins_with(nn__span *string, const char *text)
+{
+    for (; *text; text++)
+        if (nn__next_character(string) != (unsigned char)*text) return 0;
+    return 1;
 }
 
 static int nn__string_is(nn__span string, const char *text)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return string.at == string.end && !*text;
+    return nn__begins_with(&string, text) && string.at == string.end;
 }
 
-static int nn__same_string(nn__span a, nn__span b)
+static int nn__is_digit(int32_t c)
 {
-    while (a.at < a.end && b.at < b.end)
-        if (nn__next_character(&a) != nn__next_character(&b)) return 0;
-    return a.at == a.end && b.at == b.end;
+    return c >= '0' && c <= '9';
 }
 
-/* Takes a digit that a string goes on with, or returns -1. */
-static int32_t nn__take_digit(nn__span *string)
+/* The order of two strings by their characters; or, with numbers set, with each run of digits
+   compared by its value. */
+static int nn__compare_strings(nn__span a, nn__span b, int numbers)
 {
-    nn__span ahead = *string;
-    const int32_t c = ahead.at < ahead.end ? nn__next_character(&ahead) : -1;
+    int32_t c = nn__next_character(&a), d = nn__next_character(&b);
+    int order;
 
-    if (c < '0' || c > '9') return -1;
-    *string = ahead;
-    return c;
+    for (;;) {
+        if (numbers && nn__is_digit(c) && nn__is_digit(d)) {
+            while (c == '0') c = nn__next_character(&a);
+            while (d == '0') d = nn__next_character(&b);
+            for (order = 0; nn__is_digit(c) && nn__is_digit(d);
+                 c = nn__next_character(&a), d = nn__next_character(&b))
+                if (order == 0) order = (c > d) - (c < d);
+            if (nn__is_digit(c) || nn__is_digit(d)) return nn__is_digit(c) ? 1 : -1;
+            if (order) return order;
+        }
+        if (c != d || c < 0) return (c > d) - (c < d); /* the end is -1 */
+        c = nn__next_character(&a);
+        d = nn__next_character(&b);
+    }
 }
 
-/* Takes a run of digits from both; the order of the two numbers. */
-static int nn__compare_numbers(nn__span *a, nn__span *b)
-{
-    int32_t c, d;
-    int order = 0;
-
-    while ((c = nn__take_digit(a)) == '0') continue;
-    while ((d = nn__take_digit(b)) == '0') continue;
-    for (; c >= 0 && d >= 0; c = nn__take_digit(a), d = nn__take_digit(b))
-        if (order == 0) order = (c > d) - (c < d);
-    return c == d ? order : c >= 0 ? 1 : -1; /* more digits are more */
-}
-
-/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight"; names
-   that differ in leading zeros alone, by their characters. 0 only for equal names. */
+/* Natural order, so that "2.weight" is before "10.weight"; names that differ in leading zeros alone
+   by their characters. 0 only for equal names. */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
-    const nn__span whole_a = a, whole_b = b;
-    int numbers = 1, order;
+    const int order = nn__compare_strings(a, b, 1);
 
-    for (; numbers >= 0; numbers--, a = whole_a, b = whole_b) {
-        while (a.at < a.end && b.at < b.end) {
-            nn__span ahead_a = a, ahead_b = b;
-            const int32_t c = nn__next_character(&ahead_a), d = nn__next_character(&ahead_b);
+    return order ? order : nn__compare_strings(a, b, 0);
+}
 
-            if (numbers && c >= '0' && c <= '9' && d >= '0' && d <= '9') {
-                order = nn__compare_numbers(&a, &b);
-                if (order) return order;
-                continue;
-            }
-            if (c != d) return c < d ? -1 : 1;
-            a = ahead_a;
-            b = ahead_b;
-        }
-        if (a.at < a.end || b.at < b.end) return a.at < a.end ? 1 : -1;
+/* ---- The header ------------------------------------------------------------------------------ */
+
+enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_TENSOR, NN__KIND_KEY };
+
+/* An entry of the header: a tensor, or a key of the metadata. */
+typedef struct nn__entry {
+    nn__span name;
+    nn__span base; /* the name without ".weight" or ".bias", or all of it */
+    int kind;
+    nn__span value; /* of a key; the rest is a tensor's */
+    size_t shape[2], start, end;
+    int rank;
+    int real; /* bytes of a float or a double; 0: another type */
+} nn__entry;
+
+/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__entry. */
+static unsigned nn__type_size(nn__span type, int *real)
+{
+    static const char *const names[] = {"F32",     "F64",     "BOOL", "U8",  "I8",
+                                        "F8_E5M2", "F8_E4M3", "I16",  "U16", "F16",
+                                        "BF16",    "I32",     "U32",  "I64", "U64"};
+    static const unsigned char bytes[] = {4, 8, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 8, 8};
+    int i;
+
+    for (i = 0; i < NN__COUNT(names); i++) {
+        if (!nn__string_is(type, names[i])) continue;
+        *real = i == 0 || (i == 1 && sizeof(double) == 8) ? bytes[i] : 0;
+        return bytes[i];
     }
     return 0;
 }
 
-/* ---- Reading the header ---------------------------------------------------------------------- */
-
-typedef struct nn__tensor {
-    nn__span name;
-    uint64_t shape[2];
-    int rank;
-    int real; /* bytes of a float or a double; 0: another type */
-    uint64_t start, end;
-} nn__tensor;
-
-/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__tensor. */
-static unsigned nn__type_size(nn__span type, int *real)
-{
-    static const char *const names[] = {"BOOL", "U8",  "I8",  "F8_E5M2", "F8_E4M3",
-                                        "I16",  "U16", "F16", "BF16",    "I32",
-                                        "U32",  "F32", "I64", "U64",     "F64"};
-    static const unsigned char bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
-    size_t i;
-
-    *real = nn__string_is(type, "F32")                          ? 4
-            : nn__string_is(type, "F64") && sizeof(double) == 8 ? 8
-                                                                : 0;
-    for (i = 0; i < sizeof bytes; i++)
-        if (nn__string_is(type, names[i])) return bytes[i];
-    return 0;
-}
-
 /* Takes `[n, n, ...]`: *product of all, the first two in shape. */
-static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
+static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
 {
-    uint64_t n;
+    size_t n;
 
     *product = 1;
     tensor->rank = 0;
@@ -8678,9 +8957,9 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
     if (!nn__take_character(json, '[')) return 0;
     if (nn__take_character(json, ']')) return 1;
     do {
-        if (!nn__take_number(json, &n) || tensor->rank > 63) return 0;
+        if (!nn__take_count(json, &n) || tensor->rank > 63) return 0;
         if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
-        if (n && *product > UINT64_MAX / n) return 0;
+        if (n && *product > SIZE_MAX / n) return 0;
         *product *= n;
         tensor->rank++;
     } while (nn__take_character(json, ','));
@@ -8688,10 +8967,10 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
 }
 
 /* Takes a tensor's description; its length must be that of its shape and type. */
-static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
+static int nn__take_tensor(nn__span *json, nn__entry *tensor)
 {
     nn__span key, type = {NULL, NULL};
-    uint64_t product = 0;
+    size_t product = 0;
     unsigned size;
     int seen = 0, bit;
 
@@ -8706,8 +8985,8 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
             if (!nn__take_shape(json, tensor, &product)) return 0;
         } else if (nn__string_is(key, "data_offsets")) {
             bit = 4;
-            if (!nn__take_character(json, '[') || !nn__take_number(json, &tensor->start) ||
-                !nn__take_character(json, ',') || !nn__take_number(json, &tensor->end) ||
+            if (!nn__take_character(json, '[') || !nn__take_count(json, &tensor->start) ||
+                !nn__take_character(json, ',') || !nn__take_count(json, &tensor->end) ||
                 !nn__take_character(json, ']'))
                 return 0;
         } else {
@@ -8718,96 +8997,194 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
     } while (nn__take_character(json, ','));
     if (!nn__take_character(json, '}') || seen != 7) return 0;
     size = nn__type_size(type, &tensor->real);
-    return size && product <= UINT64_MAX / size && tensor->start <= tensor->end &&
+    return size && product <= SIZE_MAX / size && tensor->start <= tensor->end &&
            tensor->end - tensor->start == product * size;
 }
 
-static int nn__begins_with(nn__span string, const char *text)
+/* Finds a tensor's kind and base; of "weight" and "bias" alone, the base is empty. */
+static void nn__split_name(nn__entry *tensor)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return !*text;
-}
+    static const char *const endings[] = {".weight", ".bias"};
+    nn__span rest = tensor->name;
+    int i;
 
-/* Takes `{"key": "value", ...}`. With a key, finds its value; with one that ends in a dot, the
-   value of a key that begins so. */
-static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
-{
-    const int prefix = key && key[strlen(key) - 1] == '.';
-    nn__span name, value;
-
-    if (!nn__take_character(json, '{')) return 0;
-    if (nn__take_character(json, '}')) return 1;
     do {
-        if (!nn__take_string(json, &name) || !nn__take_character(json, ':') ||
-            !nn__take_string(json, &value))
-            return 0;
-        if (key && (prefix ? nn__begins_with(name, key) : nn__string_is(name, key))) *found = value;
-    } while (nn__take_character(json, ','));
-    return nn__take_character(json, '}');
-}
-
-/* Whether all keys of the metadata differ, and are not too many. */
-static int nn__keys_differ(nn__span metadata)
-{
-    nn__span rest, name, other, value;
-    int count = 0;
-
-    (void)nn__take_character(&metadata, '{');
-    while (nn__take_string(&metadata, &name) && nn__take_character(&metadata, ':') &&
-           nn__take_string(&metadata, &value) && nn__take_character(&metadata, ',')) {
-        if (++count >= NN__FILE_TENSORS) return 0;
-        rest = metadata;
-        while (nn__take_string(&rest, &other) && nn__take_character(&rest, ':') &&
-               nn__take_string(&rest, &value)) {
-            if (nn__same_string(other, name)) return 0;
-            if (!nn__take_character(&rest, ',')) break;
+        for (i = NN__KIND_WEIGHT; i <= NN__KIND_BIAS; i++) {
+            if (!nn__string_is(rest, endings[i]) &&
+                (rest.at != tensor->name.at || !nn__string_is(rest, endings[i] + 1)))
+                continue;
+            tensor->base.at = tensor->name.at;
+            tensor->base.end = rest.at;
+            tensor->kind = i;
+            return;
         }
-    }
-    return 1;
+    } while (nn__next_character(&rest) >= 0);
+    tensor->base = tensor->name;
+    tensor->kind = NN__KIND_TENSOR;
 }
 
-/* A file in memory whose header has been checked. */
-typedef struct nn__file {
-    nn__span header;   /* after its first brace */
-    nn__span metadata; /* empty if there is none */
-    const unsigned char *data;
-    uint64_t size; /* of the data */
-} nn__file;
-
-/* After an entry comes another one, or the end. */
-static int nn__ends_entry(nn__span *json)
+/* Tensors before keys, by base, a weight before its bias. 0 only for two entries of one name; then
+   "weight" and ".weight" count as one, too. */
+static int nn__compare_entries(const void *entry, const void *other)
 {
-    const int more = nn__take_character(json, ',');
+    const nn__entry *a = (const nn__entry *)entry, *b = (const nn__entry *)other;
+    const int keys = (a->kind == NN__KIND_KEY) - (b->kind == NN__KIND_KEY);
+    const int order = keys ? keys : nn__compare_natural(a->base, b->base);
 
+    return order ? order : (a->kind > b->kind) - (a->kind < b->kind);
+}
+
+/* A walk through the header. */
+typedef struct nn__scan {
+    nn__span json;
+    int inside;                /* the metadata */
+    int begun;                 /* an object has had an entry: a comma comes before the next one */
+    const unsigned char *rest; /* what is behind the metadata */
+} nn__scan;
+
+static nn__scan nn__begin_scan(const nn__file *file)
+{
+    nn__scan scan;
+
+    memset(&scan, 0, sizeof scan);
+    scan.json = file->header;
+    return scan;
+}
+
+/* Takes the next entry. Returns 1, 0 at the end, and -1 where the header is not legal. */
+static int nn__next_entry(nn__scan *scan, nn__entry *entry)
+{
+    nn__span *json = &scan->json;
+
+    for (;;) {
+        if (nn__take_character(json, '}')) {
+            if (!scan->inside) break;
+            scan->rest = json->at;
+            scan->inside = 0;
+            scan->begun = 1;
+            continue;
+        }
+        if (scan->begun && !nn__take_character(json, ',')) return -1;
+        scan->begun = 1;
+        if (!nn__take_string(json, &entry->name) || !nn__take_character(json, ':')) return -1;
+        if (scan->inside) {
+            entry->base = entry->name;
+            entry->kind = NN__KIND_KEY;
+            return nn__take_string(json, &entry->value) ? 1 : -1;
+        }
+        if (!nn__string_is(entry->name, "__metadata__")) {
+            nn__split_name(entry);
+            return nn__take_tensor(json, entry) ? 1 : -1;
+        }
+        if (scan->rest || !nn__take_character(json, '{')) return -1;
+        scan->inside = 1;
+        scan->begun = 0;
+    }
     nn__skip_space(json);
-    return json->at < json->end && *json->at == (more ? '"' : '}');
+    return json->at == json->end ? 0 : -1;
 }
 
-/* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
-   if it is not legal. *json begins as the file's header; *metadata as what is known of where the
-   metadata is, which is then not read again. */
-static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata)
-{
-    nn__span name;
+#ifndef NN_NO_MALLOC
 
-    if (nn__take_character(json, '}')) {
-        nn__skip_space(json);
-        return json->at == json->end ? 0 : -1;
+#define NN__SCAN_WORK (UINT32_C(1) << 20) /* bytes that may be read again without a table */
+
+/* Makes the table of a header that is large and has many entries: to look for each of them in the
+   header would take the square of its length. Without memory for it, that is done. */
+static void nn__sort_entries(nn__file *file, int count)
+{
+    nn__scan scan = nn__begin_scan(file);
+
+    if ((uint64_t)count * (uint64_t)(file->header.end - file->header.at) < NN__SCAN_WORK) return;
+    file->table = (nn__entry *)NN_MALLOC((size_t)count * sizeof(nn__entry));
+    if (!file->table) return;
+    for (; file->count < count; file->count++)
+        (void)nn__next_entry(&scan, &file->table[file->count]);
+    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_entries);
+}
+#endif
+
+/* The entries in the order of nn__compare_entries. */
+typedef struct nn__cursor {
+    const nn__file *file;
+    int index;
+    nn__entry entry;
+    int twice; /* whether another entry has the same name */
+} nn__cursor;
+
+static nn__cursor nn__begin_reading(const nn__file *file)
+{
+    nn__cursor cursor;
+
+    memset(&cursor, 0, sizeof cursor);
+    cursor.file = file;
+    return cursor;
+}
+
+/* Goes to the next entry; 0 at the end. */
+static int nn__next_in_order(nn__cursor *cursor)
+{
+    nn__scan scan = nn__begin_scan(cursor->file);
+    const nn__entry before = cursor->entry;
+    nn__entry entry;
+    int order, found = 0;
+
+#ifndef NN_NO_MALLOC
+    const nn__file *file = cursor->file;
+    if (file->table) {
+        if (cursor->index == file->count) return 0;
+        cursor->entry = file->table[cursor->index++];
+        cursor->twice = cursor->index < file->count &&
+                        !nn__compare_entries(&file->table[cursor->index], &cursor->entry);
+        return 1;
     }
-    if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
-    if (!nn__string_is(name, "__metadata__")) {
-        tensor->name = name;
-        return nn__take_tensor(json, tensor) && nn__ends_entry(json) ? 1 : -1;
+#endif
+    while (nn__next_entry(&scan, &entry) > 0) {
+        if (cursor->index && nn__compare_entries(&entry, &before) <= 0) continue;
+        order = found ? nn__compare_entries(&entry, &cursor->entry) : -1;
+        if (order == 0) cursor->twice = 1;
+        if (order >= 0) continue;
+        cursor->entry = entry;
+        cursor->twice = 0;
+        found = 1;
     }
-    if (metadata->at == json->at) {
-        json->at = metadata->end;
-    } else {
-        metadata->at = json->at;
-        if (!nn__take_metadata(json, NULL, NULL)) return -1;
-        metadata->end = json->at;
+    cursor->index++;
+    return found;
+}
+
+static void nn__name_location(nn_location *location, nn__span name)
+{
+    size_t i;
+
+    if (!location) return;
+    for (i = 0; i < sizeof location->name - 1 && name.at < name.end; i++, name.at++)
+        location->name[i] = (char)NN_READ_BYTE(name.at);
+    location->name[i] = 0;
+}
+
+/* Whether no two entries have the same name. */
+static nn_status nn__check_names(const nn__file *file, nn_location *location)
+{
+    nn__cursor cursor = nn__begin_reading(file);
+
+    while (nn__next_in_order(&cursor)) {
+        if (!cursor.twice) continue;
+        if (cursor.entry.kind == NN__KIND_KEY) return NN_ERROR_HEADER;
+        nn__name_location(location, cursor.entry.name);
+        return NN_ERROR_TENSOR;
     }
-    return nn__ends_entry(json) ? 2 : -1;
+    return NN_OK;
+}
+
+/* Keeps the value of a key of ours. */
+static void nn__keep_value(nn__file *file, const nn__entry *entry)
+{
+    nn__span name = entry->name;
+    int i;
+
+    if (!nn__begins_with(&name, "nn.")) return;
+    file->ours = 1;
+    for (i = NN__VERSION; i <= NN__STATE; i++)
+        if (nn__string_is(name, nn__keys[i])) file->parts[i] = entry->value;
 }
 
 static uint64_t nn__mix(uint64_t x)
@@ -8817,444 +9194,260 @@ static uint64_t nn__mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-static void nn__name_location(nn_location *location, nn__span name)
-{
-    if (!location) return;
-    nn__copy_text(location->name, sizeof location->name, (const char *)name.at,
-                  (size_t)(name.end - name.at));
-}
-
-/* Whether all tensors have names of their own; *location names one that has not. */
-static int nn__names_differ(const nn__file *file, nn_location *location)
-{
-    nn__span json = file->header, metadata = file->metadata, rest;
-    nn__tensor tensor, other;
-    int kind, next;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        rest = json;
-        while ((next = nn__next_entry(&rest, &other, &metadata)) > 0) {
-            if (next != 1 || !nn__same_string(tensor.name, other.name)) continue;
-            nn__name_location(location, tensor.name);
-            return 0;
-        }
-    }
-    return 1;
-}
-
 /* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
    that, without a table, every start must be another tensor's end, but the first (0) and the last
    (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
 static nn_status nn__check_header(nn__file *file, nn_location *location)
 {
-    nn__span json = file->header;
+    const size_t size = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    nn__scan scan = nn__begin_scan(file);
     uint64_t sum = 0, covered = 0;
-    nn__tensor tensor;
-    int kind, metadata = 0, tensors = 0;
+    nn__entry entry;
+    nn_status status;
+    int more, keys = 0, tensors = 0;
 
-    while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
-        if (kind == 2) {
-            if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
+    while ((more = nn__next_entry(&scan, &entry)) > 0) {
+        if (++*(entry.kind == NN__KIND_KEY ? &keys : &tensors) > NN__FILE_TENSORS)
+            return NN_ERROR_HEADER;
+        if (entry.kind == NN__KIND_KEY) {
+            nn__keep_value(file, &entry);
             continue;
         }
-        nn__name_location(location, tensor.name);
-        if (++tensors > NN__FILE_TENSORS) return NN_ERROR_HEADER;
-        if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
-        covered += tensor.end - tensor.start;
-        sum += nn__mix(tensor.end) - nn__mix(tensor.start);
+        nn__name_location(location, entry.name);
+        if (entry.end > size) return NN_ERROR_TRUNCATED;
+        covered += entry.end - entry.start;
+        sum += nn__mix(entry.end) - nn__mix(entry.start);
     }
-    if (kind < 0) return NN_ERROR_HEADER;
-    if (!nn__names_differ(file, location)) return NN_ERROR_TENSOR;
+    if (more < 0) return NN_ERROR_HEADER;
+#ifndef NN_NO_MALLOC
+    nn__sort_entries(file, keys + tensors);
+#endif
+    status = nn__check_names(file, location);
+    if (status != NN_OK) return status;
     if (location) location->name[0] = 0;
-    if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
-    if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
+    if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
+    if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
+    file->parts[NN__REST].at = scan.rest;
+    file->parts[NN__REST].end = scan.rest ? file->header.end : NULL;
     return NN_OK;
 }
 
-/* Finds header and data in bytes[size], and checks the header. */
+/* Finds the parts of any safetensors file in bytes[size] and checks them: the header and, of a file
+   of ours, version and checksum. */
 static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size,
                                nn_location *location)
 {
-    const unsigned char *b = (const unsigned char *)bytes;
-    uint64_t length = 0;
-    int i;
+    nn_status status = nn__find_header(file, bytes, size);
 
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
-    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    if (b[8] != '{') return NN_ERROR_HEADER;
-    memset(file, 0, sizeof *file);
-    file->header.at = b + 9;
-    file->header.end = file->data = b + 8 + length;
-    file->size = size - 8 - length;
-    return nn__check_header(file, location);
+    if (status != NN_OK) return status;
+    file->header = file->parts[NN__REST];
+    if (!nn__take_text(&file->header, "{")) return NN_ERROR_HEADER;
+    status = nn__check_header(file, location);
+    return status == NN_OK && file->ours ? nn__check_ours(file) : status;
 }
 
-/* A value of the metadata; 0 if it is not there. */
-static int nn__find_value(const nn__file *file, const char *key, nn__span *value)
+static void nn__close_file(nn__file *file)
 {
-    nn__span metadata = file->metadata;
-
-    value->at = value->end = NULL;
-    if (!metadata.at) return 0;
-    return nn__take_metadata(&metadata, key, value) && value->at;
+#ifdef NN_NO_MALLOC
+    (void)file;
+#else
+    if (file->table) NN_FREE(file->table);
+#endif
 }
 
-/* The name without ".weight" or ".bias" (or without "weight", alone); 0 if it ends otherwise. */
-static int nn__base_of(nn__span name, const char *ending, nn__span *base)
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+/* Goes to the next layer: its weight, and its bias as the cursor's entry. Returns 1, 0 at the end,
+   and -1 when they are no tensors of a layer. */
+static int nn__next_layer(nn__cursor *cursor, nn__entry *weight, nn_location *location)
 {
-    base->at = name.at;
-    for (base->end = name.at; name.at <= name.end; base->end = name.at) {
-        nn__span rest = name;
-        if (name.at == base->at && nn__string_is(rest, ending + 1)) return 1;
-        if (nn__string_is(rest, ending)) return 1;
-        if (name.at == name.end) return 0;
-        (void)nn__next_character(&name);
+    const nn__entry *bias = &cursor->entry;
+
+    do {
+        if (!nn__next_in_order(cursor) || bias->kind == NN__KIND_KEY) return 0;
+    } while (bias->kind != NN__KIND_WEIGHT);
+    *weight = *bias;
+    nn__name_location(location, weight->name);
+    if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
+        weight->shape[0] > INT_MAX - 64 || weight->shape[1] > INT_MAX - 64)
+        return -1;
+    if (!nn__next_in_order(cursor) || bias->kind != NN__KIND_BIAS ||
+        nn__compare_natural(weight->base, bias->base))
+        return -1;
+    if (!bias->real || bias->rank != 1) {
+        nn__name_location(location, bias->name);
+        return -1;
     }
-    return 0;
+    return bias->shape[0] == weight->shape[0] ? 1 : -1;
 }
 
-/* The first *.weight in natural order of name after `after` (NULL: of all); its base; 0: none. */
-static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span *base,
-                           nn__tensor *weight)
+static nn_real nn__read_real(const unsigned char *b, int size)
 {
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    nn__tensor tensor;
-    int found = 0, kind;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1 || !nn__base_of(tensor.name, ".weight", &candidate)) continue;
-        if (after && nn__compare_natural(candidate, *after) <= 0) continue;
-        if (found && nn__compare_natural(candidate, *base) >= 0) continue;
-        *base = candidate;
-        *weight = tensor;
-        found = 1;
-    }
-    return found;
-}
-
-static int nn__find_tensor(const nn__file *file, const nn__span *base, const char *ending,
-                           nn__tensor *tensor)
-{
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    int kind;
-
-    while ((kind = nn__next_entry(&json, tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        if (!base && nn__string_is(tensor->name, ending)) return 1;
-        if (base && nn__base_of(tensor->name, ending, &candidate) &&
-            nn__same_string(candidate, *base))
-            return 1;
-    }
-    return 0;
-}
-
-/* The layers of a file one after the other. */
-typedef struct nn__layer_reader {
-    const nn__file *file;
-    nn__span base;
-    nn__tensor weight, bias;
-    int layer;
-} nn__layer_reader;
-
-/* Goes to the next pair of weight and bias; 0 at the end. */
-static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_location *location)
-{
-    nn__span base;
-
-    *status = NN_OK;
-    if (!nn__next_weight(reader->file, reader->layer ? &reader->base : NULL, &base,
-                         &reader->weight))
-        return 0;
-    reader->base = base;
-    reader->layer++;
-    nn__name_location(location, reader->weight.name);
-    *status = NN_ERROR_TENSOR;
-    if (!nn__find_tensor(reader->file, &reader->base, ".bias", &reader->bias) ||
-        !reader->weight.real || reader->weight.rank != 2 || reader->weight.shape[0] < 1 ||
-        reader->weight.shape[0] > INT_MAX || reader->weight.shape[1] < 1 ||
-        reader->weight.shape[1] > INT_MAX)
-        return 1;
-    if (!reader->bias.real || reader->bias.rank != 1) {
-        nn__name_location(location, reader->bias.name);
-        return 1;
-    }
-    if (reader->bias.shape[0] == reader->weight.shape[0]) *status = NN_OK;
-    return 1;
-}
-
-/* ---- Reading values -------------------------------------------------------------------------- */
-
-/* A float or double from its bits. */
-static nn_real nn__real_of(uint64_t bits, int size)
-{
-    if (size == 4) {
-        const uint32_t low = (uint32_t)bits;
-        float x;
-        memcpy(&x, &low, sizeof x);
-        return (nn_real)x;
-    } else {
-        double x;
-        memcpy(&x, &bits, sizeof x);
-        return (nn_real)x;
-    }
-}
-
-static nn_real nn__read_real(const nn__file *file, const nn__tensor *tensor, uint64_t index)
-{
-    const unsigned char *b = file->data + tensor->start + index * (uint64_t)tensor->real;
     uint64_t bits = 0;
     int i;
 
-    for (i = 0; i < tensor->real; i++) bits |= (uint64_t)b[i] << (8 * i);
-    return nn__real_of(bits, tensor->real);
+    if (size == sizeof(nn_real)) return nn__stored_real(b);
+    for (i = size; i-- > 0;) bits = bits << 8 | NN_READ_BYTE(b + i);
+    return nn__real_of(bits, size);
 }
 
-static int nn__tensor_is_finite(const nn__file *file, const nn__tensor *tensor)
+/* Reads a tensor [out x in] into w[in x out], or only checks it when w is NULL; whether all of it
+   is finite. */
+static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t in, size_t out,
+                           nn_real *w)
 {
-    const uint64_t count = (tensor->end - tensor->start) / (uint64_t)tensor->real;
-    uint64_t i;
+    const unsigned char *at = file->parts[NN__DATA].at + tensor->start;
+    const size_t real = (size_t)tensor->real;
+    size_t j, k;
 
-    for (i = 0; i < count; i++)
-        if (!nn__is_finite(nn__read_real(file, tensor, i))) return 0;
-    return 1;
-}
-
-/* Takes a hexadecimal number of so many digits from a string. */
-static int nn__take_hexadecimal(nn__span *string, int digits, uint64_t *number)
-{
-    int digit;
-
-    for (*number = 0; digits > 0; digits--) {
-        if (string->at == string->end) return 0;
-        digit = nn__hexadecimal(nn__next_character(string));
-        if (digit < 0) return 0;
-        *number = *number << 4 | (unsigned)digit;
+    for (k = 0; k < in; k++) {
+        for (j = 0; j < out; j++) {
+            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor->real);
+            if (!nn__is_finite(x)) return 0;
+            if (w) *w++ = x;
+        }
     }
     return 1;
 }
 
-/* The checksum of a file with our metadata. */
-static nn_status nn__check_sum(const nn__file *file)
-{
-    const unsigned char *at = file->metadata.end;
-    nn__span value;
-    uint64_t i, stated;
-    uint32_t crc = 0xffffffffu;
-    int key;
-
-    for (i = 0; i < file->size; i++) crc = nn__crc32(crc, file->data[i]);
-    for (key = 0; key < NN__KEYS; key++) {
-        if (!nn__find_value(file, nn__keys[key], &value)) continue;
-        while (value.at < value.end)
-            crc = nn__crc32(crc, (unsigned char)nn__next_character(&value));
-    }
-    for (; at < file->data; at++) crc = nn__crc32(crc, *at);
-    if (!nn__find_value(file, "nn.crc32", &value) || !nn__take_hexadecimal(&value, 8, &stated) ||
-        value.at != value.end)
-        return NN_ERROR_METADATA;
-    return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
-}
-
-/* Whether the widths that a file of ours states, if it does, are those of its tensors. */
-static int nn__widths_fit(const nn__file *file, const nn_model *model)
-{
-    nn__span value;
-    int layer;
-
-    if (!nn__find_value(file, nn__keys[NN__WIDTHS], &value)) return 1;
-    for (layer = 0; layer <= model->count; layer++) {
-        uint64_t number;
-        if ((layer && !nn__take_character(&value, ',')) || !nn__take_number(&value, &number) ||
-            number != (uint64_t)(layer ? model->layers[layer - 1].width : model->inputs))
-            return 0;
-    }
-    return value.at == value.end;
-}
-
-/* Whether the file is one of ours: then its version is checked, and its checksum. */
-static nn_status nn__check_ours(const nn__file *file, int *ours)
-{
-    nn__span value;
-
-    *ours = nn__find_value(file, "nn.", &value);
-    if (!*ours) return NN_OK;
-    if (!nn__find_value(file, nn__keys[NN__VERSION], &value) || !nn__string_is(value, "1"))
-        return NN_ERROR_METADATA;
-    return nn__check_sum(file);
-}
-
-/* Reads the scaling: into the model, or only checks it when store is 0. */
-static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int store)
-{
-    const int inputs = model->inputs;
-    nn__span kind, values;
-    uint64_t bits;
-    int scaling, i, digits;
-
-    if (!nn__find_value(file, nn__keys[NN__SCALING], &kind) ||
-        !nn__find_value(file, nn__keys[NN__SCALING_VALUES], &values))
-        return NN_ERROR_METADATA;
-    for (scaling = 0; !nn__string_is(kind, nn__scaling_names[scaling]);)
-        if (++scaling > (int)NN_SCALE_MIN_MAX) return NN_ERROR_METADATA;
-    if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
-    if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-    digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
-    if (digits == 16 && sizeof(double) != 8) return NN_ERROR_METADATA;
-    for (i = 0; i < 2 * inputs; i++) {
-        nn_real x;
-        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
-        x = nn__real_of(bits, digits / 2);
-        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
-        if (store) model->offset[i] = x;
-    }
-    if (store) model->scaling = (nn_scaling)scaling;
-    return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-}
-
-/* Copies all pairs into the parameters, turning [out x in] into [in x out]; or, when store is 0,
-   only checks that they fit the model. */
+/* Reads the parameters of all layers into the model; or, when store is 0, only checks them. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
                                      nn_location *location)
 {
-    nn__layer_reader reader;
-    nn_real *w = model->parameters;
-    nn_status status;
-    int j, k;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn_real *parameters = model->parameters;
+    nn__entry weight;
+    int more, i;
 
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        const int layer = reader.layer - 1;
-        int in, out;
+    for (i = 0; (more = nn__next_layer(&cursor, &weight, location)) > 0; i++) {
+        const size_t in = weight.shape[1], out = weight.shape[0];
+        nn__layer layer;
 
-        if (status != NN_OK) return status;
-        if (layer >= model->count) return NN_ERROR_TENSOR;
-        in = nn__layer_inputs(model, layer);
-        out = model->layers[layer].width;
-        if (reader.weight.shape[0] != (uint64_t)out || reader.weight.shape[1] != (uint64_t)in)
-            return NN_ERROR_TENSOR;
-        if (!store) {
-            if (!nn__tensor_is_finite(file, &reader.weight)) return NN_ERROR_PARAMETER;
-            nn__name_location(location, reader.bias.name);
-            if (!nn__tensor_is_finite(file, &reader.bias)) return NN_ERROR_PARAMETER;
-            continue;
-        }
-        for (k = 0; k < in; k++)
-            for (j = 0; j < out; j++)
-                *w++ =
-                    nn__read_real(file, &reader.weight, (uint64_t)j * (uint64_t)in + (uint64_t)k);
-        for (j = 0; j < out; j++) *w++ = nn__read_real(file, &reader.bias, (uint64_t)j);
+        if (i == model->count) return NN_ERROR_TENSOR;
+        layer = nn__layer_at(model, i);
+        if (in != (size_t)layer.inputs || out != (size_t)layer.outputs) return NN_ERROR_TENSOR;
+        if (!nn__read_tensor(file, &weight, in, out, store ? parameters + layer.weights : NULL))
+            return NN_ERROR_PARAMETER;
+        nn__name_location(location, cursor.entry.name);
+        if (!nn__read_tensor(file, &cursor.entry, 1, out, store ? parameters + layer.biases : NULL))
+            return NN_ERROR_PARAMETER;
     }
-    if (reader.layer != model->count) return NN_ERROR_TENSOR;
+    if (more < 0 || i != model->count) return NN_ERROR_TENSOR;
+    if (store) model->changes++;
     if (location) location->name[0] = 0;
     return NN_OK;
 }
 
-/* Everything about the file that can be wrong, before anything is changed. */
-static nn_status nn__check_file(nn__file *file, nn_model *model, const void *bytes, size_t size,
-                                int *ours, nn_location *location)
+/* Whether the widths in the metadata, if they are there, are the model's. */
+static int nn__widths_fit(const nn__file *file, const nn_model *model)
 {
-    nn_status status = nn__open_file(file, bytes, size, location);
+    nn__span widths = file->parts[NN__WIDTHS];
+    int layer;
 
-    if (status == NN_OK) status = nn__check_ours(file, ours);
-    if (status == NN_OK) status = nn__read_parameters(file, model, 0, location);
-    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
-    if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
-    return status;
+    if (!widths.at) return 1;
+    if (nn__take_width(&widths) != model->inputs) return 0;
+    for (layer = 0; layer < model->count; layer++)
+        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != model->layers[layer].width)
+            return 0;
+    return widths.at == widths.end;
 }
 
-static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
-                                     nn_location *location)
+/* Reads parameters and scaling into the model; or, when store is 0, only checks that they fit. */
+static nn_status nn__read_model(const nn__file *file, nn_model *model, int store,
+                                nn_location *location)
 {
-    nn__file file;
-    nn_status status;
-    int ours;
+    const nn__span *values = &file->parts[NN__SCALING_VALUES];
+    nn_status status = nn__read_parameters(file, model, store, location);
+    int digits = 8;
 
-    if (!model || !bytes) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    status = nn__check_file(&file, model, bytes, size, &ours, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, model, 1, NULL);
-    model->changes++;
-    if (ours) (void)nn__read_scaling(&file, model, 1);
-    return NN_OK;
+    if (status != NN_OK || !file->ours) return status;
+    if (!values->at) return NN_ERROR_METADATA;
+    if (sizeof(double) == 8 && (values->end - values->at) / 2 / model->inputs == 16) digits = 16;
+    if (store) nn__clear_scaling(model);
+    status = nn__read_scaling(file, model, digits, store);
+    if (status == NN_OK && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
+    return status;
 }
 
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load_parameters(model, bytes, size, location);
+    if (!model || !bytes) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, model, 0, location);
+    if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
+    nn__close_file(&file);
+    return status;
 }
-
-#if !defined(NN_NO_TRAIN) || !defined(NN_NO_MALLOC)
-/* The activation of the next layer from their list; -1 if it is none. *at moves on. */
-static int nn__next_activation(nn__span *list)
-{
-    nn__span word = *list;
-    size_t i;
-    int32_t c = 0;
-
-    while (list->at < list->end) {
-        word.end = list->at;
-        c = nn__next_character(list);
-        if (c == ',') break;
-        word.end = list->at;
-    }
-    if (c == ',' && list->at == list->end) return -1;
-    for (i = 0; i < sizeof nn__activation_names / sizeof *nn__activation_names; i++)
-        if (nn__string_is(word, nn__activation_names[i])) return (int)i;
-    return -1;
-}
-#endif
 
 #ifndef NN_NO_TRAIN
 
-/* Reads the state's numbers, and checks that they fit the trainer; *state changes in any case. */
-static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+/* ---- Loading checkpoints --------------------------------------------------------------------- */
+
+/* Reads the trainer's arrays, or only checks them when store is 0. */
+static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
+                                 nn_location *location)
 {
-    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
-    nn__span value;
+    const size_t count = trainer->model->parameter_count;
     int i;
 
-    if (!nn__find_value(file, nn__keys[NN__ACTIVATIONS], &value)) return NN_ERROR_METADATA;
-    for (i = 0; i < trainer->model->count; i++)
-        if (nn__next_activation(&value) != (int)trainer->model->layers[i].activation)
+    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
+        nn_real *array = nn__checkpoint_array(trainer, i);
+        nn__scan scan = nn__begin_scan(file);
+        nn__entry tensor;
+        int more;
+
+        if (!array) continue;
+        do more = nn__next_entry(&scan, &tensor);
+        while (more &&
+               (tensor.kind == NN__KIND_KEY || !nn__string_is(tensor.name, nn__array_names[i])));
+        if (!more || tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 ||
+            tensor.shape[0] != count)
+            return NN_ERROR_TENSOR;
+        nn__name_location(location, tensor.name);
+        if (!nn__read_tensor(file, &tensor, 1, count, store ? array : NULL))
+            return NN_ERROR_PARAMETER;
+    }
+    return NN_OK;
+}
+
+/* Reads the state, which must fit the trainer; *state changes in any case. */
+static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+{
+    const nn_model *model = trainer->model;
+    nn__span activations = file->parts[NN__ACTIVATIONS], numbers = file->parts[NN__STATE];
+    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
+    int *const ints[] = NN__STATE_INTS(state);
+    nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
+
+    if (!activations.at) return NN_ERROR_METADATA;
+    for (i = 0; i < model->count; i++)
+        if (nn__take_activation(&activations) != (int)model->layers[i].activation)
             return NN_ERROR_OPTION;
-    if (!nn__find_value(file, nn__keys[NN__STATE], &value)) return NN_ERROR_METADATA;
     for (i = 0; i < NN__STATE_NUMBERS; i++)
-        if (!nn__take_hexadecimal(&value, 16, &n[i])) return NN_ERROR_METADATA;
-    if (value.at != value.end) return NN_ERROR_METADATA;
+        if (!nn__take_hexadecimal(&numbers, 16, &n[i])) return NN_ERROR_METADATA;
+    if (numbers.at != numbers.end) return NN_ERROR_METADATA;
     nn__state_numbers(trainer, own);
     if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
-    for (i = 4; i < 10; i++)
-        if (n[i] > INT_MAX) return NN_ERROR_METADATA;
     if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
-    for (i = 11; i < NN__STATE_NUMBERS; i++)
-        if (n[i] != (nn__bits)n[i]) return NN_ERROR_METADATA;
     state->random = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
-    state->epoch = (int)n[4];
-    state->position = (int)n[5];
-    state->sums.counted = (int)n[6];
-    state->sums.correct = (int)n[7];
-    state->best_epoch = (int)n[8];
-    state->waited = (int)n[9];
-    state->sums.loss.high = nn__from_bits((nn__bits)n[11]);
-    state->sums.loss.low = nn__from_bits((nn__bits)n[12]);
-    state->sums.weight.high = nn__from_bits((nn__bits)n[13]);
-    state->sums.weight.low = nn__from_bits((nn__bits)n[14]);
-    state->best_loss = nn__from_bits((nn__bits)n[15]);
-    state->learning_rate = nn__from_bits((nn__bits)n[16]);
-    state->beta1_power = nn__from_bits((nn__bits)n[17]);
-    state->beta2_power = nn__from_bits((nn__bits)n[18]);
-    state->last_rate = nn__from_bits((nn__bits)n[19]);
-    state->gradient_norm = nn__from_bits((nn__bits)n[20]);
+    for (i = 0; i < NN__COUNT(ints); i++) {
+        if (n[4 + i] > INT_MAX) return NN_ERROR_METADATA;
+        *ints[i] = (int)n[4 + i];
+    }
+    for (i = 0; i < NN__COUNT(reals); i++) {
+        if (n[11 + i] != (nn__bits)n[11 + i]) return NN_ERROR_METADATA;
+        *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
+    }
     if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
         !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
         !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
@@ -9265,136 +9458,111 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     return NN_OK;
 }
 
-/* Reads the trainer's arrays, or only checks them when store is 0. */
-static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
-                                 nn_location *location)
-{
-    const size_t count = trainer->model->parameter_count;
-    nn__tensor tensor;
-    size_t k;
-    int i;
-
-    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
-        nn_real *array = nn__checkpoint_array(trainer, i);
-        if (!array) continue;
-        if (!nn__find_tensor(file, NULL, nn__array_names[i], &tensor) ||
-            tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 || tensor.shape[0] != count)
-            return NN_ERROR_TENSOR;
-        nn__name_location(location, tensor.name);
-        if (!store && !nn__tensor_is_finite(file, &tensor)) return NN_ERROR_PARAMETER;
-        for (k = 0; store && k < count; k++) array[k] = nn__read_real(file, &tensor, k);
-    }
-    return NN_OK;
-}
-
-static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
-                                     nn_location *location)
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_location *location)
 {
     nn__file file;
     nn__state state;
     nn_status status;
-    int ours;
 
+    nn__set_location(location, NULL);
     if (!trainer || !bytes) return NN_ERROR_NULL;
-    status = nn__check_file(&file, trainer->model, bytes, size, &ours, location);
-    if (status == NN_OK && !ours) status = NN_ERROR_METADATA;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
+    if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
     if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, trainer->model, 1, NULL);
-    (void)nn__read_scaling(&file, trainer->model, 1);
-    (void)nn__read_arrays(&file, trainer, 1, NULL);
-    trainer->state = state;
-    trainer->rows = trainer->pending = 0;
-    trainer->model->changes++;
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load_checkpoint(trainer, bytes, size, location);
+    if (status == NN_OK) {
+        (void)nn__read_model(&file, trainer->model, 1, NULL);
+        (void)nn__read_arrays(&file, trainer, 1, NULL);
+        trainer->state = state;
+        trainer->rows = trainer->pending = 0;
+        trainer->model->changes++;
+    }
+    nn__close_file(&file);
+    return status;
 }
 #endif /* NN_NO_TRAIN */
 
 #ifndef NN_NO_MALLOC
 
-/* The layers that a file of ours describes, in layers[count]. */
-static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int count, int *inputs,
+/* ---- Loading a model that does not exist yet ------------------------------------------------- */
+
+/* The layers that the tensors and the activations in the metadata describe: their sizes, and
+   themselves unless layers is NULL. */
+static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers,
                                  nn_location *location)
 {
-    nn__layer_reader reader;
-    nn__span names;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn__span activations = file->parts[NN__ACTIVATIONS];
+    nn__entry weight;
     nn_status status;
-    int activation;
+    int more, in, out = 0;
 
-    (void)nn__find_value(file, nn__keys[NN__ACTIVATIONS], &names);
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        if (status != NN_OK) return status;
-        if (reader.layer > count) return NN_ERROR_METADATA;
-        if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
-        if (reader.layer > 1 && reader.weight.shape[1] != (uint64_t)layers[reader.layer - 2].width)
+    sizes->count = 0;
+    while ((more = nn__next_layer(&cursor, &weight, location)) > 0) {
+        in = (int)weight.shape[1];
+        if (!sizes->count)
+            nn__no_layers(sizes, in);
+        else if (in != out)
             return NN_ERROR_TENSOR;
-        activation = nn__next_activation(&names);
-        if (activation < 0) return NN_ERROR_METADATA;
-        layers[reader.layer - 1].kind = NN_LAYER_DENSE;
-        layers[reader.layer - 1].width = (int)reader.weight.shape[0];
-        layers[reader.layer - 1].activation = (nn_activation)activation;
+        out = (int)weight.shape[0];
+        status = nn__read_layer(&activations, sizes, layers, in, out);
+        if (status != NN_OK) return status;
     }
-    if (reader.layer != count) return NN_ERROR_METADATA;
-    return NN_OK;
+    if (more < 0) return NN_ERROR_TENSOR;
+    return sizes->count && activations.at == activations.end ? NN_OK : NN_ERROR_METADATA;
 }
 
-static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_location *location)
+/* Makes the model that a file of ours describes, and reads it. */
+static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_location *location)
 {
-    nn__file file;
-    nn__span names;
-    nn_shape shape;
-    nn_layer *layers;
+    nn__sizes sizes;
+    size_t size;
+    void *memory;
+    nn_model *made = NULL;
     nn_status status;
-    int ours, count;
 
-    if (model) *model = NULL;
-    if (!model || !bytes) return NN_ERROR_NULL;
-    status = nn__open_file(&file, bytes, size, location);
-    if (status == NN_OK) status = nn__check_ours(&file, &ours);
+    if (!file->ours || !file->parts[NN__ACTIVATIONS].at) return NN_ERROR_METADATA;
+    status = nn__read_layers(file, &sizes, NULL, location);
     if (status != NN_OK) return status;
-    if (!ours || !nn__find_value(&file, nn__keys[NN__ACTIVATIONS], &names))
-        return NN_ERROR_METADATA;
-    for (count = 1; names.at < names.end;) count += nn__next_character(&names) == ',';
-    if (count > NN__FILE_TENSORS / 2) return NN_ERROR_METADATA;
-    layers = (nn_layer *)NN_MALLOC((size_t)count * sizeof *layers);
-    if (!layers) return NN_ERROR_MEMORY;
-    status = nn__read_layers(&file, layers, count, &shape.inputs, location);
+    size = nn__model_size(&sizes, 0);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(size);
+    if (!memory) return NN_ERROR_MEMORY;
+    status = nn__make_model(&made, memory, size, &sizes, 0);
     if (status == NN_OK) {
-        shape.layers = layers;
-        shape.count = count;
-        status = nn__create(model, &shape, 0);
+        made->heap = memory;
+        made->file = NULL;
+        (void)nn__read_layers(file, &sizes, made->layers, NULL);
+        nn__set_offsets(made);
+        status = nn__read_model(file, made, 1, location);
     }
-    NN_FREE(layers);
-    if (status == NN_OK) {
-        status = nn__load_parameters(*model, bytes, size, location);
-        if (status != NN_OK) {
-            nn_model_free(*model);
-            *model = NULL;
-        }
-    }
+    if (status == NN_OK)
+        *model = made;
+    else
+        NN_FREE(memory);
     return status;
 }
 
 NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
                                 nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load(model, bytes, size, location);
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__make_loaded(model, &file, location);
+    nn__close_file(&file);
+    return status;
 }
 
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded, whose location is named in case it fails. */
+/* Reads a file that is to be loaded; location names it in case that fails. */
 static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
                                 nn_location *location)
 {
@@ -9402,19 +9570,26 @@ static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t 
     return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
 }
 
+/* Frees the file's bytes when it has been loaded. */
+static nn_status nn__end_load(nn_status status, unsigned char *bytes, const char *path,
+                              nn_location *location)
+{
+    NN_FREE(bytes);
+    if (location) location->path = path;
+    return status;
+}
+
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__begin_load(path, &bytes, &size, location);
+    if (model) *model = NULL;
+    if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
@@ -9425,9 +9600,8 @@ NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_locati
 
     if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_parameters(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_parameters_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -9439,200 +9613,12 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 
     if (trainer) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_checkpoint(trainer, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_checkpoint_memory(trainer, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 #endif
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
-
-/* ---- Opening a file where it is -------------------------------------------------------------- */
-
-/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
-   order, says all; the tensors' descriptions behind it are in the checksum alone. */
-typedef struct nn__stored {
-    nn__sizes sizes;
-    nn__span
-        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
-                                      header, and in front of them the data */
-    uint32_t crc;
-} nn__stored;
-
-/* Takes the text; 0 if another is there. */
-static int nn__expect(nn__span *file, const char *text)
-{
-    for (; *text; text++, file->at++)
-        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
-    return 1;
-}
-
-/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
-static int nn__expect_width(nn__span *file)
-{
-    unsigned digit;
-    int width = 0;
-
-    for (; file->at < file->end; file->at++) {
-        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
-        if (digit > 9) break;
-        if (width > (INT_MAX - 64 - 9) / 10) return 0;
-        width = width * 10 + (int)digit;
-        if (!width) return 0;
-    }
-    return width;
-}
-
-/* Takes one of the names; which, or -1. */
-static int nn__expect_name(nn__span *file, const char *const *names, int count)
-{
-    nn__span ahead;
-
-    while (--count >= 0) {
-        ahead = *file;
-        if (nn__expect(&ahead, names[count])) break;
-    }
-    if (count >= 0) *file = ahead;
-    return count;
-}
-
-/* Takes a hexadecimal number of so many digits, in lower case. */
-static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
-{
-    for (*number = 0; digits > 0; digits--, file->at++) {
-        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
-        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return 1;
-}
-
-/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
-   nn_save writes them. */
-static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
-{
-    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
-    int in = nn__expect_width(&widths), out, activation, last = 0;
-
-    if (!in) return 0;
-    stored->sizes = nn__no_layers(in);
-    for (; !last; in = out) {
-        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
-        if (!out) return 0;
-        last = widths.at == widths.end;
-        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
-            (!last && !nn__expect(&names, ",")))
-            return 0;
-        nn__count_layer(&stored->sizes, in, out, last);
-        if (layers) {
-            layers->kind = NN_LAYER_DENSE;
-            layers->width = out;
-            layers->activation = (nn_activation)activation;
-            layers++;
-        }
-    }
-    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
-}
-
-static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
-{
-    nn__span file;
-    nn__bits crc;
-    uint32_t length = 0;
-    size_t data;
-    int i, good;
-
-    if (!bytes) return NN_ERROR_NULL;
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    file.at = (const unsigned char *)bytes + 8;
-    for (i = 1; i <= 8; i++) {
-        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-        length = length << 8 | NN_READ_BYTE(file.at - i);
-    }
-    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    stored->parts[0].at = file.end = file.at + length;
-    stored->parts[0].end = (const unsigned char *)bytes + size;
-    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
-    for (i = 0; i < NN__STATE; i++) {
-        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
-               nn__expect(&file, "\":\"");
-        stored->parts[1 + i].at = file.at;
-        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
-        stored->parts[1 + i].end = file.at;
-    }
-    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
-        !nn__read_stored_layers(stored, NULL))
-        return NN_ERROR_HEADER;
-    stored->crc = (uint32_t)crc;
-    stored->parts[1 + NN__STATE] = file;
-    data = size - 8 - length;
-    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
-               ? NN_ERROR_TRUNCATED
-               : NN_OK;
-}
-
-/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
-static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
-{
-    nn__span *version = &stored->parts[1 + NN__VERSION];
-    nn__span *scaling = &stored->parts[1 + NN__SCALING];
-    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
-    const unsigned char *at;
-    uint32_t crc = 0xffffffffu;
-    nn__bits bits;
-    size_t i;
-    int kind;
-
-    for (i = 0; i < NN__STATE + 2; i++)
-        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
-            crc = nn__crc32(crc, NN_READ_BYTE(at));
-    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
-    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
-    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
-        scaling->at != scaling->end)
-        return NN_ERROR_METADATA;
-    model->scaling = (nn_scaling)kind;
-    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
-        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
-        model->offset[i] = nn__from_bits(bits);
-        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
-    }
-    if (values->at != values->end) return NN_ERROR_METADATA;
-    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
-        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
-    return NN_OK;
-}
-
-NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
-{
-    nn__stored stored;
-
-    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
-    return nn__model_size(&stored.sizes, 1);
-}
-
-NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
-                                  const void *bytes, size_t size)
-{
-    nn__stored stored;
-    nn_model *made = NULL;
-    nn_status status;
-
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__read_stored(&stored, bytes, size);
-    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
-    if (status != NN_OK) return status;
-    made->file = stored.parts[0].at;
-    (void)nn__read_stored_layers(&stored, made->layers);
-    nn__set_offsets(made);
-    status = nn__finish_opening(made, &stored);
-    if (status == NN_OK) *model = made;
-    return status;
-}
 
 #ifndef NN_NO_TRAIN
 
