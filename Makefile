@@ -7,9 +7,14 @@
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
+# MNIST=folder make test adds the test of accuracy on MNIST.
 
 CFLAGS = -O2
 LDLIBS = -lm
+# What a program depends on is written beside it by the compiler, and read at the end of this file.
+DEPENDENCIES = -MMD -MP -MF $@.d -MT $@
+# Where the tests are built: make BUILD=build/other CFLAGS=... test leaves the usual ones alone.
+BUILD = build
 
 OPENBLAS := $(shell pkg-config --exists openblas 2>/dev/null && echo 1)
 ifeq ($(OPENBLAS),1)
@@ -17,57 +22,81 @@ BLAS_CFLAGS := -DNN_USE_OPENBLAS $(shell pkg-config --cflags openblas)
 BLAS_LIBS := $(shell pkg-config --libs openblas)
 endif
 
-EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
-TESTS = $(patsubst tests/%.c,build/%,$(filter-out %/backends.c %/interop.c %/export_models.c \
-    %/export_models_double.c,$(wildcard tests/unit/*.c tests/reference/*.c tests/platform/*.c)))
-
-all: $(EXAMPLES)
+all: $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
 
 run: build/iris2
 	./build/iris2
 
-# Every test with each back-end that the machine has.
-test: $(TESTS) build/platform/backends
-	BACKENDS="$$(build/platform/backends)" sh tests/run $(TESTS)
+# ---- Tests --------------------------------------------------------------------------------------
 
-# MNIST=folder adds the test on MNIST. -O3 -march=native changes its speed, not its bits.
-build/reference/accuracy: CFLAGS += $(if $(MNIST),-O3 -march=native)
-build/platform/threads: CFLAGS += -pthread
-build/platform/openblas: CFLAGS += $(BLAS_CFLAGS)
-build/platform/openblas: LDLIBS += $(BLAS_LIBS)
+# tests/unit/csv.c becomes build/unit/csv and, with FLAGS.double, build/unit/csv.double.
+FLAGS.double = -DNN_DOUBLE
+FLAGS.no_fma = -DNN_NO_FMA
+FLAGS.static = -DNN_NO_MALLOC -DNN_NO_STDIO -DNN_NO_SIMD
+FLAGS.flash = -DFLASH=0x5a
+
+# What single programs need. -O3 -march=native changes the speed of the test on MNIST, not its bits.
+FLAGS/reference/accuracy = $(if $(MNIST),-O3 -march=native -DNN_IMPLEMENTATION)
+FLAGS/platform/threads = -pthread
+FLAGS/platform/openblas = $(BLAS_CFLAGS) $(BLAS_LIBS)
+
+# Those that run longest come first. gradient.c is in double alone.
+UNITS = $(filter-out unit/export_models,$(patsubst tests/%.c,%,$(wildcard tests/unit/*.c)))
+TESTS = $(addprefix $(BUILD)/,unit/kernels reference/accuracy unit/kernels.double \
+    $(filter-out unit/kernels unit/gradient,$(UNITS)) \
+    $(patsubst %,%.double,$(filter-out unit/kernels unit/faults,$(UNITS))) \
+    $(patsubst %,%.flash,$(filter unit/safetensors_open%,$(UNITS))) unit/export.no_fma \
+    platform/bits platform/openblas platform/sizes platform/sizes.static platform/threads \
+    reference/golden reference/golden.double reference/torch_file)
+
+# These have the implementation of nn.h in themselves; the others are linked with the library.
+WHOLE := $(shell grep -l '^ *# *define NN_IMPLEMENTATION' tests/*/*.c)
+WHOLE += $(if $(MNIST),tests/reference/accuracy.c)
+
+test: $(TESTS:%=%.result)
+	@sh tests/run -sum $(TESTS)
+
+# Every program with each back-end that the machine has.
+$(TESTS:%=%.result): %.result: % $(BUILD)/platform/backends always
+	@BACKENDS="$$($(BUILD)/platform/backends)" sh tests/run -one $<
+
+%.d: ;
+
+.SECONDEXPANSION:
+.PRECIOUS: $(BUILD)/%.o
+
+$(BUILD)/%.o: tests/$$(basename $$*).c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(FLAGS$(suffix $*)) $(DEPENDENCIES) -I. -c -o $@ $<
+
+$(BUILD)/%: tests/$$(basename $$*).c \
+    $$(if $$(filter tests/$$(basename $$*).c,$(WHOLE)),,$(BUILD)/library$$(suffix $$*).o)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(FLAGS$(suffix $*)) $(if $(filter %.o,$^),-DTEST_LINKED) $(DEPENDENCIES) \
+	    -I. -o $@ $< $(filter %.o,$^) $(FLAGS/$*) $(LDLIBS)
 
 # The test of exported models compiles what these programs write.
-build/unit/export build/unit/export_no_fma: build/exported.c tests/unit/export.c
-build/unit/export_double: build/exported_double.c tests/unit/export.c
-build/unit/export_models build/unit/export_models_double: tests/unit/export_models.c \
-    tests/unit/export_models.h
+$(BUILD)/unit/export $(BUILD)/unit/export.no_fma: build/exported.c
+$(BUILD)/unit/export.double: build/exported_double.c
 
-build/exported.c: build/unit/export_models
-	build/unit/export_models $@
+build/exported.c: $(BUILD)/unit/export_models
+	@$< $@
 
-build/exported_double.c: build/unit/export_models_double
-	build/unit/export_models_double $@
+build/exported_double.c: $(BUILD)/unit/export_models.double
+	@$< $@
 
-build/%: examples/%.c nn.h
+build/%: examples/%.c
 	@mkdir -p build
-	$(CC) $(CFLAGS) $(BLAS_CFLAGS) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
-
-build/%: tests/%.c tests/test.h tests/counted_heap.h nn.h
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -I. -o $@ $< $(LDLIBS)
+	$(CC) $(CFLAGS) $(BLAS_CFLAGS) $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
 
 # Needs gcc or clang with their sanitizers.
 sanitize: build/exported.c build/exported_double.c
 	CC="$(CC)" sh tests/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
-interop: build/reference/interop build/reference/interop_double build/venv/installed
+interop: build/reference/interop build/reference/interop.double build/venv/installed
 	build/venv/bin/python tests/reference/interop.py check build/reference/interop \
-	    build/reference/interop_double
-
-build/reference/interop_double: tests/reference/interop.c nn.h
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DNN_DOUBLE -I. -o $@ $< $(LDLIBS)
+	    build/reference/interop.double
 
 build/venv/installed:
 	/usr/bin/python3 -m venv --system-site-packages build/venv
@@ -96,4 +125,6 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test sanitize interop portable embedded bench install clean
+.PHONY: all run test always sanitize interop portable embedded bench install clean
+
+-include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)

@@ -4,19 +4,17 @@
 #ifndef COUNTED_HEAP_H
 #define COUNTED_HEAP_H
 
-#include <stdlib.h>
-#include <string.h>
+#include "test.h"
 
-#ifndef MOST_BYTES
-#define MOST_BYTES ((size_t)-1 - 64) /* a block larger than this is refused */
-#endif
+TEST_SHARED(long live_blocks, 0);
+TEST_SHARED(long allocations, 0);                /* so far, those refused among them */
+TEST_SHARED(size_t largest_block, 0);            /* that was asked for */
+TEST_SHARED(size_t heap_limit, (size_t)-1 - 64); /* a block larger than this is refused */
 
-static long live_blocks;
-static size_t largest_block; /* that was asked for */
-
-static void *counted_malloc(size_t size)
+TEST_FUNCTION void *counted_malloc(size_t size)
 {
-    size_t *block = size <= MOST_BYTES ? (size_t *)malloc(size + 64) : NULL;
+    size_t *block = size <= heap_limit ? (size_t *)malloc(size + 64) : NULL;
+    allocations++;
     if (size > largest_block) largest_block = size;
     if (!block) return NULL;
     live_blocks++;
@@ -24,7 +22,7 @@ static void *counted_malloc(size_t size)
     return (char *)block + 64;
 }
 
-static void counted_free(void *pointer)
+TEST_FUNCTION void counted_free(void *pointer)
 {
     char *block = (char *)pointer - 64;
     if (!pointer) return;

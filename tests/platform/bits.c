@@ -2,11 +2,8 @@
    have one hash of all that they compute, and it stands here. tests/portable.sh builds this program
    for every machine, with every compiler and every set of flags it finds. Run with -v to see each
    run's hash. */
-#include "../test.h"
-
 #define NN_IMPLEMENTATION
 #undef NN_USE_OPENBLAS /* has bits of its own */
-#include "../../nn.h"
 #include "../fixtures.h"
 
 #define ROWS    50
@@ -31,7 +28,7 @@ static uint64_t add_reals(uint64_t hash, const nn_real *x, size_t count)
 static nn_real x[ROWS * INPUTS], targets[ROWS * OUTPUTS], weights[ROWS];
 
 /* Data that needs the whole range of the activations; targets that fit every loss. */
-static void make_data(nn_data *data, int inputs)
+static void fill_data(nn_data *data, int inputs)
 {
     uint64_t state = nn__random_start(7);
     int b, j;
@@ -136,7 +133,7 @@ static uint64_t hash_run(int i)
     nn_model *model;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    make_data(&data, r.net->inputs);
+    fill_data(&data, r.net->inputs);
     if (r.weighted) data.weight = weights;
     layers[0].kind = NN_LAYER_DENSE;
     layers[0].width = r.net->hidden[0];
@@ -182,5 +179,5 @@ int main(int argc, char **argv)
 {
     verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     RUN(test_hash);
-    return test_done("test_bits");
+    return test_done();
 }

@@ -1,10 +1,8 @@
 /* NN_USE_OPENBLAS with every product sent to OpenBLAS: the scalar kernels' values within rounding,
    wherever a product starts, adds up and is transposed. Without OpenBLAS it tests our own. */
-#include "../test.h"
-
 #define NN_OPENBLAS_WORK 0
 #define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 enum { ROWS = 70, INPUTS = 90, WIDTH = 50 };
 
@@ -86,5 +84,5 @@ int main(void)
 {
     RUN(test_values);
     RUN(test_name);
-    return test_done("test_openblas");
+    return test_done();
 }

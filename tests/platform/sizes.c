@@ -1,14 +1,7 @@
 /* The sizes that are known when compiling are those that the functions return, and blocks of those
-   sizes serve: with a heap, vector kernels and wide alignment here, without them in
-   sizes_static.c. */
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
-
-#ifndef PROGRAM
-#define PROGRAM "test_sizes"
-#endif
+   sizes serve: also without a heap, without files and with scalar kernels alone, as a
+   microcontroller has it (the variant sizes.static). */
+#include "../fixtures.h"
 
 enum { MOST_LAYERS = 8 };
 
@@ -180,5 +173,5 @@ int main(void)
     RUN(test_open_size);
     RUN(test_trainer_size);
     RUN(test_static_blocks);
-    return test_done(PROGRAM);
+    return test_done();
 }

@@ -1,10 +1,7 @@
 /* Accuracy on real data, over several seeds, none of them chosen: at least what scikit-learn's
    MLPClassifier and PyTorch reach with the same recipe. MNIST is tested when the environment
    variable MNIST names a folder that holds it, and is otherwise counted as skipped. */
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 typedef struct accuracies {
     double sum, worst;
@@ -149,11 +146,12 @@ static void test_mnist(void)
 
 int main(void)
 {
+    test_any_backend(); /* they train to the same bits: unit/kernels.c, platform/bits.c */
     RUN(test_iris);
     RUN(test_digits);
     if (getenv("MNIST"))
         RUN(test_mnist);
     else
-        printf("skipped: test_mnist needs MNIST=folder\n");
-    return test_done("test_accuracy");
+        test_skip("test_mnist, which needs MNIST=folder");
+    return test_done();
 }

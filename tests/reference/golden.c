@@ -1,10 +1,7 @@
-/* Agreement with PyTorch, 1e-5 in float and 1e-12 in double (golden_double.c): outputs, losses,
+/* Agreement with PyTorch, 1e-5 in float and 1e-12 in double: outputs, losses,
    gradients of parameters and inputs, 20 steps of each optimizer, learning rates. The vectors in
    tests/reference/golden/ and what they cover: tests/reference/golden.py, which made them. */
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 /* Values are compared relative to the larger of the two, or, if that is more, to a share of the
    largest of their array (a weight matrix, a bias, the outputs, ...). A value is a sum of
@@ -227,7 +224,7 @@ static void test_problems(void)
 }
 
 /* The model of a problem, with its parameters. */
-static nn_model *make_model(const problem *p, nn_activation hidden, nn_activation output)
+static nn_model *problem_model(const problem *p, nn_activation hidden, nn_activation output)
 {
     nn_layer layers[MAX_WIDTHS];
     nn_model *model;
@@ -243,13 +240,6 @@ static nn_model *make_model(const problem *p, nn_activation hidden, nn_activatio
     memcpy(nn_parameters(model), p->parameters.value,
            (size_t)p->parameters.count * sizeof(nn_real));
     return model;
-}
-
-static nn_trainer *make_trainer(nn_model *model, const nn_options *how)
-{
-    nn_trainer *trainer = NULL;
-    CHECK(nn_trainer_create(&trainer, model, how) == NN_OK);
-    return trainer;
 }
 
 /* Each W and each b is an array of its own: layers differ in size. */
@@ -280,7 +270,7 @@ static void check_outputs(const problem *p, nn_activation hidden, nn_activation 
     static nn_real y[MAX_VALUES];
     const nn_real *forward = NULL;
     nn_options how;
-    nn_model *model = make_model(p, hidden, output);
+    nn_model *model = problem_model(p, hidden, output);
     nn_trainer *trainer;
 
     if (!model) return;
@@ -413,7 +403,7 @@ static void test_losses(void)
     for (now_case = 0; !in.bad && now_case < in.cases; now_case++) {
         nn_model *model;
         read_loss_case(&in, &c);
-        model = in.bad ? NULL : make_model(c.p, c.hidden, c.output);
+        model = in.bad ? NULL : problem_model(c.p, c.hidden, c.output);
         if (!model) break;
         check_loss(&c, model);
         if (c.dy.count) {
@@ -616,11 +606,11 @@ static void test_steps(void)
         nn_model *model;
         int before = test_bad;
         read_training(&in, &t);
-        model = in.bad ? NULL : make_model(t.p, t.hidden, t.output);
+        model = in.bad ? NULL : problem_model(t.p, t.hidden, t.output);
         if (!model) break;
         check_steps(&t, model);
         nn_model_free(model);
-        if (t.batches.count == 1 && (model = make_model(t.p, t.hidden, t.output)) != NULL) {
+        if (t.batches.count == 1 && (model = problem_model(t.p, t.hidden, t.output)) != NULL) {
             check_fit(&t, model);
             nn_model_free(model);
             fits++;
@@ -675,9 +665,5 @@ int main(void)
         RUN(test_steps);
         RUN(test_rates);
     }
-#ifdef NN_DOUBLE
-    return test_done("test_golden_double");
-#else
-    return test_done("test_golden");
-#endif
+    return test_done();
 }

@@ -1,15 +1,12 @@
 /* A file that the safetensors package wrote from a PyTorch state_dict, data/torch_mlp, loads and
    predicts what PyTorch did. interop.py made both files (make-sample). */
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 #define SAFETENSORS "tests/reference/data/torch_mlp.safetensors"
 
 enum { INPUTS = 3, OUTPUTS = 2, ROWS = 8, LAYERS = 3 };
 
-static nn_model *make_model(uint64_t seed)
+static nn_model *make_mlp(uint64_t seed)
 {
     const nn_layer layers[LAYERS] = {NN_DENSE(4, NN_RELU), NN_DENSE(4, NN_TANH),
                                      NN_DENSE(OUTPUTS, NN_LINEAR)};
@@ -42,7 +39,7 @@ static void check_outputs(const nn_model *model)
 
 static void test_path(void)
 {
-    nn_model *model = make_model(1);
+    nn_model *model = make_mlp(1);
     nn_location place = {0};
     CHECK(nn_load_parameters(model, SAFETENSORS, &place) == NN_OK);
     check_outputs(model);
@@ -53,7 +50,7 @@ static void test_memory(void)
 {
     static unsigned char bytes[4096];
     FILE *file = fopen(SAFETENSORS, "rb");
-    nn_model *model = make_model(2);
+    nn_model *model = make_mlp(2);
     nn_location place = {0};
     size_t size;
 
@@ -71,5 +68,5 @@ int main(void)
 {
     RUN(test_path);
     RUN(test_memory);
-    return test_done("test_torch_file");
+    return test_done();
 }

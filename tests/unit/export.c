@@ -1,17 +1,8 @@
 /* nn_export_c and nn_quantize. The Makefile has export_models write the models of export_models.h
    as C and compiles that into this program, which compares every function with nn_predict.
-   Usage: test_export [seed] */
-#include "../test.h"
-
-#include <stdint.h>
-
-#include "../counted_heap.h"
-#ifndef PROGRAM
-#define PROGRAM "test_export"
-#endif
-
+   Usage: export [seed] */
 #define NN_IMPLEMENTATION
-#include "../../nn.h"
+#include "../fixtures.h"
 
 #include "export_models.h"
 
@@ -26,7 +17,6 @@
 #define STRING_TO_REAL strtof
 #define FMA            fmaf
 #endif
-#define WRITTEN_PATH EXPORTED_PATH ".again"
 
 static uint64_t seed = 1;
 
@@ -86,7 +76,7 @@ static void test_functions_are_nn_predict(void)
 
     CHECK(MODELS == sizeof exported / sizeof exported[0]);
     for (i = 0; i < MODELS; i++) {
-        nn_model *model = make_model(i);
+        nn_model *model = export_model(i);
         for (int8 = 0; model && int8 < 2; int8++) {
             const int before = test_bad;
             if (int8) CHECK(nn_quantize(model) == NN_OK);
@@ -112,7 +102,7 @@ static void test_the_same_text(void)
     CHECK(file && length > 10000 && length < sizeof text);
     if (file) fclose(file);
     for (i = 0; i < 2 * MODELS; i++) {
-        nn_model *model = make_model(i / 2);
+        nn_model *model = export_model(i / 2);
         how.name = i % 2 ? model_specs[i / 2].int8_name : model_specs[i / 2].name;
         how.int8 = i % 2;
         CHECK(nn_export_c_memory(model, &how, again, sizeof again, &size) == NN_OK);
@@ -135,7 +125,7 @@ static void test_int8_of_quantized(void)
     int i;
 
     for (i = 0; i < MODELS; i++) {
-        nn_model *model = make_model(i);
+        nn_model *model = export_model(i);
         CHECK(nn_export_c_memory(model, &how, first, sizeof first, &size[0]) == NN_OK);
         CHECK(nn_quantize(model) == NN_OK);
         CHECK(nn_export_c_memory(model, &how, second, sizeof second, &size[1]) == NN_OK);
@@ -179,7 +169,7 @@ static void test_names(void)
         "true", "constexpr", "restrict", "inline",   "asm",   "typeof",
         "this", "a\"",       "*/",       "a(",       "a\\",   "static_assert",
         "NN_",  "NN_FLASH",  "NN_NO_FMA"};
-    nn_model *model = make_model(0);
+    nn_model *model = export_model(0);
     nn_export_options how;
     size_t size;
     int i;
@@ -201,7 +191,7 @@ static void test_names(void)
 static void test_capacity(void)
 {
     static char text[100000];
-    nn_model *model = make_model(0);
+    nn_model *model = export_model(0);
     size_t size, needed;
 
     CHECK(nn_export_c_memory(model, NULL, NULL, 0, &needed) == NN_OK);
@@ -227,27 +217,25 @@ static void test_capacity(void)
 static void test_path(void)
 {
     static char text[100000], read[100000];
-    nn_model *model = make_model(9);
+    nn_model *model = export_model(9);
     nn_export_options how = {"net", 1};
     size_t size;
+    const char *written = temporary("net.c");
     FILE *file;
 
-    remove(WRITTEN_PATH);
     CHECK(nn_export_c_memory(model, &how, text, sizeof text, &size) == NN_OK);
-    CHECK(nn_export_c(model, WRITTEN_PATH, &how) == NN_OK);
-    file = fopen(WRITTEN_PATH, "rb");
+    CHECK(nn_export_c(model, written, &how) == NN_OK);
+    file = fopen(written, "rb");
     CHECK(file && fread(read, 1, sizeof read, file) == size && !memcmp(text, read, size));
     if (file) fclose(file);
-    CHECK(!(file = fopen(WRITTEN_PATH ".tmp", "rb")));
-    if (file) fclose(file);
+    CHECK(!file_exists(temporary("net.c.tmp")));
     CHECK(nn_export_c(model, NULL, &how) == NN_ERROR_NULL);
-    CHECK(nn_export_c(NULL, WRITTEN_PATH, &how) == NN_ERROR_NULL);
+    CHECK(nn_export_c(NULL, written, &how) == NN_ERROR_NULL);
     CHECK(nn_export_c(model, "build/no such folder/net.c", &how) == NN_ERROR_OPEN);
     how.name = "1";
-    CHECK(nn_export_c(model, WRITTEN_PATH, &how) == NN_ERROR_OPTION);
+    CHECK(nn_export_c(model, written, &how) == NN_ERROR_OPTION);
     nn_model_free(model);
-    CHECK(live_blocks == 0);
-    remove(WRITTEN_PATH);
+    remove(written);
 }
 
 /* ---- nn_quantize ----------------------------------------------------------------------------- */
@@ -421,5 +409,5 @@ int main(int argc, char **argv)
     RUN(test_quantize_zeros_and_errors);
     RUN(test_quantize_outputs);
     CHECK(live_blocks == 0);
-    return test_done(PROGRAM);
+    return test_done();
 }

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 
     if (!file) fail("which file?");
     for (i = 0; i < MODELS; i++) {
-        nn_model *model = make_model(i);
+        nn_model *model = export_model(i);
         if (!model) fail("no memory");
         write_model(file, model, model_specs[i].name, 0);
         write_model(file, model, model_specs[i].int8_name, 1);

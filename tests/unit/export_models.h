@@ -119,7 +119,7 @@ static nn_real odd_real(uint64_t *random, int column)
 }
 
 /* Makes model i on the heap; NULL: no memory. */
-static nn_model *make_model(int i)
+static nn_model *export_model(int i)
 {
     const model_spec *spec = &model_specs[i];
     uint64_t random = nn__random_start((uint64_t)i);

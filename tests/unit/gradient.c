@@ -1,16 +1,15 @@
 /* Every gradient against central differences of the loss, in double: hidden activation x output
    activation x loss x 1 to 4 layers x batch 1, 2, 7 x dropout x row weights x label smoothing,
-   parameters and inputs. Usage: test_gradient [seed]
+   parameters and inputs. Usage: gradient [seed]
 
    The difference is (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h with h = 1e-3: its truncation is
    h^4 f'''''/30, its rounding about the loss's 1e-15 / h, together some 1e-12 absolute. A relative
    error of 1e-7 can therefore be told from noise only for values above some 1e-5; FLOOR leaves a
    factor of ten. Most values are above it, which is checked. */
+#ifndef NN_DOUBLE
 #define NN_DOUBLE
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
+#endif
+#include "../fixtures.h"
 
 #define TOLERANCE 1e-7
 #define FLOOR     1e-4
@@ -19,16 +18,6 @@
 enum { INPUTS = 2, OUTPUTS = 3, MAX_LAYERS = 4, MAX_ROWS = 7, MAX_PARAMETERS = 65 };
 
 static uint64_t first_seed = 1;
-static uint64_t random_state;
-
-/* A value in [low, high), from splitmix64 (Steele, Lea and Flood 2014). */
-static double uniform(double low, double high)
-{
-    uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return low + (high - low) * ((double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0);
-}
 
 /* ---- One combination of everything ----------------------------------------------------------- */
 
@@ -577,5 +566,5 @@ int main(int argc, char **argv)
     RUN(test_update_starts_anew);
     RUN(test_order_of_calls);
     RUN(test_not_vacuous);
-    return test_done("test_gradient");
+    return test_done();
 }

@@ -1,15 +1,5 @@
 /* IDX (MNIST's format): a small pair of files, and everything that can be wrong with one. */
-#include "../test.h"
-
-#include <stdint.h>
-
-#define MOST_BYTES ((size_t)1 << 20) /* no test here needs more */
-#include "../counted_heap.h"
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
-
-#define IMAGES "build/test_idx.images"
-#define LABELS "build/test_idx.labels"
+#include "../fixtures.h"
 
 /* Three images of 2 rows and 4 columns, with the labels 2, 0, 3. */
 enum { IMAGES_SIZE = 16 + 24, LABELS_SIZE = 8 + 3 };
@@ -17,31 +7,18 @@ static const unsigned char images[IMAGES_SIZE] = {
     0, 0,  8,  3,  0,  0,   0,   3,   0,   0,   0,   2, 0, 0, 0, 4, 0, 1, 2,   3,
     4, 50, 51, 85, 86, 127, 128, 129, 170, 171, 200, 3, 7, 9, 0, 0, 0, 0, 254, 255,
 };
+
 static const unsigned char labels[LABELS_SIZE] = {0, 0, 8, 1, 0, 0, 0, 3, 2, 0, 3};
-
-static void write_file(const char *path, const unsigned char *bytes, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (!CHECK(file != NULL)) return;
-    CHECK(fwrite(bytes, 1, size, file) == size);
-    CHECK(fclose(file) == 0);
-}
-
-static void check_zero(const nn_data *data)
-{
-    CHECK(data->rows == 0 && data->inputs == 0 && data->outputs == 0 && data->classes == 0);
-    CHECK(!data->x && !data->y && !data->weight && !data->class_names && !data->memory);
-}
 
 static nn_status read_pair(nn_data *data, int classes, nn_location *place)
 {
     nn_status status;
     memset(data, 0xa5, sizeof *data);
     if (place) memset(place, 0xa5, sizeof *place);
-    status = nn_read_idx(data, IMAGES, LABELS, classes, place);
+    status = nn_read_idx(data, temporary("images"), temporary("labels"), classes, place);
     CHECK((int)status >= 0 && status < NN_STATUS_COUNT);
     if (status != NN_OK) {
-        check_zero(data);
+        CHECK(data_is_zero(data));
         CHECK(live_blocks == 0);
     }
     return status;
@@ -49,8 +26,8 @@ static nn_status read_pair(nn_data *data, int classes, nn_location *place)
 
 static void write_good(void)
 {
-    write_file(IMAGES, images, sizeof images);
-    write_file(LABELS, labels, sizeof labels);
+    write_file(temporary("images"), images, sizeof images);
+    write_file(temporary("labels"), labels, sizeof labels);
 }
 
 static void expect_good(int classes, int want_classes)
@@ -66,7 +43,7 @@ static void expect_good(int classes, int want_classes)
         for (k = 0; k < want_classes; k++)
             CHECK(data.y[i * want_classes + k] == (nn_real)(k == class_of[i]));
     nn_data_free(&data);
-    check_zero(&data);
+    CHECK(data_is_zero(&data));
     CHECK(live_blocks == 0);
 }
 
@@ -84,7 +61,7 @@ static void test_two_classes(void)
     static const unsigned char two[LABELS_SIZE] = {0, 0, 8, 1, 0, 0, 0, 3, 1, 0, 1};
     nn_data data;
     write_good();
-    write_file(LABELS, two, sizeof two);
+    write_file(temporary("labels"), two, sizeof two);
     if (!CHECK(read_pair(&data, 0, NULL) == NN_OK)) return;
     CHECK(data.classes == 2 && data.outputs == 1);
     CHECK(data.y[0] == 1 && data.y[1] == 0 && data.y[2] == 1);
@@ -98,10 +75,10 @@ static void test_label_outside(void)
     nn_location place;
     write_good();
     CHECK(read_pair(&data, 3, &place) == NN_ERROR_LABEL);
-    CHECK(place.path && !strcmp(place.path, LABELS));
+    CHECK(place.path && !strcmp(place.path, temporary("labels")));
     CHECK(read_pair(&data, 2, NULL) == NN_ERROR_LABEL);
     CHECK(read_pair(&data, -1, NULL) == NN_ERROR_SIZE);
-    write_file(LABELS, zeros, sizeof zeros); /* one class is nothing to learn */
+    write_file(temporary("labels"), zeros, sizeof zeros); /* one class is nothing to learn */
     CHECK(read_pair(&data, 0, NULL) == NN_ERROR_LABEL);
     nn_data_free(&data);
 }
@@ -114,17 +91,17 @@ static void test_truncated(void)
     nn_status status;
     write_good();
     for (size = 0; size < sizeof images; size++) {
-        write_file(IMAGES, images, size);
+        write_file(temporary("images"), images, size);
         status = read_pair(&data, 0, &place);
         CHECK(status == NN_ERROR_IDX_SIZE || (size < 4 && status == NN_ERROR_IDX_MAGIC));
-        CHECK(place.path && !strcmp(place.path, IMAGES));
+        CHECK(place.path && !strcmp(place.path, temporary("images")));
     }
     write_good();
     for (size = 0; size < sizeof labels; size++) {
-        write_file(LABELS, labels, size);
+        write_file(temporary("labels"), labels, size);
         status = read_pair(&data, 0, &place);
         CHECK(status == NN_ERROR_IDX_SIZE || (size < 4 && status == NN_ERROR_IDX_MAGIC));
-        CHECK(place.path && !strcmp(place.path, LABELS));
+        CHECK(place.path && !strcmp(place.path, temporary("labels")));
     }
 }
 
@@ -135,12 +112,12 @@ static void test_trailing(void)
     write_good();
     memcpy(longer, images, sizeof images);
     longer[IMAGES_SIZE] = 0;
-    write_file(IMAGES, longer, IMAGES_SIZE + 1);
+    write_file(temporary("images"), longer, IMAGES_SIZE + 1);
     CHECK(read_pair(&data, 0, NULL) == NN_ERROR_IDX_SIZE);
     write_good();
     memcpy(longer, labels, sizeof labels);
     longer[LABELS_SIZE] = 0;
-    write_file(LABELS, longer, LABELS_SIZE + 1);
+    write_file(temporary("labels"), longer, LABELS_SIZE + 1);
     CHECK(read_pair(&data, 0, NULL) == NN_ERROR_IDX_SIZE);
 }
 
@@ -151,9 +128,9 @@ static void test_counts_differ(void)
     static const unsigned char two[10] = {0, 0, 8, 1, 0, 0, 0, 2, 2, 0};
     nn_data data;
     write_good();
-    write_file(LABELS, four, sizeof four);
+    write_file(temporary("labels"), four, sizeof four);
     CHECK(read_pair(&data, 0, NULL) == NN_ERROR_IDX_SIZE);
-    write_file(LABELS, two, sizeof two);
+    write_file(temporary("labels"), two, sizeof two);
     CHECK(read_pair(&data, 0, NULL) == NN_ERROR_IDX_SIZE);
 }
 
@@ -172,19 +149,19 @@ static void test_magic(void)
         write_good();
         memcpy(wrong, images, sizeof images);
         wrong[magics[i].at] = (unsigned char)magics[i].value;
-        write_file(IMAGES, wrong, sizeof images);
+        write_file(temporary("images"), wrong, sizeof images);
         CHECK(read_pair(&data, 0, &place) == NN_ERROR_IDX_MAGIC);
-        CHECK(place.path && !strcmp(place.path, IMAGES));
+        CHECK(place.path && !strcmp(place.path, temporary("images")));
         write_good();
         memcpy(wrong, labels, sizeof labels);
         wrong[magics[i].at] = (unsigned char)magics[i].value;
-        write_file(LABELS, wrong, sizeof labels);
+        write_file(temporary("labels"), wrong, sizeof labels);
         CHECK(read_pair(&data, 0, &place) == NN_ERROR_IDX_MAGIC);
-        CHECK(place.path && !strcmp(place.path, LABELS));
+        CHECK(place.path && !strcmp(place.path, temporary("labels")));
     }
     write_good();
-    CHECK(nn_read_idx(&data, LABELS, IMAGES, 0, &place) == NN_ERROR_IDX_MAGIC); /* swapped */
-    CHECK(live_blocks == 0);
+    CHECK(nn_read_idx(&data, temporary("labels"), temporary("images"), 0, &place) ==
+          NN_ERROR_IDX_MAGIC); /* swapped */
 }
 
 /* Dimensions that are zero, that are more than there is, and whose product is the file's size only
@@ -218,7 +195,7 @@ static void test_dimensions(void)
         }
         for (with_pixels = 0; with_pixels < 2; with_pixels++) {
             write_good();
-            write_file(IMAGES, bytes, with_pixels ? sizeof bytes : 16);
+            write_file(temporary("images"), bytes, with_pixels ? sizeof bytes : 16);
             largest_block = 0;
             CHECK(read_pair(&data, 0, NULL) != NN_OK);
             CHECK(largest_block < 1 << 20);
@@ -239,8 +216,8 @@ static void test_flips(void)
             memcpy(bytes, images, IMAGES_SIZE);
             memcpy(bytes + IMAGES_SIZE, labels, LABELS_SIZE);
             bytes[at] ^= masks[k];
-            write_file(IMAGES, bytes, IMAGES_SIZE);
-            write_file(LABELS, bytes + IMAGES_SIZE, LABELS_SIZE);
+            write_file(temporary("images"), bytes, IMAGES_SIZE);
+            write_file(temporary("labels"), bytes + IMAGES_SIZE, LABELS_SIZE);
             if (read_pair(&data, 0, NULL) != NN_OK) continue;
             accepted++;
             for (i = 0; i < data.rows * data.inputs; i++) CHECK(data.x[i] >= 0 && data.x[i] <= 1);
@@ -248,7 +225,6 @@ static void test_flips(void)
         }
     }
     CHECK(accepted >= 4 * 24); /* any pixel is a good pixel */
-    CHECK(live_blocks == 0);
 }
 
 static void test_paths(void)
@@ -259,20 +235,33 @@ static void test_paths(void)
     write_good();
     memset(&data, 0xa5, sizeof data);
     memset(&place, 0xa5, sizeof place);
-    CHECK(nn_read_idx(&data, missing, LABELS, 0, &place) == NN_ERROR_OPEN);
+    CHECK(nn_read_idx(&data, missing, temporary("labels"), 0, &place) == NN_ERROR_OPEN);
     CHECK(place.path && !strcmp(place.path, missing) && place.line == 0 && place.column == 0);
-    check_zero(&data);
-    CHECK(nn_read_idx(&data, IMAGES, missing, 0, &place) == NN_ERROR_OPEN);
+    CHECK(data_is_zero(&data));
+    CHECK(nn_read_idx(&data, temporary("images"), missing, 0, &place) == NN_ERROR_OPEN);
     CHECK(place.path && !strcmp(place.path, missing));
-    CHECK(nn_read_idx(&data, "build", LABELS, 0, &place) == NN_ERROR_READ);
+    CHECK(nn_read_idx(&data, "build", temporary("labels"), 0, &place) == NN_ERROR_READ);
     CHECK(place.path && !strcmp(place.path, "build"));
-    CHECK(nn_read_idx(&data, IMAGES, "build", 0, NULL) == NN_ERROR_READ);
-    check_zero(&data);
-    CHECK(live_blocks == 0);
+    CHECK(nn_read_idx(&data, temporary("images"), "build", 0, NULL) == NN_ERROR_READ);
+    CHECK(data_is_zero(&data));
+}
+
+static void test_nulls(void)
+{
+    static const char path[] = "build/no such file";
+    nn_data data;
+    CHECK(nn_read_idx(NULL, path, path, 0, NULL) == NN_ERROR_NULL);
+    memset(&data, 0xa5, sizeof data);
+    CHECK(nn_read_idx(&data, NULL, path, 0, NULL) == NN_ERROR_NULL);
+    CHECK(data_is_zero(&data));
+    memset(&data, 0xa5, sizeof data);
+    CHECK(nn_read_idx(&data, path, NULL, 0, NULL) == NN_ERROR_NULL);
+    CHECK(data_is_zero(&data));
 }
 
 int main(void)
 {
+    heap_limit = 1 << 20; /* no test here needs more */
     RUN(test_good);
     RUN(test_two_classes);
     RUN(test_label_outside);
@@ -283,7 +272,8 @@ int main(void)
     RUN(test_dimensions);
     RUN(test_flips);
     RUN(test_paths);
-    remove(IMAGES);
-    remove(LABELS);
-    return test_done("test_idx");
+    RUN(test_nulls);
+    remove(temporary("images"));
+    remove(temporary("labels"));
+    return test_done();
 }

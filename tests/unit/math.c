@@ -2,9 +2,9 @@
    argument: the largest error in ulp must be within what the header states, and that within 2.
    (With STRIDE 1 the float build takes all arguments, some minutes.) Also the cosine of the
    schedules, and the random order of rows. */
+#define NN_IMPLEMENTATION
 #include "../test.h"
 
-#define NN_IMPLEMENTATION
 #include "../../nn.h"
 #include <float.h>
 
@@ -248,5 +248,5 @@ int main(void)
 #endif
     RUN(test_shuffle_is_a_permutation);
     RUN(test_shuffle_is_uniform);
-    return test_done(sizeof(nn_real) == 4 ? "test_math" : "test_math_double");
+    return test_done();
 }

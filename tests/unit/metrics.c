@@ -1,47 +1,16 @@
 /* Metrics against constants that scikit-learn 1.2.1 gave for fixed data and against definitions
    coded once more, slowly, below. The model is one layer with identity weights, so that its
-   outputs are the activation of the inputs. Usage: test_metrics [seed] */
-#include "../test.h"
-
-#define NN_IMPLEMENTATION
-#include "../../nn.h"
-#include "../fixtures.h"
+   outputs are the activation of the inputs. Usage: metrics [SEED] */
+#include "refused.h"
 
 /* What a few operations round. */
 #ifdef NN_DOUBLE
-#define PROGRAM "test_metrics_double"
-#define EXACT   1e-12
+#define EXACT 1e-12
 #else
-#define PROGRAM "test_metrics"
-#define EXACT   4e-7
+#define EXACT 4e-7
 #endif
 
 static uint64_t first_seed = 1;
-static uint64_t random_state;
-
-static double uniform(double low, double high)
-{
-    uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return low + (high - low) * ((double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0);
-}
-
-/* y = activation(x). */
-static nn_model *identity(int width, nn_activation activation)
-{
-    nn_layer layer;
-    nn_model *model = NULL;
-    nn_real *theta;
-    int i;
-    layer.kind = NN_LAYER_DENSE;
-    layer.width = width;
-    layer.activation = activation;
-    if (!CHECK(nn_model_create(&model, width, &layer, 1, 1) == NN_OK)) exit(1);
-    theta = nn_parameters(model);
-    for (i = 0; i < width * width; i++) theta[i] = (nn_real)(i % (width + 1) == 0);
-    return model;
-}
 
 static nn_data table(const nn_real *x, const nn_real *y, int rows, int outputs, int classes)
 {
@@ -75,7 +44,7 @@ static const nn_real binary_y[20] = {0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1
 
 static void test_binary(void)
 {
-    nn_model *model = identity(1, NN_SIGMOID);
+    nn_model *model = make_identity(1, NN_SIGMOID);
     nn_data data = table(binary_x, binary_y, 20, 1, 2);
     nn_metrics m = unset();
     CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
@@ -113,7 +82,7 @@ static void test_four_classes(void)
     static const int expected[16] = {3, 2, 0, 0, 0, 2, 1, 0, 0, 0, 2, 0, 1, 0, 1, 0};
     static const double scores[12] = {0.75, 0.6, 2 / 3., 0.5, 2 / 3., 4 / 7.,
                                       0.5,  1,   2 / 3., 0,   0,      0};
-    nn_model *model = identity(4, NN_SOFTMAX);
+    nn_model *model = make_identity(4, NN_SOFTMAX);
     nn_real y[48];
     nn_data data = table(classes_x, y, 12, 4, 4);
     nn_metrics m = unset();
@@ -150,7 +119,7 @@ static void test_regression(void)
 {
     static const nn_real x[12] = {1.5f, -2, 2, 1, 2, 3, -1, 2, 1, -.5f, 2.5f, -1};
     static const nn_real y[12] = {1, -2, 2, .5f, 3, 4, -1, 1, 0, 0, 2.5f, -3};
-    nn_model *model = identity(2, NN_LINEAR);
+    nn_model *model = make_identity(2, NN_LINEAR);
     nn_data data = table(x, y, 6, 2, 0);
     nn_metrics m = unset();
     CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
@@ -342,7 +311,7 @@ static void draw(sample *s, int classification)
 static void check_random(int outputs, int classes, nn_activation activation, nn_loss loss)
 {
     static const int rows[8] = {1, 2, 3, 17, 64, 255, 257, 700};
-    nn_model *model = identity(outputs, activation);
+    nn_model *model = make_identity(outputs, activation);
     int i, j, weights;
     for (i = 0; i < 8; i++) {
         for (weights = 0; weights < 2; weights++) {
@@ -392,7 +361,7 @@ static void test_random_regression(void)
 /* Rows of weight 0 might as well not be there: every value keeps its bits, in the matrix too. */
 static void test_zero_weight_rows(void)
 {
-    nn_model *model = identity(1, NN_SIGMOID);
+    nn_model *model = make_identity(1, NN_SIGMOID);
     nn_real x[40], y[40], weight[40], some_x[20], some_y[20];
     nn_data data = table(x, y, 40, 1, 2), some = table(some_x, some_y, 20, 1, 2);
     nn_metrics all = unset(), part = unset();
@@ -423,7 +392,7 @@ static void test_zero_weight_rows(void)
 static void test_weights_in_loss(void)
 {
     static const nn_real x[2] = {1, 3}, y[2] = {0, 0}, weight[2] = {2, 1};
-    nn_model *model = identity(1, NN_LINEAR);
+    nn_model *model = make_identity(1, NN_LINEAR);
     nn_data data = table(x, y, 2, 1, 0);
     nn_metrics m = unset();
     data.weight = weight;
@@ -438,7 +407,7 @@ static void test_weights_in_loss(void)
 static void test_nothing_of_a_class(void)
 {
     static const nn_real x[3] = {-1, -2, -3}, y[3] = {0, 0, 0};
-    nn_model *model = identity(1, NN_SIGMOID);
+    nn_model *model = make_identity(1, NN_SIGMOID);
     nn_data data = table(x, y, 3, 1, 2);
     nn_metrics m = unset();
     CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
@@ -458,7 +427,7 @@ static void test_auc_extremes(void)
     static const nn_real y[4] = {0, 0, 1, 1};
     static const nn_real *const x[3] = {up, down, tied};
     static const nn_real area[3] = {1, 0, 0.5};
-    nn_model *model = identity(1, NN_SIGMOID);
+    nn_model *model = make_identity(1, NN_SIGMOID);
     int i;
     for (i = 0; i < 3; i++) {
         nn_data data = table(x[i], y, 4, 1, 2);
@@ -473,7 +442,7 @@ static void test_auc_extremes(void)
 static void test_perfect_regression(void)
 {
     static const nn_real x[3] = {1, 5, -2};
-    nn_model *model = identity(1, NN_LINEAR);
+    nn_model *model = make_identity(1, NN_LINEAR);
     nn_data data = table(x, x, 3, 1, 0);
     nn_metrics m = unset();
     CHECK(evaluate(model, &data, NN_MSE, &m) == NN_OK);
@@ -484,7 +453,7 @@ static void test_perfect_regression(void)
 /* A cross-entropy's targets say the class even when data.classes is 0; no confusion matrix then. */
 static void test_accuracy_without_classes(void)
 {
-    nn_model *model = identity(4, NN_SOFTMAX);
+    nn_model *model = make_identity(4, NN_SOFTMAX);
     nn_real y[48];
     nn_data data = table(classes_x, y, 12, 4, 0);
     nn_metrics m = unset();
@@ -502,7 +471,7 @@ static void test_scaled_inputs(void)
 {
     static const nn_real x[4] = {10, 20, 30, 40};
     static const nn_real y[4] = {0, 0, 1, 1};
-    nn_model *model = identity(1, NN_LINEAR);
+    nn_model *model = make_identity(1, NN_LINEAR);
     nn_data data = table(x, y, 4, 1, 0);
     nn_metrics m = unset();
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_OK); /* 0, 1/3, 2/3, 1 */
@@ -526,6 +495,130 @@ static void test_class_scores(void)
     CHECK(nn_class_scores(matrix, 3, -1, &s) == NN_ERROR_LABEL);
     CHECK(nn_class_scores(NULL, 3, 0, &s) == NN_ERROR_NULL);
     CHECK(nn_class_scores(matrix, 3, 0, NULL) == NN_ERROR_NULL);
+}
+
+static void test_class_scores_refused(void)
+{
+    static const int matrix[] = {3, 1, 2, 4};
+    static const int bad[][2] = {{2, 2}, {2, -1}, {2, INT_MAX}, {2, INT_MIN}};
+    nn_scores scores;
+    size_t i;
+    if (!begin()) return;
+    REFUSED(nn_class_scores(NULL, 2, 0, &scores), NN_ERROR_NULL);
+    REFUSED(nn_class_scores(matrix, 2, 0, NULL), NN_ERROR_NULL);
+    REFUSED(nn_class_scores(matrix, 0, 0, &scores), NN_ERROR_SIZE);
+    REFUSED(nn_class_scores(matrix, -2, 0, &scores), NN_ERROR_SIZE);
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memset(&scores, 0xa5, sizeof scores);
+        REFUSED(nn_class_scores(matrix, bad[i][0], bad[i][1], &scores), NN_ERROR_LABEL);
+        CHECK(all_zero(&scores, sizeof scores));
+    }
+    end();
+}
+
+/* ---- The options of nn_evaluate --------------------------------------------------------------- */
+
+/* NULL options are those of a zeroed nn_options: the MSE. */
+static void test_no_options(void)
+{
+    static const nn_real x[2] = {1, -2}, y[2] = {0, 1};
+    nn_model *model = make_identity(1, NN_LINEAR);
+    nn_data data = table(x, y, 2, 1, 0);
+    nn_options zero;
+    nn_metrics m = unset(), n = unset();
+    memset(&zero, 0, sizeof zero);
+    CHECK(nn_evaluate(model, &data, NULL, &m) == NN_OK);
+    CHECK(m.loss == 5 && m.mse == 5 && m.mae == 2);
+    CHECK(nn_evaluate(model, &data, &zero, &n) == NN_OK);
+    CHECK(!memcmp(&m, &n, sizeof m));
+    nn_model_free(model);
+    model = make_identity(1, NN_SIGMOID); /* the loss of a classifier must be said */
+    data.classes = 2;
+    CHECK(nn_evaluate(model, &data, NULL, &m) == NN_OK && m.loss == m.mse);
+    nn_model_free(model);
+}
+
+/* Errors 0.5, 2 and -4: within delta e^2 / 2, beyond it delta (|e| - delta / 2). */
+static void test_huber_delta(void)
+{
+    static const nn_real x[3] = {0.5f, 2, -4}, y[3] = {0, 0, 0};
+    static const struct {
+        nn_real delta;
+        double loss;
+    } cases[] = {{0, (0.125 + 1.5 + 3.5) / 3}, /* means 1 */
+                 {1, (0.125 + 1.5 + 3.5) / 3},
+                 {3, (0.125 + 2 + 7.5) / 3},
+                 {0.25f, (0.09375 + 0.46875 + 0.96875) / 3},
+                 {10, (0.125 + 2 + 8) / 3}};
+    nn_model *model = make_identity(1, NN_LINEAR);
+    nn_data data = table(x, y, 3, 1, 0);
+    nn_options how = make_options(NN_HUBER, NN_SGD, 0);
+    nn_metrics m;
+    int i;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        how.huber_delta = cases[i].delta;
+        m = unset();
+        CHECK(nn_evaluate(model, &data, &how, &m) == NN_OK);
+        CHECK_NEAR(m.loss, cases[i].loss, EXACT, 0);
+        CHECK_NEAR(m.mse, 20.25 / 3, EXACT, 0); /* metrics do not follow the loss */
+    }
+    nn_model_free(model);
+}
+
+/* The loss is that of the targets (1 - s) t + s / outputs; all other metrics are of the targets. */
+static void test_label_smoothing(void)
+{
+    static const nn_real x[6] = {2, 0, -1, 0.5f, 1, 0}, y[6] = {1, 0, 0, 0, 0, 1};
+    nn_model *model = make_identity(3, NN_SOFTMAX);
+    nn_data data = table(x, y, 2, 3, 3);
+    nn_options how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
+    nn_metrics plain = unset(), m;
+    double loss = 0, s;
+    int share, row, i;
+    CHECK(nn_evaluate(model, &data, &how, &plain) == NN_OK);
+    for (share = 0; share <= 9; share += 3) {
+        how.label_smoothing = (nn_real)share / 10;
+        s = (double)how.label_smoothing;
+        for (row = 0, loss = 0; row < 2; row++) {
+            const nn_real *z = x + 3 * row, *t = y + 3 * row;
+            const double all = log(exp((double)z[0]) + exp((double)z[1]) + exp((double)z[2]));
+            for (i = 0; i < 3; i++)
+                loss -= ((1 - s) * (double)t[i] + s / 3) * ((double)z[i] - all) / 2;
+        }
+        m = unset();
+        CHECK(nn_evaluate(model, &data, &how, &m) == NN_OK);
+        CHECK_NEAR(m.loss, loss, 1e-6, 0);
+        CHECK(share == 0 || m.loss > plain.loss);
+        m.loss = plain.loss;
+        CHECK(!memcmp(&m, &plain, sizeof m));
+    }
+    nn_model_free(model);
+}
+
+static void test_options_refused(void)
+{
+    static const nn_real bad_smoothing[] = {-0.5f, 1, 1.5f, R_NAN, R_INF};
+    static const nn_real bad_delta[] = {-0.5f, R_NAN, R_INF, -R_INF};
+    nn_data data = good_data();
+    nn_metrics m;
+    int i;
+    if (!begin()) return;
+    for (i = 0; i < COUNT_OF(bad_smoothing); i++) {
+        nn_options how = good_options();
+        how.label_smoothing = bad_smoothing[i];
+        m = unset();
+        REFUSED(nn_evaluate(good_model, &data, &how, &m), NN_ERROR_OPTION);
+        CHECK(all_zero(&m, sizeof m));
+    }
+    for (i = 0; i < COUNT_OF(bad_delta); i++) {
+        nn_options how = good_options();
+        how.loss = NN_HUBER;
+        how.huber_delta = bad_delta[i];
+        m = unset();
+        REFUSED(nn_evaluate(good_model, &data, &how, &m), NN_ERROR_OPTION);
+        CHECK(all_zero(&m, sizeof m));
+    }
+    end();
 }
 
 /* ---- Cross-validation ------------------------------------------------------------------------ */
@@ -635,8 +728,13 @@ int main(int argc, char **argv)
     RUN(test_accuracy_without_classes);
     RUN(test_scaled_inputs);
     RUN(test_class_scores);
+    RUN(test_class_scores_refused);
+    RUN(test_no_options);
+    RUN(test_huber_delta);
+    RUN(test_label_smoothing);
+    RUN(test_options_refused);
     RUN(test_cross_validate);
     RUN(test_cross_validate_is_honest);
     RUN(test_cross_validate_limits);
-    return test_done(PROGRAM);
+    return test_done();
 }

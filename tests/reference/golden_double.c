@@ -1,3 +1,0 @@
-/* test_golden in double precision. */
-#define NN_DOUBLE
-#include "golden.c"

@@ -1,3 +1,0 @@
-/* test_csv in double precision. */
-#define NN_DOUBLE
-#include "csv.c"

@@ -1,3 +1,0 @@
-/* export_models in double precision. */
-#define NN_DOUBLE
-#include "export_models.c"

@@ -1,0 +1,586 @@
+/* Memory and the disk that fail: every allocation and every read made to fail in turn, writes that
+   stop at every byte, a read-only folder, a full disk. A call that fails keeps no memory, leaves no
+   file open and changes nothing. */
+#define _POSIX_C_SOURCE   200809L
+#define NN_IMPLEMENTATION /* with the functions below in place of the C library's */
+#include "../test.h"
+
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the library asked for, and what is to fail. */
+static struct hooks {
+    long live, allocations, frees; /* blocks now, allocations and frees so far */
+    long fail_at, calls;           /* the call of that number fails, from 1; 0: none */
+    int failed;
+    long files;                     /* open now */
+    long budget;                    /* bytes that can still be written; -1: no end */
+    int open, flush, close, rename; /* 1: fails */
+    int read_error;
+    const char *redirect; /* opened in place of any path to write */
+} hook;
+
+static int fails_now(void)
+{
+    if (hook.fail_at == 0 || ++hook.calls != hook.fail_at) return 0;
+    hook.failed = 1;
+    return 1;
+}
+
+static void *hook_malloc(size_t size)
+{
+    void *block;
+    hook.allocations++;
+    if (fails_now()) return NULL;
+    block = malloc(size);
+    if (block) hook.live++;
+    return block;
+}
+
+static void hook_free(void *block)
+{
+    hook.frees++;
+    if (block) hook.live--;
+    free(block);
+}
+
+static FILE *hook_open(const char *path, const char *mode)
+{
+    FILE *file;
+    if (hook.open) return NULL;
+    file = fopen(*mode == 'w' && hook.redirect ? hook.redirect : path, mode);
+    if (file) hook.files++;
+    return file;
+}
+
+static size_t hook_write(const void *buffer, size_t bytes, FILE *file)
+{
+    size_t allowed = bytes;
+    if (hook.budget >= 0 && (size_t)hook.budget < bytes) allowed = (size_t)hook.budget;
+    if (hook.budget >= 0) hook.budget -= (long)allowed;
+    return fwrite(buffer, 1, allowed, file);
+}
+
+static int hook_close(FILE *file)
+{
+    int result = fclose(file);
+    hook.files--;
+    return hook.close ? EOF : result;
+}
+
+/* Reads are counted by fail_at in the tests of reading, where no allocation fails. */
+static int count_reads;
+
+static size_t hook_read(void *buffer, size_t bytes, FILE *file)
+{
+    if (count_reads && fails_now()) hook.read_error = 1;
+    return hook.read_error ? 0 : fread(buffer, 1, bytes, file);
+}
+
+#define NN_MALLOC(size)                (count_reads ? malloc_uncounted(size) : hook_malloc(size))
+#define NN_FREE(pointer)               hook_free(pointer)
+#define NN_FOPEN(path, mode)           hook_open(path, mode)
+#define NN_FREAD(buffer, bytes, file)  hook_read(buffer, bytes, file)
+#define NN_FWRITE(buffer, bytes, file) hook_write(buffer, bytes, file)
+#define NN_FERROR(file)                (hook.read_error || ferror(file))
+#define NN_FFLUSH(file)                (hook.flush ? EOF : fflush(file))
+#define NN_FCLOSE(file)                hook_close(file)
+#define NN_RENAME(from, to)            (hook.rename ? -1 : rename(from, to))
+#define NN_REMOVE(path)                remove(path)
+
+static void *malloc_uncounted(size_t size)
+{
+    void *block = malloc(size);
+    hook.allocations++;
+    if (block) hook.live++;
+    return block;
+}
+
+#include "../fixtures.h"
+
+/* ---- Every allocation in turn ---------------------------------------------------------------- */
+
+static long job_fail_at;
+
+/* Between arm and disarm the call of number job_fail_at fails, and a failed call keeps no block. */
+static long armed_live;
+
+static void arm(void)
+{
+    hook.calls = 0;
+    hook.failed = 0;
+    hook.fail_at = job_fail_at;
+    armed_live = hook.live;
+}
+
+static nn_status disarm(nn_status status)
+{
+    hook.fail_at = 0;
+    hook.read_error = 0;
+    if (status != NN_OK) CHECK(hook.live == armed_live);
+    CHECK(hook.files == 0);
+    return status;
+}
+
+#define TRY(call) (arm(), disarm(call))
+
+/* A job makes what it needs, makes one call under TRY, checks what came of it, and cleans up. */
+typedef nn_status (*job)(void);
+
+static void fail_each(job run, const char *name, nn_status expected, long least)
+{
+    long live = hook.live;
+    int before = test_bad;
+    for (job_fail_at = 1; job_fail_at < 1000; job_fail_at++) {
+        nn_status status = run();
+        CHECK(hook.live == live);
+        if (!hook.failed) {
+            CHECK(status == NN_OK);
+            break;
+        }
+        CHECK(status == expected);
+    }
+    CHECK(job_fail_at < 1000 && job_fail_at > least);
+    if (test_bad > before) printf("%s, call %ld\n", name, job_fail_at);
+}
+
+static nn_status job_create(void)
+{
+    nn_model *model = (nn_model *)(void *)&hook;
+    nn_status status = TRY(nn_model_create(&model, EXAMPLE_INPUTS, example_layers, 2, 1));
+    if (status != NN_OK) CHECK(!model);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_trainer(void)
+{
+    nn_model *model = example_model(1);
+    nn_options how = example_options();
+    nn_trainer *trainer = (nn_trainer *)(void *)&hook;
+    nn_status status = TRY(nn_trainer_create(&trainer, model, &how));
+    if (status != NN_OK) CHECK(!trainer);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+    return status;
+}
+
+/* Failed, the model has neither other parameters nor a scaling. */
+static nn_status job_fit(void)
+{
+    nn_model *model = example_model(1), *same = example_model(1);
+    nn_options how = example_options();
+    nn_data data = example_data();
+    nn_real y[2][EXAMPLE_ROWS];
+    nn_status status = TRY(nn_fit(model, &data, &how));
+    memset(y, 0, sizeof y);
+    CHECK(nn_predict(model, data.x, EXAMPLE_ROWS, y[0], NULL) == NN_OK);
+    CHECK(nn_predict(same, data.x, EXAMPLE_ROWS, y[1], NULL) == NN_OK);
+    CHECK((memcmp(y[0], y[1], sizeof y[0]) == 0) == (status != NN_OK));
+    nn_model_free(model);
+    nn_model_free(same);
+    return status;
+}
+
+static nn_status job_cross_validate(void)
+{
+    nn_options how = example_options();
+    nn_data data = example_data();
+    nn_metrics results[3];
+    nn_status status;
+    memset(results, 0xa5, sizeof results);
+    status = TRY(nn_cross_validate(&example_shape, &data, &how, 3, results));
+    if (status != NN_OK) CHECK(all_zero(results, sizeof results));
+    return status;
+}
+
+static nn_status job_evaluate(void)
+{
+    nn_model *model = example_model(1);
+    nn_data data = example_data();
+    nn_metrics metrics;
+    nn_status status;
+    memset(&metrics, 0xa5, sizeof metrics);
+    status = TRY(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &metrics));
+    if (status != NN_OK) CHECK(all_zero(&metrics, sizeof metrics));
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_confusion(void)
+{
+    nn_model *model = example_model(1);
+    nn_data data = example_data();
+    int matrix[4] = {9, 9, 9, 9};
+    nn_status status = TRY(nn_confusion_matrix(model, &data, matrix));
+    if (status == NN_OK) CHECK(matrix[0] + matrix[1] + matrix[2] + matrix[3] == EXAMPLE_ROWS);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_fit_scaling(void)
+{
+    nn_model *model = example_model(1);
+    nn_data data = example_data();
+    nn_status status = TRY(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX));
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status check_two(nn_status status, nn_data *train, nn_data *test)
+{
+    if (status != NN_OK) CHECK(data_is_zero(train) && data_is_zero(test));
+    nn_data_free(train);
+    nn_data_free(test);
+    return status;
+}
+
+static nn_status job_split(void)
+{
+    nn_data data = example_data(), train, test;
+    memset(&train, 0xa5, sizeof train);
+    memset(&test, 0xa5, sizeof test);
+    return check_two(TRY(nn_split(&data, 0.5f, 1, &train, &test)), &train, &test);
+}
+
+static nn_status job_fold(void)
+{
+    static const nn_fold fold = {4, 1, 1};
+    nn_data data = example_data(), train, test;
+    memset(&train, 0xa5, sizeof train);
+    memset(&test, 0xa5, sizeof test);
+    return check_two(TRY(nn_split_fold(&data, &fold, &train, &test)), &train, &test);
+}
+
+static const char csv_text[] = "a,b,kind\n1,2,red\n3,\"4\",\"gr\"\"een\"\n5,6,blue\n7,8,red\n";
+
+static nn_status job_csv(void)
+{
+    nn_data data;
+    nn_status status;
+    memset(&data, 0xa5, sizeof data);
+    status = TRY(nn_parse_csv(&data, csv_text, sizeof csv_text - 1, NULL));
+    if (status != NN_OK) CHECK(data_is_zero(&data));
+    nn_data_free(&data);
+    return status;
+}
+
+static nn_status job_read_csv(void)
+{
+    nn_data data;
+    nn_status status;
+    memset(&data, 0xa5, sizeof data);
+    status = TRY(nn_read_csv(&data, temporary("csv"), NULL));
+    if (status != NN_OK) CHECK(data_is_zero(&data));
+    nn_data_free(&data);
+    return status;
+}
+
+static nn_status job_idx(void)
+{
+    nn_data data;
+    nn_status status;
+    memset(&data, 0xa5, sizeof data);
+    status = TRY(nn_read_idx(&data, temporary("images"), temporary("labels"), 3, NULL));
+    if (status != NN_OK) CHECK(data_is_zero(&data));
+    nn_data_free(&data);
+    return status;
+}
+
+static nn_status job_load(void)
+{
+    nn_model *model = (nn_model *)(void *)&hook;
+    nn_status status = TRY(nn_load(&model, temporary("model"), NULL));
+    if (status != NN_OK) CHECK(!model);
+    nn_model_free(model);
+    return status;
+}
+
+/* The file's size, its bytes in buffer; -1 when there is none. */
+static long read_file(const char *path, unsigned char *buffer, size_t capacity)
+{
+    FILE *file = fopen(path, "rb");
+    size_t size;
+    if (!file) return -1;
+    size = fread(buffer, 1, capacity, file);
+    fclose(file);
+    return (long)size;
+}
+
+static unsigned char old_file[16384];
+static long old_size;
+
+/* The file at MODEL_PATH is a checkpoint that every loader takes; remembers its bytes. */
+static void write_old_file(void)
+{
+    nn_model *model = example_model(77);
+    nn_options how = example_options();
+    nn_trainer *trainer = NULL;
+    CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
+    CHECK(nn_save_checkpoint(trainer, temporary("model")) == NN_OK);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+    old_size = read_file(temporary("model"), old_file, sizeof old_file);
+    CHECK(old_size > 0 && old_size < (long)sizeof old_file);
+}
+
+/* The old file is whole and the temporary one is gone. */
+static int old_is_intact(void)
+{
+    static unsigned char now[sizeof old_file];
+    long size = read_file(temporary("model"), now, sizeof now);
+    return size == old_size && !memcmp(now, old_file, (size_t)size) &&
+           read_file(temporary("model.tmp"), now, sizeof now) == -1;
+}
+
+static nn_status job_load_memory(void)
+{
+    nn_model *model = (nn_model *)(void *)&hook;
+    nn_status status = TRY(nn_load_memory(&model, old_file, (size_t)old_size, NULL));
+    if (status != NN_OK) CHECK(!model);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_load_parameters(void)
+{
+    nn_model *model = example_model(5), *same = example_model(5);
+    size_t bytes = nn_parameter_count(model) * sizeof(nn_real);
+    nn_status status = TRY(nn_load_parameters(model, temporary("model"), NULL));
+    CHECK((memcmp(nn_parameters(model), nn_parameters(same), bytes) == 0) == (status != NN_OK));
+    nn_model_free(model);
+    nn_model_free(same);
+    return status;
+}
+
+static nn_status job_load_checkpoint(void)
+{
+    static unsigned char before[sizeof old_file], after[sizeof old_file];
+    nn_model *model = example_model(5);
+    nn_options how = example_options();
+    nn_trainer *trainer = NULL;
+    nn_status status;
+    size_t size = 0;
+    CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
+    CHECK(nn_save_checkpoint_memory(trainer, before, sizeof before, &size) == NN_OK);
+    status = TRY(nn_load_checkpoint(trainer, temporary("model"), NULL));
+    CHECK(nn_save_checkpoint_memory(trainer, after, sizeof after, &size) == NN_OK);
+    CHECK((memcmp(before, after, size) == 0) == (status != NN_OK));
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_save(void)
+{
+    nn_model *model = example_model(5);
+    nn_status status = TRY(nn_save(model, temporary("model")));
+    CHECK(old_is_intact() == (status != NN_OK));
+    write_file(temporary("model"), old_file, (size_t)old_size);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_save_checkpoint(void)
+{
+    nn_model *model = example_model(5);
+    nn_options how = example_options();
+    nn_trainer *trainer = NULL;
+    nn_status status;
+    CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
+    status = TRY(nn_save_checkpoint(trainer, temporary("model")));
+    CHECK(old_is_intact() == (status != NN_OK));
+    write_file(temporary("model"), old_file, (size_t)old_size);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+    return status;
+}
+
+static void write_files(void)
+{
+    static const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0,
+                                           0, 1, 0, 0, 0, 2, 9, 8, 7, 6};
+    static const unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 0, 2};
+    write_file(temporary("csv"), csv_text, sizeof csv_text - 1);
+    write_file(temporary("images"), images, sizeof images);
+    write_file(temporary("labels"), labels, sizeof labels);
+    write_old_file();
+}
+
+#define FAIL_EACH(run, least) fail_each(run, #run, NN_ERROR_MEMORY, least)
+
+static void test_allocations(void)
+{
+    write_files();
+    FAIL_EACH(job_create, 1);
+    FAIL_EACH(job_trainer, 1);
+    FAIL_EACH(job_fit, 1);
+    FAIL_EACH(job_cross_validate, 3);
+    FAIL_EACH(job_evaluate, 0);
+    FAIL_EACH(job_confusion, 0);
+    FAIL_EACH(job_fit_scaling, 0);
+    FAIL_EACH(job_split, 2);
+    FAIL_EACH(job_fold, 2);
+    FAIL_EACH(job_csv, 1);
+    FAIL_EACH(job_read_csv, 2);
+    FAIL_EACH(job_idx, 1);
+    FAIL_EACH(job_load, 2);
+    FAIL_EACH(job_load_memory, 1);
+    FAIL_EACH(job_load_parameters, 1);
+    FAIL_EACH(job_load_checkpoint, 1);
+    FAIL_EACH(job_save, 0);
+    FAIL_EACH(job_save_checkpoint, 0);
+    CHECK(hook.live == 0);
+}
+
+/* The same jobs with a read that fails, at every read in turn. */
+static void test_reads(void)
+{
+    static const job jobs[] = {job_read_csv, job_idx, job_load, job_load_parameters,
+                               job_load_checkpoint};
+    size_t i;
+    write_files();
+    count_reads = 1;
+    for (i = 0; i < sizeof jobs / sizeof *jobs; i++)
+        fail_each(jobs[i], "reading job", NN_ERROR_READ, 1);
+    count_reads = 0;
+    CHECK(hook.live == 0);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static void no_faults(void)
+{
+    hook.budget = -1;
+    hook.open = hook.flush = hook.close = hook.rename = 0;
+    hook.redirect = NULL;
+}
+
+/* Both ways to save, under whatever fault is set; the old file must survive, or none appear. */
+static void save_under_fault(nn_status expected, long budget)
+{
+    nn_model *model = example_model(5);
+    nn_trainer *trainer = NULL;
+    nn_options how = example_options();
+    unsigned char byte;
+    struct hooks fault = hook;
+    int i, there;
+    no_faults();
+    CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
+    for (there = 0; there < 2; there++) {
+        if (there)
+            write_file(temporary("model"), old_file, (size_t)old_size);
+        else
+            remove(temporary("model"));
+        for (i = 0; i < 2; i++) {
+            nn_status status;
+            hook.open = fault.open;
+            hook.flush = fault.flush;
+            hook.close = fault.close;
+            hook.rename = fault.rename;
+            hook.redirect = fault.redirect;
+            hook.budget = budget;
+            status = i ? nn_save_checkpoint(trainer, temporary("model"))
+                       : nn_save(model, temporary("model"));
+            no_faults();
+            CHECK(status == expected);
+            CHECK(hook.files == 0);
+            CHECK(there ? old_is_intact() : read_file(temporary("model"), &byte, 1) == -1);
+            CHECK(read_file(temporary("model.tmp"), &byte, 1) == -1);
+        }
+    }
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+}
+
+static void test_short_writes(void)
+{
+    nn_model *model = example_model(5);
+    size_t size = 0;
+    long budget;
+    CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK && size > 0);
+    nn_model_free(model);
+    no_faults();
+    for (budget = 0; budget < (long)size; budget++) save_under_fault(NN_ERROR_WRITE, budget);
+    CHECK(hook.live == 0);
+}
+
+static void test_failing_calls(void)
+{
+    no_faults();
+    hook.open = 1;
+    save_under_fault(NN_ERROR_OPEN, -1);
+    hook.flush = 1;
+    save_under_fault(NN_ERROR_WRITE, -1);
+    hook.close = 1;
+    save_under_fault(NN_ERROR_WRITE, -1);
+    hook.rename = 1;
+    save_under_fault(NN_ERROR_WRITE, -1);
+    CHECK(hook.live == 0);
+}
+
+/* A full disk accepts the bytes into stdio's buffer, and fails when they are flushed. */
+static void test_full_disk(void)
+{
+    FILE *full = fopen("/dev/full", "wb");
+    if (!full) {
+        printf("skipped: no /dev/full\n");
+        return;
+    }
+    fclose(full);
+    no_faults();
+    hook.redirect = "/dev/full";
+    save_under_fault(NN_ERROR_WRITE, -1);
+    CHECK(hook.live == 0);
+}
+
+/* As nobody when we are root, for whom no folder is read-only. */
+static void test_readonly_folder(void)
+{
+    const char *folder = temporary("readonly"), *path = temporary("readonly/model");
+    unsigned char before[4096], after[4096];
+    nn_model *model = example_model(5), *other = example_model(6);
+    long size;
+    int state = -1;
+    pid_t child;
+    mkdir(folder, 0755);
+    chmod(folder, 0755);
+    no_faults();
+    CHECK(nn_save(model, path) == NN_OK);
+    size = read_file(path, before, sizeof before);
+    CHECK(size > 0 && chmod(folder, 0555) == 0);
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(2);
+        _exit(nn_save(other, path) == NN_ERROR_OPEN ? 0 : 1);
+    }
+    CHECK(child > 0 && waitpid(child, &state, 0) == child);
+    CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    CHECK(chmod(folder, 0755) == 0);
+    CHECK(read_file(path, after, sizeof after) == size && !memcmp(before, after, (size_t)size));
+    CHECK(read_file(temporary("readonly/model.tmp"), after, 1) == -1);
+    remove(path);
+    rmdir(folder);
+    nn_model_free(model);
+    nn_model_free(other);
+    CHECK(hook.live == 0);
+}
+
+int main(void)
+{
+    no_faults();
+    RUN(test_allocations);
+    RUN(test_reads);
+    RUN(test_short_writes);
+    RUN(test_failing_calls);
+    RUN(test_full_disk);
+    RUN(test_readonly_folder);
+    remove(temporary("model"));
+    remove(temporary("csv"));
+    remove(temporary("images"));
+    remove(temporary("labels"));
+    return test_done();
+}

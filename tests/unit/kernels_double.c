@@ -1,3 +1,0 @@
-/* test_kernels in double precision. */
-#define NN_DOUBLE
-#include "kernels.c"

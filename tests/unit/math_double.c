@@ -1,2 +1,0 @@
-#define NN_DOUBLE
-#include "math.c"

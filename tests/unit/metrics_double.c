@@ -1,3 +1,0 @@
-/* test_metrics in double precision. */
-#define NN_DOUBLE
-#include "metrics.c"

@@ -1,3 +1,0 @@
-/* test_file in double precision. */
-#define NN_DOUBLE
-#include "safetensors.c"

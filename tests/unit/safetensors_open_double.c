@@ -1,3 +1,0 @@
-/* test_open in double precision. */
-#define NN_DOUBLE
-#include "safetensors_open.c"
