@@ -305,7 +305,11 @@ typedef enum nn_activation {
     NN_LEAKY_RELU, /* z where z > 0, else 0.01 z */
     NN_SIGMOID,
     NN_TANH,
-    NN_SOFTMAX, /* last layer only */
+    NN_SOFTMAX,  /* last layer only */
+    NN_ELU,      /* z where z > 0, else exp(z) - 1 */
+    NN_SILU,     /* z sigmoid(z) */
+    NN_GELU,     /* z (1 + erf(z / sqrt 2)) / 2 */
+    NN_SOFTPLUS, /* log(1 + exp(z)) */
     NN_ACTIVATION_COUNT
 } nn_activation;
 
@@ -1534,6 +1538,8 @@ typedef uint64_t nn__bits;
 #define NN__LOG2_E         1.44269504088896341
 #define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
 #define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
+#define NN__EXPM1_LOW      (-40.0)  /* exp - 1 is -1 from here down */
+#define NN__ERF_HIGH       5.95     /* erf is 1 from here up */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1545,7 +1551,10 @@ typedef uint32_t nn__bits;
 #define NN__LOG2_E         1.44269504088896341f
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
+#define NN__EXPM1_LOW      (-20.0f)
+#define NN__ERF_HIGH       3.95f
 #endif
+#define NN__ERF_LIMIT  0.9 /* below it erf is a polynomial */
 #define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
@@ -1674,6 +1683,31 @@ static nn_real nn__exp(nn_real x)
         return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
     }
 
+#define NN__C_MATH_EXP                                                                             \
+    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
+    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
+    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
+    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
+    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
+    "static @ $_exp(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
+    "    $_bits n;\n\n"                                                                            \
+    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
+    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    sum = r + 1;\n"                                                                           \
+    "    rest = r - (sum - 1);\n"                                                                  \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    sum += $_fma(r * r, q, rest);\n"                                                          \
+    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
+    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
+    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
+    "}\n\n"
+
 /* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
    bits. The rounding of 1 + e is given back at the end. */
 static nn_real nn__sigmoid(nn_real x)
@@ -1695,6 +1729,15 @@ static nn_real nn__sigmoid(nn_real x)
         small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
         return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
     }
+
+#define NN__C_MATH_SIGMOID                                                                         \
+    "static @ $_sigmoid(@ x)\n"                                                                    \
+    "{\n"                                                                                          \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
+    "    @ tail = e / sum;\n\n"                                                                    \
+    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
+    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
+    "}\n\n"
 
 static const nn_real nn__tanh_terms[] = {
 #ifdef NN_DOUBLE
@@ -1731,34 +1774,148 @@ static nn_real nn__tanh(nn_real x)
         return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
     }
 
-#ifndef NN_NO_TRAIN
+#define NN__C_MATH_TANH                                                                            \
+    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
+    "static @ $_tanh(@ x)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
+    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
+    "}\n\n"
 
-static void nn__add(nn__sum *sum, nn_real x)
+/* exp(x) - 1 for x <= 0, without the loss of digits near 0. exp's own reduction gives
+   exp(x) = 2^n (1 + p), and so 2^n p + (2^n - 1). NaN stays NaN. */
+static nn_real nn__expm1(nn_real x)
 {
-    const nn_real high = sum->high + x, added = high - sum->high;
+    nn_real rounded, count, r, q, p, scale;
 
-    sum->low += (sum->high - (high - added)) + (x - added);
-    sum->high = high;
+    if (x < NN__EXPM1_LOW) x = NN__EXPM1_LOW;
+    rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
+    count = rounded - NN__ROUNDER;
+    r = nn__fma(-count, NN__LN2_LOW, nn__fma(-count, NN__LN2_HIGH, x));
+    q = nn__polynomial(nn__exp_terms, NN__COUNT(nn__exp_terms), r);
+    p = nn__fma(r * r, q, r);
+    scale = nn__power_of_two(nn__to_bits(rounded) - nn__to_bits(NN__ROUNDER) + NN__BIAS);
+    return nn__fma(scale, p, scale - 1);
 }
 
-static void nn__add_sum(nn__sum *sum, const nn__sum *other)
+#define NN__DEFINE_EXPM1                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(expm1)(NN__VECTOR x)                                            \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        NN__VECTOR rounded, count, r, q, p, scale;                                                 \
+                                                                                                   \
+        x = NN__MAX(NN__SET1(NN__EXPM1_LOW), x);                                                   \
+        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        count = NN__SUB(rounded, rounder);                                                         \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
+        q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
+        p = NN__FMA(NN__MUL(r, r), q, r);                                                          \
+        scale = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - NN__BIAS));         \
+        scale = NN__BITS_LEFT(scale, NN__MANTISSA);                                                \
+        return NN__FMA(scale, p, NN__SUB(scale, one));                                             \
+    }
+
+#define NN__C_MATH_EXPM1                                                                           \
+    NN__C_CONSTANT("expm1_low", NN__EXPM1_LOW)                                                     \
+    "static @ $_expm1(@ x)\n"                                                                      \
+    "{\n"                                                                                          \
+    "    @ rounded, count, r, q, p, scale;\n\n"                                                    \
+    "    if (x < $_expm1_low) x = $_expm1_low;\n"                                                  \
+    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
+    "    count = rounded - $_rounder;\n"                                                           \
+    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
+    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
+    "    p = $_fma(r * r, q, r);\n"                                                                \
+    "    scale = $_from_bits(($_to_bits(rounded) - $_to_bits($_rounder) + $_bias) << "             \
+    "$_mantissa);\n"                                                                               \
+    "    return $_fma(scale, p, scale - 1);\n"                                                     \
+    "}\n\n"
+
+static const nn_real nn__erf_near_terms[] = {
+#ifdef NN_DOUBLE
+    1.0249235885422324e-08,  -1.5541175342824789e-07, 1.6374913763724514e-06,
+    -1.4919843365073689e-05, 1.2055082678625153e-04,  -8.5483200610301895e-04,
+    5.2239775042695778e-03,  -2.6866170632790249e-02, 1.1283791670890468e-01,
+    -3.7612638903182427e-01, 1.2837916709551253e-01
+#else
+    -6.09036128e-04f, 5.01196319e-03f, -2.67789084e-02f, 1.12821408e-01f,
+    -3.76125246e-01f, 1.28379151e-01f
+#endif
+};
+static const nn_real nn__erf_far_terms[] = {
+#ifdef NN_DOUBLE
+    -6.955392144494678e-12,
+    2.821109731441193e-10,
+    -5.3120291970473516e-09,
+    6.1478983205638499e-08,
+    -4.8673830089553337e-07,
+    2.7609661377486139e-06,
+    -1.127846480260932e-05,
+    3.1261544499305342e-05,
+    -4.163436894769263e-05,
+    -9.2416545538713383e-05,
+    7.0360516622124559e-04,
+    -1.8333329433184572e-03,
+    3.3181359513005041e-04,
+    1.9047181734548696e-02,
+    -1.0273362801917395e-01,
+    -6.366325942910217e-01,
+    -1.1283765750766337,
+    -2.429341571418397e-07
+#else
+    1.98219379e-04f,  -3.06548784e-03f, 2.23152041e-02f, -1.04113661e-01f,
+    -6.36976123e-01f, -1.12779725f,     -1.66449798e-04f
+#endif
+};
+
+/* The error function. Below 0.9: x + x p(x^2). Above: 1 - exp(q(|x|)), with the sign of x. p and q are
+   minimax polynomials; q is the logarithm of 1 - erf. */
+static nn_real nn__erf(nn_real x)
 {
-    nn__add(sum, other->high);
-    nn__add(sum, other->low);
+    nn_real size = nn__absolute(x), z = x * x, p;
+
+    if (size > NN__ERF_HIGH) size = NN__ERF_HIGH;
+    p = nn__polynomial(nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), z);
+    if (size < (nn_real)NN__ERF_LIMIT)
+        p = nn__fma(x, p, x);
+    else
+        p = 1 - nn__exp(nn__polynomial(nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), size));
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT));
 }
 
-static nn_real nn__total(const nn__sum *sum)
-{
-    return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
-}
+#define NN__DEFINE_ERF                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(erf)(NN__VECTOR x)                                              \
+    {                                                                                              \
+        const NN__VECTOR one = NN__SET1(1), z = NN__MUL(x, x);                                     \
+        const NN__VECTOR size = NN__MIN(NN__SET1(NN__ERF_HIGH), NN__ABSOLUTE(x));                  \
+        NN__VECTOR p, q;                                                                           \
+                                                                                                   \
+        p = NN__NAME(polynomial)(nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), z);            \
+        q = NN__NAME(polynomial)(nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), size);           \
+        q = NN__SUB(one, NN__NAME(exp)(q, 0, 0));                                                  \
+        p = NN__SELECT_LESS(size, NN__SET1((nn_real)NN__ERF_LIMIT), NN__FMA(x, p, x), q);          \
+        return NN__BITS_OR(p, NN__BITS_AND(x, NN__SET1_BITS(NN__SIGN_BIT)));                       \
+    }
 
-/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
-static nn_real nn__rounded_product(nn_real a, nn_real b)
-{
-    volatile nn_real product = a * b;
-
-    return product;
-}
+#define NN__C_MATH_ERF                                                                             \
+    NN__C_CONSTANT("erf_high", NN__ERF_HIGH)                                                       \
+    NN__C_CONSTANT("erf_limit", NN__ERF_LIMIT)                                                     \
+    "static @ $_erf(@ x)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
+    "    if (size > $_erf_high) size = $_erf_high;\n"                                              \
+    "    p = $_polynomial($_erf_near_terms, (int)(sizeof $_erf_near_terms / sizeof(@)), z);\n"     \
+    "    if (size < (@)$_erf_limit)\n"                                                             \
+    "        p = $_fma(x, p, x);\n"                                                                \
+    "    else\n"                                                                                   \
+    "        p = 1 - $_exp($_polynomial($_erf_far_terms, (int)(sizeof $_erf_far_terms / "          \
+    "sizeof(@)),\n"                                                                                \
+    "                                   size));\n"                                                 \
+    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0)));\n"                  \
+    "}\n\n"
 
 static const nn_real nn__log1p_terms[] = {
 #ifdef NN_DOUBLE
@@ -1792,45 +1949,106 @@ static nn_real nn__log1p(nn_real x)
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
 
-/* out[count] = log1p(exp(-|z|)): what the logarithm of a sigmoid has beside max(z, 0). */
-static void nn__softplus_scalar(const nn_real *z, nn_real *out, size_t count)
+/* log1p(exp(-|z|)): what softplus(z) = log(1 + exp(z)) has beside max(z, 0), and the logarithm of a
+   sigmoid too. */
+static nn_real nn__softplus_tail(nn_real z)
+{
+    return nn__log1p(nn__exp(-nn__absolute(z)));
+}
+
+/* log1p's argument is in [0, 1] or NaN, so that k is 0 or 1. */
+#define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(z), 1, 0), u = NN__ADD(x, one);       \
+        NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));       \
+        NN__VECTOR k, c, f, s, w;                                                                  \
+                                                                                                   \
+        k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));               \
+        k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                          \
+        c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                               \
+        c = NN__SELECT_LESS(zero, k, c, zero);                                                     \
+        bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));               \
+        f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);                   \
+        f = NN__SELECT_LESS(zero, k, f, x);                                                        \
+        s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                                   \
+        w = NN__MUL(s, s);                                                                         \
+        w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w), f);  \
+        f = NN__FNMA(s, w, f);                                                                     \
+        c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                                  \
+        return NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                  \
+    }
+
+#define NN__C_MATH_SOFTPLUS_TAIL                                                                   \
+    NN__C_CONSTANT("root_half_bits", NN__ROOT_HALF_BITS)                                           \
+    "static @ $_softplus_tail(@ z)\n"                                                              \
+    "{\n"                                                                                          \
+    "    const @ x = $_exp(z < 0 ? z : -z), u = x + 1;\n"                                          \
+    "    $_bits bits = $_to_bits(u) + ($_to_bits(1) - $_root_half_bits);\n"                        \
+    "    @ k = (@)((int)(bits >> $_mantissa) - $_bias), c = 0, f = x, s, w;\n\n"                   \
+    "    if (k > 0) {\n"                                                                           \
+    "        c = (x - (u - 1)) / u;\n"                                                             \
+    "        bits = (bits & ((($_bits)1 << $_mantissa) - 1)) + $_root_half_bits;\n"                \
+    "        f = $_from_bits(bits) - 1;\n"                                                         \
+    "    }\n"                                                                                      \
+    "    s = f / (f + 2);\n"                                                                       \
+    "    w = s * s;\n"                                                                             \
+    "    w = $_fma(-w, $_polynomial($_log1p_terms, (int)(sizeof $_log1p_terms / sizeof(@)), w), "  \
+    "f);\n"                                                                                        \
+    "    f = $_fma(-s, w, f);\n"                                                                   \
+    "    return $_fma(k, $_ln2_high, $_fma(k, $_ln2_low, c) + f);\n"                               \
+    "}\n\n"
+
+#ifndef NN_NO_TRAIN
+/* out[count] = log1p(exp(-|z|)) */
+static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
     size_t i;
 
-    for (i = 0; i < count; i++) out[i] = nn__log1p(nn__exp(-nn__absolute(z[i])));
+    for (i = 0; i < count; i++) out[i] = nn__softplus_tail(z[i]);
 }
+#endif
 
-#define NN__DEFINE_SOFTPLUS                                                                        \
-    /* log1p(exp(-|z|)), where log1p's argument is in [0, 1] or NaN: k is 0 or 1. */               \
-    static NN__TARGET void NN__NAME(softplus)(const nn_real *z, nn_real *out, size_t count)        \
+#define NN__DEFINE_SOFTPLUS_TAILS                                                                  \
+    static NN__TARGET void NN__NAME(softplus_tails)(const nn_real *z, nn_real *out, size_t count)  \
     {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
         size_t i;                                                                                  \
                                                                                                    \
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(NN__LOAD_UP_TO(z + i, n)), 1, 0); \
-            const NN__VECTOR u = NN__ADD(x, one);                                                  \
-            NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));   \
-            NN__VECTOR k, c, f, s, w;                                                              \
-                                                                                                   \
-            k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));           \
-            k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                      \
-            c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                           \
-            c = NN__SELECT_LESS(zero, k, c, zero);                                                 \
-            bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));           \
-            f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);               \
-            f = NN__SELECT_LESS(zero, k, f, x);                                                    \
-            s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                               \
-            w = NN__MUL(s, s);                                                                     \
-            w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w),  \
-                         f);                                                                       \
-            f = NN__FNMA(s, w, f);                                                                 \
-            c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                              \
-            f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                 \
-            NN__STORE_UP_TO(out + i, f, n);                                                        \
+            NN__STORE_UP_TO(out + i, NN__NAME(softplus_tail)(NN__LOAD_UP_TO(z + i, n)), n);        \
         }                                                                                          \
     }
+
+#ifndef NN_NO_TRAIN
+
+static void nn__add(nn__sum *sum, nn_real x)
+{
+    const nn_real high = sum->high + x, added = high - sum->high;
+
+    sum->low += (sum->high - (high - added)) + (x - added);
+    sum->high = high;
+}
+
+static void nn__add_sum(nn__sum *sum, const nn__sum *other)
+{
+    nn__add(sum, other->high);
+    nn__add(sum, other->low);
+}
+
+static nn_real nn__total(const nn__sum *sum)
+{
+    return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
+}
+
+/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+static nn_real nn__rounded_product(nn_real a, nn_real b)
+{
+    volatile nn_real product = a * b;
+
+    return product;
+}
 
 /* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
    in u^2. Within 4 units of nn_real's epsilon. */
@@ -2326,14 +2544,23 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
     X(LINEAR, linear, ELEMENT, 0)                                                                  \
     X(RELU, relu, ELEMENT, 0)                                                                      \
     X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
-    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP)                                                    \
+    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                \
     X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
-    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)
+    X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
+    X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
+    X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
+    X(GELU, gelu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_ERF)                            \
+    X(SOFTPLUS, softplus, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_LOG1P)
 
 enum {
-    NN__KEEPS_Z = 1,   /* the derivative is computed from z: the trainer keeps it beside y */
-    NN__CALLS_EXP = 2, /* what the exported text calls */
-    NN__CALLS_TANH = 4
+    NN__KEEPS_Z = 1, /* the derivative is computed from z: the trainer keeps it beside y */
+    /* what the exported text calls; all but the first include it */
+    NN__CALLS_EXP = 2,
+    NN__CALLS_SIGMOID = 4,
+    NN__CALLS_TANH = 8,
+    NN__CALLS_EXPM1 = 16,
+    NN__CALLS_ERF = 32,
+    NN__CALLS_LOG1P = 64
 };
 
 /* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
@@ -2456,14 +2683,7 @@ static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
         return NN__MUL(dy, NN__FNMA(y, y, y));                                                     \
     }
 
-#define NN__C_SIGMOID                                                                              \
-    "static @ $_sigmoid(@ x)\n"                                                                    \
-    "{\n"                                                                                          \
-    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
-    "    @ tail = e / sum;\n\n"                                                                    \
-    "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
-    "    return x < 0 ? tail : 1 - tail;\n"                                                        \
-    "}\n\n"
+#define NN__C_SIGMOID "" /* NN__C_MATH_SIGMOID */
 
 /* ---- Tanh ------------------------------------------------------------------------------------ */
 
@@ -2480,15 +2700,7 @@ static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
         return NN__MUL(dy, NN__FNMA(y, y, NN__SET1(1)));                                           \
     }
 
-#define NN__C_TANH                                                                                 \
-    NN__C_CONSTANT("tanh_limit", NN__TANH_LIMIT)                                                   \
-    "static @ $_tanh(@ x)\n"                                                                       \
-    "{\n"                                                                                          \
-    "    @ size = x < 0 ? -x : x, z = x * x, p;\n\n"                                               \
-    "    p = $_polynomial($_tanh_terms, (int)(sizeof $_tanh_terms / sizeof(@)), z);\n"             \
-    "    p = size < (@)$_tanh_limit ? $_fma(x * z, p, x) : 1 - 2 / ($_exp(2 * size) + 1);\n"       \
-    "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
-    "}\n\n"
+#define NN__C_TANH "" /* NN__C_MATH_TANH */
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
 
@@ -2576,6 +2788,151 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
     "        if (j != top) others += y[j];\n"                                                      \
     "    }\n"                                                                                      \
     "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"                                        \
+    "}\n\n"
+
+/* ---- ELU ------------------------------------------------------------------------------------- */
+
+/* f(z) = z where z > 0, else exp(z) - 1; derivative 1 where y > 0, else y + 1 (Clevert et al. 2016,
+   with alpha = 1). */
+static nn_real nn__elu(nn_real z)
+{
+    return z > 0 ? z : nn__expm1(z);
+}
+
+static inline nn_real nn__elu_gradient(nn_real y, nn_real dy)
+{
+    return y > 0 ? dy : nn__fma(dy, y, dy);
+}
+
+#define NN__VECTOR_ELU                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(elu)(NN__VECTOR z)                                              \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), z, z, NN__NAME(expm1)(z));                             \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(elu_gradient)(NN__VECTOR y, NN__VECTOR dy)                      \
+    {                                                                                              \
+        return NN__SELECT_LESS(NN__SET1(0), y, dy, NN__FMA(dy, y, dy));                            \
+    }
+
+#define NN__C_ELU                                                                                  \
+    "static @ $_elu(@ z)\n"                                                                        \
+    "{\n"                                                                                          \
+    "    return z > 0 ? z : $_expm1(z);\n"                                                         \
+    "}\n\n"
+
+/* ---- SiLU ------------------------------------------------------------------------------------ */
+
+/* f(z) = z s with s = sigmoid(z); derivative s + z s (1 - s) (Elfwing et al. 2018). */
+static nn_real nn__silu(nn_real z)
+{
+    return nn__fma(z, nn__sigmoid(z), 0);
+}
+
+static inline nn_real nn__silu_gradient(nn_real z, nn_real dy)
+{
+    const nn_real s = nn__sigmoid(z);
+
+    return dy * nn__fma(z * s, 1 - s, s);
+}
+
+#define NN__VECTOR_SILU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(silu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        return NN__FMA(z, NN__NAME(sigmoid)(z), NN__SET1(0));                                      \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(silu_gradient)(NN__VECTOR z, NN__VECTOR dy)                     \
+    {                                                                                              \
+        const NN__VECTOR s = NN__NAME(sigmoid)(z);                                                 \
+                                                                                                   \
+        return NN__MUL(dy, NN__FMA(NN__MUL(z, s), NN__SUB(NN__SET1(1), s), s));                    \
+    }
+
+#define NN__C_SILU                                                                                 \
+    "static @ $_silu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    return $_fma(z, $_sigmoid(z), 0);\n"                                                      \
+    "}\n\n"
+
+/* ---- GELU ------------------------------------------------------------------------------------ */
+
+/* f(z) = z P(z) with P(z) = (1 + erf(z / sqrt 2)) / 2, the normal distribution; derivative
+   P(z) + z exp(-z^2 / 2) / sqrt(2 pi) (Hendrycks and Gimpel 2016; PyTorch's default form). */
+#define NN__ROOT_HALF          0.70710678118654752 /* 1 / sqrt 2 */
+#define NN__ONE_BY_ROOT_TWO_PI 0.39894228040143268 /* 1 / sqrt(2 pi) */
+
+static nn_real nn__gelu(nn_real z)
+{
+    const nn_real half = (nn_real)0.5 * z;
+
+    return nn__fma(half, nn__erf(z * (nn_real)NN__ROOT_HALF), half);
+}
+
+static inline nn_real nn__gelu_gradient(nn_real z, nn_real dy)
+{
+    const nn_real p = nn__fma(nn__erf(z * (nn_real)NN__ROOT_HALF), (nn_real)0.5, (nn_real)0.5);
+    const nn_real density = (nn_real)NN__ONE_BY_ROOT_TWO_PI * nn__exp((nn_real)-0.5 * z * z);
+
+    return dy * nn__fma(z, density, p);
+}
+
+#define NN__VECTOR_GELU                                                                            \
+    NN__INLINE NN__VECTOR NN__NAME(gelu)(NN__VECTOR z)                                             \
+    {                                                                                              \
+        const NN__VECTOR half = NN__MUL(NN__SET1((nn_real)0.5), z);                                \
+        const NN__VECTOR e = NN__NAME(erf)(NN__MUL(z, NN__SET1((nn_real)NN__ROOT_HALF)));          \
+                                                                                                   \
+        return NN__FMA(half, e, half);                                                             \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(gelu_gradient)(NN__VECTOR z, NN__VECTOR dy)                     \
+    {                                                                                              \
+        const NN__VECTOR half = NN__SET1((nn_real)0.5);                                            \
+        const NN__VECTOR e = NN__NAME(erf)(NN__MUL(z, NN__SET1((nn_real)NN__ROOT_HALF)));          \
+        const NN__VECTOR w = NN__MUL(NN__MUL(NN__SET1((nn_real)-0.5), z), z);                      \
+        const NN__VECTOR scale = NN__SET1((nn_real)NN__ONE_BY_ROOT_TWO_PI);                        \
+        const NN__VECTOR density = NN__MUL(scale, NN__NAME(exp)(w, 1, 0));                         \
+                                                                                                   \
+        return NN__MUL(dy, NN__FMA(z, density, NN__FMA(e, half, half)));                           \
+    }
+
+#define NN__C_GELU                                                                                 \
+    NN__C_CONSTANT("root_half", NN__ROOT_HALF)                                                     \
+    "static @ $_gelu(@ z)\n"                                                                       \
+    "{\n"                                                                                          \
+    "    const @ half = (@)0.5 * z;\n\n"                                                           \
+    "    return $_fma(half, $_erf(z * (@)$_root_half), half);\n"                                   \
+    "}\n\n"
+
+/* ---- Softplus -------------------------------------------------------------------------------- */
+
+/* f(z) = log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)); derivative sigmoid(z). */
+static nn_real nn__softplus(nn_real z)
+{
+    return (z > 0 ? z : 0) + nn__softplus_tail(z);
+}
+
+static inline nn_real nn__softplus_gradient(nn_real z, nn_real dy)
+{
+    return dy * nn__sigmoid(z);
+}
+
+#define NN__VECTOR_SOFTPLUS                                                                        \
+    NN__INLINE NN__VECTOR NN__NAME(softplus)(NN__VECTOR z)                                         \
+    {                                                                                              \
+        return NN__ADD(NN__MAX(z, NN__SET1(0)), NN__NAME(softplus_tail)(z));                       \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(softplus_gradient)(NN__VECTOR z, NN__VECTOR dy)                 \
+    {                                                                                              \
+        return NN__MUL(dy, NN__NAME(sigmoid)(z));                                                  \
+    }
+
+#define NN__C_SOFTPLUS                                                                             \
+    "static @ $_softplus(@ z)\n"                                                                   \
+    "{\n"                                                                                          \
+    "    return (z > 0 ? z : 0) + $_softplus_tail(z);\n"                                           \
     "}\n\n"
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -3569,7 +3926,7 @@ typedef struct nn__kernels {
                                  nn_activation activation);
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
-    void (*softplus)(const nn_real *z, nn_real *out, size_t count);
+    void (*softplus_tails)(const nn_real *z, nn_real *out, size_t count);
     NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
 } nn__kernels;
@@ -3595,12 +3952,13 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
+        NN__NAME(activation_gradient),                                                             \
+        NN__NAME(softplus_tails) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
-    NN__DEFINE_SOFTPLUS                                                                            \
+    NN__DEFINE_SOFTPLUS_TAILS                                                                      \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
 
@@ -3614,6 +3972,9 @@ typedef struct nn__kernels {
     NN__DEFINE_EXP                                                                                 \
     NN__DEFINE_SIGMOID                                                                             \
     NN__DEFINE_TANH                                                                                \
+    NN__DEFINE_EXPM1                                                                               \
+    NN__DEFINE_ERF                                                                                 \
+    NN__DEFINE_SOFTPLUS_TAIL                                                                       \
     NN__DEFINE_PANELS                                                                              \
     NN__DEFINE_ACTIVATE                                                                            \
     NN__DEFINE_ALL_FINITE                                                                          \
@@ -4000,7 +4361,8 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar, nn__softplus_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
+        nn__activation_gradient_scalar,                                                            \
+        nn__softplus_tails_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -4724,7 +5086,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                 tail = tails;
                 ready = left < NN__TAILS ? left : NN__TAILS;
                 left -= ready;
-                NN__RUN(objective->model, softplus, logit, tails, ready);
+                NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
             sum += nn__fma(-*logit, t[j], 0 > *logit ? 0 : *logit);
             sum += *tail++;
@@ -9225,44 +9587,25 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-#define NN__C_EXP                                                                                  \
-    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
-    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
-    NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
-    NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
-    NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
-    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
-    "static @ $_exp(@ x)\n"                                                                        \
-    "{\n"                                                                                          \
-    "    @ rounded, count, r, q, sum, rest;\n"                                                     \
-    "    $_bits n;\n\n"                                                                            \
-    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
-    "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
-    "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
-    "    count = rounded - $_rounder;\n"                                                           \
-    "    r = $_fma(-count, $_ln2_low, $_fma(-count, $_ln2_high, x));\n"                            \
-    "    sum = r + 1;\n"                                                                           \
-    "    rest = r - (sum - 1);\n"                                                                  \
-    "    q = $_polynomial($_exp_terms, (int)(sizeof $_exp_terms / sizeof(@)), r);\n"               \
-    "    sum += $_fma(r * r, q, rest);\n"                                                          \
-    "    n = $_to_bits(rounded) - $_to_bits($_rounder) + 2 * $_bias;\n"                            \
-    "    sum *= $_from_bits((n >> 1) << $_mantissa);\n"                                            \
-    "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
-    "}\n\n"
-
 /* The functions of >>math that the text of activations calls, each behind those that it calls, and
    their constant arrays. */
 typedef struct nn__math_piece {
-    int trait; /* of the activations that call it */
-    const char *name;
+    int trait;            /* of the activations that call it */
+    const char *name;     /* of its array */
     const nn_real *terms; /* [count], or NULL */
     int count;
     const char *text;
 } nn__math_piece;
 
 static const nn__math_piece nn__math_pieces[] = {
-    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_EXP},
-    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), ""}};
+    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_MATH_EXP},
+    {NN__CALLS_SIGMOID, NULL, NULL, 0, NN__C_MATH_SIGMOID},
+    {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), NN__C_MATH_TANH},
+    {NN__CALLS_EXPM1, NULL, NULL, 0, NN__C_MATH_EXPM1},
+    {NN__CALLS_ERF, "erf_near", nn__erf_near_terms, NN__COUNT(nn__erf_near_terms), ""},
+    {NN__CALLS_ERF, "erf_far", nn__erf_far_terms, NN__COUNT(nn__erf_far_terms), NN__C_MATH_ERF},
+    {NN__CALLS_LOG1P, "log1p", nn__log1p_terms, NN__COUNT(nn__log1p_terms),
+     NN__C_MATH_SOFTPLUS_TAIL}};
 
 #define NN__PIECE_OF(ID, name, form, traits) NN__C_##ID,
 static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF)};
@@ -9407,11 +9750,13 @@ static void nn__write_functions(nn__exporter *to)
     for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
         const nn__math_piece *piece = &nn__math_pieces[i];
         if (!(traits & piece->trait)) continue;
-        nn__write_piece(to, "static const @ $_");
-        nn__write_text(&to->writer, piece->name);
-        nn__write_text(&to->writer, "_terms");
-        nn__write_values(to, piece->terms, piece->count, 1);
-        nn__write_text(&to->writer, "\n");
+        if (piece->terms) {
+            nn__write_piece(to, "static const @ $_");
+            nn__write_text(&to->writer, piece->name);
+            nn__write_text(&to->writer, "_terms");
+            nn__write_values(to, piece->terms, piece->count, 1);
+            nn__write_text(&to->writer, "\n");
+        }
         nn__write_piece(to, piece->text);
     }
     for (i = 0; i < NN_ACTIVATION_COUNT; i++)

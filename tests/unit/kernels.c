@@ -317,7 +317,7 @@ static int run_input_gradient(const nn__kernels *k, const problem *p, nn_real *c
 
 static int run_softplus(const nn__kernels *k, const problem *p, nn_real *const *a)
 {
-    k->softplus(a[0], a[1], (size_t)p->out);
+    k->softplus_tails(a[0], a[1], (size_t)p->out);
     return 0;
 }
 
