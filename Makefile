@@ -60,7 +60,8 @@ test: $(TESTS:%=%.result)
 $(TESTS:%=%.result): %.result: % $(BUILD)/platform/backends always
 	@BACKENDS="$$($(BUILD)/platform/backends)" sh tests/run -one $<
 
-%.d: ;
+# The compiler writes these beside the programs.
+$(BUILD)/%.d: ;
 
 .SECONDEXPANSION:
 .PRECIOUS: $(BUILD)/%.o

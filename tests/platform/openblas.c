@@ -20,8 +20,7 @@ static double train(const char *backend, nn_real *theta, size_t capacity)
     double sum = 0;
     int i;
 
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
+    how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
     how.batch_size = ROWS;
     how.learning_rate = (nn_real)0.1;
     if (!CHECK(nn_model_create(&model, INPUTS, layers, 3, 5) == NN_OK)) return 0;

@@ -21,7 +21,8 @@ typedef struct worker {
 static const nn_layer layers[3] = {NN_DENSE(19, NN_TANH), NN_DENSE(33, NN_RELU),
                                    NN_DENSE(OUTPUTS, NN_SOFTMAX)};
 
-/* Nothing of nn.h has run before but nn_model_create: a table filled at first use would race here. */
+/* Nothing of nn.h has run before but nn_model_create: a table that is filled at first use would race
+   here. */
 static void train_own(worker *w)
 {
     static const nn_layer small[2] = {NN_DENSE(6, NN_TANH), NN_DENSE(1, NN_SIGMOID)};

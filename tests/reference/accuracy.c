@@ -43,10 +43,7 @@ static void test_iris(void)
     int i, correct;
 
     if (!CHECK(nn_read_csv(&data, "examples/data/iris2.csv", NULL) == NN_OK)) return;
-    memset(&how, 0, sizeof how);
-    how.loss = NN_BINARY_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
-    how.learning_rate = (nn_real)0.003;
+    how = make_options(NN_BINARY_CROSS_ENTROPY, NN_ADAM, 0.003);
     how.scaling = NN_SCALE_STANDARD;
     shape.inputs = data.inputs;
     shape.layers = layers;
@@ -68,12 +65,8 @@ static void train(const nn_data *training, const nn_data *test, int hidden, cons
     nn_metrics result;
     nn_model *model;
 
-    layers[0].kind = NN_LAYER_DENSE;
-    layers[0].width = hidden;
-    layers[0].activation = NN_RELU;
-    layers[1].kind = NN_LAYER_DENSE;
-    layers[1].width = training->outputs;
-    layers[1].activation = NN_SOFTMAX;
+    layers[0] = dense_layer(hidden, NN_RELU);
+    layers[1] = dense_layer(training->outputs, NN_SOFTMAX);
     if (!CHECK(nn_model_create(&model, training->inputs, layers, 2, how->seed) == NN_OK)) return;
     CHECK(nn_fit(model, training, how) == NN_OK);
     CHECK(nn_evaluate(model, test, how, &result) == NN_OK);
@@ -95,10 +88,7 @@ static void test_digits(void)
     memset(&csv, 0, sizeof csv);
     csv.labels = 1;
     if (!CHECK(nn_read_csv(&data, "examples/data/digits.csv", &csv) == NN_OK)) return;
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
-    how.learning_rate = (nn_real)0.003;
+    how = make_options(NN_CROSS_ENTROPY, NN_ADAM, 0.003);
     how.epochs = 30;
     how.label_smoothing = (nn_real)0.1;
     how.scaling = NN_SCALE_STANDARD;
@@ -132,9 +122,7 @@ static void test_mnist(void)
     const char *folder = getenv("MNIST");
 
     if (!CHECK(read_mnist(&training, folder, "train") && read_mnist(&test, folder, "t10k"))) return;
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
+    how = make_options(NN_CROSS_ENTROPY, NN_ADAM, 0);
     how.batch_size = 128;
     how.epochs = 10;
     for (how.seed = 1; how.seed <= 3; how.seed++) train(&training, &test, 128, &how, &all, &int8);

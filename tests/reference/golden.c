@@ -232,9 +232,7 @@ static nn_model *problem_model(const problem *p, nn_activation hidden, nn_activa
     int i;
 
     for (i = 0; i < p->depth; i++) {
-        layers[i].kind = NN_LAYER_DENSE;
-        layers[i].width = p->widths[i + 1];
-        layers[i].activation = i + 1 < p->depth ? hidden : output;
+        layers[i] = dense_layer(p->widths[i + 1], i + 1 < p->depth ? hidden : output);
     }
     if (!CHECK(nn_model_create(&model, p->widths[0], layers, p->depth, 1) == NN_OK)) return NULL;
     if (!CHECK(nn_parameter_count(model) == (size_t)p->parameters.count)) return NULL;
@@ -363,12 +361,8 @@ static void check_loss(const loss_case *c, nn_model *model)
     nn_data batch;
     nn_real loss = NAN;
 
-    memset(&batch, 0, sizeof batch);
-    batch.rows = p->rows;
-    batch.inputs = p->widths[0];
-    batch.outputs = p->widths[p->depth];
-    batch.x = p->x.value;
-    batch.y = p->target[c->target].value;
+    batch = make_data(p->x.value, p->target[c->target].value, p->rows, p->widths[0],
+                      p->widths[p->depth]);
     batch.weight = c->weighted ? p->weight.value : NULL;
     if (CHECK(nn_accumulate(trainer, &batch, &loss) == NN_OK)) {
         const double got = loss;

@@ -97,10 +97,7 @@ static int watch(const nn_progress *progress, void *user)
 static nn_options scenario_options(const scenario *s, history *h)
 {
     static const nn_real dropout[] = {0.25f, 0.125f, 0};
-    nn_options how;
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
-    how.optimizer = s->optimizer;
+    nn_options how = make_options(NN_CROSS_ENTROPY, s->optimizer, 0);
     how.epochs = s->epochs;
     how.batch_size = 16; /* 50 rows: the last batch has 2 */
     how.learning_rate = s->learning_rate;

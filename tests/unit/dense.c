@@ -47,9 +47,7 @@ static void test_columns_do_not_depend_on_the_lane(void)
         nn_model *model;
         nn_trainer *trainer;
         const nn_real *y = NULL, *g;
-        layer.kind = NN_LAYER_DENSE;
-        layer.width = width;
-        layer.activation = activations[width % 5];
+        layer = dense_layer(width, activations[width % 5]);
         model = make_model(INPUTS, &layer, 1, 1);
         for (i = 0; i < (INPUTS + 1) * width; i++)
             nn_parameters(model)[i] = (nn_real)(i / width * 0.11 - 0.4);

@@ -84,13 +84,7 @@ static void fit_scaling(problem *p)
 {
     static const double x[8] = {1, -1.5, 3, 2.5, 4, 0.5, -1, 3};
     static const double y[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    nn_data data;
-    memset(&data, 0, sizeof data);
-    data.rows = 4;
-    data.inputs = INPUTS;
-    data.outputs = OUTPUTS;
-    data.x = x;
-    data.y = y;
+    nn_data data = make_data(x, y, 4, INPUTS, OUTPUTS);
     CHECK(nn_fit_scaling(p->model, &data, p->kind.scaling) == NN_OK);
 }
 
@@ -104,9 +98,7 @@ static int begin(problem *p, const combination *kind)
     p->kind = *kind;
     for (l = 0; l < kind->layers; l++) {
         int last = l == kind->layers - 1;
-        p->layers[l].kind = NN_LAYER_DENSE;
-        p->layers[l].width = last ? OUTPUTS : widths[l];
-        p->layers[l].activation = last ? kind->output : kind->hidden;
+        p->layers[l] = dense_layer(last ? OUTPUTS : widths[l], last ? kind->output : kind->hidden);
         p->dropout[l] = last ? 0 : 0.4;
     }
     p->how.loss = kind->loss;
@@ -470,8 +462,7 @@ static void test_pairs(void)
             nn_trainer *trainer = NULL;
             nn_options how;
             nn_status status;
-            memset(&how, 0, sizeof how);
-            how.loss = (nn_loss)loss;
+            how = make_options((nn_loss)loss, NN_SGD, 0);
             layers[1].activation = (nn_activation)output;
             CHECK(nn_model_create(&model, INPUTS, layers, 2, 1) == NN_OK);
             status = nn_trainer_create(&trainer, model, &how);

@@ -9,6 +9,9 @@
    tested every time); quick: fewer sizes; no-page: without such a page, for emulators that read
    what a masked load leaves out.
 
+   The file is long because every kernel has the same arrays, guards and comparison: a kernel that
+   is added is a line of a table here.
+
    Equal is equal in every bit, but for two NaN: IEEE 754 leaves a NaN's sign and payload open,
    processors differ in which operand's they hand on, and compilers exchange operands. */
 #define _DEFAULT_SOURCE /* for mmap */

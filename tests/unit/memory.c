@@ -139,8 +139,7 @@ static void test_trainer_in(void)
     int variant;
     for (variant = 0; variant < 32; variant++) {
         nn_options how;
-        memset(&how, 0, sizeof how);
-        how.loss = NN_BINARY_CROSS_ENTROPY;
+        how = make_options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 0);
         how.epochs = 2;
         how.batch_size = variant & 16 ? 9 : 24;
         if (variant & 1)

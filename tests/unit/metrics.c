@@ -516,7 +516,7 @@ static void test_class_scores_refused(void)
     end();
 }
 
-/* ---- The options of nn_evaluate --------------------------------------------------------------- */
+/* ---- The options of nn_evaluate -------------------------------------------------------------- */
 
 /* NULL options are those of a zeroed nn_options: the MSE. */
 static void test_no_options(void)
@@ -621,95 +621,6 @@ static void test_options_refused(void)
     end();
 }
 
-/* ---- Cross-validation ------------------------------------------------------------------------ */
-
-enum { FOLD_ROWS = 53 };
-
-static void separable(nn_real *x, nn_real *y, int at_random)
-{
-    int i;
-    random_state = first_seed;
-    for (i = 0; i < FOLD_ROWS; i++) {
-        y[i] = (nn_real)(uniform(0, 1) < 0.5);
-        x[2 * i] = (nn_real)(uniform(-1, 1) + (at_random ? 0 : 3 * ((double)y[i] - 0.5)));
-        x[2 * i + 1] = (nn_real)uniform(-1, 1);
-    }
-}
-
-static void cross_validate(const nn_data *data, uint64_t seed, int epochs, nn_metrics *results)
-{
-    static const nn_layer layers[2] = {NN_DENSE(24, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
-    nn_shape shape;
-    nn_options how;
-    memset(&how, 0, sizeof how);
-    memset(results, 0xFF, 5 * sizeof *results);
-    shape.inputs = 2;
-    shape.layers = layers;
-    shape.count = 2;
-    how.loss = NN_BINARY_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
-    how.learning_rate = (nn_real)0.03;
-    how.batch_size = 8;
-    how.epochs = epochs;
-    how.seed = seed;
-    CHECK(nn_cross_validate(&shape, data, &how, 5, results) == NN_OK);
-}
-
-/* The parts cover the rows; a seed repeats to the bit, another one differs. */
-static void test_cross_validate(void)
-{
-    nn_real x[2 * FOLD_ROWS] = {0}, y[FOLD_ROWS] = {0};
-    nn_data data = table(x, y, FOLD_ROWS, 1, 2);
-    nn_metrics a[5], b[5], c[5];
-    int i, rows = 0, correct = 0;
-    data.inputs = 2;
-    separable(x, y, 0);
-    cross_validate(&data, 1, 40, a);
-    cross_validate(&data, 1, 40, b);
-    cross_validate(&data, 2, 40, c);
-    for (i = 0; i < 5; i++) {
-        CHECK(a[i].rows >= FOLD_ROWS / 5 - 1 && a[i].rows <= FOLD_ROWS / 5 + 2);
-        rows += a[i].rows;
-        correct += a[i].correct;
-        CHECK_NEAR(a[i].accuracy, (double)a[i].correct / a[i].rows, EXACT, 1e-300);
-    }
-    CHECK(rows == FOLD_ROWS);
-    CHECK(correct >= FOLD_ROWS - 2); /* the classes lie one apart */
-    for (i = 0; i < 5; i++) CHECK(a[i].loss == b[i].loss && a[i].auc == b[i].auc);
-    CHECK(a[0].loss != c[0].loss && a[4].loss != c[4].loss);
-}
-
-/* Labels by chance cannot be predicted: rows of the part in the training would show as accuracy
-   near 1, for the net does learn its training rows by heart. */
-static void test_cross_validate_is_honest(void)
-{
-    nn_real x[2 * FOLD_ROWS] = {0}, y[FOLD_ROWS] = {0};
-    nn_data data = table(x, y, FOLD_ROWS, 1, 2);
-    nn_metrics a[5];
-    int i, correct = 0;
-    data.inputs = 2;
-    separable(x, y, 1);
-    cross_validate(&data, 1, 300, a);
-    for (i = 0; i < 5; i++) correct += a[i].correct;
-    CHECK(correct < FOLD_ROWS * 3 / 4); /* 3.6 standard deviations above one half */
-}
-
-static void test_cross_validate_limits(void)
-{
-    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
-    static const nn_real x[3] = {1, 2, 3};
-    nn_data data = table(x, x, 3, 1, 0);
-    nn_metrics results[4];
-    nn_shape shape;
-    shape.inputs = 1;
-    shape.layers = &layer;
-    shape.count = 1;
-    CHECK(nn_cross_validate(&shape, &data, NULL, 3, results) == NN_OK); /* leave one out */
-    CHECK(nn_cross_validate(&shape, &data, NULL, 1, results) != NN_OK);
-    CHECK(nn_cross_validate(&shape, &data, NULL, 4, results) != NN_OK);
-    CHECK(nn_cross_validate(&shape, &data, NULL, 3, NULL) == NN_ERROR_NULL);
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1) first_seed = (uint64_t)strtoull(argv[1], NULL, 10);
@@ -733,8 +644,5 @@ int main(int argc, char **argv)
     RUN(test_huber_delta);
     RUN(test_label_smoothing);
     RUN(test_options_refused);
-    RUN(test_cross_validate);
-    RUN(test_cross_validate_is_honest);
-    RUN(test_cross_validate_limits);
     return test_done();
 }

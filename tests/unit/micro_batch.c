@@ -18,12 +18,8 @@ static nn_data make_rows(int weighted)
         y[i * OUTPUTS + 1] = 1 - y[i * OUTPUTS];
         weight[i] = (nn_real)(i % 5 == 0 || i > 30 ? 0 : i % 7 + 1);
     }
-    memset(&data, 0, sizeof data);
-    data.rows = ROWS;
-    data.inputs = INPUTS;
-    data.outputs = data.classes = OUTPUTS;
-    data.x = x;
-    data.y = y;
+    data = make_data(x, y, ROWS, INPUTS, OUTPUTS);
+    data.classes = OUTPUTS;
     data.weight = weighted ? weight : NULL;
     return data;
 }
@@ -33,12 +29,8 @@ static nn_model *make_net(nn_activation hidden, nn_activation output)
     nn_layer layers[2];
     nn_model *model = NULL;
 
-    layers[0].kind = NN_LAYER_DENSE;
-    layers[0].width = 5;
-    layers[0].activation = hidden;
-    layers[1].kind = NN_LAYER_DENSE;
-    layers[1].width = OUTPUTS;
-    layers[1].activation = output;
+    layers[0] = dense_layer(5, hidden);
+    layers[1] = dense_layer(OUTPUTS, output);
     if (!CHECK(nn_model_create(&model, INPUTS, layers, 2, 1) == NN_OK)) exit(1);
     return model;
 }
@@ -94,9 +86,7 @@ static void test_same_bits(void)
             nn_options how;
             outcome whole, part;
 
-            memset(&how, 0, sizeof how);
-            how.loss = kinds[kind].loss;
-            how.optimizer = weighted ? NN_ADAM : NN_SGD;
+            how = make_options(kinds[kind].loss, weighted ? NN_ADAM : NN_SGD, 0);
             how.momentum = weighted ? 0 : (nn_real)0.9;
             how.batch_size = BATCH;
             how.epochs = 4;
@@ -123,8 +113,7 @@ static void test_limits(void)
     nn_trainer *trainer;
     size_t whole;
 
-    memset(&how, 0, sizeof how);
-    how.loss = NN_CROSS_ENTROPY;
+    how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
     how.batch_size = BATCH;
     whole = nn_trainer_size(model, &how);
     how.micro_batch_size = 3;
@@ -182,9 +171,7 @@ static void test_options_are_copied(void)
         nn_model *model = make_net(NN_RELU, NN_SOFTMAX);
         nn_trainer *trainer;
 
-        memset(&how, 0, sizeof how);
-        how.loss = NN_CROSS_ENTROPY;
-        how.optimizer = NN_ADAM;
+        how = make_options(NN_CROSS_ENTROPY, NN_ADAM, 0);
         how.epochs = 3;
         how.dropout = dropout;
         dropout[0] = (nn_real)0.5;

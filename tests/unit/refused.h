@@ -32,22 +32,13 @@ static long good_live;
 
 static nn_data good_data(void)
 {
-    nn_data data;
-    memset(&data, 0, sizeof data);
-    data.rows = GOOD_ROWS;
-    data.inputs = GOOD_INPUTS;
-    data.outputs = 1;
-    data.x = good_x;
-    data.y = good_y;
+    nn_data data = make_data(good_x, good_y, GOOD_ROWS, GOOD_INPUTS, 1);
     return data;
 }
 
 static nn_options good_options(void)
 {
-    nn_options how;
-    memset(&how, 0, sizeof how);
-    how.loss = NN_BINARY_CROSS_ENTROPY;
-    how.optimizer = NN_ADAM;
+    nn_options how = make_options(NN_BINARY_CROSS_ENTROPY, NN_ADAM, 0);
     how.epochs = 2;
     how.batch_size = GOOD_BATCH;
     return how;

@@ -441,22 +441,29 @@ static void test_nesting(void)
     nn_model_free(model);
 }
 
+/* Adds so many tensors without numbers to the header; returns its new length. */
+static size_t add_tensors(char *header, size_t length, unsigned count)
+{
+    unsigned i;
+    for (i = 0; i < count; i++)
+        length += (size_t)sprintf(header + length, "," TENSOR("%05u", "F32", "0", "44", "44"), i);
+    return length;
+}
+
 /* Thousands of tensors beside the model's, and a long metadata string: large is not wrong. */
 static void test_large_header(void)
 {
     enum { COUNT = 2000, LONG = 100000 };
     nn_model *model = make_small();
     char *header = (char *)malloc(COUNT * 80 + LONG + 1000);
-    size_t length, i;
+    size_t length;
     bytes file;
     if (!header || !model) return;
     length = (size_t)sprintf(header, "{\"__metadata__\":{\"note\":\"");
     memset(header + length, 'n', LONG);
     length += LONG;
     length += (size_t)sprintf(header + length, "\"}," ALL);
-    for (i = 0; i < COUNT; i++)
-        length += (size_t)sprintf(header + length, "," TENSOR("%05u", "F32", "0", "44", "44"),
-                                  (unsigned)i);
+    length = add_tensors(header, length, COUNT);
     header[length++] = '}';
     file = make_file(header, length, ALL_SIZE);
     CHECK(fill(model, file, NULL) == NN_OK);
@@ -477,9 +484,7 @@ static void test_header_time(void)
     clock_t start = clock();
     if (!header || !model) return;
     length = (size_t)sprintf(header, "{" ALL);
-    for (i = 0; i < COUNT; i++)
-        length += (size_t)sprintf(header + length, "," TENSOR("%05u", "F32", "0", "44", "44"),
-                                  (unsigned)i);
+    length = add_tensors(header, length, COUNT);
     length += (size_t)sprintf(header + length, ",\"__metadata__\":{\"key\":\"\"");
     for (i = 0; i < COUNT; i++)
         length += (size_t)sprintf(header + length, ",\"key%05u\":\"value\"", (unsigned)i);
@@ -499,14 +504,12 @@ static void test_metadata_time(void)
     enum { COUNT = 1000, LONG = 2000000 };
     nn_model *model = make_small();
     char *header = (char *)malloc(COUNT * 100 + LONG + 1000);
-    size_t length, i;
+    size_t length;
     bytes file;
     clock_t start = clock();
     if (!header || !model) return;
     length = (size_t)sprintf(header, "{" ALL);
-    for (i = 0; i < COUNT; i++)
-        length += (size_t)sprintf(header + length, "," TENSOR("%05u", "F32", "0", "44", "44"),
-                                  (unsigned)i);
+    length = add_tensors(header, length, COUNT);
     length += (size_t)sprintf(header + length, ",\"__metadata__\":{\"note\":\"");
     memset(header + length, 'n', LONG);
     length += LONG;

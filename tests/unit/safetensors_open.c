@@ -122,8 +122,7 @@ static void test_shapes(void)
     for (round = 0; round < 72; round++) {
         count = 1 + round % MOST_LAYERS;
         for (i = 0; i < count; i++) {
-            layers[i].kind = NN_LAYER_DENSE;
-            layers[i].width = 1 + (int)random_below(WIDEST);
+            layers[i] = dense_layer(1 + random_below(WIDEST), NN_LINEAR);
             layers[i].activation = (nn_activation)random_below(i == count - 1 ? 6 : 5);
         }
         model = make_scaled(1 + (int)random_below(WIDEST), layers, count, (nn_scaling)(round % 3));

@@ -402,8 +402,8 @@ typedef struct opened {
     size_t shift, size;
 } opened;
 
-/* Opens a copy of the file in memory of exactly nn_model_open_size bytes, both so many bytes behind an
-   address that is aligned. */
+/* Opens a copy of the file in memory of exactly nn_model_open_size bytes, both so many bytes behind
+   an address that is aligned. */
 static opened open_at(bytes file, size_t file_shift, size_t shift)
 {
     opened o;
@@ -433,10 +433,10 @@ static void close_opened(opened *o)
     free(o->file.at);
 }
 
-/* The rule: nn_model_open_in does not read the tensors' descriptions, which only the checksum covers.
-   With those that belong to the metadata, a file that it takes is one that nn_load_memory takes and
-   nn_save would write byte for byte, and it takes all of these. Both models are the same. Returns
-   whether it takes the file; *loads is whether nn_load_memory takes it as it is. */
+/* The rule: nn_model_open_in does not read the tensors' descriptions, which only the checksum
+   covers. With those that belong to the metadata, a file that it takes is one that nn_load_memory
+   takes and nn_save would write byte for byte, and it takes all of these. Both models are the same.
+   Returns whether it takes the file; *loads is whether nn_load_memory takes it as it is. */
 static int obeys(bytes file, int *loads)
 {
     opened o = open_at(file, 0, 0);

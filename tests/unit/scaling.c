@@ -53,11 +53,7 @@ static const nn_real table[ROWS * COLUMNS] = {
 
 static nn_data table_data(void)
 {
-    nn_data data;
-    memset(&data, 0, sizeof data);
-    data.rows = ROWS;
-    data.inputs = data.outputs = COLUMNS;
-    data.x = data.y = table;
+    nn_data data = make_data(table, table, ROWS, COLUMNS, COLUMNS);
     return data;
 }
 
@@ -154,10 +150,7 @@ static void test_widest_column(void)
         nn_data data;
         nn_real y[4];
         if (!model) return;
-        memset(&data, 0, sizeof data);
-        data.rows = 4;
-        data.inputs = data.outputs = 1;
-        data.x = data.y = wide;
+        data = make_data(wide, wide, 4, 1, 1);
         if (nn_fit_scaling(model, &data, scalings[k]) == NN_OK) {
             CHECK(nn_predict(model, wide, 4, y, NULL) == NN_OK);
             for (i = 0; i < 4; i++) CHECK(isfinite(y[i]) && y[i] >= -3 && y[i] <= 3);
@@ -210,10 +203,7 @@ static void test_fit_scales(void)
     nn_data train, validation;
     nn_real y[4];
     if (!model) return;
-    memset(&train, 0, sizeof train);
-    train.rows = 4;
-    train.inputs = train.outputs = 1;
-    train.x = train.y = narrow;
+    train = make_data(narrow, narrow, 4, 1, 1);
     validation = train;
     validation.rows = 3;
     validation.x = validation.y = wide;
@@ -240,10 +230,7 @@ static void test_fraction_scales(void)
         nn_data data;
         nn_real y = (nn_real)NAN;
         if (!model) return;
-        memset(&data, 0, sizeof data);
-        data.rows = 10;
-        data.inputs = data.outputs = 1;
-        data.x = data.y = values;
+        data = make_data(values, values, 10, 1, 1);
         how.validation_fraction = (nn_real)0.5;
         how.seed = seed + (uint64_t)i;
         CHECK(nn_fit(model, &data, &how) == NN_OK);
