@@ -88,7 +88,7 @@ TEST_FUNCTION int file_exists(const char *path)
 }
 
 /* How many there are of each: the first number that is none. */
-enum { ACTIVATIONS = NN_SOFTMAX + 1, LOSSES = NN_QUANTILE + 1, OPTIMIZERS = NN_RMSPROP + 1 };
+enum { ACTIVATIONS = NN_SOFTPLUS + 1, LOSSES = NN_QUANTILE + 1, OPTIMIZERS = NN_RMSPROP + 1 };
 
 /* ---- Options and data ------------------------------------------------------------------------ */
 
