@@ -860,8 +860,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* ================================================================================================
    >>sizes
    ------------------------------------------------------------------------------------------------
-   The private structs, which stand here for their sizes alone, and what the macros above are made
-   of.
+   The private structs and the macros that compute NN_MODEL_SIZE, NN_MODEL_OPEN_SIZE and
+   NN_TRAINER_SIZE. The structs are in the public part only because these macros need their sizes.
+   A program must not use their fields.
+
+   In the macros a is the number of inputs, b to i are the widths of up to eight layers, and the
+   widths of missing layers are 0. `more` is the argument after the eighth layer: when it is not 0,
+   the array type in sizeof gets a negative length, and the program does not compile. The terms of
+   each sum are the arrays that nn__lay_out_model or nn__lay_out_trainer takes from the block.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
@@ -908,7 +914,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
-/* How types are aligned, and the bytes that aligning a block may cost. */
+/* NN__ALIGN is an alignment that suits every type here. NN__SLACK is the largest number of bytes
+   that are lost when a block begins at an address that is not aligned. */
 typedef union nn__widest {
     void *pointer;
     double real;
@@ -923,12 +930,13 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
-    size_t *offsets;           /* [count] where each layer's parameters begin: see nn__layer_at */
-    nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
-    const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
-    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
-    nn_real *scratch;
-    size_t first_width; /* of the first of the two buffers in scratch */
+    size_t *offsets;           /* [count] index of each layer's first parameter: see nn__layer_at */
+    nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
+    const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
+                                  and biases [out], as nn_save wrote them */
+    nn_real *offset;  /* [inputs], then factor[inputs]; the scaled input is (x - offset) * factor */
+    nn_real *scratch; /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
+    size_t first_width; /* columns of the first of the two buffers in scratch */
 #ifdef NN__SIMD
     const struct nn__kernels *kernels;
 #endif
@@ -936,66 +944,70 @@ struct nn_model {
     void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
-    uint32_t changes; /* of parameters and scaling: an nn_backward must know its nn_forward's */
+    uint32_t changes; /* counts changes of the parameters and of the scaling. nn_backward compares
+                         it with the count at nn_forward. */
     int inputs, count;
     nn_scaling scaling;
 };
 
 #ifndef NN_NO_TRAIN
-/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
-   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
-   on every machine, and slow on some. */
+/* A sum of many numbers with about twice the digits of nn_real. low is the sum of the rounding
+   errors of high (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A sum in
+   double would give different results on machines whose double has 32 bits, and would be slow on
+   machines without double arithmetic. */
 typedef struct nn__sum {
     nn_real high, low;
 } nn__sum;
 
-/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+/* Sums over rows. */
 typedef struct nn__sums {
-    nn__sum loss, weight;
-    int counted, correct;
+    nn__sum loss, weight; /* of weight * loss; of the weights */
+    int counted, correct; /* rows whose weight is not 0; of those, rows predicted correctly */
 } nn__sums;
 
-/* What a checkpoint must restore, beside the arrays. */
+/* What a checkpoint restores in addition to the arrays. */
 typedef struct nn__state {
-    uint64_t random;
-    uint64_t epoch_key; /* the order of the rows in this epoch */
-    uint32_t step;      /* updates done */
-    int epoch;          /* complete epochs */
-    int position;       /* rows of the next epoch that are done */
-    nn__sums sums;      /* over them */
-    int best_epoch;     /* the one with the lowest loss, from 1 */
-    int waited;         /* epochs since then */
+    uint64_t random;    /* state of the random generator */
+    uint64_t epoch_key; /* key of the permutation that orders the rows in this epoch */
+    uint32_t step;      /* number of updates so far */
+    int epoch;          /* number of complete epochs */
+    int position;       /* rows of the current epoch that have been used */
+    nn__sums sums;      /* over these rows */
+    int best_epoch;     /* number of the epoch with the lowest loss, from 1 */
+    int waited;         /* epochs since the best one, for early stopping */
     nn_real best_loss;
-    nn_real gradient_norm;            /* of the last update, for the callback */
-    nn_real last_rate;                /* too */
-    nn_real learning_rate;            /* before the schedule */
-    nn_real beta1_power, beta2_power; /* beta^step */
+    nn_real gradient_norm;            /* global norm at the last update, for the callback */
+    nn_real last_rate;                /* learning rate of the last update, for the callback */
+    nn_real learning_rate;            /* base rate, before the schedule */
+    nn_real beta1_power, beta2_power; /* beta1^step and beta2^step, Adam's bias correction */
 } nn__state;
 
 struct nn_trainer {
     nn_model *model;
     const nn_options *options;
     nn__state state;
-    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
-    nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *planes;           /* for each layer some [batch x width]: see nn__planes */
-    nn_real *output_gradients; /* [batch x outputs]: dL/dp */
-    nn_real *losses;           /* [batch]: of the rows */
+    /* [parameter_count] each, in the order of the parameters: the derivatives of the loss; the
+       optimizer's state, NULL where it needs none; the best parameters, NULL without patience. */
+    nn_real *gradients, *first, *second, *best;
+    nn_real *input;            /* [batch x inputs], scaled */
+    nn_real *planes;           /* for each layer one to four [batch x width]: see nn__planes */
+    nn_real *output_gradients; /* [batch x outputs] dL/dp */
+    nn_real *losses;           /* [batch] loss of each row */
 #ifdef NN__SIMD
-    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
+    nn_real *buffer; /* [batch x widest hidden layer], scratch memory of the input gradient */
 #endif
-    size_t *index; /* [batch] rows in the data */
+    size_t *index; /* [batch] indices of the batch's rows in the data */
 #ifndef NN_NO_MALLOC
     void *heap;
 #endif
-    uint32_t run_steps; /* updates in the whole of nn_fit */
-    int batch;          /* rows that fit: those of a micro-batch */
-    int rows;           /* rows of the last nn_forward that wait for nn_backward */
-    uint32_t changes;   /* of the model at that time */
+    uint32_t run_steps; /* updates in all epochs of nn_fit, for the schedule */
+    int batch;          /* capacity of the arrays [batch x ...]: the rows of a micro-batch */
+    int rows;           /* rows of the last nn_forward; 0 when nn_backward has used them */
+    uint32_t changes;   /* model->changes at the last nn_forward */
 #ifdef NN__SIMD
-    int backward_rows; /* of the last backward pass */
+    int backward_rows; /* rows of the last backward pass */
 #endif
-    int pending; /* the gradients hold something that no update has used */
+    int pending; /* 1: the gradients hold a sum that no update has used, and new ones are added */
 };
 
 #endif
@@ -1012,6 +1024,9 @@ struct nn_trainer {
 
 /* ================================================================================================
    >>platform
+   ------------------------------------------------------------------------------------------------
+   What the library needs of the C library and of the compiler, and small parts that every other
+   section uses: tables, statuses, blocks of memory, files, and how vector kernels are written.
    ============================================================================================= */
 
 #if !defined(NN_ALLOW_FAST_MATH) &&                                                                \
@@ -1029,9 +1044,10 @@ struct nn_trainer {
 #error "nn.h: NN_DOUBLE needs a double of 64 bits"
 #endif
 
-/* The C library's functions that are used, each to be overridden by a macro of the same form. */
+/* The functions of the C library that are used. A program can replace each of them: it defines the
+   macro before it includes this header. */
 #ifndef NN_ASSERT
-#ifdef NN_NO_STDIO /* assert brings printf into a device's program */
+#ifdef NN_NO_STDIO /* assert would link printf into the program of a microcontroller */
 #define NN_ASSERT(condition) ((void)0)
 #else
 #include <assert.h>
@@ -1044,7 +1060,7 @@ struct nn_trainer {
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
     defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
 #define NN_FMA(a, b, c) fmaf(a, b, c)
-#else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
+#else /* fmaf rounds twice in some C libraries, and is slow in the others without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
 #define NN__NEEDS_FMAF
 #if DBL_MANT_DIG < 53 && !defined(NN_NO_FMA)
@@ -1060,7 +1076,7 @@ struct nn_trainer {
 #endif
 #endif
 
-#ifndef NN_READ_BYTE /* of a file that nn_model_open_in is given: pgm_read_byte for AVR's flash */
+#ifndef NN_READ_BYTE /* reads a byte of nn_model_open_in's file; AVR's flash needs pgm_read_byte */
 #define NN_READ_BYTE(pointer) (*(pointer))
 #endif
 
@@ -1080,22 +1096,22 @@ struct nn_trainer {
 #ifndef NN_FOPEN
 #define NN_FOPEN(path, mode) fopen(path, mode)
 #endif
-#ifndef NN_FREAD /* bytes read */
+#ifndef NN_FREAD /* returns the number of bytes that were read */
 #define NN_FREAD(buffer, bytes, file) fread(buffer, 1, bytes, file)
 #endif
-#ifndef NN_FWRITE /* bytes written */
+#ifndef NN_FWRITE /* returns the number of bytes that were written */
 #define NN_FWRITE(buffer, bytes, file) fwrite(buffer, 1, bytes, file)
 #endif
 #ifndef NN_FERROR
 #define NN_FERROR(file) ferror(file)
 #endif
-#ifndef NN_FFLUSH /* 0 when done; a place to add fsync, which C does not have */
+#ifndef NN_FFLUSH /* returns 0 on success; a program may call fsync here, which C does not have */
 #define NN_FFLUSH(file) fflush(file)
 #endif
 #ifndef NN_FCLOSE
 #define NN_FCLOSE(file) fclose(file)
 #endif
-#ifndef NN_RENAME /* replaces an existing file, in one step; 0 when done */
+#ifndef NN_RENAME /* replaces an existing file atomically; returns 0 on success */
 #ifdef _WIN32
 #ifdef __cplusplus
 extern "C"
@@ -1113,10 +1129,10 @@ extern "C"
 
 #ifndef NN_NO_TRAIN
 #if !defined(NN_TIME) && !defined(NN_NO_STDIO)
-#define NN_TIME() nn__seconds() /* for the progress of nn_fit; never part of a result */
+#define NN_TIME() nn__seconds() /* for nn_progress only: no result depends on it */
 #include <time.h>
 
-/* Wall-clock time; the processor's time where C11's timespec_get is missing. */
+/* Returns the wall-clock time in seconds. Without C11's timespec_get it is the processor time. */
 static double nn__seconds(void)
 {
 #ifdef TIME_UTC
@@ -1146,7 +1162,9 @@ static double nn__seconds(void)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
-#define NN__APART         __attribute__((noinline)) /* small nets need not pay for its frame */
+/* Functions that small nets do not call are not inlined: then small nets do not set up their stack
+   frame. */
+#define NN__APART         __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -1157,7 +1175,7 @@ static double nn__seconds(void)
 #endif
 #ifdef NN_USE_OPENBLAS
 #include <cblas.h>
-#ifndef NN_OPENBLAS_WORK /* multiply-adds of a product from which on OpenBLAS computes it */
+#ifndef NN_OPENBLAS_WORK /* OpenBLAS computes products of at least this many multiply-adds */
 #define NN_OPENBLAS_WORK 1e8
 #endif
 #define NN__WITH_OPENBLAS "+openblas"
@@ -1166,30 +1184,32 @@ static double nn__seconds(void)
 #endif
 #endif
 
-/* For small functions on the path of small nets: inlined on the PC, for speed; on a device the
-   compiler decides, for size. */
+/* Small functions that small nets call often. Where there are vector kernels, they are inlined for
+   speed. Elsewhere the compiler decides, because small code may matter more. */
 #ifdef NN__SIMD
 #define NN__HOT static inline
 #else
 #define NN__HOT static
 #endif
 
-/* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
+/* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
+   stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
 #define NN__TAILS 1
 #endif
 
-/* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
-   name that the machine does not have gives the scalar one. For tests and measurements. */
+/* The back-end of a new model, for tests and measurements: an expression whose value is the name of
+   a back-end. NULL means the best one. If the machine does not have the named back-end, the model
+   gets the scalar one. */
 #ifndef NN_BACKEND
 #define NN_BACKEND NULL
 #endif
 
-/* The activations, losses and optimizers that are compiled in, each a set of bits: (1u << NN_RELU |
-   1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte of code
-   counts. */
+/* The activations, losses and optimizers that are compiled in, for devices with little memory for
+   code. Each macro is a set of bits, for example (1u << NN_RELU | 1u << NN_SIGMOID). Functions
+   refuse the operations that are left out. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
 #endif
@@ -1201,9 +1221,10 @@ static double nn__seconds(void)
 #endif
 #define NN__ONLY(set, element) (((set) >> (element)) & 1u)
 
-/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
-   vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
-   no product that a compiler could fuse with a sum. */
+/* NN_NO_FMA rounds the product and then the sum. A compiler must not contract the two into one
+   fused multiply-add. gcc's vectorizer of straight-line code does so in spite of fp-contract=off
+   (gcc bug 106902), so it is switched off too. Without NN_NO_FMA this is not needed: the code then
+   has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
 #pragma float_control(push)
@@ -1219,9 +1240,9 @@ static double nn__seconds(void)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* A table is a macro that calls X once for each row: for each status, activation, loss or
-   optimizer. NN__CHECK_TABLE does not compile when a row is missing or out of the order of the
-   enum. */
+/* A table is a macro that calls X once for each row. There is one row for each status, activation,
+   loss or optimizer. NN__CHECK_TABLE does not compile when a row is missing, or when the rows have
+   another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
@@ -1229,9 +1250,15 @@ static double nn__seconds(void)
     typedef char nn__check_of_##name                                                               \
         [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
 
-/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+/* For tables whose rows say SIMPLE, ELEMENT or ROW. NN__KEEP_IF_##kind keeps its arguments in the
+   rows that say SIMPLE or ELEMENT and drops them in the rows that say ROW.
+   NN__KEEP_SIMPLE_IF_##kind keeps them only in the rows that say SIMPLE. */
+#define NN__KEEP_IF_SIMPLE(...)  __VA_ARGS__
 #define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
 #define NN__KEEP_IF_ROW(...)
+#define NN__KEEP_SIMPLE_IF_SIMPLE(...) __VA_ARGS__
+#define NN__KEEP_SIMPLE_IF_ELEMENT(...)
+#define NN__KEEP_SIMPLE_IF_ROW(...)
 
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
@@ -1244,34 +1271,34 @@ static double nn__seconds(void)
     X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
     X(ERROR_OPTION, "an option is outside its range")                                              \
     X(ERROR_LAYER, "unknown kind of layer")                                                        \
-    X(ERROR_ACTIVATION, "unknown activation, or softmax before the last layer")                    \
+    X(ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")          \
     X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
-    X(ERROR_SHAPE, "the data's inputs or outputs are not the model's")                             \
-    X(ERROR_BATCH, "more rows than the batch holds, or fewer rows than one batch")                 \
-    X(ERROR_STATE, "called out of order")                                                          \
+    X(ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")              \
+    X(ERROR_BATCH, "there are more rows than the batch holds")                                     \
+    X(ERROR_STATE, "the function was called in the wrong order")                                   \
     X(ERROR_READ_ONLY,                                                                             \
-      "the model was opened over a file: its parameters cannot be changed or written")             \
-    X(ERROR_DATA, "the data has a value that is NaN or infinite")                                  \
+      "the model's parameters are in a file's bytes: they cannot be changed or written")           \
+    X(ERROR_DATA, "the data has a value that is NaN, infinite or too large")                       \
     X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
     X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
-    X(ERROR_WEIGHT, "a row weight is negative or not finite, or none is positive")                 \
+    X(ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")        \
     X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
     X(ERROR_OPEN, "the file cannot be opened")                                                     \
-    X(ERROR_READ, "the file cannot be read; is it a folder?")                                      \
+    X(ERROR_READ, "the file cannot be read; it may be a folder")                                   \
     X(ERROR_WRITE, "the file cannot be written")                                                   \
     X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
     X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
     X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
-    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that does not end, or stands where none may")       \
-    X(ERROR_CSV_TARGET, "the CSV file has no column of the target's name")                         \
+    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that is not closed, or a quote in a wrong place")   \
+    X(ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                       \
     X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
     X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
-    X(ERROR_TRUNCATED, "the model file's length does not fit its header")                          \
+    X(ERROR_TRUNCATED, "the model file is shorter or longer than its header says")                 \
     X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
     X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
     X(ERROR_TENSOR,                                                                                \
-      "the model file has a tensor that is missing, there twice, or of another shape or type")     \
-    X(ERROR_CHECKSUM, "the model file's checksum does not fit: it was changed or damaged")         \
+      "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
+    X(ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")       \
     X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
 NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
@@ -1279,7 +1306,8 @@ NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
 #define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
 {
-    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    /* One array of characters: a linker can leave it out when nothing uses it. It could not leave
+       out the texts that an array of pointers refers to. */
     static const char texts[] = NN__STATUSES(NN__STATUS_TEXT) "unknown status";
     const char *text = texts;
     int i;
@@ -1290,15 +1318,17 @@ NN_DEF const char *nn_status_text(nn_status status)
 
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
-/* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
-   measure the block, so a size and a layout cannot disagree. All arrays begin at multiples of
-   NN_ALIGNMENT; those with wider elements come first, while the offset is a multiple of theirs. */
+/* A block of memory from which nn__take takes one array after the other. With base NULL the same
+   calls only measure the block, so that the size and the layout always agree. All arrays begin at
+   multiples of NN_ALIGNMENT. Put wider element types first; later arrays then need no padding. */
 typedef struct nn__block {
     unsigned char *base;
     size_t used;
     int overflow;
 } nn__block;
 
+/* Takes an array of `count` elements of `size` bytes. Returns NULL when the block only measures.
+   Sets block->overflow when the bytes do not fit a size_t. */
 static void *nn__take(nn__block *block, size_t count, size_t size)
 {
     const size_t start = block->used;
@@ -1311,6 +1341,7 @@ static void *nn__take(nn__block *block, size_t count, size_t size)
     return block->base ? block->base + start : NULL;
 }
 
+/* Takes an array [rows x columns]. */
 static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
 {
     if (columns && rows > SIZE_MAX / columns) {
@@ -1320,13 +1351,14 @@ static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
     return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
 }
 
-/* The bytes of memory that a measured block needs, wherever the memory begins; 0: too many. */
+/* Returns the bytes of memory that a measured block needs, whatever the address of the memory is.
+   0 means that they do not fit a size_t. */
 static size_t nn__block_size(const nn__block *block)
 {
     return block->overflow ? 0 : block->used + NN__SLACK;
 }
 
-/* Where a block begins in memory: at the next multiple that is aligned for all types. */
+/* Returns the first address in memory at which a block may begin: it is aligned for all types. */
 static unsigned char *nn__align(void *memory)
 {
     const size_t over = (uintptr_t)memory & NN__SLACK;
@@ -1335,7 +1367,7 @@ static unsigned char *nn__align(void *memory)
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
-/* Copies length characters, or as many as fit, and ends them. */
+/* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
     if (length > room - 1) length = room - 1;
@@ -1343,6 +1375,7 @@ static void nn__copy_text(char *to, size_t room, const char *from, size_t length
     to[length] = 0;
 }
 
+/* Clears *location and sets its path. location may be NULL. */
 static void nn__set_location(nn_location *location, const char *path)
 {
     if (!location) return;
@@ -1351,7 +1384,8 @@ static void nn__set_location(nn_location *location, const char *path)
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+/* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
+   *size, in which a caller can end a text. */
 static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
 {
     unsigned char *buffer = NULL, *larger;
@@ -1391,7 +1425,8 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
 #endif
 #if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
 
-/* Writes `path.tmp` and renames it to path. */
+/* Writes the file `path.tmp` and renames it to `path`: an old file stays whole until the new one is
+   complete. */
 static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
 {
     const size_t length = strlen(path);
@@ -1420,20 +1455,21 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 
 /* ---- How vector kernels are written ---------------------------------------------------------- */
 
-/* nn__NAME_isa: a function of the back-end that is being made. */
+/* NN__NAME(x) is nn__x_isa, for example nn__tile_avx2: the name of a function in the back-end that
+   is being defined. NN__ISA is the name of its instruction set. */
 #define NN__JOIN(name, isa)  nn__##name##_##isa
 #define NN__NAMED(name, isa) NN__JOIN(name, isa)
 #define NN__NAME(name)       NN__NAMED(name, NN__ISA)
 
-/* What only training needs. */
+/* Code that only training needs. */
 #ifdef NN_NO_TRAIN
 #define NN__OF_TRAINING(...)
 #else
 #define NN__OF_TRAINING(...) __VA_ARGS__
 #endif
 
-/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
-   registers. */
+/* A loop whose count is a constant after the function is inlined. The compiler unrolls it
+   completely, and can then keep the loop's arrays in registers. */
 #if defined(__clang__)
 #define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
 #elif defined(__GNUC__)
@@ -1442,41 +1478,61 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
-   of a loop. Half a register and one number have forms of their own: what a masked store has
-   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
-   else. In a product's tile the masked load is the cheapest. */
-#define NN__LOAD_UP_TO(p, n)                                                                       \
-    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
-     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__SET1(*(p))                                                       \
-                            : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n)                                                                   \
-    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
-     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
-     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
-                            : NN__STORE_SOME(p, v, n))
-#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
+/* Loads or stores the first n lanes at p. After a load the other lanes are 0 or copies of these. n
+   is NN__LANES except in the last step of a loop. Half a register and one number do not use masks:
+   a masked load after a masked store stalls until the store has reached the cache, and in small
+   nets that dominates. In the tile of a product (NN__LOAD_IN_TILE) the masked load is the fastest.
+   NN__LANES_OF(left) is the number of lanes that a step of a loop uses when `left` numbers are
+   left. */
+#define NN__DEFINE_LOADS                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(load_up_to)(const nn_real *p, const int n)                      \
+    {                                                                                              \
+        return n == NN__LANES       ? NN__LOAD(p)                                                  \
+               : n == NN__LANES / 2 ? NN__LOAD_HALF(p)                                             \
+               : n == 1             ? NN__SET1(*p)                                                 \
+                                    : NN__LOAD_SOME(p, n);                                                     \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(store_up_to)(nn_real * p, const NN__VECTOR v, const int n)            \
+    {                                                                                              \
+        if (n == NN__LANES)                                                                        \
+            NN__STORE(p, v);                                                                       \
+        else if (n == NN__LANES / 2)                                                               \
+            NN__STORE_HALF(p, v);                                                                  \
+        else if (n == 1)                                                                           \
+            NN__STORE_ONE(p, v);                                                                   \
+        else                                                                                       \
+            NN__STORE_SOME(p, v, n);                                                               \
+    }
+#define NN__LOAD_UP_TO(p, n)     NN__NAME(load_up_to)(p, n)
+#define NN__STORE_UP_TO(p, v, n) NN__NAME(store_up_to)(p, v, n)
+#define NN__LOAD_IN_TILE(p, n)   ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
-/* |x|, -|x| */
+/* NN__ABSOLUTE(v) is |v|, NN__LESS_ABSOLUTE(v) is -|v|. NN__SIGN has only the sign bits set. */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
 #define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
 #define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
 #define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
 
 /* ---- Primitives ------------------------------------------------------------------------------
-   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
-   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
-   NN__STORE_ONE the first number.
-   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
-   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
-   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
-   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
-   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
-   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   Each block of >>simd defines these for one instruction set.
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment.
+   NN__LOAD_SOME and NN__STORE_SOME access only the first n numbers, 0 <= n <= NN__LANES.
+   NN__LOAD_HALF loads half a register of numbers into both halves of the register. NN__STORE_HALF
+   stores the first half, NN__STORE_ONE the first number.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA(a, b, c) is c - a * b. Both round as nn__fma does.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
+   NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
+   NaN.
+   NN__BITS_... treat each lane as an unsigned integer. NN__ANY_BITS tells whether any bit of a
+   register is set.
+   NN__ZIP_LOW(a, b) interleaves the lower halves: a0 b0 a1 b1 ... NN__ZIP_HIGH(a, b) interleaves
+   the upper halves.
+   NN__TILE_ROWS x NN__TILE_VECTORS is the size of a tile in registers. They are chosen so that its
+   sums and their operands just fill the register file.
+   NN__PACK_ROW is the length of a row of b from which on a product copies its panels: see
+   nn__panels. It is larger where panels are wider, because copying then saves less.
    ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN_NO_FMA
@@ -1488,19 +1544,28 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 /* ================================================================================================
    >>math
    ------------------------------------------------------------------------------------------------
-   Every operation here is one IEEE operation, in the order written, so that every machine computes
-   the same bits. Needs round-to-nearest and denormals, as programs have them unless they ask.
-   Largest errors against the true value, in ulp (units in the last place), of both arithmetics:
+   The functions that the C library would compute differently on different machines. Each operation
+   here is one IEEE operation, and the order of the operations is fixed, so that every machine
+   computes the same bits. The functions need rounding to nearest and denormal numbers. Programs
+   have both unless they change the floating-point environment.
+
+   Each function stands here up to three times: for one number (nn__exp), for a vector register
+   (NN__DEFINE_EXP), and as the text that nn_export_c writes (NN__C_MATH_EXP). All three do the same
+   operations in the same order.
+
+   The largest errors against the true value, in ulp (units in the last place), with fused
+   multiply-add and with NN_NO_FMA:
 
                      exp     tanh    sigmoid   log1p
        float         0.78    1.40    1.97      1.27    over all 2^32 arguments
-       double        0.75    1.40    1.70      1.25    over 4 million
+       double        0.75    1.40    1.70      1.25    over 4 million arguments
    ============================================================================================= */
 
 #if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
-/* a * b + c, rounded once, for machines without the instruction. The product is exact in double;
-   the sum is rounded there to odd, which leaves the second rounding, to float, to decide (Boldo and
-   Melquiond 2008). e is what the sum lost (Knuth's two-sum). */
+/* a * b + c, rounded once, for machines without the instruction. The product is exact in double.
+   The sum is rounded to odd in double: if it is not exact, its last bit becomes 1. The rounding to
+   float then gives the same result as a single rounding (Boldo and Melquiond 2008). e is the
+   rounding error of the sum (two-sum, Knuth 1969). */
 static float nn__fmaf(float a, float b, float c)
 {
     const double product = (double)a * b, sum = product + c, rest = sum - product;
@@ -1517,7 +1582,8 @@ static float nn__fmaf(float a, float b, float c)
 }
 #endif
 
-/* a * b + c, rounded once; twice under NN_NO_FMA. The one multiply-add of the library. */
+/* a * b + c, rounded once; under NN_NO_FMA the product and the sum are each rounded. All scalar
+   multiply-adds of the library call this function. */
 static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 {
 #ifdef NN_NO_FMA
@@ -1531,15 +1597,15 @@ static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 typedef uint64_t nn__bits;
 #define NN__MANTISSA       52
 #define NN__BIAS           1023
-#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds to an integer */
+#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds x to an integer */
 #define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
 #define NN__LN2_LOW        1.90821492927058770002e-10
 #define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
 #define NN__LOG2_E         1.44269504088896341
-#define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
-#define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
-#define NN__EXPM1_LOW      (-40.0)  /* exp - 1 is -1 from here down */
-#define NN__ERF_HIGH       5.95     /* erf is 1 from here up */
+#define NN__EXP_LOW        (-746.0) /* exp(x) is 0 for x <= this */
+#define NN__EXP_HIGH       710.0    /* exp(x) is infinite for x >= this */
+#define NN__EXPM1_LOW      (-40.0)  /* exp(x) - 1 is -1 for x <= this */
+#define NN__ERF_HIGH       5.95     /* erf(x) is 1 for x >= this */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1554,8 +1620,8 @@ typedef uint32_t nn__bits;
 #define NN__EXPM1_LOW      (-20.0f)
 #define NN__ERF_HIGH       3.95f
 #endif
-#define NN__ERF_LIMIT  0.9 /* below it erf is a polynomial */
-#define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
+#define NN__ERF_LIMIT  0.9 /* erf(x) is x + x p(x^2) where |x| < this */
+#define NN__TANH_LIMIT 0.6 /* tanh(x) is x + x^3 p(x^2) where |x| < this */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1578,7 +1644,7 @@ static nn_real nn__absolute(nn_real x)
     return nn__from_bits(nn__to_bits(x) & ~NN__SIGN_BIT);
 }
 
-/* 0 for NaN and infinity. */
+/* Returns 0 for NaN and infinity, else 1. */
 static int nn__is_finite(nn_real x)
 {
     return x - x == 0;
@@ -1586,7 +1652,7 @@ static int nn__is_finite(nn_real x)
 
 #define NN__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule */
+/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule. */
 static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
 {
     nn_real sum = terms[0];
@@ -1613,7 +1679,7 @@ static nn_real nn__power_of_two(nn__bits field)
     return nn__from_bits(field << NN__MANTISSA);
 }
 
-/* The last term is that of exp's own series: 1/2. */
+/* The coefficients of q in nn__exp. The last one is exact: 1/2, as in the series of exp. */
 static const nn_real nn__exp_terms[] = {
 #ifdef NN_DOUBLE
     2.092035066147258e-09,
@@ -1637,16 +1703,17 @@ static const nn_real nn__exp_terms[] = {
 #endif
 };
 
-/* exp(x) = 2^n exp(r), x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6), with
-   exp(r) = 1 + r + r^2 q(r) and q the minimax polynomial. The rounding of 1 + r is carried along;
-   the two factors of 2^n leave one rounding where the result is denormal. The last product is an
-   fma so that none is left for a compiler to fuse with a sum that exp is a term of. */
+/* exp(x) = 2^n exp(r), where x = n ln 2 + r and |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6).
+   exp(r) = 1 + r + r^2 q(r), where q is a minimax polynomial. rest is the rounding error of 1 + r;
+   it is added to the smaller terms. 2^n is applied as two factors, because 2^n alone may overflow
+   or be denormal. A denormal result is still rounded only once. The last product is an fma with 0:
+   a compiler could fuse a plain product with a sum to which the caller adds the result. */
 static nn_real nn__exp(nn_real x)
 {
     nn_real rounded, count, r, q, sum, rest;
     nn__bits n, half;
 
-    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN passes */
+    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN stays NaN */
     if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
     rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
     count = rounded - NN__ROUNDER;
@@ -1708,8 +1775,9 @@ static nn_real nn__exp(nn_real x)
     "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
     "}\n\n"
 
-/* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
-   bits. The rounding of 1 + e is given back at the end. */
+/* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
+   sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. */
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
@@ -1751,14 +1819,15 @@ static const nn_real nn__tanh_terms[] = {
 #endif
 };
 
-/* Below 0.6: x + x^3 p(x^2), p minimax. Above: 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
+/* tanh(x). Where |x| < 0.6 it is x + x^3 p(x^2), where p is a minimax polynomial. Elsewhere it is
+   1 - 2 / (exp(2 |x|) + 1) with the sign of x. */
 static nn_real nn__tanh(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
 
     p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
     p = size < (nn_real)NN__TANH_LIMIT ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
-    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* tanh(-0) is -0 */
 }
 
 #define NN__DEFINE_TANH                                                                            \
@@ -1784,8 +1853,9 @@ static nn_real nn__tanh(nn_real x)
     "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
     "}\n\n"
 
-/* exp(x) - 1 for x <= 0, without the loss of digits near 0. exp's own reduction gives
-   exp(x) = 2^n (1 + p), and so 2^n p + (2^n - 1). NaN stays NaN. */
+/* exp(x) - 1 for x <= 0. Near 0 the difference exp(x) - 1 would lose most of its digits. This
+   function does not: as in nn__exp, exp(x) = 2^n (1 + p), and so exp(x) - 1 = 2^n p + (2^n - 1).
+   NaN stays NaN. */
 static nn_real nn__expm1(nn_real x)
 {
     nn_real rounded, count, r, q, p, scale;
@@ -1871,8 +1941,8 @@ static const nn_real nn__erf_far_terms[] = {
 #endif
 };
 
-/* The error function. Below 0.9: x + x p(x^2). Above: 1 - exp(q(|x|)), with the sign of x. p and q are
-   minimax polynomials; q is the logarithm of 1 - erf. */
+/* The error function erf(x). Where |x| < 0.9 it is x + x p(x^2), elsewhere 1 - exp(q(|x|)) with the
+   sign of x. p and q are minimax polynomials; q approximates the logarithm of 1 - erf. */
 static nn_real nn__erf(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
@@ -1926,9 +1996,10 @@ static const nn_real nn__log1p_terms[] = {
 #endif
 };
 
-/* log(1 + x) = k ln 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
-   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), R minimax; c mends the rounding of 1 + x.
-   The method of fdlibm's s_log1p.c. -infinity at -1, NaN below. */
+/* log(1 + x) = k ln 2 + log(1 + f), where 1 + f is in [sqrt(1/2), sqrt(2)). With s = f / (2 + f),
+   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), where R is a minimax polynomial. c corrects
+   the rounding error of 1 + x. This is the method of fdlibm's s_log1p.c. The result is -infinity
+   for x = -1 and NaN for x < -1. */
 static nn_real nn__log1p(nn_real x)
 {
     nn_real u = x + 1, c = 0, f = x, k, s, z, q;
@@ -1937,7 +2008,7 @@ static nn_real nn__log1p(nn_real x)
     if (!(u > 0)) return u < 0 ? (u - u) / (u - u) : u == 0 ? -1 / u : x;
     if (!nn__is_finite(x)) return x;
     k = (nn_real)((int)(bits >> NN__MANTISSA) - NN__BIAS);
-    if (k != 0) { /* otherwise f = x is exact */
+    if (k != 0) { /* where k is 0, f = x is exact */
         c = (k > 1 ? 1 - (u - x) : x - (u - 1)) / u;
         bits = (bits & (((nn__bits)1 << NN__MANTISSA) - 1)) + NN__ROOT_HALF_BITS;
         f = nn__from_bits(bits) - 1;
@@ -1949,14 +2020,14 @@ static nn_real nn__log1p(nn_real x)
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
 
-/* log1p(exp(-|z|)): what softplus(z) = log(1 + exp(z)) has beside max(z, 0), and the logarithm of a
-   sigmoid too. */
+/* log1p(exp(-|z|)). softplus(z) = log(1 + exp(z)) is max(z, 0) plus this, and the logarithm of
+   sigmoid(z) is min(z, 0) minus this. */
 static nn_real nn__softplus_tail(nn_real z)
 {
     return nn__log1p(nn__exp(-nn__absolute(z)));
 }
 
-/* log1p's argument is in [0, 1] or NaN, so that k is 0 or 1. */
+/* The argument of log1p is in [0, 1] or NaN here. Therefore k is 0 or 1. */
 #define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
     NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
     {                                                                                              \
@@ -2001,7 +2072,7 @@ static nn_real nn__softplus_tail(nn_real z)
     "}\n\n"
 
 #ifndef NN_NO_TRAIN
-/* out[count] = log1p(exp(-|z|)) */
+/* out[count] = log1p(exp(-|z[count]|)), overwritten. */
 static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
     size_t i;
@@ -2023,6 +2094,7 @@ static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t cou
 
 #ifndef NN_NO_TRAIN
 
+/* Adds x to a sum, and the rounding error of the addition to sum->low (two-sum, Knuth 1969). */
 static void nn__add(nn__sum *sum, nn_real x)
 {
     const nn_real high = sum->high + x, added = high - sum->high;
@@ -2031,18 +2103,21 @@ static void nn__add(nn__sum *sum, nn_real x)
     sum->high = high;
 }
 
+/* Adds another sum to a sum. */
 static void nn__add_sum(nn__sum *sum, const nn__sum *other)
 {
     nn__add(sum, other->high);
     nn__add(sum, other->low);
 }
 
+/* The value of a sum. low is NaN when high has overflowed; then high alone is the result. */
 static nn_real nn__total(const nn__sum *sum)
 {
     return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
 }
 
-/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+/* a * b, rounded. It is volatile because a compiler could otherwise fuse it with the sum to which
+   the caller adds it. */
 static nn_real nn__rounded_product(nn_real a, nn_real b)
 {
     volatile nn_real product = a * b;
@@ -2050,8 +2125,9 @@ static nn_real nn__rounded_product(nn_real a, nn_real b)
     return product;
 }
 
-/* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
-   in u^2. Within 4 units of nn_real's epsilon. */
+/* cos(pi x) for x in [0, 1], for the cosine schedule. It is sin(pi u) with u = 1/2 - x, computed as
+   u p(u^2) with the minimax polynomial p of sin(pi u) / u. The error is at most 4 times the epsilon
+   of nn_real. */
 static nn_real nn__cosine_of_pi(nn_real x)
 {
     static const nn_real terms[] = {
@@ -2066,7 +2142,7 @@ static nn_real nn__cosine_of_pi(nn_real x)
     return nn__polynomial(terms, NN__COUNT(terms), u * u) * u;
 }
 
-/* base^n by squaring. */
+/* base^n by repeated squaring. */
 static nn_real nn__power(nn_real base, uint32_t n)
 {
     nn_real result = 1;
@@ -2080,6 +2156,7 @@ static nn_real nn__power(nn_real base, uint32_t n)
 
 /* ---- The random generator: PCG32, XSH-RR (O'Neill 2014) -------------------------------------- */
 
+/* Returns 32 random bits and advances the state. */
 static uint32_t nn__random(uint64_t *state)
 {
     uint64_t old = *state;
@@ -2089,6 +2166,7 @@ static uint32_t nn__random(uint64_t *state)
     return (mixed >> turn) | (mixed << ((32 - turn) & 31));
 }
 
+/* Returns the generator's first state for a seed. */
 static uint64_t nn__random_start(uint64_t seed)
 {
     uint64_t state = seed + UINT64_C(1442695040888963407);
@@ -2096,17 +2174,19 @@ static uint64_t nn__random_start(uint64_t seed)
     return state;
 }
 
-/* Uniform in [0, 1), a multiple of 2^-24: the same in float and in double. */
+/* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that
+   float and double draw the same numbers. */
 static nn_real nn__uniform(uint64_t *state)
 {
     return (nn_real)(nn__random(state) >> 8) * (nn_real)(1.0 / 16777216);
 }
 
 #ifndef NN_NO_TRAIN
-/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on
-   the numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds,
-   or fewer bits than 4, the orders of small sets are not even. */
+/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
+   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
+   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
+   fewer, the permutations of small sets are not equally probable. */
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
@@ -2119,7 +2199,7 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave 0 where it is */
+    key += UINT64_C(0x9e3779b97f4a7c15); /* with key 0 the network would map 0 to 0 */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
@@ -2136,18 +2216,25 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 /* ================================================================================================
    >>product
    ------------------------------------------------------------------------------------------------
-   What the dense layers' three products share: one product of two matrices, divided into panels,
-   and a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output
-   and does in it what the scalar loop of >>dense does, so that no sum changes its order.
+   The product of two matrices for the vector kernels. A dense layer needs three of them: forward,
+   weight gradient and input gradient. A product is divided into panels, which are groups of
+   columns. A panel is divided into tiles, whose sums stay in the vector registers. Each lane of a
+   register computes one output, with the operations of the scalar loop in >>dense and in their
+   order. Therefore all back-ends give the same results.
    ============================================================================================= */
 
 #ifdef NN__SIMD
 
-/* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
-   the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
-   c[i * c_row + j]. Element (k, j) of b is b[k * b_row + j]; when it is transposed,
-   b[j * b_row + k]. start is [rows x columns] by start_row, which is 0 for one row that serves all:
-   a bias, or nn__zeros. It may be c; c overlaps neither a nor b. */
+/* c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns], c overwritten.
+   Each c(i, j) is one chain of fma, from start(i, j) on, in the order of k = 0 ... depth - 1:
+
+       a(i, k)     = a[i * a_row + k * a_step]
+       b(k, j)     = b[k * b_row + j], or b[j * b_row + k] where b_transposed is 1
+       start(i, j) = start[i * start_row + j]
+       c(i, j)     = c[i * c_row + j]
+
+   start_row is 0 where all rows start from the same row: a bias, or nn__zeros. start may be c,
+   which then accumulates. c overlaps neither a nor b. */
 typedef struct nn__product {
     const nn_real *a;
     size_t a_row, a_step;
@@ -2162,24 +2249,27 @@ typedef struct nn__product {
 } nn__product;
 
 #define NN__PANEL_DEPTH   256
-#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* the most that a back-end has: 3 of 64 bytes */
-#define NN__WIDE_VECTORS  8                       /* in a panel of one row */
+#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* of the widest panel: 3 vectors of 64 bytes */
+#define NN__WIDE_VECTORS  8                       /* vectors in a panel that has only one row */
 
-/* As wide as a panel can be: a vector has at most 16 lanes. */
+/* A row of zeros for nn__product.start, as long as the widest panel: a vector has at most 16
+   lanes. */
 static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
-/* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
-   8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
-   whole vectors; what is behind the last column is not read. */
+/* The functions and sizes of a back-end for products. panel computes a product whose columns fit
+   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
+   copies b[columns x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
+   not read beyond the columns of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
     void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
                       size_t to_row);
-    int lanes, vectors; /* of a register; in a panel */
-    size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
+    int lanes, vectors; /* numbers in a register; registers in a row of a panel */
+    size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
 } nn__panels;
 
-/* The part of a product from a row and a column on. */
+/* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
+   column + columns - 1 of c. */
 static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
 {
     nn__product part = *whole;
@@ -2193,7 +2283,8 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     return part;
 }
 
-/* Width of the panel at a column: as even as whole vectors allow. */
+/* Returns the width of the panel that begins at a column. The widths of a product's panels differ
+   as little as whole vectors allow, because a narrow last panel would use few registers. */
 static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
 {
     const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
@@ -2210,8 +2301,15 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Tiles and panels ------------------------------------------------------------------------ */
 
-/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
-   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+/* nn__tile_avx512, nn__tile_avx2, nn__tile_neon, nn__tile_wasm: one tile of a product,
+
+       c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns]
+
+   The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
+   `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
+   chain of fma in the order of k, from start on, and stays in a register until it is complete. The
+   function is inlined with constant rows and vectors, and with a constant last where that is
+   NN__LANES, so that all loops but the one over k are unrolled. */
 #define NN__DEFINE_TILE                                                                            \
     NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
                                    nn_real *c, const int rows, const int vectors, const int last)  \
@@ -2248,8 +2346,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
         break;
 
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
-   as in small nets, is done without their overhead. */
+/* nn__panel_avx512 and its like: one panel of a product, see nn__panels. Its rows are divided into
+   tiles whose numbers of rows differ by at most 1, because a tile of few rows reuses b less. A
+   panel of one row and one vector, which is common in small nets, has a loop of its own without the
+   overhead of the tiles: nn__row_of. */
 #define NN__DEFINE_PANEL                                                                           \
     NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
     {                                                                                              \
@@ -2331,9 +2431,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }
 
-/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
-   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
-   exchanged. */
+/* to[depth x to_row] = the transpose of b[columns x b_row], overwritten, no aliasing. The matrix is
+   divided into squares of NN__LANES x NN__LANES. A square is transposed in registers by log2(lanes)
+   perfect shuffles. Each shuffle rotates the bits of the index (row, lane) by one position; after
+   the last one row and lane are exchanged. */
 #define NN__DEFINE_TRANSPOSE                                                                       \
     NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
     {                                                                                              \
@@ -2375,8 +2476,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
-/* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
-   apart that they would fall on the same few places of the cache. */
+/* Computes a product with packing: each panel of b is copied to contiguous memory first, in blocks
+   of NN__PANEL_DEPTH rows. This is used where b is transposed, and where the rows of b are so far
+   apart that they would share few sets of the cache. A block after the first one starts from c, so
+   that the order of each sum does not change. */
 static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
 {
     nn_real memory[NN__PANEL_DEPTH * NN__PANEL_COLUMNS + 16]; /* 49 kB */
@@ -2411,7 +2514,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     }
 }
 
-/* Without threads. */
+/* Computes a product in one thread. */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 {
     nn__product part;
@@ -2432,12 +2535,14 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
     }
 }
 
-/* Work is divided among threads by outputs. With fewer multiply-adds than this, or outputs of an
-   elementwise kernel, to a thread, starting it would cost more than it brings. */
+/* Work is divided among threads by outputs, never within a sum. A thread gets at least this many
+   multiply-adds of a product, or outputs of an elementwise kernel: with fewer, starting the thread
+   would take longer than it saves. */
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
 
+/* Returns how many threads share the work. */
 static int nn__pieces(double work, double grain)
 {
     const int threads = omp_get_max_threads();
@@ -2446,7 +2551,8 @@ static int nn__pieces(double work, double grain)
     return pieces < threads ? (int)pieces : threads;
 }
 
-/* Where piece i of several begins, in count outputs that are kept together by unit. */
+/* Returns the index of the first output of piece i, where `count` outputs are divided into `pieces`
+   pieces. Pieces begin at multiples of `unit`. */
 static int nn__piece(int count, int unit, int i, int pieces)
 {
     const int units = (count - 1) / unit + 1;
@@ -2457,7 +2563,7 @@ static int nn__piece(int count, int unit, int i, int pieces)
 #endif
 
 #ifdef NN_USE_OPENBLAS
-/* By OpenBLAS. The order of its sums is its own: see THE SAME BITS. */
+/* Computes a product with OpenBLAS, which sums in an order of its own: see REPRODUCIBLE RESULTS. */
 static void nn__multiply_blas(const nn__product *p)
 {
     const CBLAS_TRANSPOSE ta = p->a_step == 1 ? CblasNoTrans : CblasTrans;
@@ -2480,7 +2586,7 @@ static void nn__multiply_blas(const nn__product *p)
 }
 #endif
 
-/* With threads or OpenBLAS, where they pay. */
+/* Computes a product with OpenBLAS or with several threads if it is large enough for them. */
 static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product *product)
 {
 #ifdef NN_USE_OPENBLAS
@@ -2514,11 +2620,12 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
     nn__multiply_alone(p, product);
 }
 
+/* Computes a product with the panels of a back-end. */
 static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
     if (product->rows < 1 || product->columns < 1) return;
     if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
-        p->panel(product); /* in small nets, this is all */
+        p->panel(product); /* small nets use only this branch */
     else
         nn__multiply_large(p, product);
 }
@@ -2539,13 +2646,15 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
    To add an activation: its enumerator in nn_activation, its row here, its room below.
    ============================================================================================= */
 
-/* X(enumerator, name in files, ELEMENT or ROW: what f takes, traits). In the order of the enum. */
+/* X(enumerator, name in files, what f takes, traits), in the order of the enum. f takes an ELEMENT,
+   or a whole ROW. SIMPLE is an element whose code is short enough to stand in the loops of small
+   nets. */
 #define NN__ACTIVATIONS(X)                                                                         \
-    X(LINEAR, linear, ELEMENT, 0)                                                                  \
-    X(RELU, relu, ELEMENT, 0)                                                                      \
-    X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
-    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                \
-    X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
+    X(LINEAR, linear, SIMPLE, 0)                                                                   \
+    X(RELU, relu, SIMPLE, 0)                                                                       \
+    X(LEAKY_RELU, leaky_relu, SIMPLE, 0)                                                           \
+    X(SIGMOID, sigmoid, SIMPLE, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                 \
+    X(TANH, tanh, SIMPLE, NN__CALLS_EXP | NN__CALLS_TANH)                                          \
     X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
     X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
     X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
@@ -2974,10 +3083,19 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     }
 }
 
+#ifdef NN__SIMD
+/* Whether an activation is one of the simple ones. */
+#define NN__IS_SIMPLE(ID, name, form, traits) NN__KEEP_SIMPLE_IF_##form(|| activation == NN_##ID)
+NN__HOT int nn__is_simple(nn_activation activation)
+{
+    return 0 NN__ACTIVATIONS(NN__IS_SIMPLE);
+}
+#endif
+
 /* The same with vectors: each activation's loop is a function of its own. */
 #define NN__VECTOR_OF_ROW(ID, name, form, traits) NN__VECTOR_##ID
 #define NN__VECTOR_VALUE(ID, name, form, traits)                                                   \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
 #define NN__VECTOR_LOOP(ID, name, form, traits)                                                    \
     NN__KEEP_IF_##form(                                                                            \
         static NN__APART NN__TARGET void NN__NAME(name##_loop)(nn_real * z, size_t count) {        \
@@ -3084,7 +3202,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
 }
 
 #define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
 #define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
     NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
         nn_real * s, const nn_real *dy, size_t count) {                                            \
@@ -3155,14 +3273,17 @@ static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation
 /* ================================================================================================
    >>dense
    ------------------------------------------------------------------------------------------------
-   The rows that a layer is given, and its three products: forward, weight gradient, input gradient.
-   Each output is one chain of multiply-adds, in the order of the summed index.
+   The dense layer: y = activation(x * w + bias). It has three products: forward, the gradient of
+   the loss with respect to the weights, and the gradient with respect to the input. Each output is
+   one chain of fma in the order of the summed index. The scalar functions define the results; the
+   vector kernels compute the same bits.
    ============================================================================================= */
 
 /* ---- Input rows ------------------------------------------------------------------------------ */
 
-/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. */
+/* out[rows x width] = (x - offset[width]) * factor[width], overwritten, no aliasing. Row b of out
+   is computed from row index[b] of x, or from row b when index is NULL. When offset is NULL, the
+   rows are copied without scaling. */
 static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
                                   const nn_real *factor, nn_real *out, int rows, int width)
 {
@@ -3196,6 +3317,8 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
         }                                                                                          \
     }
 
+/* Returns 1 when no number of x[count] is NaN or infinite. x - x is 0 for finite x and NaN
+   otherwise. */
 static int nn__all_finite_scalar(const nn_real *x, size_t count)
 {
     int good = 1;
@@ -3220,8 +3343,8 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
-   starts at its bias and goes in the order of k. */
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), row-major, y overwritten, no
+   aliasing. Each sum is one chain of fma in the order of k, started at its bias. */
 static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
                                      nn_real *y, int rows, int in, int out,
                                      nn_activation activation)
@@ -3240,7 +3363,7 @@ static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const n
 
 #ifdef NN__SIMD
 
-/* As nn__dense_forward_scalar; activate is the back-end's. */
+/* Computes what nn__dense_forward_scalar computes. activate is the back-end's activation. */
 static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
                                            const nn_real *bias, nn_real *y, int rows, int in,
                                            int out, nn_activation activation,
@@ -3273,7 +3396,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     {                                                                                              \
         NN__VECTOR v;                                                                              \
                                                                                                    \
-        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                           \
             nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
                                  NN__NAME(activate));                                              \
             return;                                                                                \
@@ -3284,7 +3407,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
         NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
-/* A number as a file has it: little-endian, at any address. */
+/* Returns the number at b in a model file: little-endian, at any address. */
 static nn_real nn__stored_real(const unsigned char *b)
 {
     nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
@@ -3296,7 +3419,9 @@ static nn_real nn__stored_real(const unsigned char *b)
     return nn__from_bits(bits);
 }
 
-/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+/* The forward product with the parameters in a model file: w[out x in], then bias[out], each as
+   nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
+   are the same. */
 static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
                                int in, int out, nn_activation activation)
 {
@@ -3320,8 +3445,9 @@ static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real
 
 /* ---- Weight gradient ------------------------------------------------------------------------- */
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
-   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+/* dw[in x out] = dL/dw = x[rows x in]^T * dz[rows x out] and db[out] = dL/db = the sums of the
+   columns of dz, where dz = dL/dz. No aliasing. Both are added to dw and db when accumulate is 1,
+   and overwrite them when it is 0. Each sum is one chain in the order of the rows. */
 static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
                                              nn_real *db, int rows, int in, int out, int accumulate)
 {
@@ -3344,7 +3470,8 @@ static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz
 
 static const nn_real nn__one_real = 1;
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
+/* Computes what nn__dense_weight_gradient_scalar computes: dw[in x out] = x[rows x in]^T *
+   dz[rows x out], and db[out] = ones[rows]^T * dz[rows x out]. */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
                                                    const nn_real *dz, nn_real *dw, nn_real *db,
                                                    int rows, int in, int out, int accumulate)
@@ -3363,7 +3490,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.rows = in;
     product.columns = out;
     product.depth = rows;
-    if (out == 1) { /* dw is then one row, too: dz^T * x, whose vectors are full */
+    if (out == 1) { /* the transpose, dz^T * x, fills the vectors, and dw is the same array */
         product.a = dz;
         product.a_step = 1;
         product.b = x;
@@ -3386,7 +3513,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 #endif
 
 #define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
-    /* dw[in x out] of one row */                                                                  \
+    /* dw[in x out] = x[in]^T * dz[out]: the weight gradient of one row, or added to dw. */        \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
                                             int in, int out, const int accumulate)                 \
     {                                                                                              \
@@ -3416,7 +3543,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                          accumulate);                                              \
             return;                                                                                \
         }                                                                                          \
-        depth = out == 1 ? 1 : in; /* with one output dw is one row, in the order of x */          \
+        depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
         columns = out == 1 ? in : out;                                                             \
         first = out == 1 ? dz : x;                                                                 \
         rest = out == 1 ? x : dz;                                                                  \
@@ -3431,11 +3558,15 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 
 /* ---- Input gradient -------------------------------------------------------------------------- */
 
-/* The gradient of a layer's input through the layer before it: with y[rows x in] =
-   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
-   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
-   back-ends need buffer[rows x in] for dL/dy. */
+/* The gradient with respect to a layer's input, and through the activation of the layer before it:
+
+       dy[rows x in] = (dz[rows x out] * w[in x out]^T) * mask[rows x in]    dL/dy
+       y[rows x in]  = dy * activation'                                      dL/dz of that layer
+
+   Before the call y holds that layer's output, or its z where the activation's derivative is
+   computed from z. y is overwritten; with NN_LINEAR it is not read. mask is the dropout mask; NULL
+   means ones. Each sum is one chain of fma in the order of j, started at 0. No aliasing. The vector
+   kernels keep dy in buffer[rows x in]. */
 static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
                                             const nn_real *mask, nn_real *y, nn_real *buffer,
                                             int rows, int in, int out, nn_activation activation)
@@ -3456,7 +3587,8 @@ static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
 
 #ifdef NN__SIMD
 
-/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+/* Computes what nn__dense_input_gradient_scalar computes. gradient is the back-end's
+   activation_gradient. */
 static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
                                                   const nn_real *w, const nn_real *mask, nn_real *y,
                                                   nn_real *buffer, int rows, int in, int out,
@@ -3489,7 +3621,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 #endif
 
 #define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
-    /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
+    /* One row and one output: dy[in] = dz * w[in] has no sum to wait for. */                      \
     NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
                                                     int in, const nn_activation activation)        \
     {                                                                                              \
@@ -3508,7 +3640,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
-        if (rows == 1 && out == 1 && !mask) {                                                      \
+        if (rows == 1 && out == 1 && !mask && nn__is_simple(activation)) {                         \
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
@@ -3522,19 +3654,22 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 /* ================================================================================================
    >>optimizer
    ------------------------------------------------------------------------------------------------
-   The update of the parameters theta from their gradients g, which were clipped before. One row of
-   the table and one room for each optimizer. A room has the formula, what is prepared once for each
-   update, the scalar loop that defines the result, and the same loop with vectors.
+   The update of the parameters theta from their gradients g. Each optimizer has one row in the
+   table and one part of this section. The part has the formula, a function that prepares what is
+   constant during one update, the scalar loop that defines the result, and the same loop with
+   vectors. In the formulas g is the gradient after clipping, and rate is the learning rate of this
+   update.
 
-   A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
-   which are NULL where the row says that they are not needed, and what was prepared. A parameter
-   that would become NaN or infinite keeps its value and its state; the loop then returns 0.
+   A loop reads gradient[count] and overwrites theta[count] and the optimizer's state, first[count]
+   and second[count]. A state array is NULL where the row says that it is not needed. The arrays do
+   not overlap. A parameter that would become NaN or infinite keeps its value and its state; the
+   loop then returns 0.
 
-   To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
+   To add an optimizer, add its enumerator to nn_optimizer, its row here, and its part below.
    ============================================================================================= */
 
-/* X(enumerator, name, whether it needs the array first, and second, its default learning rate),
-   with nn_options *o. In the order of the enum. */
+/* X(enumerator, name, whether the array first is needed, whether second is needed, the default
+   learning rate). The conditions use nn_options *o. The rows are in the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
     X(ADAM, adam, 1, 1, 1e-3)                                                                      \
@@ -3542,17 +3677,17 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
 
-/* What one update needs to know. */
+/* What is constant during one update. */
 typedef struct nn__step {
-    nn_real learning_rate, clip; /* the gradient is multiplied by clip */
-    nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
+    nn_real learning_rate, clip; /* Adam: rate / (1 - beta1^t); factor of clipping: see nn__clip */
+    nn_real decay;               /* SGD, RMSprop: weight decay. Adam: 1 - rate * weight decay */
     nn_real momentum;
     int nesterov;
-    nn_real beta1, beta2, epsilon; /* RMSprop's alpha is in beta2 */
+    nn_real beta1, beta2, epsilon; /* for RMSprop beta2 is alpha */
     nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
 } nn__step;
 
-/* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
+/* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
 static nn_real nn__or(nn_real value, nn_real standard)
 {
     return value < 0 ? 0 : value != 0 ? value : standard;
@@ -3560,9 +3695,15 @@ static nn_real nn__or(nn_real value, nn_real standard)
 
 /* ---- SGD ------------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-   theta -= rate * g                              (Sutskever et al. 2013, in PyTorch's form)
-   first is the velocity v. */
+/* SGD, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = momentum * v + g
+       g = v, or with Nesterov's momentum g + momentum * v
+       theta = theta - rate * g
+
+   (Sutskever et al. 2013, in PyTorch's form). The array first is the velocity v. Without momentum
+   the two lines in the middle are left out. */
 static void nn__sgd_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3636,11 +3777,15 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
 
 /* ---- Adam ------------------------------------------------------------------------------------ */
 
-/* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-   theta = theta (1 - rate * decay)
-           - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   (Kingma and Ba 2015; the decay is decoupled: Loshchilov and Hutter 2019). first is m, second v;
-   t counts the updates, one for all parameters. */
+/* Adam with decoupled weight decay, which is also called AdamW:
+
+       m = beta1 * m + (1 - beta1) * g
+       v = beta2 * v + (1 - beta2) * g^2
+       theta = theta * (1 - rate * weight_decay)
+               - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+
+   (Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019). The array first is m,
+   second is v. t is the number of this update, counted from 1. */
 static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     step->beta1 = nn__or(o->beta1, (nn_real)0.9);
@@ -3712,9 +3857,15 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
 
 /* ---- RMSprop --------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = alpha v + (1 - alpha) g^2;  r = g / (sqrt(v) + epsilon);
-   with momentum m = momentum * m + r and r = m;  theta -= rate * r
-   (Tieleman and Hinton 2012, in PyTorch's form). first is m, second v. */
+/* RMSprop, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = alpha * v + (1 - alpha) * g^2
+       m = momentum * m + g / (sqrt(v) + epsilon)
+       theta = theta - rate * m
+
+   (Tieleman and Hinton 2012, in PyTorch's form). The array first is m, second is v. Without
+   momentum m is not kept: momentum is 0. */
 static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3792,7 +3943,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
         return NN__NAME(rmsprop_loop)(theta, gradient, NULL, second, count, step, 0);              \
     }
 
-/* ---- What the table drives ------------------------------------------------------------------- */
+/* ---- Functions generated from the table ------------------------------------------------------ */
 
 typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real *first,
                                nn_real *second, size_t count, const nn__step *step);
@@ -3817,7 +3968,8 @@ static int nn__has_optimizer(nn_optimizer optimizer)
            NN__ONLY(NN_ONLY_OPTIMIZERS, optimizer);
 }
 
-/* Whether an optimizer keeps the array first, and second; its default learning rate. */
+/* These return whether the optimizer needs the array first and the array second, and its default
+   learning rate. */
 static int nn__needs_first(const nn_options *o)
 {
     switch (o->optimizer) {
@@ -3852,7 +4004,12 @@ static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *sta
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
-/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+/* The learning-rate schedule. Returns the learning rate at a step, which is counted from 0 after
+   the linear warm-up. rate is the base rate, length > 0 is schedule_steps.
+
+       step schedule:    rate * step_factor^floor(step / length)
+       cosine schedule:  minimum + (rate - minimum) * (1 + cos(pi * step / length)) / 2
+                         (Loshchilov and Hutter 2017, without restarts) */
 static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
 {
     nn_real half;
@@ -3860,7 +4017,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     switch (o->schedule) {
     case NN_SCHEDULE_STEP:
         return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+    case NN_SCHEDULE_COSINE:
         if (step >= length) return o->minimum_learning_rate;
         half =
             nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
@@ -3871,7 +4028,8 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
 
 /* ---- Clipping -------------------------------------------------------------------------------- */
 
-/* The norm of x[count], computed from x * scale, a power of two. */
+/* Returns the Euclidean norm of x[count], computed as |x * scale| / scale. scale is a power of two,
+   so that scaling does not round. */
 static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
 {
     nn__sum sum = {0, 0};
@@ -3881,8 +4039,10 @@ static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
     return NN_SQRT(nn__total(&sum)) / scale;
 }
 
-/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
-   again, smaller. */
+/* Clipping by global norm (Pascanu et al. 2013): if the Euclidean norm of all gradients together is
+   greater than clip_norm, they are multiplied by clip_norm / norm. Returns the factor. As in
+   PyTorch, 1e-6 is added to the norm. When the squares overflow, the norm is computed again from
+   smaller numbers. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
     const size_t count = trainer->model->parameter_count;
@@ -3903,14 +4063,16 @@ static nn_real nn__clip(nn_trainer *trainer)
 /* ================================================================================================
    >>simd
    ------------------------------------------------------------------------------------------------
-   The primitives of each instruction set, and the kernels made with them from the macros of the
-   sections above. A compiler's message on a kernel names the line where it is made; cc -E shows the
-   kernel itself.
+   One block for each instruction set: >>avx512, >>avx2, >>neon and >>wasm. A block defines the
+   primitives that >>platform describes. NN__DEFINE_KERNELS then defines all kernels from the macros
+   of the sections above: nn__tile_avx2, nn__dense_forward_avx2 and so on. A compiler's message
+   about a kernel names the line of NN__DEFINE_KERNELS; cc -E shows the text of the kernel.
    ============================================================================================= */
 
-/* A back-end: functions of the signatures and the bits of the scalar ones. */
+/* A back-end. Each function has the same arguments as the scalar function of its name, and computes
+   the same bits. */
 typedef struct nn__kernels {
-    const char *name, *label; /* what nn_backend says */
+    const char *name, *label; /* for NN_BACKEND; for nn_backend */
     void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
     nn_real (*softmax_row)(nn_real *row, int width);
     int (*all_finite)(const nn_real *x, size_t count);
@@ -3965,6 +4127,7 @@ typedef struct nn__kernels {
 #endif
 
 #define NN__DEFINE_KERNELS                                                                         \
+    NN__DEFINE_LOADS                                                                               \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
     NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
@@ -3985,7 +4148,7 @@ typedef struct nn__kernels {
 
 #ifdef NN__X86
 
-/* ---- x86-64: AVX-512F ------------------------------------------------------------------------ */
+/* ---- >>avx512: x86-64 with AVX-512F ---------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M512(operation) _mm512_##operation##_pd
@@ -4011,7 +4174,8 @@ typedef struct nn__kernels {
                                              at + 6, at + 22, at + 7, at + 23),                    \
                            b)
 #endif
-/* g++ 12 warns of an unset operand in the forms that have no mask. */
+/* Some intrinsics are used with a mask of all lanes: g++ 12 warns about an uninitialised operand in
+   their form without a mask. */
 #define NN__ALL512 NN__MASK512(NN__LANES)
 #define NN__WHOLE512(operation, a, b)                                                              \
     NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
@@ -4117,7 +4281,7 @@ NN__DEFINE_KERNELS
 #undef NN__FNMA
 #endif
 
-/* ---- x86-64: AVX2 and FMA -------------------------------------------------------------------- */
+/* ---- >>avx2: x86-64 with AVX2 and FMA -------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M256(operation) _mm256_##operation##_pd
@@ -4130,7 +4294,8 @@ NN__DEFINE_KERNELS
 #define NN__INTEGERS256(v)  _mm256_castps_si256(v)
 #define NN__REALS256(v)     _mm256_castsi256_ps(v)
 #endif
-/* Loaded from byte 32 - n * sizeof(nn_real) on, it has its first n lanes set. */
+/* A register that is loaded from byte 32 - n * sizeof(nn_real) on has all bits of its first n lanes
+   set, and is 0 elsewhere. NN__MASK256(n) loads it. */
 static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #define NN__MASK256(n)                                                                             \
     _mm256_loadu_si256(                                                                            \
@@ -4200,7 +4365,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__NEON)
 
-/* ---- aarch64: NEON --------------------------------------------------------------------------- */
+/* ---- >>neon: aarch64 with NEON --------------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__VECTOR       float64x2_t
@@ -4275,7 +4440,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__WASM)
 
-/* ---- WebAssembly: SIMD128, which has no fma -------------------------------------------------- */
+/* ---- >>wasm: WebAssembly with SIMD128, which has no fused multiply-add ----------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__F(operation)   wasm_f64x2_##operation
@@ -4347,8 +4512,8 @@ NN__DEFINE_KERNELS
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends: NN__RUN(model, adam, ...) calls the adam of the
-   model's one.
+   The only place that chooses among the back-ends. NN__RUN(model, adam, ...) calls the function
+   adam of the model's back-end.
    ============================================================================================= */
 
 #ifndef NN__SIMD
@@ -4388,7 +4553,7 @@ static void nn__cpuid(unsigned leaf, unsigned registers[4])
 #endif
 }
 
-/* The register states that the operating system saves. */
+/* Returns the set of registers that the operating system saves when it switches tasks (XCR0). */
 static unsigned nn__saved_states(void)
 {
 #ifdef _MSC_VER
@@ -4400,8 +4565,9 @@ static unsigned nn__saved_states(void)
 #endif
 }
 
-/* 1: AVX2 and FMA; 2: AVX-512F too; 0: neither, or the operating system does not know them (Intel's
-   manual, volume 1, 14.3 and 15.2). */
+/* Returns 1 when the processor has AVX2 and FMA and the operating system saves their registers, 2
+   when the same is also true for AVX-512F, else 0 (Intel's Software Developer's Manual, volume 1,
+   sections 14.3 and 15.2). */
 static int nn__level(void)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx2 = 1u << 5, avx512f = 1u << 16;
@@ -4424,7 +4590,8 @@ static int nn__level(void)
 }
 #endif
 
-/* Back-end i, from the scalar one to the best of a level; NULL past the last. */
+/* Returns back-end i of a level, from the scalar one (i = 0) to the fastest one, and NULL after the
+   last. */
 static const nn__kernels *nn__kernels_of(int i, int level)
 {
     if (i == 0) return &nn__kernels_scalar;
@@ -4438,7 +4605,8 @@ static const nn__kernels *nn__kernels_of(int i, int level)
 #endif
 }
 
-/* See NN_BACKEND. */
+/* Returns the back-end of this name, the fastest one for NULL, and the scalar one for the name of a
+   back-end that the machine does not have: see NN_BACKEND. */
 static const nn__kernels *nn__find_kernels(const char *name)
 {
     const nn__kernels *found = &nn__kernels_scalar, *next;
@@ -4453,11 +4621,16 @@ static const nn__kernels *nn__find_kernels(const char *name)
 
 /* ================================================================================================
    >>model
+   ------------------------------------------------------------------------------------------------
+   A model is one block of memory: the struct, the layers, the parameters, the input scaling and
+   scratch memory for predicting. This section makes models, initialises their parameters and
+   predicts with them.
    ============================================================================================= */
 
-/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in
-   the parameters, its biases [outputs] behind them at `biases`. A file has them in the same places,
-   but the weights as [outputs x inputs]. */
+/* One layer and where its parameters are. Only nn__layer_at knows this layout: the weights
+   [inputs x outputs] begin at index `weights` of the parameters, and the biases [outputs] follow
+   them at index `biases`. A model file has the same order, but the weights are [outputs x inputs]
+   there. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
@@ -4507,7 +4680,8 @@ static nn_status nn__check_shape(const nn_shape *shape)
 
         if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
-        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
+        /* The loops of the vector kernels add up to 64 to an index, which must not overflow. */
+        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW;
         if (!nn__has_activation(activation) ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
@@ -4515,13 +4689,14 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input
-   and every second layer's output live in the first, the other outputs in the second. Each can hold
-   the outputs. */
+/* The sizes of the arrays in a model's block. Predicting uses two buffers, and each layer reads one
+   and writes the other. The first buffer holds the scaled input and the outputs of the second,
+   fourth ... layer. The second buffer holds the outputs of the other layers. Each buffer is also
+   wide enough for the outputs of the last layer. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
-    int buffers[2]; /* widths */
+    int buffers[2]; /* number of columns */
 } nn__sizes;
 
 static nn__sizes nn__no_layers(int inputs)
@@ -4533,7 +4708,8 @@ static nn__sizes nn__no_layers(int inputs)
     return sizes;
 }
 
-/* Counts another layer in; the parameters become SIZE_MAX when they are too many. */
+/* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
+   not fit a size_t, it becomes SIZE_MAX. */
 static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 {
     const size_t rows = (size_t)in + 1;
@@ -4558,8 +4734,9 @@ static nn__sizes nn__sizes_of(const nn_shape *shape)
     return sizes;
 }
 
-/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters
-   (unless they are in a file), the scaling, the scratch. With block->base NULL it only measures. */
+/* Sets the model's pointers to its arrays in a block, and its sizes. The block begins with the
+   struct itself. stored is 1 when the parameters are not in the block but in a file. With
+   block->base NULL it only measures the block. */
 static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes *sizes, int stored)
 {
     const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
@@ -4576,6 +4753,11 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->count = sizes->count;
 }
 
+/* Weight initialisation (initialization): each weight is uniform in [-bound, bound), and biases are
+   0. The bounds of He initialisation (He et al. 2015), Glorot initialisation, which is also called
+   Xavier (Glorot and Bengio 2010), and LeCun initialisation (LeCun et al. 1998):
+
+       He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
     uint64_t random = nn__random_start(seed);
@@ -4601,6 +4783,7 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
     return NN_OK;
 }
 
+/* Removes the input scaling: offset 0 and factor 1 for every input. */
 static void nn__clear_scaling(nn_model *model)
 {
     nn_real *offset = model->offset, *factor = offset + model->inputs;
@@ -4615,6 +4798,7 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
+/* Returns the bytes of a model's block, or 0 when they do not fit a size_t. */
 static size_t nn__model_size(const nn__sizes *sizes, int stored)
 {
     nn__block block = {NULL, 0, 0};
@@ -4633,7 +4817,8 @@ NN_DEF size_t nn_model_size(const nn_shape *shape)
     return nn__model_size(&sizes, 0);
 }
 
-/* A model of these sizes in the caller's memory, without layers or parameters. */
+/* Makes a model of these sizes in the caller's memory. The layers, their offsets and the parameters
+   are not set yet. */
 static nn_status nn__make_model(nn_model **model, void *memory, size_t size, const nn__sizes *sizes,
                                 int stored)
 {
@@ -4658,7 +4843,7 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
     return NN_OK;
 }
 
-/* After the layers are set: where the parameters of each begin. */
+/* Sets the index at which the parameters of each layer begin. The layers must be set before. */
 static void nn__set_offsets(nn_model *model)
 {
     size_t offset = 0;
@@ -4800,9 +4985,10 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
-/* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
-   The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
-   the last activation: logits. Returns where. x must be finite and not yet scaled. */
+/* Computes the model's outputs [rows x outputs] for x[rows x inputs], and returns where they are.
+   They are written to y. When y is NULL, the last layer's logits (its sums before the activation)
+   are written to scratch instead. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
+   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y)
 {
@@ -4849,7 +5035,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
-/* The arguments of nn_predict and nn_predict_classes. */
+/* Checks the arguments that nn_predict and nn_predict_classes have in common. */
 NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
                                    const void *scratch)
 {
@@ -4884,7 +5070,7 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
-/* The class of a row of outputs or targets. */
+/* Returns the class of a row of outputs or targets: see nn_predict_classes. */
 static int nn__class_of(const nn_real *row, int outputs)
 {
     int j, top = 0;
@@ -5077,6 +5263,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
     nn_real *logit = z;
     int b, j;
 
+    tails[0] = 0; /* some compilers do not see that it is set below */
     for (b = 0; b < rows; b++) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
@@ -5268,7 +5455,8 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
 /* ================================================================================================
    >>data
    ------------------------------------------------------------------------------------------------
-   What a row's outputs mean, checks of data, the order of rows, scaling, dividing.
+   Rows of data: whether a prediction is correct, checks, the order of rows in an epoch, scaling of
+   the inputs, and stratified splits.
    ============================================================================================= */
 
 static void nn__copy(nn_real *to, const nn_real *from, size_t count)
@@ -5276,15 +5464,16 @@ static void nn__copy(nn_real *to, const nn_real *from, size_t count)
     memcpy(to, from, count * sizeof(nn_real));
 }
 
-/* ---- What a row's prediction means ----------------------------------------------------------- */
+/* ---- Correct predictions --------------------------------------------------------------------- */
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
 {
     return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
-/* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
-   binary cross-entropy of several labels), all outputs on their target's side of 1/2. */
+/* Returns whether the outputs p[outputs] are a correct prediction of the targets t[outputs]. With
+   classes, p and t must have the same class. Otherwise (binary cross-entropy with several
+   independent labels) each output must be on the same side of 1/2 as its target. */
 static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, const nn_real *t)
 {
     int j;
@@ -5303,7 +5492,7 @@ static nn_real nn__row_weight(const nn_data *data, size_t row)
     return data->weight ? data->weight[row] : 1;
 }
 
-/* Pointers and sizes. */
+/* Checks the pointers and the sizes of data. */
 static nn_status nn__check_arrays(const nn_data *data)
 {
     size_t widest;
@@ -5318,7 +5507,8 @@ static nn_status nn__check_arrays(const nn_data *data)
     return NN_OK;
 }
 
-/* One row's targets against the loss and the classes. */
+/* Checks the targets t[outputs] of one row. A cross-entropy needs targets in [0, 1]. With classes
+   the targets must be 0 or 1 and, with several outputs, one-hot: exactly one of them is 1. */
 static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss loss)
 {
     int j, ones = 0, zeros = 0;
@@ -5333,6 +5523,7 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     return NN_OK;
 }
 
+/* Checks data, and that it has these numbers of inputs and outputs. */
 static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
 {
     const nn_status status = nn__check_arrays(data);
@@ -5341,6 +5532,7 @@ static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
 
+/* Checks the weights and the targets of all rows. At least one weight must be positive. */
 static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 {
     nn_status status;
@@ -5357,7 +5549,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     return positive ? NN_OK : NN_ERROR_WEIGHT;
 }
 
-/* All that a model is given to learn from, or to be measured on. */
+/* Checks everything about data with which a model is to be trained or measured. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
     const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
@@ -5369,13 +5561,13 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all
-   rows first separates training from validation rows: then row i of these is row first + i of that.
-   In training a second permutation, another in each epoch, shuffles them. */
+/* Some rows of a data set in some order: see nn__row. With validation_fraction, one seeded
+   permutation of all rows first separates training from validation rows. In training a second
+   permutation shuffles the training rows, with another key in each epoch. */
 typedef struct nn__rows {
     const nn_data *data;
-    int first, count;
-    int separated, shuffled;
+    int first, count;        /* these are rows first ... first + count - 1 of the separated data */
+    int separated, shuffled; /* 1: the first permutation is used; the second one is used */
     uint64_t separation_key, order_key;
 } nn__rows;
 
@@ -5389,6 +5581,7 @@ static nn__rows nn__all_rows(const nn_data *data)
     return rows;
 }
 
+/* Returns the index in the data of row i, 0 <= i < rows->count. */
 static size_t nn__row(const nn__rows *rows, int i)
 {
     uint32_t row = (uint32_t)i;
@@ -5401,15 +5594,21 @@ static size_t nn__row(const nn__rows *rows, int i)
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
 
-/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
-   the offset. Some columns at a time: a part of each row's cache line. */
+/* Statistics of one column of the inputs. NN__COLUMNS columns are computed at a time, because a
+   cache line of a row holds several of them. */
 enum { NN__COLUMNS = 8 };
 typedef struct nn__column {
-    nn_real low, high;
-    nn__sum sum, squares;
+    nn_real low, high;    /* minimum and maximum */
+    nn__sum sum, squares; /* of x; of (x - offset)^2 */
 } nn__column;
 
-/* offset and factor of the inputs first .. first + count - 1, over some rows */
+/* Computes the scaling (x - offset) * factor of the inputs first ... first + count - 1 from some
+   rows, in two passes:
+
+       standard  offset = mean(x)     factor = 1 / sqrt(mean((x - offset)^2))
+       min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
+
+   A constant column gets factor 1. */
 static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
                             int count)
 {
@@ -5446,7 +5645,8 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     }
 }
 
-/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
+/* Returns whether no sum over a column can overflow: neither the sum of x nor the sum of
+   (x - offset)^2, which is at most rows * (2 |x|)^2. */
 static int nn__can_be_scaled(const nn_data *data)
 {
     const size_t count = (size_t)data->rows * (size_t)data->inputs;
@@ -5496,7 +5696,8 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 
 /* ---- Data sets on the heap ------------------------------------------------------------------- */
 
-/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
+/* Sets the pointers of data to its arrays in one block, or only measures the block. characters is
+   the number of characters of all class names; 0 means that there are none. */
 static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
 {
     const size_t rows = (size_t)data->rows;
@@ -5510,7 +5711,7 @@ static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_
             block, 1, (size_t)data->classes * sizeof(char *) + characters);
 }
 
-/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
+/* Allocates the arrays of data. Its sizes must be set. On failure *data is zeroed. */
 static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
 {
     nn__block block = {NULL, 0, 0};
@@ -5550,13 +5751,14 @@ static size_t nn__name_characters(const nn_data *data)
     return characters;
 }
 
-/* The data's arrays, which are its own to write while it is being made. */
+/* Returns an array of a data set without its const. Only the functions that make a data set write
+   to its arrays. */
 static nn_real *nn__writable(const nn_real *array)
 {
     return (nn_real *)(uintptr_t)array;
 }
 
-/* Class names lie behind their pointers, in the data's own block. */
+/* Copies the class names into the data's own block: first all pointers, then the characters. */
 static void nn__copy_names(nn_data *to, const char *const *names)
 {
     const char **pointers = (const char **)(uintptr_t)to->class_names;
@@ -5571,17 +5773,19 @@ static void nn__copy_names(nn_data *to, const char *const *names)
     }
 }
 
-/* ---- Dividing -------------------------------------------------------------------------------- */
+/* ---- Stratified splits and folds ------------------------------------------------------------- */
 
-/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered
-   class by class, so that every k-th row has each class in proportion. `train` of every `of` rows,
-   spread evenly, go to the training set; for folds, all rows but every one that is `fold` modulo
-   `of`. Each set is then shuffled, so that its classes are mixed. */
+/* How rows are divided into a training set and a test set. The split is stratified: the rows are
+   shuffled and then ordered class by class, so that every k-th row has each class in proportion.
+   For a split, `train` of every `of` rows go to the training set, spread evenly. For folds, the
+   rows whose number modulo `of` is `fold` go to the test set. In the end each set is shuffled, so
+   that its classes are mixed. */
 typedef struct nn__division {
-    uint64_t of, train; /* train == 0: folds */
+    uint64_t of, train; /* train is 0 for folds */
     uint64_t fold;
 } nn__division;
 
+/* Returns whether row i of the ordered rows goes to the training set. */
 static int nn__is_training_row(const nn__division *division, uint64_t i)
 {
     const uint64_t of = division->of, train = division->train;
@@ -5590,6 +5794,7 @@ static int nn__is_training_row(const nn__division *division, uint64_t i)
     return (i + 1) * train / of > i * train / of;
 }
 
+/* Copies row number `row` of a data set to row number `at` of another one. */
 static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
 {
     const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
@@ -5599,6 +5804,7 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
 }
 
+/* Makes the two data sets of a division. On failure both are zeroed. */
 static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
                                  nn_data *train, nn_data *test)
 {
@@ -5641,6 +5847,7 @@ static nn_status nn__divide_rows(const nn_data *data, const nn__division *divisi
     return NN_OK;
 }
 
+/* Zeroes *train and *test and checks the arguments of a division. */
 static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
 {
     if (train && train != data) memset(train, 0, sizeof *train);
@@ -5685,6 +5892,10 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 
 /* ================================================================================================
    >>trainer
+   ------------------------------------------------------------------------------------------------
+   Training at three levels. The step level computes the forward pass, the backward pass and one
+   update. The batch level adds the loss and divides a batch into micro-batches. The loop level is
+   nn_fit: epochs, validation, early stopping and callbacks.
    ============================================================================================= */
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -5699,8 +5910,9 @@ static nn_options nn__default_options(void)
 }
 #endif
 
-/* The options by their ranges: integers that are not negative, numbers that are not negative, and
-   numbers in [0, 1), of which the first few may be NN_ZERO. */
+/* The options, grouped by their ranges: nn__counts are integers >= 0, nn__magnitudes are finite
+   numbers >= 0, and nn__shares are numbers in [0, 1). The first NN__ZEROABLE_SHARES of these may
+   also be NN_ZERO. */
 static const unsigned short nn__counts[] = {
     offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
     offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
@@ -5719,7 +5931,8 @@ static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
                                             offsetof(nn_options, quantile)};
 enum { NN__ZEROABLE_SHARES = 4 };
 
-/* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
+/* Returns whether the numbers at the offsets[count] are in [0, end). The first `zeroable` ones may
+   also be NN_ZERO. */
 static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
                         nn_real end)
 {
@@ -5755,7 +5968,8 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
     return NN_OK;
 }
 
-/* Rows of a batch; of those, the rows that go through the net at a time. */
+/* Return the rows of a batch, for one update, and the rows of a micro-batch, which go through the
+   net at a time. */
 static int nn__batch_rows(const nn_options *options)
 {
     return options->batch_size ? options->batch_size : 32;
@@ -5772,7 +5986,8 @@ NN__HOT nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
+/* Returns the number of columns of all arrays [batch x width] that a layer has in training: see
+   nn__planes. */
 NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
@@ -5781,7 +5996,8 @@ NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *option
     return (size_t)model->layers[layer].width * (size_t)arrays;
 }
 
-/* Lays a trainer out, as nn__lay_out_model. */
+/* Sets the trainer's pointers to its arrays in a block, or only measures the block, as
+   nn__lay_out_model does. */
 static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
                                 const nn_options *o)
 {
@@ -5823,7 +6039,7 @@ static nn_status nn__check_trainer(const nn_model *model, const nn_options *opti
     return nn__check_options(model, options);
 }
 
-/* The bytes of a trainer; 0: too many. */
+/* Returns the bytes of a trainer's block, or 0 when they do not fit a size_t. */
 static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
 {
     nn__block block = {NULL, 0, 0};
@@ -5871,10 +6087,11 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 }
 
 #ifndef NN_NO_MALLOC
-/* Options of a trainer's own, in front of it on the heap. */
+/* A trainer's copy of its options and of their dropout[layers]. On the heap it precedes the
+   trainer. */
 typedef struct nn__own_options {
     nn_options options;
-    nn__widest dropout[1]; /* aligned; room for more follows */
+    nn__widest dropout[1]; /* the array begins here, aligned; the allocation has space for all */
 } nn__own_options;
 
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
@@ -5927,25 +6144,27 @@ NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
 NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 {
     if (!trainer) return NN_ERROR_NULL;
-    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
+    /* All bytes 0 is the number 0 in IEEE arithmetic. */
+    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real));
     trainer->pending = 0;
     return NN_OK;
 }
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* The arrays of a layer in training, each [batch x width], in this order; after them the next
-   layer's. */
+/* The arrays of one layer in training. Each is [batch x width]. They follow each other in this
+   order, and the arrays of the next layer follow them. z = x * w + bias, y = activation(z). */
 typedef struct nn__planes {
-    nn_real
-        *state; /* what the activation's derivative is computed from: y, or z where the activation
-                         says so. The backward pass makes dL/dz of it. */
-    nn_real *outputs; /* y; the same array where the state is y */
-    nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
-    nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
-    nn_real *end;     /* where the next layer's begin */
+    /* From this the activation's derivative is computed: y, or z where the activation says
+       NN__KEEPS_Z. The backward pass overwrites it with dL/dz. */
+    nn_real *state;
+    nn_real *outputs; /* y; the same array as state where that holds y */
+    nn_real *dropped; /* the next layer's input: with dropout y * mask, without it outputs */
+    nn_real *mask;    /* the dropout mask: 0 or 1 / (1 - dropout); NULL without dropout */
+    nn_real *end;     /* where the arrays of the next layer begin */
 } nn__planes;
 
+/* Returns the arrays of a layer that begin at `first`. */
 NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
     const nn_activation activation = trainer->model->layers[layer].activation;
@@ -5964,6 +6183,7 @@ NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *
     return planes;
 }
 
+/* Returns the arrays of the last layer. */
 static nn__planes nn__last_planes(const nn_trainer *trainer)
 {
     nn_real *first = trainer->planes;
@@ -5973,7 +6193,7 @@ static nn__planes nn__last_planes(const nn_trainer *trainer)
     return nn__planes_at(trainer, i, first);
 }
 
-/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
+/* Returns the scratch memory of the input gradient. The scalar kernel needs none. */
 static nn_real *nn__buffer_of(const nn_trainer *trainer)
 {
 #ifdef NN__SIMD
@@ -5984,8 +6204,8 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 #endif
 }
 
-/* Copies rows of the data into the batch, scaled as the model wants it: those that index names, or
-   the first ones when it is NULL. */
+/* Copies rows of x to the batch, trainer->input[rows x inputs], and scales them with the model's
+   scaling. Row b is row index[b] of x, or row b when index is NULL. */
 static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
@@ -5995,7 +6215,12 @@ static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *
             rows, model->inputs);
 }
 
-/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
+/* Inverted dropout (Srivastava et al. 2014). Each output becomes 0 with probability p = `share`.
+   The others are multiplied by 1 / (1 - p), so that the expected value does not change and
+   predicting needs no correction. The dropout mask holds these factors:
+
+       mask[rows x width]    = 0 with probability p, else 1 / (1 - p)
+       dropped[rows x width] = outputs[rows x width] * mask[rows x width] */
 static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
@@ -6008,7 +6233,9 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     }
 }
 
-/* The loaded batch through all layers, the last one up to its logits, which are then its state. */
+/* The forward pass of the batch in trainer->input through all layers. The last layer computes only
+   its logits, because the losses need them; they are in its state. Dropout is used where training
+   is 1. */
 static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
@@ -6035,8 +6262,14 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
     }
 }
 
-/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes
-   its dL/dz. The gradients are added to if something is pending in them, else started. */
+/* The backward pass. The state of the last layer holds its dL/dz. For each layer from the last to
+   the first,
+
+       dw = x^T * dz    db = sums of the columns of dz    dz of the layer before: see
+                                                          nn__dense_input_gradient_scalar
+
+   and the state of the layer before is overwritten with its dL/dz. dw and db are added to the
+   gradients when trainer->pending is 1, and overwrite them when it is 0. */
 static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 {
     const nn_model *model = trainer->model;
@@ -6130,6 +6363,7 @@ NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
     o = trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
+    /* Linear warm-up: update number step + 1 has this share of the base rate. */
     if (step < warmup)
         return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
     length = o->schedule_steps             ? (uint32_t)o->schedule_steps
@@ -6151,14 +6385,16 @@ NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
     return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
-/* A schedule over the whole of nn_fit has no length outside it. */
+/* Returns whether the length of the schedule is known. A schedule over all updates of nn_fit has no
+   length outside nn_fit. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
     return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
            trainer->run_steps;
 }
 
-/* Updates `count` parameters, from the one at `from` on; 0 if one would not stay finite. */
+/* Updates the parameters from ... from + count - 1. Returns 0 when one of them would become NaN or
+   infinite. */
 #define NN__UPDATE_CASE(ID, name, first, second, rate)                                             \
     case NN_##ID:                                                                                  \
         if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID))                                                 \
@@ -6178,11 +6414,13 @@ static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const
     return 0;
 }
 
+/* Updates all parameters, with several threads when there are many. */
 static int nn__update_all(nn_trainer *trainer, const nn__step *step)
 {
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
-    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
+    /* When one thread computed the products, the gradients are in its cache. The update is then
+       faster in the same thread. */
     const int few = (double)count * trainer->backward_rows < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
@@ -6225,17 +6463,19 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 
 /* ---- The batch level ------------------------------------------------------------------------- */
 
+/* Adds the weighted loss of a row to a sum. */
 static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
     nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
 }
 
+/* Returns the mean of the rows' losses, weighted by the row weights. */
 static nn_real nn__mean_loss(const nn__sums *sums)
 {
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-/* What a row adds to the sums beside its loss. */
+/* Adds a row to the sums, all but its loss: its weight, and whether p[outputs] is correct. */
 static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
                           const nn_real *p)
 {
@@ -6244,29 +6484,31 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
     sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is
-   NULL. */
+/* The rows next ... end - 1 of an order of a data set. When order is NULL, they are in the order of
+   the data. */
 typedef struct nn__range {
     const nn_data *data;
     const nn__rows *order;
     int next, end;
 } nn__range;
 
+/* Returns the index in the data of row i. */
 static size_t nn__row_of(const nn__range *range, int i)
 {
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as
-   many as are left and fit in a micro-batch. Returns how many; their losses are in the trainer.
-   Adds to the sums: with `measure`, to all of them; without, to the losses alone. */
+/* Computes the forward pass and the loss of one micro-batch: of the next rows of the range, without
+   those of weight 0. Returns the number of rows; their losses are in trainer->losses. Dropout is
+   used where training is 1. The losses are added to the sums; where measure is 1, so are the
+   weights, the number of rows and the number of correct predictions. */
 static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
                             const nn__planes *last, nn__range *range, int training, int measure,
                             nn__sums *sums)
 {
     const nn_data *data = range->data;
     const nn_real *p = last->outputs;
-    nn__sum loss = sums->loss; /* a copy, which stays in registers */
+    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
     int b, i = range->next, count = 0;
 
     for (; i < range->end && count < trainer->batch; i++) {
@@ -6294,9 +6536,10 @@ static void nn__set_training_objective(nn__objective *objective, const nn_traine
     objective->weights = data->weight;
 }
 
-/* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
-   nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
-   to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+/* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
+   goes through the range by micro-batches and adds to the sums as nn__forward_rows does. *weight
+   receives the sum of the row weights. If that is 0, nothing is added to the gradients. If a later
+   micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
@@ -6370,7 +6613,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* ---- The loop level -------------------------------------------------------------------------- */
 
-/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
+/* Returns the sums of the loss and of the correct predictions over some rows, without dropout. It
+   uses the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
     const nn__planes last = nn__last_planes(trainer);
@@ -6397,17 +6641,19 @@ static void nn__add_sums(nn__sums *sums, const nn__sums *other)
     sums->correct += other->correct;
 }
 
-/* A run of nn_fit: what it was given, and what the callbacks see. */
+/* One call of nn_trainer_fit. */
 typedef struct nn__run {
     nn_trainer *trainer;
-    nn__rows training, validation; /* validation.count == 0: none */
-    nn_progress progress;
+    nn__rows training, validation; /* validation.count is 0 without validation */
+    nn_progress progress;          /* what the callback sees */
 #ifdef NN_TIME
-    double begin; /* time */
-    double share; /* of the whole run that was done before this call, in epochs */
+    double begin; /* time at which the call began, in seconds */
+    double share; /* epochs, with fractions, that were complete before the call */
 #endif
 } nn__run;
 
+/* Puts the mean loss and the accuracy of the sums into the progress: those of the validation rows
+   where validation is 1. Where accuracy is 0 the accuracy is NaN. */
 static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
 {
     nn_progress *progress = &run->progress;
@@ -6424,7 +6670,7 @@ static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int val
 }
 
 #ifdef NN_TIME
-/* Epochs done since the run began, in part. */
+/* Returns the epochs since the call began. A part of an epoch counts as a fraction. */
 static double nn__epochs_done(const nn__run *run)
 {
     const nn__state *state = &run->trainer->state;
@@ -6432,7 +6678,8 @@ static double nn__epochs_done(const nn__run *run)
 }
 #endif
 
-/* Tells the callback where the training is; returns whether it asks to stop. */
+/* Calls the callback. batch is the number of the batch, or 0 after an epoch. Returns what the
+   callback returns: a value that is not 0 stops training. */
 static int nn__call_back(nn__run *run, int batch)
 {
     const nn_options *o = run->trainer->options;
@@ -6452,7 +6699,8 @@ static int nn__call_back(nn__run *run, int batch)
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
-/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
+/* Trains on the batches of one epoch that have not been used yet. Sets *stop when the callback
+   stops training. */
 static nn_status nn__train_epoch(nn__run *run, int *stop)
 {
     nn_trainer *trainer = run->trainer;
@@ -6494,7 +6742,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     return NN_OK;
 }
 
-/* Measures on the validation rows, keeps the best weights. */
+/* Ends an epoch: computes the validation loss and, for early stopping, keeps the best weights. */
 static nn_status nn__end_epoch(nn__run *run)
 {
     nn_trainer *trainer = run->trainer;
@@ -6522,6 +6770,7 @@ static nn_status nn__end_epoch(nn__run *run)
     return NN_OK;
 }
 
+/* Returns whether one of the rows has a positive weight. */
 static int nn__has_weight(const nn__rows *rows)
 {
     int i;
@@ -6532,7 +6781,8 @@ static int nn__has_weight(const nn__rows *rows)
     return 0;
 }
 
-/* Checks the data and divides it into training and validation rows. */
+/* Checks the data, separates the validation rows from the training rows, and computes the scaling
+   from the training rows if the model has none. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
 {
     const nn_options *o = trainer->options;
@@ -6571,7 +6821,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     trainer->pending = trainer->rows = 0;
 #ifdef NN_TIME
     run->begin = NN_TIME();
-    run->share = nn__epochs_done(run); /* since the first */
+    run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
     if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
         if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
@@ -6580,6 +6830,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     return NN_OK;
 }
 
+/* Early stopping: gives the model the weights of the best epoch. */
 static void nn__restore_best(nn_trainer *trainer)
 {
     if (trainer->best && trainer->state.best_epoch)
@@ -6622,7 +6873,7 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
     status = nn_trainer_create(&trainer, model, &o);
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
-    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
+    if (status == NN_OK) nn__restore_best(trainer); /* nn_trainer_fit does not after a callback */
     nn_trainer_free(trainer);
     return status;
 }
@@ -6658,11 +6909,22 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
 
 /* ================================================================================================
    >>metrics
+   ------------------------------------------------------------------------------------------------
+   Accuracy, the confusion matrix and what is computed from it (precision, recall, F1), the ROC AUC,
+   R2, mean errors, and cross-validation. One pass over the rows collects sums and counts in an
+   nn__tally.
    ============================================================================================= */
 
+/* For class c, with the rows of the confusion matrix as true classes and its columns as predicted
+   ones:
+
+       precision = matrix(c, c) / sum of column c
+       recall    = matrix(c, c) / sum of row c
+       f1        = 2 matrix(c, c) / (sum of column c + sum of row c) */
 NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
 {
-    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
+    /* Counts of rows. In a matrix that nn_confusion_matrix has filled they fit an int. */
+    unsigned long predicted = 0, actual = 0;
     nn_real hit;
     int i;
 
@@ -6683,12 +6945,13 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 }
 
 #ifndef NN_NO_MALLOC
-/* A predicted probability of class 1, and whether the row is of that class. */
+/* The predicted probability of class 1 for a row, and whether the row is of that class. */
 typedef struct nn__score {
     nn_real probability;
     int positive;
 } nn__score;
 
+/* Orders scores by probability, for qsort. */
 static int nn__compare_scores(const void *a, const void *b)
 {
     const nn_real first = ((const nn__score *)a)->probability;
@@ -6696,8 +6959,9 @@ static int nn__compare_scores(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
-   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
+/* ROC AUC, the area under the ROC curve. It is the share of all pairs of a positive and a negative
+   row in which the positive row has the higher probability; a tie counts half (Hanley and McNeil
+   1982). The scores[count] are sorted in place. Returns NaN when all rows are of one class. */
 static nn_real nn__roc_auc(nn__score *scores, int count)
 {
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
@@ -6720,27 +6984,29 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
 }
 #endif
 
-/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
+/* The sums for R2 (the coefficient of determination R^2) of one output. The targets t are summed as
+   distances from the first target, which lose fewer digits when their mean is large. */
 typedef struct nn__output_tally {
-    nn_real first; /* target */
-    nn__sum residual, sum, squares;
+    nn_real first;                  /* target of the first row */
+    nn__sum residual, sum, squares; /* of (p - t)^2; of t - first; of (t - first)^2 */
 } nn__output_tally;
 
 /* What one pass over the rows collects. */
 typedef struct nn__tally {
     nn__sums sums;
-    nn__sum squares, absolutes; /* of errors, over rows and outputs */
-    nn__output_tally *outputs;  /* [outputs], or NULL */
-    int *matrix;                /* [classes x classes], or NULL */
-#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
+    nn__sum squares, absolutes; /* of (p - t)^2 and |p - t|, over rows and outputs */
+    nn__output_tally *outputs;  /* [outputs], or NULL: R2 is then NaN */
+    int *matrix;                /* confusion matrix [classes x classes], or NULL */
+#ifdef NN_NO_MALLOC /* space for one output and for two classes; with more, both are NULL */
     nn__output_tally one_output;
     int two_by_two[4];
 #else
-    nn__score *scores; /* [rows], or NULL */
+    nn__score *scores; /* [rows] for the ROC AUC, or NULL */
 #endif
     int classes; /* 0: regression */
 } nn__tally;
 
+/* Adds a target t and its squared error `residual` to the sums of one output. */
 static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
 {
     nn_real d, square;
@@ -6751,10 +7017,12 @@ static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residu
     nn__add(&output->residual, residual);
     nn__add(&output->sum, d);
     nn__add(&output->squares, square);
-    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
+    output->squares.low += nn__fma(d, d, -square); /* the rounding error of the square */
 }
 
-/* 1 - residual / total sum of squares; NaN when the targets are constant. */
+/* R2 = 1 - residual sum of squares / total sum of squares. The total is the sum of
+   (t - mean(t))^2 = sum((t - first)^2) - sum(t - first)^2 / rows. Returns NaN when the targets are
+   constant. */
 static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
 {
     const nn_real sum = nn__total(&output->sum);
@@ -6763,6 +7031,7 @@ static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
     return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
 }
 
+/* Adds a row with the outputs p[outputs] to the tally. */
 static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
 {
     const nn_real *t = data->y + row * (size_t)data->outputs;
@@ -6782,12 +7051,13 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 #ifndef NN_NO_MALLOC
     if (tally->scores) {
         nn__score *score = &tally->scores[tally->sums.counted];
-        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
+        score->probability = p[data->outputs - 1]; /* class 1 is the only or the second output */
         score->positive = nn__class_of(t, data->outputs);
     }
 #endif
 }
 
+/* Predicts all rows of data and adds them to the tally, except those of weight 0. */
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
@@ -6801,7 +7071,8 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
+        /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
+        if (p == losses) losses += (size_t)count * model->first_width;
         objective.targets = data->y + (size_t)first * outputs;
         nn__loss_forward(&objective, p, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
@@ -6814,8 +7085,9 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     }
 }
 
-/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
-   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
+/* Returns the number of classes, or 0 for regression. Where data->classes is 0, a binary
+   cross-entropy with one output has two classes, and a cross-entropy has one class for each
+   output. */
 static int nn__classes(const nn_data *data, nn_loss loss)
 {
     if (data->classes > 0) return data->classes;
@@ -6823,6 +7095,7 @@ static int nn__classes(const nn_data *data, nn_loss loss)
     return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
+/* Computes the metrics that are made of a confusion matrix[classes x classes]. */
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
     nn_scores scores;
@@ -6838,13 +7111,14 @@ static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classe
     metrics->macro_precision /= (nn_real)classes;
     metrics->macro_recall /= (nn_real)classes;
     metrics->macro_f1 /= (nn_real)classes;
-    if (classes == 2) { /* the last scores are those of class 1 */
+    if (classes == 2) { /* after the loop, scores are those of class 1 */
         metrics->precision = scores.precision;
         metrics->recall = scores.recall;
         metrics->f1 = scores.f1;
     }
 }
 
+/* Computes all metrics but the ROC AUC from a complete tally. */
 static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
                                nn_loss loss)
 {
@@ -6873,7 +7147,7 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
 }
 
 #ifndef NN_NO_MALLOC
-/* Lays the tally's arrays out in a block, or measures it. */
+/* Sets the tally's pointers to its arrays in a block, or only measures the block. */
 static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
 {
     const size_t classes = (size_t)tally->classes;
@@ -6953,7 +7227,7 @@ NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data,
 
 /* ---- Cross-validation ------------------------------------------------------------------------ */
 
-/* Trains on one fold's complement and measures on the fold. */
+/* Trains a new model on all rows that are not in the fold, and measures it on the fold. */
 static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
                                          const nn_options *options, const nn_fold *fold,
                                          nn_metrics *result)
@@ -6984,7 +7258,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
         status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
-    if (status == NN_OK && /* there is no model yet */
+    if (status == NN_OK && /* scalar functions, because there is no model with a back-end yet */
         !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
           nn__all_finite_scalar(data->y, (size_t)data->rows * (size_t)data->outputs)))
         status = NN_ERROR_DATA;
@@ -7006,16 +7280,18 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 /* ================================================================================================
    >>csv
    ------------------------------------------------------------------------------------------------
-   Tables: numbers are read to the nearest nn_real, text in the target column becomes classes.
+   Tables in CSV format. Numbers are rounded to the nearest nn_real. Text in the target column
+   becomes classes: one output for two classes, one-hot outputs for more.
    ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* Natural numbers of up to 4,800 bits, for decimal numbers that need them. Little end first. */
+/* An unsigned integer of up to 4,800 bits, for decimal numbers with many digits or large exponents.
+   The least significant word comes first. */
 #define NN__BIG_WORDS 150
 typedef struct nn__big {
     uint32_t word[NN__BIG_WORDS];
-    int count; /* words in use, the last one not 0 */
+    int count; /* number of words in use; the last one of them is not 0 */
 } nn__big;
 
 /* a = a * factor + addend */
@@ -7035,12 +7311,14 @@ static void nn__big_multiply(nn__big *a, uint32_t factor, uint32_t addend)
     }
 }
 
+/* a = a * 2^bits */
 static void nn__big_shift(nn__big *a, int bits)
 {
     for (; bits >= 31; bits -= 31) nn__big_multiply(a, UINT32_C(1) << 31, 0);
     nn__big_multiply(a, UINT32_C(1) << bits, 0);
 }
 
+/* Returns the number of bits of a, without leading zeros. */
 static int nn__big_bits(const nn__big *a)
 {
     int bits = a->count * 32;
@@ -7051,6 +7329,7 @@ static int nn__big_bits(const nn__big *a)
     return bits;
 }
 
+/* Returns whether a < b. */
 static int nn__big_less(const nn__big *a, const nn__big *b)
 {
     int i;
@@ -7075,10 +7354,12 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
     while (a->count && !a->word[a->count - 1]) a->count--;
 }
 
-#define NN__DIGITS 800 /* more digits than this cannot change the result, but as a last one */
+/* A result depends on at most this many digits, and on whether one of the further digits is not 0:
+   see nn__parse_number. */
+#define NN__DIGITS 800
 
-/* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
-   whole numbers, divided bit by bit. */
+/* Returns digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even. The value is
+   the quotient of two integers, which is computed by long division in binary. */
 static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
@@ -7102,8 +7383,8 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
     for (i = 0; i > exponent; i--) nn__big_multiply(&below, 10, 0);
 
-    /* value = above / below; wanted: quotient = floor(above / below / 2^shift), one bit more than
-       the mantissa holds, or fewer where the result is denormal */
+    /* The value is above / below. Choose shift so that quotient = floor(above / below / 2^shift)
+       has one bit more than the mantissa, or fewer where the result is denormal. */
     shift = nn__big_bits(&above) - nn__big_bits(&below) - NN__MANTISSA - 2;
     if (shift < lowest - 1) shift = lowest - 1;
     if (shift > 0) nn__big_shift(&below, shift);
@@ -7119,12 +7400,13 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         }
         if (above.count) nn__big_multiply(&above, 2, 0);
     }
-    if (quotient >> (NN__MANTISSA + 2)) { /* one bit too many: keep it as a sticky one */
+    /* The quotient may have one bit too many. If that bit is 1, the remainder must not be 0. */
+    if (quotient >> (NN__MANTISSA + 2)) {
         if (quotient & 1) above.count = 1;
         quotient >>= 1;
         shift++;
     }
-    /* the last bit is a half: round it off */
+    /* The last bit of the quotient stands for one half. Round to nearest, ties to even. */
     i = (int)(quotient & 1) && (above.count || (quotient & 2));
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
@@ -7133,15 +7415,16 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         quotient <<= 1;
         shift--;
     }
-    if (shift <= -NN__BIAS) /* in two factors, each a normal number */
+    if (shift <= -NN__BIAS) /* 2^shift is denormal: multiply by two normal factors */
         return (nn_real)quotient * nn__power_of_two(1) *
                nn__power_of_two((nn__bits)(shift + NN__BIAS + NN__BIAS - 1));
     return (nn_real)quotient * nn__power_of_two((nn__bits)(shift + NN__BIAS));
 }
 
-/* Reads a decimal number that fills text[length], to the nearest nn_real, whatever the locale; 0
-   if it is none or not finite. Few digits and a small exponent take one exact division or product
-   (Clinger 1990). */
+/* Reads the decimal number text[length] and rounds it to the nearest nn_real, whatever the locale.
+   Returns 0 when the text is not a number, has other characters too, or is not finite. With few
+   digits and a small exponent, the digits and the power of ten are exact, so that one division or
+   product rounds correctly (Clinger 1990, "How to read floating point numbers accurately"). */
 static int nn__parse_number(const char *text, size_t length, nn_real *value)
 {
 #ifdef NN_DOUBLE
@@ -7168,7 +7451,8 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
             digits[count++] = *text;
             exponent -= point;
         } else {
-            if (*text != '0') digits[NN__DIGITS - 1] |= 1; /* not a tie: '0' or more is odd now */
+            /* A digit that is not 0 is left out: an odd last digit records that there is no tie. */
+            if (*text != '0') digits[NN__DIGITS - 1] |= 1;
             exponent += !point;
         }
         if (exponent > 100000000 || exponent < -100000000) return 0;
@@ -7197,16 +7481,16 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
 typedef struct nn__cell {
-    const char *text; /* without its quotes, and without spaces around an unquoted one */
+    const char *text; /* without the quotes of a quoted cell or the spaces around an unquoted one */
     size_t length;
-    int last; /* of its row */
+    int last; /* 1: it is the last cell of its row */
 } nn__cell;
 
 typedef struct nn__parser {
     const char *at, *end;
-    long line;   /* of the row that is read */
-    long next;   /* line of `at` */
-    long column; /* of the last cell, from 1 */
+    long line;   /* the line where the current row begins, from 1 */
+    long next;   /* the line of `at` */
+    long column; /* the number of the last cell, from 1 */
     char delimiter, comment;
 } nn__parser;
 
@@ -7223,7 +7507,7 @@ static void nn__end_line(nn__parser *parser)
     parser->next++;
 }
 
-/* Goes to the next row that is neither empty nor a comment; 0 at the end. */
+/* Goes to the next row that is neither empty nor a comment. Returns 0 at the end of the text. */
 static int nn__next_row(nn__parser *parser)
 {
     while (parser->at < parser->end) {
@@ -7239,7 +7523,8 @@ static int nn__next_row(nn__parser *parser)
     return 0;
 }
 
-/* Reads a cell and what ends it. In a quoted cell two quotes stand for one, and lines go on. */
+/* Reads a cell and the delimiter or line end after it. A quoted cell may contain delimiters and
+   line ends, and two quotes in it stand for one. */
 static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
 {
     parser->column++;
@@ -7279,8 +7564,8 @@ static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
     return NN_OK;
 }
 
-/* A cell's text with two quotes read as one; to NULL only counts. Returns the length. (An unquoted
-   cell has no quotes.) */
+/* Copies a cell's text and replaces two quotes by one. Returns the length of the result. With NULL
+   for `to` it only computes the length. */
 static size_t nn__cell_text(const nn__cell *cell, char *to)
 {
     size_t i, length = 0;
@@ -7293,6 +7578,7 @@ static size_t nn__cell_text(const nn__cell *cell, char *to)
     return length;
 }
 
+/* Returns whether the text of a cell is the name. */
 static int nn__cell_is(const nn__cell *cell, const char *name)
 {
     size_t i, at = 0;
@@ -7304,23 +7590,26 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
     return name[at] == 0;
 }
 
-#define NN__MOST_CLASSES 4096 /* that are found in a file; a column of names has more */
+/* The most classes that are found in a file. A column with more different texts is probably not a
+   class but a name or a key. */
+#define NN__MOST_CLASSES 4096
 
-/* The table as it is found: columns, where the targets are, the classes. */
+/* What is known about a table: its columns, its targets, its classes. */
 typedef struct nn__table {
     const nn_csv_options *options;
-    nn__parser start; /* at the first row of data */
+    nn__parser start; /* the parser before the first row of data */
     long columns;
-    long *target; /* [targets] column of each, from 0 */
+    long *target; /* [targets] the column of each target, from 0 */
     int targets, rows, dropped;
-    int labels;        /* the target is a class */
-    int fixed;         /* the caller has given the classes */
-    nn__cell *classes; /* [count] sorted */
+    int labels;        /* 1: the target is a class */
+    int fixed;         /* 1: the caller has given the classes */
+    nn__cell *classes; /* [count] the classes that were found, sorted */
     int count, capacity;
     nn_location location;
 } nn__table;
 
-/* Numbers come before text, in order of value; the rest in order of bytes. */
+/* Compares two labels. Numbers come before text and are ordered by value. Text, and numbers of the
+   same value, are ordered by their bytes. */
 static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
 {
     const size_t length = a->length < b->length ? a->length : b->length;
@@ -7334,7 +7623,8 @@ static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* The class of a label: its place among the sorted ones; adds it if it is new and not fixed. */
+/* Sets *found to the class of a label: its index in the sorted classes, or in the caller's. With
+   `add`, a new label is inserted into the sorted classes, unless the classes are the caller's. */
 static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add, int *found)
 {
     int low = 0, high = table->count, middle, order;
@@ -7375,7 +7665,7 @@ static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add
     return NN_OK;
 }
 
-/* The target that a column is, or -1 for an input. */
+/* Returns the number of the target in a column, or -1 where the column is an input. */
 static int nn__target_of(const nn__table *table, long column)
 {
     int i;
@@ -7385,6 +7675,7 @@ static int nn__target_of(const nn__table *table, long column)
     return -1;
 }
 
+/* Records the location of an error: the parser's line and column, and the text of the cell. */
 static void nn__mark_location(nn__table *table, const nn__parser *parser, const nn__cell *cell)
 {
     table->location.line = parser->line;
@@ -7393,13 +7684,14 @@ static void nn__mark_location(nn__table *table, const nn__parser *parser, const 
                   cell ? cell->length : 0);
 }
 
-/* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
-   and collects its label. *bad: a cell is not a number (its location is marked), the row is no
-   use. */
+/* Reads the next row into x[inputs] and y[outputs] of data. When data is NULL, it only checks the
+   row and adds its label to the classes. *bad becomes 1 when a cell is not a number; the location
+   of the first such cell is recorded, and the row is not used. */
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
-    const int room = data && table->rows < data->rows; /* not for a bad row after the last good */
+    /* A bad row may follow the last good one. The arrays have no space for it. */
+    const int room = data && table->rows < data->rows;
     nn_real *x = room ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
     nn_real *y = room ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
     nn__cell cell, label = {NULL, 0, 0};
@@ -7466,7 +7758,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
             table->target[i] = table->columns;
-            break; /* a column is one target */
+            break; /* a column is at most one target, even where two names are equal */
         }
     }
     nn__mark_location(table, parser, NULL);
@@ -7493,7 +7785,8 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     return NN_OK;
 }
 
-/* Whether the target column holds text: it is not empty, and no cell of it is a number. */
+/* Returns whether the target is a class: the caller says so, or the column has text and no cell of
+   it is a number. */
 static int nn__has_labels(const nn__table *table)
 {
     nn__parser parser = table->start;
@@ -7514,7 +7807,8 @@ static int nn__has_labels(const nn__table *table)
     return text;
 }
 
-/* Goes over all rows: counts them and collects the classes, then, with data, fills it. */
+/* Reads all rows. The first pass, with data NULL, counts them and finds the classes. The second
+   pass fills data. */
 static nn_status nn__read_rows(nn__table *table, nn_data *data)
 {
     nn__parser parser = table->start;
@@ -7534,6 +7828,7 @@ static nn_status nn__read_rows(nn__table *table, nn_data *data)
     return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
 }
 
+/* Copies the names of the classes that were found into the data's block: see nn__copy_names. */
 static void nn__fill_names(const nn__table *table, nn_data *data)
 {
     const char **pointers = (const char **)(uintptr_t)data->class_names;
@@ -7547,6 +7842,7 @@ static void nn__fill_names(const nn__table *table, nn_data *data)
     }
 }
 
+/* Allocates data after the first pass, and fills it in the second. */
 static nn_status nn__make_data(nn__table *table, nn_data *data)
 {
     size_t characters = 0;
@@ -7681,11 +7977,14 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
 /* ================================================================================================
    >>idx
    ------------------------------------------------------------------------------------------------
-   MNIST's format of images and labels (http://yann.lecun.com/exdb/mnist).
+   IDX files, the format of the MNIST images and labels (http://yann.lecun.com/exdb/mnist). A file
+   has a magic number (0, 0, type, number of dimensions), the length of each dimension as four
+   bytes, most significant byte first, and the data. Type 8 is unsigned bytes.
    ============================================================================================= */
 
-/* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
-   and the bytes of each; the data begins at *start. */
+/* Checks the header of a file of unsigned bytes that has at least `dimensions` dimensions. Sets
+   *start to the offset of the data, *count to the number of items and *each to the bytes of one
+   item. */
 static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
                                size_t *start, size_t *count, size_t *each)
 {
@@ -7717,7 +8016,8 @@ static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dime
     return NN_OK;
 }
 
-/* Both files are in memory: fills data. */
+/* Allocates and fills data from the bytes of both files. *in_labels becomes 1 when the images are
+   correct, so that an error is in the labels. */
 static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t image_size,
                               const unsigned char *labels, size_t label_size, int classes,
                               int *in_labels)
@@ -9339,13 +9639,14 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
 /* ================================================================================================
    >>export
    ------------------------------------------------------------------------------------------------
-   Weights as int8, and a model as a C file.
+   Quantization of the weights to int8, and export of a model as a C file.
    ============================================================================================= */
 
 /* ---- Weights as int8 ------------------------------------------------------------------------- */
 
-/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
-   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+/* Returns the smallest scale s with 127 s >= largest > 0 whose last 7 bits are 0. Each product q s
+   with |q| <= 127 is then exact, because q has at most 7 bits. A small denormal s keeps its last
+   bits: it has so few bits that its products are exact all the same. */
 static nn_real nn__scale_above(nn_real largest)
 {
     nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
@@ -9355,8 +9656,9 @@ static nn_real nn__scale_above(nn_real largest)
     return nn__from_bits(bits);
 }
 
-/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
-   been rounded; what it leaves of w is exact and decides. */
+/* Returns the integer q that is nearest to w / scale, ties away from zero, limited to |q| <= 127.
+   The quotient is rounded, but the remainder |w| - q * scale is exact and decides whether q is
+   rounded up. */
 static int nn__to_int8(nn_real w, nn_real scale)
 {
     const nn_real size = nn__absolute(w);
@@ -9371,9 +9673,10 @@ static int nn__to_int8(nn_real w, nn_real scale)
     return w < 0 ? -q : q;
 }
 
-/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
-   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
-   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+/* Returns the scale of output j of w[in x out], or 0 when all its weights are 0. Quantization must
+   be idempotent: the quantized weights must have the same scale. For small denormal scales, and
+   where 127 s overflows, the scale of nn__scale_above does not have this property. The next smaller
+   scale s does: the largest weight then becomes 127 s, whose scale is s. */
 static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
 {
     nn_real largest = 0, scale;
@@ -9415,15 +9718,17 @@ NN_DEF nn_status nn_quantize(nn_model *model)
     return NN_OK;
 }
 
-#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+#ifndef NN_NO_MALLOC /* a microcontroller does not export: the text would take too much memory */
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and
-   takes their constants and tables from here. In the pieces of its text,
+/* The exported file has the functions of >>math, >>activation and >>dense with the same operations
+   in the same order, so that it computes the same bits. Their constants and tables are written from
+   those of this header. In the pieces of its text two characters are replaced:
 
-       $   is the name of the function, before "_" of all else that the file defines
-       @   the type of a number, float or double
+       $   by the name of the exported function. All other names in the file begin with this name
+           and an underscore.
+       @   by the type of a number, float or double
 */
 typedef struct nn__exporter {
     nn__writer writer;
@@ -9469,8 +9774,8 @@ static const char *const nn__flash_piece =
     "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
     "#endif\n\n";
 
-/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
-   double of 32 bits, fma may be anything. */
+/* nn__fma, after the pragmas of NN_NO_FMA. It uses fmaf where NN_FMA does, except on AVR, whose
+   double has 32 bits and whose fma may not be exact. */
 static const char *const nn__fma_piece =
     "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
     "#ifdef NN_NO_FMA\n"
@@ -9533,7 +9838,8 @@ static const char *const nn__end_piece = "\n"
                                          "#endif\n"
                                          "#endif\n";
 
-/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+/* nn__dense_forward_scalar for one row. The weights are transposed. The activation is a separate
+   statement. */
 static const char *const nn__dense_piece =
     "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
     "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
@@ -9587,11 +9893,11 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-/* The functions of >>math that the text of activations calls, each behind those that it calls, and
-   their constant arrays. */
+/* The functions of >>math that the texts of the activations call, and their constant arrays. Each
+   function comes after those that it calls. */
 typedef struct nn__math_piece {
-    int trait;            /* of the activations that call it */
-    const char *name;     /* of its array */
+    int trait;            /* the trait of the activations that call it */
+    const char *name;     /* the name of its array, or NULL */
     const nn_real *terms; /* [count], or NULL */
     int count;
     const char *text;
@@ -9612,11 +9918,12 @@ static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF
 
 /* ---- Export to C: the writer ----------------------------------------------------------------- */
 
-/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+/* Writes x as a hexadecimal floating-point constant, which is exact also where x is denormal or
+   -0. */
 static void nn__write_constant(nn__writer *writer, nn_real x)
 {
     const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
-    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, a multiple of 4 */
     nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
     int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
 
@@ -9633,7 +9940,7 @@ static void nn__write_constant(nn__writer *writer, nn_real x)
     if (sizeof x == 4) nn__write_text(writer, "f");
 }
 
-/* A piece of the file. */
+/* Writes a piece of the file's text and replaces $ and @. */
 static void nn__write_piece(nn__exporter *to, const char *piece)
 {
     for (; *piece; piece++) {
@@ -9645,7 +9952,7 @@ static void nn__write_piece(nn__exporter *to, const char *piece)
     }
 }
 
-/* A piece, a count, and another piece. */
+/* Writes a piece, a count and another piece. */
 static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
 {
     nn__write_piece(to, before);
@@ -9653,14 +9960,15 @@ static void nn__write_count(nn__exporter *to, const char *before, int count, con
     nn__write_piece(to, after);
 }
 
-/* What is before number i of an array that has so many in a line. */
+/* Writes the separator before number i of an array: a comma, and a space or, after `in_line`
+   numbers, a new line. */
 static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
 {
     if (i) nn__write_text(&to->writer, ",");
     nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
 }
 
-/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
+/* Writes an array after its name: "[]", and the transpose of values[rows x columns]. */
 static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
 {
     size_t i = 0;
@@ -9676,7 +9984,7 @@ static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, 
     nn__write_text(&to->writer, "};\n");
 }
 
-/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+/* Writes the arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
 static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
 {
     size_t i = 0;
@@ -9699,6 +10007,7 @@ static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in
     nn__write_text(&to->writer, "};\n");
 }
 
+/* Writes the arrays of the scaling and of all layers. */
 static void nn__write_arrays(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9727,7 +10036,7 @@ static void nn__write_arrays(nn__exporter *to)
     }
 }
 
-/* The traits of all the model's activations. */
+/* Returns the traits of all activations of the model. */
 static int nn__traits_of(const nn_model *model)
 {
     int traits = 0, i;
@@ -9736,7 +10045,7 @@ static int nn__traits_of(const nn_model *model)
     return traits;
 }
 
-/* The functions that the model needs, each behind those that it calls. */
+/* Writes the functions that the model needs. Each comes after those that it calls. */
 static void nn__write_functions(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9763,8 +10072,9 @@ static void nn__write_functions(nn__exporter *to)
         if (used[i]) nn__write_piece(to, nn__activation_pieces[i]);
 }
 
-/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
-   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+/* The exported function uses two buffers, a and b. Each layer reads one and writes the other; the
+   last layer writes to y. The scaled input, if there is one, is in a. Returns the width of a
+   (buffer 0) or b (buffer 1), or 0 when it is not needed. */
 static int nn__export_width(const nn_model *model, int buffer)
 {
     const int scaled = model->scaling != NN_SCALE_NONE;
@@ -9776,7 +10086,7 @@ static int nn__export_width(const nn_model *model, int buffer)
     return width;
 }
 
-/* The statement that replaces into[width] by the activation of it. */
+/* Writes the statement that replaces into[width] by activation(into). */
 #define NN__IS_ELEMENT(ID, name, form, traits) NN__KEEP_IF_##form(|| activation == NN_##ID)
 static void nn__write_activation(nn__exporter *to, nn_activation activation, const char *into,
                                  int width)
@@ -9800,7 +10110,7 @@ static void nn__write_activation(nn__exporter *to, nn_activation activation, con
         nn__write_count(to, ", ", width, ");\n");
 }
 
-/* The exported function. */
+/* Writes the exported function. */
 static void nn__write_predict(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9842,7 +10152,7 @@ static void nn__write_predict(nn__exporter *to)
     nn__write_text(&to->writer, "}\n");
 }
 
-/* The comment at the top. */
+/* Writes the comment at the beginning of the file. */
 static void nn__write_manual(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9890,6 +10200,7 @@ static void nn__write_manual(nn__exporter *to)
             "*/\n\n");
 }
 
+/* Writes the whole file. */
 static void nn__write_c(nn__exporter *to)
 {
     const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
@@ -9906,9 +10217,9 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece);
 }
 
-/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
-   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
-   the file's macros do). */
+/* Returns whether the name is an identifier of C and C++ that may be used: it is not a keyword of
+   either language, and begins neither with an underscore, because such names are reserved, nor with
+   NN_, because the macros of the file do. */
 static int nn__is_identifier(const char *name)
 {
     static const char keywords[] =
