@@ -9525,7 +9525,7 @@ static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
         if (!out) return 0;
         last = widths.at == widths.end;
         activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
+        if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && !last) ||
             (!last && !nn__expect(&names, ",")))
             return 0;
         nn__count_layer(&stored->sizes, in, out, last);
