@@ -92,7 +92,7 @@ build/%: examples/%.c
 
 # Needs gcc or clang with their sanitizers.
 sanitize: build/exported.c build/exported_double.c
-	CC="$(CC)" sh tests/sanitize.sh
+	CC="$(CC)" sh tests/platform/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
 interop: build/reference/interop build/reference/interop.double build/venv/installed
@@ -106,11 +106,11 @@ build/venv/installed:
 
 # Installs nothing; runs what toolchains it finds and names the others.
 portable:
-	sh tests/portable.sh
+	sh tests/platform/portable.sh
 
-# Installs nothing; see tests/embedded.sh. What each function weighs: sh tests/embedded.sh sizes
+# Installs nothing; see tests/embedded/embedded.sh. What each function weighs: sh tests/embedded/embedded.sh sizes
 embedded:
-	sh tests/embedded.sh
+	sh tests/embedded/embedded.sh
 
 # Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
 # libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".

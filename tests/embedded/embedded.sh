@@ -1,9 +1,9 @@
 #!/bin/sh
-# Firmware that trains on the device: sh tests/embedded.sh, from the repository root.
-# Builds tests/embedded.c for microcontrollers and runs it in emulators: what it prints must be what
+# Firmware that trains on the device: sh tests/embedded/embedded.sh, from the repository root.
+# Builds tests/embedded/embedded.c for microcontrollers and runs it in emulators: what it prints must be what
 # the PC's build prints, to the last bit. Then what the header costs a microcontroller: code, memory
 # and stack, against budgets; and what it must not have there. With the argument "sizes": what each
-# function of tests/embedded_size.c's programs takes.
+# function of tests/embedded/embedded_size.c's programs takes.
 # One line for each machine and check. Installs nothing: what has no tools here is skipped, which
 # with CI=true is a failure.
 work=$PWD/build/embedded
@@ -71,10 +71,10 @@ make_rows()
     }' examples/data/iris2.csv >"$work/rows.h"
 }
 
-# The exported functions that tests/embedded_export.c calls.
+# The exported functions that tests/embedded/embedded_export.c calls.
 make_exported()
 {
-    ${CC:-cc} -O2 -DNATIVE -DWRITE -I. "-I$work" -o "$work/write.exe" tests/embedded_export.c -lm &&
+    ${CC:-cc} -O2 -DNATIVE -DWRITE -I. "-I$work" -o "$work/write.exe" tests/embedded/embedded_export.c -lm &&
         "$work/write.exe" "$work"
 }
 
@@ -88,7 +88,7 @@ make_expected()
         define=
         [ $arithmetic = fma ] || define=-D$arithmetic
         # shellcheck disable=SC2086
-        ${CC:-cc} -O2 -DNATIVE "-DFOLDER=\"$work\"" $define -I. "-I$work" -o "$file.exe" "tests/$1.c" -lm &&
+        ${CC:-cc} -O2 -DNATIVE "-DFOLDER=\"$work\"" $define -I. "-I$work" -o "$file.exe" "tests/embedded/$1.c" -lm &&
             "$file.exe" >"$file.text" && compared "$file.text" >"$file.expected" &&
             grep -q '^done' "$file.expected" || return 1
     done
@@ -130,7 +130,7 @@ run()
     diff "$work/$1.$2.expected" "$folder/compared" >>"$folder/log" 2>&1 && [ $status -eq 0 ]
 }
 
-# machine NAME NEEDS ARITHMETIC PROGRAM COMPILE EMULATOR: builds tests/PROGRAM.c, runs it, compares
+# machine NAME NEEDS ARITHMETIC PROGRAM COMPILE EMULATOR: builds tests/embedded/PROGRAM.c, runs it, compares
 # what it prints with the PC's.
 machine()
 {
@@ -140,7 +140,7 @@ machine()
     [ "$3" = fma ] || define=-D$3
     verdict=FAILED
     # shellcheck disable=SC2086
-    $5 $define -I. "-I$work" -o "$folder/a.elf" "tests/$4.c" -lm >"$folder/log" 2>&1 &&
+    $5 $define -I. "-I$work" -o "$folder/a.elf" "tests/embedded/$4.c" -lm >"$folder/log" 2>&1 &&
         run "$4" "$3" "$6" && verdict=ok
     flash=0 rows=1
     touch "$folder/text"
@@ -196,7 +196,7 @@ flash_of()
     done
 }
 
-# weigh PROGRAM [FLAGS]: links a program of tests/embedded_size.c without any start-up, so that all
+# weigh PROGRAM [FLAGS]: links a program of tests/embedded/embedded_size.c without any start-up, so that all
 # in it but its own object is the header, or was pulled in by it.
 weigh()
 {
@@ -205,7 +205,7 @@ weigh()
     compile="$arm $m4f $picolibc"
     # shellcheck disable=SC2086
     library "$compile" "$@" &&
-        $compile "$@" "-DPROGRAM=$program" -I. -c -o "$folder/program.o" tests/embedded_size.c &&
+        $compile "$@" "-DPROGRAM=$program" -I. -c -o "$folder/program.o" tests/embedded/embedded_size.c &&
         $compile $bare_link "-Wl,-Map=$folder/map" -o "$folder/a.elf" "$folder/program.o" \
             "$folder/nn.o" -lm &&
         flash_of "$folder/map" | sort -rn >"$folder/weights"
@@ -220,7 +220,7 @@ weigh_static()
     shift
     # shellcheck disable=SC2086
     $arm $m4f $picolibc "$@" "-DPROGRAM=$program" -DNN_IMPLEMENTATION -DNN_STATIC \
-        $bare_link -I. -o "$folder/static.elf" tests/embedded_size.c -lm >&2 &&
+        $bare_link -I. -o "$folder/static.elf" tests/embedded/embedded_size.c -lm >&2 &&
         arm-none-eabi-size "$folder/static.elf" | awk 'NR == 2 { print $1 + $2 }'
 }
 
@@ -400,16 +400,16 @@ symbols()
 warnings()
 {
     # shellcheck disable=SC2086
-    $1 -Wall -Wextra -Werror -I. "-I$work" -c -o "$folder/a.o" tests/embedded.c >&2 &&
+    $1 -Wall -Wextra -Werror -I. "-I$work" -c -o "$folder/a.o" tests/embedded/embedded.c >&2 &&
         $1 -Wall -Wextra -Werror -DNN_NO_TRAIN -DPROGRAM=4 -DNN_IMPLEMENTATION -DNN_STATIC \
-            -Wno-unused-function -I. -c -o "$folder/b.o" tests/embedded_size.c >&2 &&
+            -Wno-unused-function -I. -c -o "$folder/b.o" tests/embedded/embedded_size.c >&2 &&
         echo "no warning"
 }
 
 # Where double has 32 bits, no fma can be computed: the compiler says what to define.
 refused()
 {
-    ! avr-gcc -std=gnu99 -Os -mmcu=atmega2560 $bare -I. "-I$work" -fsyntax-only tests/embedded.c \
+    ! avr-gcc -std=gnu99 -Os -mmcu=atmega2560 $bare -I. "-I$work" -fsyntax-only tests/embedded/embedded.c \
         2>"$folder/message" && grep -q 'define NN_NO_FMA' "$folder/message" && echo "refused"
 }
 
@@ -560,7 +560,7 @@ make_rows
 make_exported || exit 1
 for program in $programs; do
     make_expected "$program" && continue
-    echo "FAILED tests/$program.c on the PC"
+    echo "FAILED tests/embedded/$program.c on the PC"
     exit 1
 done
 seq "$line" | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)" sh "$0"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every test under AddressSanitizer and UndefinedBehaviorSanitizer, and the threads' test under
-# ThreadSanitizer: sh tests/sanitize.sh, from the repository root. CC names gcc or clang.
+# ThreadSanitizer: sh tests/platform/sanitize.sh, from the repository root. CC names gcc or clang.
 CC=${CC:-cc}
 mkdir -p build/sanitize
 # clang takes minutes to instrument the unrolled vector kernels: with it the scalar ones are tested.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The same bits on every machine: sh tests/portable.sh, from the repository root.
+# The same bits on every machine: sh tests/platform/portable.sh, from the repository root.
 # Builds tests/test_bits.c, which knows the hash that its training runs must have, and where there
 # is more to differ tests/test_kernels.c and, with what nn_export_c wrote here, tests/test_export.c,
 # and runs them: natively from many compilers and flags, with each back-end, under emulators, under

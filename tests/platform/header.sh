@@ -1,6 +1,6 @@
 #!/bin/sh
 # The header under every compiler, standard and switch that it promises, and what it leaves in the
-# program that includes it. Run from the repository root: sh tests/header.sh
+# program that includes it. Run from the repository root: sh tests/platform/header.sh
 # Each job is a script; it passes when it returns 0. They run in parallel. A compiler that is not
 # there is left out, but is a failure when CI=true.
 
