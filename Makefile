@@ -1,7 +1,7 @@
 # make            build the examples           make sanitize  the tests under ASan, UBSan and TSan
 # make run        train the bundled classifier make interop   model files against PyTorch's
 # make test       build and run every test     make portable  the same bits on other machines
-# make bench      speed, beside other libraries'
+# make bench      compare with other libraries make pictures  the SVG files of README.md
 # make install    copy the header to PREFIX/include            make embedded  microcontrollers,
 # make clean      remove build/                                               in emulators
 #
@@ -112,10 +112,18 @@ portable:
 embedded:
 	sh tests/embedded/embedded.sh
 
-# Needs Python 3; compares with OpenBLAS, FANN, PyTorch and scikit-learn where they are (Debian:
-# libopenblas-dev libfann-dev python3-torch python3-sklearn). BENCH selects: BENCH="forward 2-8-1".
+# Needs Python 3. Compares with OpenBLAS, FANN, PyTorch and scikit-learn if they are installed
+# (Debian: libopenblas-dev libfann-dev python3-torch python3-sklearn), and writes
+# tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file.
 bench:
-	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench.py $(BENCH)
+	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench/bench.py $(BENCH)
+
+# Needs Python 3. The chart of speed is drawn from the table that make bench wrote.
+RESULTS = $(firstword $(wildcard tests/bench/results-*.md))
+
+pictures: build/spiral
+	build/spiral examples/boundary.svg
+	python3 tests/bench/chart.py $(RESULTS) examples/speed.svg
 
 PREFIX = /usr/local
 
@@ -126,6 +134,6 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test always sanitize interop portable embedded bench install clean
+.PHONY: all run test always sanitize interop portable embedded bench pictures install clean
 
 -include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)

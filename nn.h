@@ -5077,6 +5077,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
     nn_real *logit = z;
     int b, j;
 
+    tails[0] = 0; /* some compilers do not see that it is set below */
     for (b = 0; b < rows; b++) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;

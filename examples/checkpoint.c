@@ -1,10 +1,10 @@
-/* Stopping and going on: a training run that saves a checkpoint after each epoch and is stopped
-   after epoch 4, then a new model and trainer that load it and go on to epoch 10. The weights are
-   those of a run that was never stopped, to the last bit.
+/* Interrupts a training run and resumes it. The run saves a checkpoint after each epoch and stops
+   after epoch 4. A new model and a new trainer load the checkpoint and train up to epoch 10. The
+   final weights equal those of an uninterrupted run, bit for bit.
 
        cc -O2 -I. examples/checkpoint.c -o checkpoint -lm && ./checkpoint [file]
 
-   The file, checkpoint.safetensors in the current folder by default, is removed at the end. */
+   The file is checkpoint.safetensors in the current folder by default. The program removes it. */
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
@@ -33,7 +33,7 @@ static double random_unit(uint64_t *state)
     return (double)(*state >> 11) / 9007199254740992.0; /* 2^53 */
 }
 
-/* Points of the square [-1, 1) x [-1, 1): is the point in the circle that has half the area? */
+/* Points of the square [-1, 1) x [-1, 1). Class 1 is a circle with half of the square's area. */
 static void make_points(nn_data *data, nn_real *x, nn_real *y)
 {
     uint64_t seed = 1;
@@ -46,7 +46,7 @@ static void make_points(nn_data *data, nn_real *x, nn_real *y)
         x[2 * row + 1] = (nn_real)b;
         y[row] = a * a + b * b < 0.6366 ? 1 : 0;
     }
-    memset(data, 0, sizeof *data); /* what is zero has its default */
+    memset(data, 0, sizeof *data); /* zero means default */
     data->rows = ROWS;
     data->inputs = 2;
     data->outputs = 1;
@@ -55,26 +55,26 @@ static void make_points(nn_data *data, nn_real *x, nn_real *y)
     data->y = y;
 }
 
-/* Saves after each epoch; user is the path. */
+/* Called after each epoch; saves a checkpoint to the path that user points to. */
 static int save_and_stop(const nn_progress *progress, void *user)
 {
     const char *path = (const char *)user;
     nn_print_progress(progress, NULL);
     check(nn_save_checkpoint(progress->trainer, path), path);
-    return progress->epoch == STOP_AFTER; /* as if the machine were switched off here */
+    return progress->epoch == STOP_AFTER; /* a value other than 0 stops the training */
 }
 
 int main(int argc, char **argv)
 {
-    char standard[] = "checkpoint.safetensors";
-    char *path = argc > 1 ? argv[1] : standard;
+    char default_path[] = "checkpoint.safetensors";
+    char *path = argc > 1 ? argv[1] : default_path;
     const nn_layer layers[] = {NN_DENSE(16, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     static nn_real x[2 * ROWS], y[ROWS];
     nn_model *whole, *stopped, *resumed;
     nn_trainer *trainer;
     nn_options how;
     nn_data data;
-    nn_location place;
+    nn_location location;
     size_t bytes;
     int same;
 
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     how.optimizer = NN_ADAM;
     how.learning_rate = 0.05f;
     how.batch_size = 10;
-    how.schedule = NN_SCHEDULE_COSINE; /* its place in the schedule is part of the checkpoint */
+    how.schedule = NN_SCHEDULE_COSINE; /* the checkpoint knows how far it has come */
     how.epochs = EPOCHS;
     how.seed = 1;
 
@@ -100,17 +100,16 @@ int main(int argc, char **argv)
     printf("loading %s\n", path);
     how.callback = nn_print_progress;
     how.user = NULL;
-    memset(&place, 0, sizeof place);
-    check(nn_model_create(&resumed, 2, layers, 2, 2),
-          NULL); /* other weights: the file's replace them */
+    memset(&location, 0, sizeof location);
+    check(nn_model_create(&resumed, 2, layers, 2, 2), NULL); /* the file replaces its weights */
     check(nn_trainer_create(&trainer, resumed, &how), NULL);
-    check(nn_load_checkpoint(trainer, path, &place), path);
+    check(nn_load_checkpoint(trainer, path, &location), path);
     check(nn_trainer_fit(trainer, &data), NULL);
 
     bytes = nn_parameter_count(whole) * sizeof(nn_real);
     same = memcmp(nn_parameters(whole), nn_parameters(resumed), bytes) == 0;
-    printf("the run that was stopped and the run that was not: %s weights\n",
-           same ? "the same" : "DIFFERENT");
+    printf("The weights of the resumed run and of an uninterrupted run are %s.\n",
+           same ? "equal" : "DIFFERENT");
     nn_trainer_free(trainer);
     nn_model_free(resumed);
     nn_model_free(whole);

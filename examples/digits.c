@@ -1,9 +1,9 @@
-/* Handwritten digits, 8 x 8 pixels, ten classes: softmax and cross-entropy, the accuracy on digits
-   that training never saw, and which digits are taken for which.
+/* Classifies handwritten digits of 8 x 8 pixels into ten classes, with softmax and cross-entropy.
+   Prints the confusion matrix and the accuracy on digits that were not used for training.
 
        cc -O2 -I. examples/digits.c -o digits -lm && ./digits [data.csv]
 
-   The default, examples/data/digits.csv, is found from the top folder of the repository. */
+   Run it from the top folder of the repository: the default is examples/data/digits.csv. */
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
@@ -15,13 +15,14 @@
 #define CLASSES 10
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const nn_location *place)
+static void check(nn_status status, const nn_location *location)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "digits: %s\n", nn_status_text(status));
-    if (place && place->path) fprintf(stderr, "in %s", place->path);
-    if (place && place->line)
-        fprintf(stderr, ", line %ld, column %ld: '%s'", place->line, place->column, place->name);
+    if (location && location->path) fprintf(stderr, "in %s", location->path);
+    if (location && location->line)
+        fprintf(stderr, ", line %ld, column %ld: '%s'", location->line, location->column,
+                location->name);
     fprintf(stderr, "\n");
     exit(1);
 }
@@ -32,7 +33,7 @@ static void print_confusion(const nn_model *model, const nn_data *test)
     nn_scores scores;
 
     check(nn_confusion_matrix(model, test, matrix), NULL);
-    printf("\ntrue class in rows, predicted in columns:\n    ");
+    printf("\nconfusion matrix (rows: true class, columns: predicted class):\n    ");
     for (guess = 0; guess < CLASSES; guess++) printf("%5s", test->class_names[guess]);
     printf("   precision  recall\n");
     for (truth = 0; truth < CLASSES; truth++) {
@@ -50,27 +51,27 @@ int main(int argc, char **argv)
     nn_data data, train, test;
     nn_metrics metrics;
     nn_options how;
-    nn_location place;
+    nn_location location;
     nn_model *model;
     nn_csv_options csv;
 
-    memset(&place, 0, sizeof place);
-    memset(&csv, 0, sizeof csv); /* what is zero has its default */
-    csv.labels = 1;              /* the last column is a class, though it is a number */
-    csv.location = &place;
-    check(nn_read_csv(&data, path, &csv), &place);
+    memset(&location, 0, sizeof location);
+    memset(&csv, 0, sizeof csv); /* zero means default */
+    csv.labels = 1;              /* the last column is a class, although it is a number */
+    csv.location = &location;
+    check(nn_read_csv(&data, path, &csv), &location);
     if (data.classes != CLASSES) {
         fprintf(stderr, "digits: %s has %d classes, not %d\n", path, data.classes, CLASSES);
         exit(1);
     }
-    check(nn_split(&data, 0.8f, 1, &train, &test), NULL); /* 80 % to train on, seed 1 */
-    printf("%d rows to train on, %d to test\n", train.rows, test.rows);
+    check(nn_split(&data, 0.8f, 1, &train, &test), NULL); /* 80 % for training; seed 1 */
+    printf("%d training rows, %d test rows\n", train.rows, test.rows);
 
     memset(&how, 0, sizeof how);
     how.loss = NN_CROSS_ENTROPY;
     how.optimizer = NN_ADAM;
     how.epochs = 30;
-    how.scaling = NN_SCALE_MIN_MAX; /* pixels from 0..16 to 0..1 */
+    how.scaling = NN_SCALE_MIN_MAX; /* pixels from [0, 16] to [0, 1] */
     how.seed = 1;
     how.callback = nn_print_progress;
     check(nn_model_create(&model, data.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */

@@ -1,12 +1,12 @@
-/* Makes a C file of a saved model: one function that a program, or a microcontroller, can call
-   without this library.
+/* Writes a saved model as a C file with one function. A program or a microcontroller can call that
+   function without this library.
 
        cc -O2 -I. examples/export.c -o export -lm
        ./export MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]
 
-   NAME is the function's, "predict" unless told otherwise. int8 stores a weight in one byte.
-   What that costs is told with DATA.csv, whose last column or columns are the targets: loss and
-   accuracy with float weights and with int8. After ./iris2:
+   NAME is the name of the function, by default "predict". With int8, a weight takes one byte. With
+   DATA.csv, whose last column or columns are the targets, the program prints loss and accuracy with
+   float weights and with int8 weights. After `make run`, for example:
 
        ./export build/iris2.safetensors iris2.c is_virginica int8 examples/data/iris2.csv */
 
@@ -18,34 +18,35 @@
 #include <string.h>
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const char *path, const nn_location *place)
+static void check(nn_status status, const char *path, const nn_location *location)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "export: %s: %s\n", path, nn_status_text(status));
-    if (place && place->line)
-        fprintf(stderr, "line %ld, column %ld: '%s'\n", place->line, place->column, place->name);
+    if (location && location->line)
+        fprintf(stderr, "line %ld, column %ld: '%s'\n", location->line, location->column,
+                location->name);
     exit(1);
 }
 
-/* Reads the data that the model is measured on; returns options with the loss that fits its outputs. */
+/* Reads the data and returns options with the loss that fits the model's last layer. */
 static nn_options read_data(nn_data *data, const char *path, const nn_model *model)
 {
     const nn_layer *last;
     nn_shape shape;
-    nn_location place;
+    nn_location location;
     nn_csv_options csv;
     nn_options how;
 
     check(nn_get_shape(model, &shape), path, NULL);
     last = &shape.layers[shape.count - 1];
-    memset(&place, 0, sizeof place);
-    memset(&csv, 0, sizeof csv); /* what is zero has its default */
+    memset(&location, 0, sizeof location);
+    memset(&csv, 0, sizeof csv); /* zero means default */
     csv.drop_bad_rows = 1;
-    csv.location = &place;
+    csv.location = &location;
     csv.labels = last->activation == NN_SOFTMAX ||
                  (last->activation == NN_SIGMOID && last->width == 1); /* one column of classes */
     csv.targets = csv.labels ? 1 : last->width;
-    check(nn_read_csv(data, path, &csv), path, &place);
+    check(nn_read_csv(data, path, &csv), path, &location);
     memset(&how, 0, sizeof how);
     how.loss = last->activation == NN_SOFTMAX   ? NN_CROSS_ENTROPY
                : last->activation == NN_SIGMOID ? NN_BINARY_CROSS_ENTROPY
@@ -68,7 +69,7 @@ static void report(const char *what, const nn_model *model, const nn_data *data,
 
 int main(int argc, char **argv)
 {
-    nn_export_options how = {NULL, 0}; /* the default */
+    nn_export_options how = {NULL, 0}; /* the defaults */
     nn_model *model;
     nn_data data;
 
@@ -85,7 +86,7 @@ int main(int argc, char **argv)
     if (argc > 5) {
         const nn_options measured = read_data(&data, argv[5], model);
         report("float", model, &data, &measured);
-        check(nn_quantize(model), "quantizing", NULL); /* as int8 is written */
+        check(nn_quantize(model), "quantizing", NULL); /* the weights are now those of int8 */
         report("int8", model, &data, &measured);
         nn_data_free(&data);
     }

@@ -1,13 +1,13 @@
-/* The whole road with real data: tells two species of iris apart by the length and width of their
-   petals. Reads and cleans a CSV file, splits it, searches for the network's size and learning
-   rate by cross-validation, trains, evaluates, draws the decision boundary, saves the model, loads
-   it again and predicts with it. The second half of this file only draws.
+/* All steps with real data: classifies two species of iris by the length and width of their petals.
+   The program reads and cleans a CSV file, splits it, chooses the network's width and learning rate
+   by cross-validation, trains, evaluates, draws the decision boundary, saves the model, loads it
+   again, and predicts. The second half of this file only draws.
 
        cc -O2 -I. examples/iris2.c -o iris2 -lm && ./iris2 [data.csv [folder]]
 
-   data.csv has a header line, two measurements and the name of one of two classes; the default is
-   examples/data/iris2.csv, as seen from the top folder of the repository. The model and an SVG
-   picture are written to the folder, by default the one that the program itself is in. */
+   data.csv has a header line, two columns of measurements and a column with the names of two
+   classes. The default is examples/data/iris2.csv: run the program from the top folder of the
+   repository. It writes the model and an SVG picture to the folder, by default its own. */
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
@@ -26,13 +26,14 @@
 static const char *const axis_names[2] = {"petal length (cm)", "petal width (cm)"};
 
 /* Ends the program with a message when a call of the library failed. */
-static void check(nn_status status, const char *doing, const nn_location *place)
+static void check(nn_status status, const char *doing, const nn_location *location)
 {
     if (status == NN_OK) return;
     fprintf(stderr, "iris2: %s: %s\n", doing, nn_status_text(status));
-    if (place && place->path) fprintf(stderr, "in %s", place->path);
-    if (place && place->line)
-        fprintf(stderr, ", line %ld, column %ld: '%s'", place->line, place->column, place->name);
+    if (location && location->path) fprintf(stderr, "in %s", location->path);
+    if (location && location->line)
+        fprintf(stderr, ", line %ld, column %ld: '%s'", location->line, location->column,
+                location->name);
     fprintf(stderr, "\n");
     exit(1);
 }
@@ -48,23 +49,23 @@ static void fail(const char *what, const char *path)
 static void read_flowers(nn_data *data, const char *path)
 {
     nn_csv_options csv;
-    nn_location place;
+    nn_location location;
 
-    memset(&place, 0, sizeof place);
-    memset(&csv, 0, sizeof csv); /* what is zero has its default: the class is the last column */
+    memset(&location, 0, sizeof location);
+    memset(&csv, 0, sizeof csv); /* zero means default: the last column is the target */
     csv.labels = 1;
-    csv.drop_bad_rows = 1; /* leave out rows with a cell that is empty or not a number */
-    csv.location = &place;
-    check(nn_read_csv(data, path, &csv), "reading the data", &place);
+    csv.drop_bad_rows = 1; /* drop rows with a cell that is empty or not a number */
+    csv.location = &location;
+    check(nn_read_csv(data, path, &csv), "reading the data", &location);
     if (data->inputs != 2 || data->classes != 2)
         fail("not two measurements and two classes in", path);
     printf("%s: %d good rows, %d bad rows dropped\n", path, data->rows, data->dropped);
     printf("classes: %s, %s\n", data->class_names[0], data->class_names[1]);
 }
 
-/* Tries every pair of hidden width and learning rate on FOLDS parts of the training set, each part
-   in turn held back; sets *hidden and how->learning_rate to the pair with the lowest mean loss
-   (accuracy is too coarse on so few rows: one flower more or less can decide). */
+/* Measures every pair of hidden width and learning rate by cross-validation on the training set.
+   Sets *hidden and how->learning_rate to the pair with the lowest mean loss. The accuracy is too
+   coarse for this choice: with so few rows, one flower can decide. */
 static void search(const nn_data *train, nn_options *how, int *hidden)
 {
     static const int widths[] = {4, 8, 16};
@@ -104,7 +105,7 @@ typedef struct curves {
     double loss[2][EPOCHS]; /* of training, of validation */
 } curves;
 
-/* Called after each epoch: notes the losses, and prints a line for some of the epochs. */
+/* Called after each epoch: records the losses, and prints every tenth epoch. */
 static int record(const nn_progress *progress, void *user)
 {
     curves *history = (curves *)user;
@@ -124,7 +125,7 @@ static nn_model *train_network(const nn_data *train, nn_options *how, curves *hi
     how->optimizer = NN_ADAM;
     how->epochs = EPOCHS;
     how->batch_size = 16;
-    how->scaling = NN_SCALE_STANDARD; /* fitted to the rows it trains on, never to the others */
+    how->scaling = NN_SCALE_STANDARD; /* fitted to the training rows only */
     how->seed = SEED;
     search(train, how, &layers[0].width);
 
@@ -147,10 +148,11 @@ static void evaluate(const nn_model *model, const nn_data *test, const nn_option
 
     check(nn_evaluate(model, test, how, m), "evaluating", NULL);
     check(nn_confusion_matrix(model, test, matrix), "evaluating", NULL);
-    printf("\ntest set, positive class %s:\n", names[1]);
+    printf("\ntest set (the positive class is %s):\n", names[1]);
     printf("loss %.4f, accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f, ROC AUC %.4f\n",
            m->loss, m->accuracy, m->precision, m->recall, m->f1, m->auc);
-    printf("\ntrue class in rows, predicted in columns:\n%-14s%14s%14s\n", "", names[0], names[1]);
+    printf("\nconfusion matrix (rows: true class, columns: predicted class):\n%-14s%14s%14s\n", "",
+           names[0], names[1]);
     for (row = 0; row < 2; row++)
         printf("%-14s%14d%14d\n", names[row], matrix[2 * row], matrix[2 * row + 1]);
 }
@@ -160,21 +162,21 @@ static void save_and_reload(const nn_model *model, const char *path, const nn_da
     size_t size = (size_t)test->rows * sizeof(nn_real);
     nn_real *before = (nn_real *)malloc(size), *after = (nn_real *)malloc(size);
     nn_model *loaded;
-    nn_location place;
+    nn_location location;
     int row;
 
     if (!before || !after) check(NN_ERROR_MEMORY, "predicting", NULL);
-    memset(&place, 0, sizeof place);
+    memset(&location, 0, sizeof location);
     check(nn_predict(model, test->x, test->rows, before, NULL), "predicting", NULL);
     check(nn_save(model, path), path, NULL);
-    check(nn_load(&loaded, path, &place), "loading", &place);
+    check(nn_load(&loaded, path, &location), "loading", &location);
     check(nn_predict(loaded, test->x, test->rows, after, NULL), "predicting", NULL);
-    if (memcmp(before, after, size) != 0) fail("predictions changed by saving to", path);
+    if (memcmp(before, after, size) != 0) fail("the loaded model gives other outputs:", path);
 
-    printf("\nsaved to %s and loaded again; it predicts the same, bit for bit:\n", path);
+    printf("\nsaved to %s; the loaded model gives the same outputs, bit for bit:\n", path);
     printf("%s  %s  probability of %s\n", axis_names[0], axis_names[1], test->class_names[1]);
     for (row = 0; row < test->rows; row += 1 + test->rows / 8)
-        printf("%17.2f  %16.2f  %.4f, and it is %s\n", (double)test->x[2 * row],
+        printf("%17.2f  %16.2f  %.4f (true class: %s)\n", (double)test->x[2 * row],
                (double)test->x[2 * row + 1], (double)after[row],
                test->class_names[test->y[row] > 0 ? 1 : 0]);
     nn_model_free(loaded);
@@ -184,12 +186,12 @@ static void save_and_reload(const nn_model *model, const char *path, const nn_da
 
 /* ---- The decision boundary in the terminal --------------------------------------------------- */
 
-/* The part of the plane that is drawn: [0] is horizontal, [1] is vertical. */
+/* The part of the plane that is drawn: [0] is the horizontal axis, [1] the vertical one. */
 typedef struct frame {
     double low[2], high[2];
 } frame;
 
-/* All of data, and a margin. */
+/* Makes the frame hold all of data, with a margin. */
 static void make_frame(frame *view, const nn_data *data)
 {
     int axis, row;
@@ -205,7 +207,8 @@ static void make_frame(frame *view, const nn_data *data)
     }
 }
 
-/* Where a sample lies in the frame: from 0 at the left to 1, and from 0 at the top to 1. */
+/* The position of a value in the frame: 0 at the left and 1 at the right; 0 at the top and 1 at the
+   bottom. */
 static double from_left(const frame *view, double x)
 {
     return (x - view->low[0]) / (view->high[0] - view->low[0]);
@@ -221,7 +224,7 @@ static double from_top(const frame *view, double y)
 #define TEXT_COLUMNS 65
 #define TEXT_ROWS    21
 
-/* The model's output on a grid from edge to edge, top row first: p[rows x columns]. */
+/* p[rows x columns]: the model's output on a grid over the frame, top row first. */
 static void predict_grid(const nn_model *model, const frame *view, int columns, int rows,
                          nn_real *p)
 {
@@ -272,7 +275,7 @@ static void print_boundary(const nn_model *model, const nn_data *data, const fra
 
 static const int class_colors[2][3] = {{31, 95, 168}, {208, 84, 16}}; /* blue, orange */
 
-/* A rectangle of the page, in pixels, and the part of the plane that it shows. */
+/* A rectangle of the picture, in pixels, and the part of the plane that it shows. */
 typedef struct panel {
     FILE *file;
     double left, top, width, height;
@@ -289,7 +292,7 @@ static double pixel_y(const panel *at, double y)
     return at->top + at->height * from_top(&at->view, y);
 }
 
-/* Text, with the characters that XML reserves replaced; style is any further attributes. */
+/* Writes text and escapes the characters that XML reserves; style is further attributes. */
 static void put_text(FILE *file, double x, double y, const char *style, const char *text)
 {
     fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, style);
@@ -304,7 +307,7 @@ static double tick_step(double range)
     return power * (ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10);
 }
 
-/* The frame of a panel, with title, ticks, and the names of both axes. */
+/* Draws the frame of a panel, its title, its ticks, and the names of both axes. */
 static void draw_axes(const panel *at, const char *title, const char *const *names)
 {
     double bottom = at->top + at->height, across = at->left + at->width / 2;
@@ -339,7 +342,7 @@ static void draw_axes(const panel *at, const char *title, const char *const *nam
     fprintf(at->file, "</g>\n");
 }
 
-/* Tenths of the mean probability at the corners of a cell of the grid, rounded down: 0 to 9. */
+/* The mean probability at the corners of a cell of the grid, in tenths, rounded down: 0 to 9. */
 static int cell_level(const nn_real *p, int row, int column)
 {
     const nn_real *a = p + row * GRID_COLUMNS + column, *b = a + GRID_COLUMNS;
@@ -347,8 +350,8 @@ static int cell_level(const nn_real *p, int row, int column)
     return tenths < 9 ? (int)tenths : 9;
 }
 
-/* Shades the panel by probability, from blue through white to orange. Neighbors in a row that have
-   the same level make one rectangle. */
+/* Shades the panel by probability, from blue through white to orange. Neighbouring cells of a row
+   with the same level make one rectangle. */
 static void draw_regions(const panel *at, const nn_real *p)
 {
     double width = at->width / (GRID_COLUMNS - 1), height = at->height / (GRID_ROWS - 1);
@@ -371,8 +374,8 @@ static void draw_regions(const panel *at, const nn_real *p)
     fprintf(at->file, "</g>\n");
 }
 
-/* Draws the line where p is 0.5: in each cell of the grid it joins the points where the cell's
-   edges cross that value, found by linear interpolation (marching squares). */
+/* Draws the line where p is 0.5 by marching squares: in each cell of the grid, it connects the
+   points of the edges where p is 0.5, by linear interpolation. */
 static void draw_boundary(const panel *at, const nn_real *p)
 {
     static const int corners[5][2] = {{0, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}}; /* column, row */
@@ -396,7 +399,7 @@ static void draw_boundary(const panel *at, const nn_real *p)
     fprintf(at->file, "\"/>\n");
 }
 
-/* A sample: a circle for class 0, a square for class 1, with a black edge if it is a test row. */
+/* Draws a row: a circle for class 0, a square for class 1, with a black edge for a test row. */
 static void draw_mark(FILE *file, double x, double y, int of_class, int tested)
 {
     const int *color = class_colors[of_class];
@@ -406,7 +409,7 @@ static void draw_mark(FILE *file, double x, double y, int of_class, int tested)
             tested ? "#000\" stroke-width=\"2" : "#fff");
 }
 
-/* The regions, the boundary, the samples of sets[0] (training) and sets[1] (test), a legend. */
+/* Draws the regions, the boundary, the rows of sets[0] (training) and sets[1] (test), a legend. */
 static void draw_plane(const panel *at, const nn_model *model, const nn_data *sets)
 {
     static nn_real p[GRID_ROWS * GRID_COLUMNS];
@@ -432,7 +435,7 @@ static void draw_plane(const panel *at, const nn_model *model, const nn_data *se
     draw_axes(at, title, axis_names);
 }
 
-/* The loss by epoch. */
+/* Draws the losses by epoch. */
 static void draw_curves(panel *at, const curves *history)
 {
     static const char *const names[2] = {"epoch", "binary cross-entropy"};
@@ -474,12 +477,12 @@ static void write_svg(const char *path, const nn_model *model, const nn_data *se
     fprintf(file, "</svg>\n");
     failed = ferror(file);
     if (fclose(file) != 0 || failed) fail("cannot write", path);
-    printf("\nboundary, samples and loss curves drawn in %s\n", path);
+    printf("\nboundary, rows and loss curves drawn in %s\n", path);
 }
 
-/* ---- The road -------------------------------------------------------------------------------- */
+/* ---- The program ----------------------------------------------------------------------------- */
 
-/* path = name, in the folder of the second argument or else in the program's own. */
+/* path = folder/name, with the folder of the second argument, or else the program's own folder. */
 static void make_path(char *path, int argc, char **argv, const char *name)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -508,7 +511,7 @@ int main(int argc, char **argv)
     make_path(picture_path, argc, argv, "iris2.svg");
     read_flowers(&data, argc > 1 ? argv[1] : "examples/data/iris2.csv");
     check(nn_split(&data, 0.8f, SEED, &sets[0], &sets[1]), "splitting", NULL);
-    printf("%d rows to train on, %d to test\n", sets[0].rows, sets[1].rows);
+    printf("%d training rows, %d test rows\n", sets[0].rows, sets[1].rows);
 
     model = train_network(&sets[0], &how, &history);
     evaluate(model, &sets[1], &how, &metrics);

@@ -1,7 +1,8 @@
-/* A training loop of one's own on the step level: nn_forward, nn_backward, nn_update. REINFORCE
-   (Williams 1992), which no built-in loss covers, teaches a network to walk through a grid from S
-   to the goal G (reward 1), around a wall # and traps X (reward -1); each other step costs 0.04.
-   The ground is slippery: one step in ten goes in a random direction. No files.
+/* Reinforcement learning with a training loop of its own: nn_forward, nn_backward, nn_update. The
+   algorithm is REINFORCE (Williams 1992), which has no built-in loss. The network learns to walk
+   through a grid from S to the goal G (reward 1), around a wall # and two traps X (reward -1).
+   Every other step costs 0.04. One step in ten goes in a random direction. The program reads no
+   files.
 
        cc -O2 -I. examples/policy_gradient.c -o policy_gradient -lm && ./policy_gradient */
 
@@ -15,7 +16,7 @@
 #define SIDE        4
 #define CELLS       (SIDE * SIDE)
 #define ACTIONS     4
-#define STEPS       50 /* an episode ends after so many */
+#define STEPS       50 /* an episode ends after so many steps */
 #define EPISODES    3000
 #define BATCH       10  /* episodes for each update */
 #define REPORT      250 /* episodes for each line printed */
@@ -29,7 +30,7 @@ static const char map[] = "S..."
                           "X..G";
 static const char arrows[] = "^>v<";
 
-/* What one episode saw, did and got. */
+/* The states, actions and rewards of one episode. */
 typedef struct episode {
     nn_real state[STEPS][CELLS]; /* one-hot */
     int cell[STEPS], action[STEPS];
@@ -52,7 +53,7 @@ static double random_unit(uint64_t *state)
     return (double)(*state >> 11) / 9007199254740992.0; /* 2^53 */
 }
 
-/* The cell that an action leads to; walls and edges leave the walker where it is. */
+/* The cell after an action. Walls and edges stop the walker: it stays in its cell. */
 static int move(int cell, int action)
 {
     static const int down[ACTIONS] = {-1, 0, 1, 0}, right[ACTIONS] = {0, 1, 0, -1};
@@ -61,7 +62,7 @@ static int move(int cell, int action)
     return map[row * SIDE + column] == '#' ? cell : row * SIDE + column;
 }
 
-/* Probabilities of the actions in a cell; state receives the network's input. */
+/* Computes the probabilities of the actions in a cell; state receives the network's input. */
 static void policy(const nn_model *model, int cell, nn_real *state, nn_real *probability)
 {
     memset(state, 0, CELLS * sizeof *state);
@@ -69,7 +70,7 @@ static void policy(const nn_model *model, int cell, nn_real *state, nn_real *pro
     check(nn_predict(model, state, 1, probability, NULL));
 }
 
-/* Walks from S until a goal, a trap, or the last step. */
+/* Plays one episode: from S to the goal, a trap, or the last step. */
 static void play(const nn_model *model, episode *e, uint64_t *seed)
 {
     nn_real probability[ACTIONS];
@@ -91,11 +92,11 @@ static void play(const nn_model *model, episode *e, uint64_t *seed)
 }
 
 /* Adds the gradient of L = -(sum over steps t of (return - baseline) * log p(action)). The
-   discounted return is r[t] + DISCOUNT * r[t + 1] + ...; the baseline is the mean of all returns
-   seen so far from that cell. Gives the return of the whole episode. */
-static double learn(nn_trainer *trainer, const episode *e, double *baseline, int *visits)
+   discounted return is r[t] + DISCOUNT * r[t + 1] + ...; the baseline of a cell is the mean of all
+   its returns so far. Gives the return of the whole episode. */
+static double add_gradient(nn_trainer *trainer, const episode *e, double *baseline, int *visits)
 {
-    static nn_real dy[STEPS * ACTIONS]; /* dL/dp, zero but for the actions taken */
+    static nn_real dy[STEPS * ACTIONS]; /* dL/dp: not zero for the chosen actions only */
     const nn_real *p;
     double sum = 0;
     int t;
@@ -112,7 +113,7 @@ static double learn(nn_trainer *trainer, const episode *e, double *baseline, int
     return sum;
 }
 
-/* The map, with the likeliest action in each free cell. */
+/* Prints the map with the most probable action in each free cell. */
 static void print_policy(const nn_model *model)
 {
     nn_real state[CELLS], probability[ACTIONS];
@@ -140,24 +141,24 @@ int main(void)
     nn_trainer *trainer;
     int n;
 
-    memset(&how, 0, sizeof how); /* what is zero has its default; the loss is not used here */
+    memset(&how, 0, sizeof how); /* zero means default; this program does not use the loss */
     how.optimizer = NN_ADAM;
     how.learning_rate = 0.01f;
-    how.batch_size = STEPS; /* the most rows that nn_forward takes at once */
+    how.batch_size = STEPS; /* nn_forward takes at most so many rows */
 
     check(nn_model_create(&model, CELLS, layers, 2, 1)); /* 2 layers, seed 1 */
     check(nn_trainer_create(&trainer, model, &how));
 
     for (n = 1; n <= EPISODES; n++) {
         play(model, &e, &seed);
-        total += learn(trainer, &e, baseline, visits);
-        if (n % BATCH == 0) check(nn_update(trainer)); /* with the sum of their gradients */
+        total += add_gradient(trainer, &e, baseline, visits);
+        if (n % BATCH == 0) check(nn_update(trainer)); /* uses the sum of the gradients */
         if (n % REPORT == 0) {
             printf("episodes %4d to %4d: mean return %6.3f\n", n - REPORT + 1, n, total / REPORT);
             total = 0;
         }
     }
-    printf("\nlikeliest actions:\n");
+    printf("\nmost probable actions:\n");
     print_policy(model);
     nn_trainer_free(trainer);
     nn_model_free(model);

@@ -1,6 +1,6 @@
-/* Regression: learns a sine from noisy points, some of them far off. The Huber loss keeps those
-   few from pulling the curve away; early stopping ends the training when a fifth of the points,
-   held back, show no more progress. No files.
+/* Regression: learns a sine from noisy points. One point in twenty is far off; the Huber loss
+   limits the influence of such points. A fifth of the points is used for validation: early stopping
+   ends the training when their loss has stopped falling. The program reads no files.
 
        cc -O2 -I. examples/regression.c -o regression -lm && ./regression */
 
@@ -29,7 +29,7 @@ static double random_unit(uint64_t *state)
     return (double)(*state >> 11) / 9007199254740992.0; /* 2^53 */
 }
 
-/* Points x in [0, 10) of sin(x), with noise of up to 0.2 and each twentieth point 3 too high. */
+/* Points of sin(x), x in [0, 10), with noise of up to 0.2; every twentieth point is 3 too high. */
 static void make_points(nn_real *x, nn_real *y, uint64_t seed)
 {
     int row;
@@ -41,7 +41,7 @@ static void make_points(nn_real *x, nn_real *y, uint64_t seed)
     }
 }
 
-/* Prints one line every 50 epochs, and notes where the training stands. */
+/* Called after each epoch: copies the progress to *user, and prints every 50th epoch. */
 static int report(const nn_progress *progress, void *user)
 {
     *(nn_progress *)user = *progress;
@@ -62,7 +62,7 @@ int main(void)
     int row;
 
     make_points(x, y, 1);
-    memset(&data, 0, sizeof data); /* what is zero has its default */
+    memset(&data, 0, sizeof data); /* zero means default */
     data.rows = ROWS;
     data.inputs = 1;
     data.outputs = 1;
@@ -78,15 +78,15 @@ int main(void)
     how.epochs = 1000;
     how.scaling = NN_SCALE_STANDARD;
     how.validation_fraction = 0.2f;
-    how.patience = 100; /* epochs without progress; then the best weights are restored */
+    how.patience = 100; /* stops after so many epochs without progress, with the best weights */
     how.seed = 1;
     how.callback = report;
     how.user = &last;
     check(nn_model_create(&model, 1, layers, 3, 1)); /* 1 input, 3 layers, seed 1 */
     check(nn_fit(model, &data, &how));
-    printf("stopped after epoch %d, best was %d\n\n", last.epoch, last.best_epoch);
+    printf("stopped after epoch %d; epoch %d was the best\n\n", last.epoch, last.best_epoch);
 
-    /* Measured against the sine itself, at points that training never saw. */
+    /* Compare with the sine itself, at points that were not used for training. */
     for (row = 0; row < ROWS; row++) {
         x[row] = (nn_real)(10.0 * (row + 0.5) / ROWS);
         truth[row] = (nn_real)sin((double)x[row]);
@@ -97,7 +97,7 @@ int main(void)
     printf("    x   sin(x)   network\n");
     for (row = 25; row < ROWS; row += 50)
         printf("%5.2f  %7.3f   %7.3f\n", (double)x[row], (double)truth[row], (double)y[row]);
-    printf("\nmean absolute error %.4f, root of mean squared error %.4f, R2 %.4f\n", metrics.mae,
+    printf("\nmean absolute error %.4f, root mean squared error %.4f, R2 %.4f\n", metrics.mae,
            sqrt(metrics.mse), metrics.r2);
     nn_model_free(model);
     return 0;

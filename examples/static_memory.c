@@ -1,6 +1,6 @@
-/* No heap and no files inside the library: all memory is static and belongs to the program, as on
-   a microcontroller. Trains a small network batch by batch, saves it to memory, opens the saved
-   bytes where they are, and predicts with what was opened.
+/* Works without a heap and without files, as on a microcontroller: all memory is static and belongs
+   to the program. The program trains a small network batch by batch, saves it to an array, opens
+   the array as a model without copying the weights, and predicts.
 
        cc -O2 -I. examples/static_memory.c -o static_memory -lm && ./static_memory */
 
@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 2 inputs, 8 hidden units, 1 output; Adam has 2 numbers for each parameter, and the rows of a
-   batch go through the net 1 at a time. */
+/* The network has 2 inputs, 8 hidden units and 1 output. NN_TRAINER_SIZE begins with the arrays of
+   state for each parameter (Adam has 2) and the rows at a time (micro_batch_size). */
 static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];
 static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
 static unsigned char opened_memory[NN_MODEL_OPEN_SIZE(2, 8, 1)];
@@ -35,13 +35,13 @@ int main(void)
     const nn_layer layers[] = {NN_DENSE(8, NN_TANH), NN_DENSE(1, NN_SIGMOID)};
     const nn_shape shape = {2, layers, 2}; /* 2 inputs, 2 layers */
     nn_real answers[4], loss = 0;
-    nn_options how; /* the trainer goes on using it */
+    nn_options how; /* must outlive the trainer */
     nn_model *model, *opened;
     nn_trainer *trainer;
     size_t size;
     int step, row;
 
-    memset(&how, 0, sizeof how); /* what is zero has its default */
+    memset(&how, 0, sizeof how); /* zero means default */
     how.loss = NN_BINARY_CROSS_ENTROPY;
     how.optimizer = NN_ADAM;
     how.learning_rate = 0.05f;

@@ -1,5 +1,5 @@
-/* XOR, the smallest problem that needs a hidden layer: make a network, train it, look at its
-   answers. No files.
+/* Learns xor, the smallest problem that needs a hidden layer: creates a network, trains it, and
+   prints its answers. The program reads no files.
 
        cc -O2 -I. examples/xor.c -o xor -lm && ./xor */
 
@@ -30,7 +30,7 @@ int main(void)
     nn_model *model;
     int row;
 
-    memset(&data, 0, sizeof data); /* what is zero has its default */
+    memset(&data, 0, sizeof data); /* zero means default */
     data.rows = 4;
     data.inputs = 2;
     data.outputs = 1;

@@ -87,9 +87,6 @@ TEST_FUNCTION int file_exists(const char *path)
     return file != NULL;
 }
 
-/* How many there are of each: the first number that is none. */
-enum { ACTIVATIONS = NN_SOFTMAX + 1, LOSSES = NN_QUANTILE + 1, OPTIMIZERS = NN_RMSPROP + 1 };
-
 /* ---- Options and data ------------------------------------------------------------------------ */
 
 TEST_FUNCTION nn_options make_options(nn_loss loss, nn_optimizer optimizer, double learning_rate)

@@ -240,12 +240,12 @@ budget()
     return 1
 }
 
-# The README's program for a device: the README's command compiles it, it ends well, what it takes.
+# examples/microcontroller/xor.c: the command of the README beside it compiles it, and it learns.
 readme_program()
 {
-    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/xor.c"
-    awk '/^    arm-none-eabi-gcc/ { on = 1 } on; on && !/\\$/ { exit }' README.md >"$folder/command"
-    cp nn.h "$folder"
+    awk '/^    arm-none-eabi-gcc/ { on = 1 } on; on && !/\\$/ { exit }' \
+        examples/microcontroller/README.md >"$folder/command"
+    cp examples/microcontroller/xor.c nn.h "$folder"
     # shellcheck disable=SC2086
     (cd "$folder" && sh ./command) >&2 && [ -f "$folder/xor.elf" ] &&
         $arm $m4f $hosted $mps2 -Wall -Wextra -Werror -o "$folder/a.elf" "$folder/xor.c" -lm >&2 &&
@@ -257,16 +257,16 @@ readme_program()
 # The same for an Arduino Uno: whether it fits.
 readme_uno()
 {
-    awk '/^```/ { fence++; next } fence == 3' README.md >"$folder/xor.c"
     # shellcheck disable=SC2086
-    $avr -mmcu=atmega328p -DNN_NO_FMA -Wall -Wextra -Werror -I. -o "$folder/a.elf" "$folder/xor.c" -lm >&2 &&
+    $avr -mmcu=atmega328p -DNN_NO_FMA -Wall -Wextra -Werror -I. -o "$folder/a.elf" \
+        examples/microcontroller/xor.c -lm >&2 &&
         avr-size "$folder/a.elf" | awk 'NR == 2 {
             printf "%d bytes, RAM %d, without the stack\n", $1 + $2, $2 + $3
             exit !($1 + $2 <= 32256 && $2 + $3 <= 1400)
         }'
 }
 
-# The README's table of memory: each row must stand there as it is measured here.
+# The table of memory in examples/microcontroller/README.md must have each row as measured here.
 readme_memory()
 {
     cat >"$folder/sizes.c" <<'END'
@@ -285,7 +285,8 @@ END
             row="$row $(arm-none-eabi-nm -S -t d "$folder/a.o" |
                 awk -v name=$array '$4 == name { printf "%d", $2 }') |"
         done
-        grep -qxF "$row" README.md || { echo "not in README.md: $row" >&2; return 1; }
+        grep -qxF "$row" examples/microcontroller/README.md ||
+            { echo "not in examples/microcontroller/README.md: $row" >&2; return 1; }
         rows=$((rows + 1))
     done
     echo "$rows rows"
@@ -492,9 +493,9 @@ cost()
         budget 3000 3 -DNN_NO_TRAIN
     check "open a file in flash, predict" "$arm_packages" "${arm%% *}" budget 3000 4 -DNN_NO_TRAIN
     check "an exported function's code" "$arm_packages" "${arm%% *}" exported
-    check "the README's program" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
+    check "examples/microcontroller/xor.c" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
     check "the same, ATmega328P" "$avr_packages" "${avr%% *}" readme_uno
-    check "the README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
+    check "its README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
     check "stack: nn_train_batch, nn_trainer_fit" "$arm_packages" "${arm%% *}" \
         stack "nn_train_batch nn_trainer_fit"
     check "stack: nn_predict, nn_evaluate" "$arm_packages" "${arm%% *}" \

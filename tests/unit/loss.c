@@ -117,7 +117,7 @@ static void test_losses(void)
         nn_loss loss;
     } bad[] = {{binary_layers, NN_CROSS_ENTROPY},        {linear_layers, NN_CROSS_ENTROPY},
                {linear_layers, NN_BINARY_CROSS_ENTROPY}, {class_layers, NN_BINARY_CROSS_ENTROPY},
-               {binary_layers, (nn_loss)LOSSES},         {binary_layers, (nn_loss)-1}};
+               {binary_layers, NN_LOSS_COUNT},           {binary_layers, (nn_loss)-1}};
     nn_options how = good_options();
     size_t i;
     if (!begin()) return;

@@ -48,7 +48,7 @@ static void bad_shape(int inputs, const nn_layer *layers, int count, nn_status e
 
 static void test_shapes(void)
 {
-    static const nn_activation wrong[] = {(nn_activation)ACTIVATIONS, (nn_activation)99,
+    static const nn_activation wrong[] = {NN_ACTIVATION_COUNT, (nn_activation)99,
                                           (nn_activation)-1};
     nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(2, NN_RELU), NN_DENSE(1, NN_LINEAR)};
     static const int sizes[] = {0, -1, INT_MIN};

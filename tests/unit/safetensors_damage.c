@@ -249,7 +249,7 @@ static void test_hostile_metadata(void)
         {"nn.activations", ",relu"},
         {"nn.activations", "relu,linear,linear"},
         {"nn.activations", "softmax,linear"},
-        {"nn.activations", "relu,gelu"},
+        {"nn.activations", "relu,maxout"},
         {"nn.activations", "relu, linear"},
         {"nn.activations", "relu,linear,"},
         {"nn.scaling", ""},

@@ -113,7 +113,7 @@ static const edit edits[] = {
     {LISTED("relu,linear,tanh,relu"), 0},
     {LISTED("softmax,linear"), 0},
     {LISTED("softmax,softmax"), 0},
-    {LISTED("relu,gelu"), 0},
+    {LISTED("relu,maxout"), 0},
     {LISTED("relu, linear"), 0},
     {LISTED("relu;linear"), 0},
     {LISTED("Relu,linear"), 0},

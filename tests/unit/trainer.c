@@ -8,7 +8,7 @@ static void test_options(void)
 {
     nn_options how = good_options();
     if (!begin()) return;
-    BAD_OPTION(optimizer, (nn_optimizer)OPTIMIZERS);
+    BAD_OPTION(optimizer, NN_OPTIMIZER_COUNT);
     BAD_OPTION(optimizer, (nn_optimizer)-1);
     BAD_OPTION(epochs, -1);
     BAD_OPTION(batch_size, -1);

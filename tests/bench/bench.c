@@ -1,25 +1,26 @@
-/* The C side of `make bench`: nn.h, the core's multiply-add peak, OpenBLAS (when compiled with
-   -DBENCH_OPENBLAS and linked with it) and FANN (-DBENCH_FANN, -lfann). tests/bench.py builds this
-   program, asks it, and compares; alone it can be run as
+/* The C side of `make bench`: nn.h, the peak rate of multiply-adds, OpenBLAS (if compiled with
+   -DBENCH_OPENBLAS and linked with it) and FANN (-DBENCH_FANN, -lfann). bench.py builds this
+   program, sends it requests, and compares the answers. It can also be run alone:
 
        echo 'forward nn 0.01 128x128x784' | build/bench [--backend NAME]
 
-   It reads requests, one a line, and answers each with a line: units per second, measured over at
-   least SECONDS, or "skipped" for what it was built without.
+   The program reads one request a line and answers each with one line: units per second, measured
+   over at least SECONDS, or "skipped" for a library that it was built without.
 
        WHAT SIDE SECONDS SIZES [BATCH ROWS]     one unit is
-       about                                    (answers with the name of the back-end)
+       about                                    (the answer is versions and back-end)
        peak nn SECONDS                          a flop of independent multiply-adds
        forward nn|openblas SECONDS MxNxK        a flop of y[M x N] = relu(x[M x K] w[K x N] + bias)
        weights nn|openblas SECONDS MxNxK        a flop of dw[M x N] = x[K x M]^T dz[K x N]
        inputs nn|openblas SECONDS MxNxK         a flop of dx[M x N] = dz[M x K] w[N x K]^T, in nn.h
-                                                times the slope of the ReLU before it
-       train nn|fann SECONDS 784-128-10 BATCH ROWS   a row; batches go round a data set of ROWS
-       fit nn SECONDS 784-128-10 BATCH ROWS     a row of nn_fit, everything included
+                                                times the derivative of the ReLU before it
+       train nn|fann SECONDS 784-128-10 BATCH ROWS   a row; the batches cycle through ROWS rows
+       fit nn SECONDS 784-128-10 BATCH ROWS     a row in one epoch of nn_fit, everything included
        predict nn|fann SECONDS 784-128-10       a row, predicted alone
 
-   A net with one output is sigmoid throughout and learns the squared error by SGD; others have ReLU
-   and softmax, and learn the cross-entropy by Adam. FANN's are sigmoid and learn row by row. */
+   A net with one output is sigmoid throughout and is trained with the squared error and SGD. Other
+   nets have ReLU and softmax, and are trained with the cross-entropy and Adam. FANN's nets are
+   sigmoid and are trained one row at a time. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ typedef struct request {
     int batch, rows;
 } request;
 
-/* A piece of work to be measured: does it once and returns how many units that was. */
+/* Does a piece of work once and returns how many units that was. */
 typedef double (*step)(void *state);
 
 static void fail(const char *why)
@@ -65,8 +66,8 @@ static void check(nn_status status)
     if (status != NN_OK) fail(nn_status_text(status));
 }
 
-/* Seconds: of the processor for one thread, so that other programs' time is not counted, and of the
-   clock on the wall for several. */
+/* Seconds: processor time with one thread, so that the time of other programs is not counted, and
+   wall-clock time with several threads. */
 static double now(void)
 {
     struct timespec time;
@@ -95,8 +96,8 @@ static double measure(step work, void *state, double seconds)
 
 /* ---- Memory and numbers ---------------------------------------------------------------------- */
 
-/* count floats in [-1, 1), the same ones every time, aligned as nn.h aligns its own. Sets *block to
-   what is to be freed. */
+/* count floats in [-1, 1), the same ones every time, aligned to 64 bytes as nn.h aligns its arrays.
+   The caller frees *block. */
 static float *random_floats(size_t count, void **block)
 {
     uint32_t state = 1;
@@ -112,10 +113,10 @@ static float *random_floats(size_t count, void **block)
     return floats;
 }
 
-/* ---- Peak: chains of multiply-adds that wait for nothing but themselves ---------------------- */
+/* ---- Peak: independent chains of multiply-adds ----------------------------------------------- */
 
-/* As many chains as a core's latency times its units at least, 10 on x86 and 16 on aarch64, and no
-   more than it has registers for. */
+/* The number of chains must be at least the latency times the number of units (10 on x86, 16 on
+   aarch64), and at most the number of registers. */
 #define EACH_OF_12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define EACH_OF_24(F)                                                                              \
     EACH_OF_12(F)                                                                                  \
@@ -262,7 +263,7 @@ static double inputs_openblas(void *state)
 }
 #endif
 
-/* Takes count floats from *memory, and what it takes to the next multiple of 64 bytes. */
+/* Takes count floats from *memory, rounded up to a multiple of 64 bytes. */
 static float *take(float **memory, size_t count)
 {
     float *taken = *memory;
@@ -304,7 +305,7 @@ typedef struct net {
     int next; /* row of data */
 } net;
 
-/* Rows of random inputs, and classes that have nothing to do with them: speed is all there is. */
+/* Rows of random inputs with unrelated classes: only the speed matters. */
 static nn_data make_data(int rows, int inputs, int outputs)
 {
     const size_t count = (size_t)rows * (size_t)inputs;
@@ -391,7 +392,7 @@ static double train_fann(void *state)
 {
     fann_net *n = (fann_net *)state;
 
-    /* It only reads what it is given, const or not. */
+    /* FANN does not declare its inputs const, but only reads them. */
     fann_train(n->ann, (fann_type *)n->data.x + n->next * n->data.inputs,
                (fann_type *)n->data.y + n->next * n->data.outputs);
     n->next = (n->next + 1) % n->data.rows;
@@ -454,7 +455,7 @@ static const struct {
 #endif
 };
 
-/* Fills r from its line, with as many sizes as it names; BATCH and ROWS are 1 when left out. */
+/* Fills r from a line; BATCH and ROWS are 1 if they are left out. */
 static void parse(request *r, const char *line)
 {
     char *text;
@@ -480,6 +481,21 @@ static double answer(const request *r)
     return 0;
 }
 
+/* The back-end and the versions, as NAME: VALUE; NAME: VALUE. */
+static void about(void)
+{
+    printf("nn: nn.h " NN_VERSION ", %s", nn__find_kernels(backend)->name);
+#ifdef BENCH_OPENBLAS
+    {
+        const char *config = openblas_get_config(); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+        const int version = (int)(strcspn(config + 9, " ") + 9);
+
+        printf("; openblas: %.*s (%s kernels)", version, config, openblas_get_corename());
+    }
+#endif
+    putchar('\n');
+}
+
 int main(int argc, char **argv)
 {
     char line[256];
@@ -494,7 +510,7 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin)) {
         parse(&r, line);
         if (!strcmp(r.what, "about")) {
-            puts(nn__find_kernels(backend)->name);
+            about();
         } else if ((rate = answer(&r)) > 0) {
             printf("%.9g\n", rate);
         } else {

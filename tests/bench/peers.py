@@ -1,9 +1,9 @@
-"""The Python side of `make bench`: PyTorch and scikit-learn, with the nets and the requests that
-the head of tests/bench.c describes. tests/bench.py runs it, with one thread and with all:
+"""The Python side of `make bench`: PyTorch and scikit-learn. The comment at the top of bench.c
+describes the nets and the requests. bench.py runs this program with one thread and with all:
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 bench_peers.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 peers.py
 
-It answers "skipped" to all that needs a package that is not installed.
+It answers "skipped" to a request for a package that is not installed.
 """
 
 import os
@@ -24,9 +24,9 @@ except ImportError:
 
 
 def measure(work, units, seconds):
-    """Units per second of work(), which does `units` of them, once it is warm."""
+    """Units per second of work(), which does `units` of them, after one call to warm the caches."""
     one_thread = os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
-    clock = time.process_time if one_thread else time.perf_counter  # as in tests/bench.c
+    clock = time.process_time if one_thread else time.perf_counter  # as in tests/bench/bench.c
     work()
     n = 1
     while True:
@@ -95,8 +95,8 @@ if sklearn:
 
 def answer(what, side=None, seconds=0, sizes="", batch=1, rows=1):
     if what == "about":
-        packages = [("PyTorch", torch), ("scikit-learn", sklearn)]
-        return ", ".join(f"{name} {module.__version__ if module else 'absent'}"
+        packages = [("torch: PyTorch", torch), ("sklearn: scikit-learn", sklearn)]
+        return "; ".join(f"{name} {module.__version__ if module else 'absent'}"
                          for name, module in packages)
     if (what, side) not in WORKS:
         return "skipped"
