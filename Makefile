@@ -56,9 +56,11 @@ WHOLE += $(if $(MNIST),tests/reference/accuracy.c)
 test: $(TESTS:%=%.result)
 	@sh tests/run -sum $(TESTS)
 
-# Every program with each back-end that the machine has.
+# Every program with each back-end that the machine has; make BACKENDS=best test: with its best.
+BACKENDS = $$($(BUILD)/platform/backends)
+
 $(TESTS:%=%.result): %.result: % $(BUILD)/platform/backends always
-	@BACKENDS="$$($(BUILD)/platform/backends)" sh tests/run -one $<
+	@BACKENDS="$(BACKENDS)" sh tests/run -one $<
 
 # The compiler writes these beside the programs.
 $(BUILD)/%.d: ;
@@ -91,7 +93,7 @@ build/%: examples/%.c
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
 
 # Needs gcc or clang with their sanitizers.
-sanitize: build/exported.c build/exported_double.c
+sanitize:
 	CC="$(CC)" sh tests/platform/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
