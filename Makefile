@@ -35,9 +35,11 @@ FLAGS.no_fma = -DNN_NO_FMA
 FLAGS.static = -DNN_NO_MALLOC -DNN_NO_STDIO -DNN_NO_SIMD
 FLAGS.flash = -DFLASH=0x5a
 
-# What single programs need. -O3 -march=native changes the speed of the test on MNIST, not its bits.
+# What single programs need. -O3 -march=native changes the speed of the test on MNIST, not its bits;
+# export_models only writes text, and is compiled faster.
 FLAGS/reference/accuracy = $(if $(MNIST),-O3 -march=native -DNN_IMPLEMENTATION)
 FLAGS/platform/threads = -pthread
+FLAGS/unit/export_models = -O0
 FLAGS/platform/openblas = $(BLAS_CFLAGS) $(BLAS_LIBS)
 
 # Those that run longest come first. gradient.c is in double alone.
@@ -76,7 +78,7 @@ $(BUILD)/%: tests/$$(basename $$*).c \
     $$(if $$(filter tests/$$(basename $$*).c,$(WHOLE)),,$(BUILD)/library$$(suffix $$*).o)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FLAGS$(suffix $*)) $(if $(filter %.o,$^),-DTEST_LINKED) $(DEPENDENCIES) \
-	    -I. -o $@ $< $(filter %.o,$^) $(FLAGS/$*) $(LDLIBS)
+	    -I. -o $@ $< $(filter %.o,$^) $(FLAGS/$(basename $*)) $(LDLIBS)
 
 # The test of exported models compiles what these programs write.
 $(BUILD)/unit/export $(BUILD)/unit/export.no_fma: build/exported.c

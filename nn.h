@@ -860,8 +860,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* ================================================================================================
    >>sizes
    ------------------------------------------------------------------------------------------------
-   The private structs, which stand here for their sizes alone, and what the macros above are made
-   of.
+   The private structs and the macros that compute NN_MODEL_SIZE, NN_MODEL_OPEN_SIZE and
+   NN_TRAINER_SIZE. The structs are in the public part only because these macros need their sizes.
+   A program must not use their fields.
+
+   In the macros a is the number of inputs, b to i are the widths of up to eight layers, and the
+   widths of missing layers are 0. `more` is the argument after the eighth layer: when it is not 0,
+   the array type in sizeof gets a negative length, and the program does not compile. The terms of
+   each sum are the arrays that nn__lay_out_model or nn__lay_out_trainer takes from the block.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
@@ -908,7 +914,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
      NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
-/* How types are aligned, and the bytes that aligning a block may cost. */
+/* NN__ALIGN is an alignment that suits every type here. NN__SLACK is the largest number of bytes
+   that are lost when a block begins at an address that is not aligned. */
 typedef union nn__widest {
     void *pointer;
     double real;
@@ -923,12 +930,13 @@ struct nn__alignment {
 
 struct nn_model {
     nn_layer *layers;          /* [count] */
-    size_t *offsets;           /* [count] where each layer's parameters begin: see nn__layer_at */
-    nn_real *parameters;       /* NULL in a model that nn_model_open_in made: */
-    const unsigned char *file; /* there, [out x in] and [out] of each layer as nn_save wrote them */
-    nn_real *offset; /* [inputs], then factor[inputs]: x is predicted from (x - offset) * factor */
-    nn_real *scratch;
-    size_t first_width; /* of the first of the two buffers in scratch */
+    size_t *offsets;           /* [count] index of each layer's first parameter: see nn__layer_at */
+    nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
+    const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
+                                  and biases [out], as nn_save wrote them */
+    nn_real *offset;  /* [inputs], then factor[inputs]; the scaled input is (x - offset) * factor */
+    nn_real *scratch; /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
+    size_t first_width; /* columns of the first of the two buffers in scratch */
 #ifdef NN__SIMD
     const struct nn__kernels *kernels;
 #endif
@@ -936,66 +944,70 @@ struct nn_model {
     void *heap; /* what nn_model_free frees; NULL in the caller's memory */
 #endif
     size_t parameter_count;
-    uint32_t changes; /* of parameters and scaling: an nn_backward must know its nn_forward's */
+    uint32_t changes; /* counts changes of the parameters and of the scaling. nn_backward compares
+                         it with the count at nn_forward. */
     int inputs, count;
     nn_scaling scaling;
 };
 
 #ifndef NN_NO_TRAIN
-/* A sum of many numbers, to about twice nn_real's digits: low is what high lost to rounding
-   (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A double would be no double
-   on every machine, and slow on some. */
+/* A sum of many numbers with about twice the digits of nn_real. low is the sum of the rounding
+   errors of high (Ogita, Rump and Oishi 2005, "Accurate sum and dot product", Sum2). A sum in
+   double would give different results on machines whose double has 32 bits, and would be slow on
+   machines without double arithmetic. */
 typedef struct nn__sum {
     nn_real high, low;
 } nn__sum;
 
-/* Sums over rows: of weight * loss, of weights, of rows with a weight, of rows predicted right. */
+/* Sums over rows. */
 typedef struct nn__sums {
-    nn__sum loss, weight;
-    int counted, correct;
+    nn__sum loss, weight; /* of weight * loss; of the weights */
+    int counted, correct; /* rows whose weight is not 0; of those, rows predicted correctly */
 } nn__sums;
 
-/* What a checkpoint must restore, beside the arrays. */
+/* What a checkpoint restores in addition to the arrays. */
 typedef struct nn__state {
-    uint64_t random;
-    uint64_t epoch_key; /* the order of the rows in this epoch */
-    uint32_t step;      /* updates done */
-    int epoch;          /* complete epochs */
-    int position;       /* rows of the next epoch that are done */
-    nn__sums sums;      /* over them */
-    int best_epoch;     /* the one with the lowest loss, from 1 */
-    int waited;         /* epochs since then */
+    uint64_t random_state; /* state of the random generator */
+    uint64_t epoch_key;    /* key of the permutation that orders the rows in this epoch */
+    uint32_t step;         /* number of updates so far */
+    int epoch;             /* number of complete epochs */
+    int position;          /* rows of the current epoch that have been used */
+    nn__sums sums;         /* over these rows */
+    int best_epoch;        /* number of the epoch with the lowest loss, from 1 */
+    int waited;            /* epochs since the best one, for early stopping */
     nn_real best_loss;
-    nn_real gradient_norm;            /* of the last update, for the callback */
-    nn_real last_rate;                /* too */
-    nn_real learning_rate;            /* before the schedule */
-    nn_real beta1_power, beta2_power; /* beta^step */
+    nn_real gradient_norm;            /* global norm at the last update, for the callback */
+    nn_real last_rate;                /* learning rate of the last update, for the callback */
+    nn_real learning_rate;            /* base rate, before the schedule */
+    nn_real beta1_power, beta2_power; /* beta1^step and beta2^step, Adam's bias correction */
 } nn__state;
 
 struct nn_trainer {
     nn_model *model;
     const nn_options *options;
     nn__state state;
-    nn_real *gradients, *first, *second, *best; /* [parameters] each; NULL where not needed */
-    nn_real *input;                             /* [batch x inputs], scaled */
-    nn_real *planes;           /* for each layer some [batch x width]: see nn__planes */
-    nn_real *output_gradients; /* [batch x outputs]: dL/dp */
-    nn_real *losses;           /* [batch]: of the rows */
+    /* [parameter_count] each, in the order of the parameters: the derivatives of the loss; the
+       optimizer's state, NULL where it needs none; the best parameters, NULL without patience. */
+    nn_real *gradients, *first, *second, *best;
+    nn_real *input;            /* [batch x inputs], scaled */
+    nn_real *planes;           /* for each layer one to four [batch x width]: see nn__planes */
+    nn_real *output_gradients; /* [batch x outputs] dL/dp */
+    nn_real *losses;           /* [batch] loss of each row */
 #ifdef NN__SIMD
-    nn_real *buffer; /* [batch x widest hidden layer], for the input gradients */
+    nn_real *buffer; /* [batch x widest hidden layer], scratch memory of the input gradient */
 #endif
-    size_t *index; /* [batch] rows in the data */
+    size_t *index; /* [batch] indices of the batch's rows in the data */
 #ifndef NN_NO_MALLOC
     void *heap;
 #endif
-    uint32_t run_steps; /* updates in the whole of nn_fit */
-    int batch;          /* rows that fit: those of a micro-batch */
-    int rows;           /* rows of the last nn_forward that wait for nn_backward */
-    uint32_t changes;   /* of the model at that time */
+    uint32_t run_steps; /* updates in all epochs of nn_fit, for the schedule */
+    int batch;          /* capacity of the arrays [batch x ...]: the rows of a micro-batch */
+    int rows;           /* rows of the last nn_forward; 0 when nn_backward has used them */
+    uint32_t changes;   /* model->changes at the last nn_forward */
 #ifdef NN__SIMD
-    int backward_rows; /* of the last backward pass */
+    int backward_rows; /* rows of the last backward pass */
 #endif
-    int pending; /* the gradients hold something that no update has used */
+    int pending; /* 1: the gradients hold a sum that no update has used, and new ones are added */
 };
 
 #endif
@@ -1012,6 +1024,9 @@ struct nn_trainer {
 
 /* ================================================================================================
    >>platform
+   ------------------------------------------------------------------------------------------------
+   What the library needs of the C library and of the compiler, and small parts that every other
+   section uses: tables, statuses, blocks of memory, files, and how vector kernels are written.
    ============================================================================================= */
 
 #if !defined(NN_ALLOW_FAST_MATH) &&                                                                \
@@ -1029,9 +1044,10 @@ struct nn_trainer {
 #error "nn.h: NN_DOUBLE needs a double of 64 bits"
 #endif
 
-/* The C library's functions that are used, each to be overridden by a macro of the same form. */
+/* The functions of the C library that are used. A program can replace each of them: it defines the
+   macro before it includes this header. */
 #ifndef NN_ASSERT
-#ifdef NN_NO_STDIO /* assert brings printf into a device's program */
+#ifdef NN_NO_STDIO /* assert would link printf into the program of a microcontroller */
 #define NN_ASSERT(condition) ((void)0)
 #else
 #include <assert.h>
@@ -1044,7 +1060,7 @@ struct nn_trainer {
 #elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF) ||                      \
     defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
 #define NN_FMA(a, b, c) fmaf(a, b, c)
-#else /* some C libraries' fmaf rounds twice, and the others' is slow without the instruction */
+#else /* fmaf rounds twice in some C libraries, and is slow in the others without the instruction */
 #define NN_FMA(a, b, c) nn__fmaf(a, b, c)
 #define NN__NEEDS_FMAF
 #if DBL_MANT_DIG < 53 && !defined(NN_NO_FMA)
@@ -1060,7 +1076,7 @@ struct nn_trainer {
 #endif
 #endif
 
-#ifndef NN_READ_BYTE /* of a file that nn_model_open_in is given: pgm_read_byte for AVR's flash */
+#ifndef NN_READ_BYTE /* reads a byte of nn_model_open_in's file; AVR's flash needs pgm_read_byte */
 #define NN_READ_BYTE(pointer) (*(pointer))
 #endif
 
@@ -1070,9 +1086,7 @@ struct nn_trainer {
 #define NN_MALLOC(size)  malloc(size)
 #define NN_FREE(pointer) free(pointer)
 #endif
-#ifndef NN_NO_TRAIN
-#include <stdlib.h> /* qsort, for the ROC curve */
-#endif
+#include <stdlib.h> /* qsort, for the ROC curve and large headers of files */
 #endif
 
 #ifndef NN_NO_STDIO
@@ -1080,22 +1094,22 @@ struct nn_trainer {
 #ifndef NN_FOPEN
 #define NN_FOPEN(path, mode) fopen(path, mode)
 #endif
-#ifndef NN_FREAD /* bytes read */
+#ifndef NN_FREAD /* returns the number of bytes that were read */
 #define NN_FREAD(buffer, bytes, file) fread(buffer, 1, bytes, file)
 #endif
-#ifndef NN_FWRITE /* bytes written */
+#ifndef NN_FWRITE /* returns the number of bytes that were written */
 #define NN_FWRITE(buffer, bytes, file) fwrite(buffer, 1, bytes, file)
 #endif
 #ifndef NN_FERROR
 #define NN_FERROR(file) ferror(file)
 #endif
-#ifndef NN_FFLUSH /* 0 when done; a place to add fsync, which C does not have */
+#ifndef NN_FFLUSH /* returns 0 on success; a program may call fsync here, which C does not have */
 #define NN_FFLUSH(file) fflush(file)
 #endif
 #ifndef NN_FCLOSE
 #define NN_FCLOSE(file) fclose(file)
 #endif
-#ifndef NN_RENAME /* replaces an existing file, in one step; 0 when done */
+#ifndef NN_RENAME /* replaces an existing file atomically; returns 0 on success */
 #ifdef _WIN32
 #ifdef __cplusplus
 extern "C"
@@ -1113,10 +1127,10 @@ extern "C"
 
 #ifndef NN_NO_TRAIN
 #if !defined(NN_TIME) && !defined(NN_NO_STDIO)
-#define NN_TIME() nn__seconds() /* for the progress of nn_fit; never part of a result */
+#define NN_TIME() nn__seconds() /* for nn_progress only: no result depends on it */
 #include <time.h>
 
-/* Wall-clock time; the processor's time where C11's timespec_get is missing. */
+/* Returns the wall-clock time in seconds. Without C11's timespec_get it is the processor time. */
 static double nn__seconds(void)
 {
 #ifdef TIME_UTC
@@ -1146,7 +1160,9 @@ static double nn__seconds(void)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
-#define NN__APART         __attribute__((noinline)) /* small nets need not pay for its frame */
+/* Functions that small nets do not call are not inlined: then small nets do not set up their stack
+   frame. */
+#define NN__APART         __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -1157,7 +1173,7 @@ static double nn__seconds(void)
 #endif
 #ifdef NN_USE_OPENBLAS
 #include <cblas.h>
-#ifndef NN_OPENBLAS_WORK /* multiply-adds of a product from which on OpenBLAS computes it */
+#ifndef NN_OPENBLAS_WORK /* OpenBLAS computes products of at least this many multiply-adds */
 #define NN_OPENBLAS_WORK 1e8
 #endif
 #define NN__WITH_OPENBLAS "+openblas"
@@ -1166,30 +1182,32 @@ static double nn__seconds(void)
 #endif
 #endif
 
-/* For small functions on the path of small nets: inlined on the PC, for speed; on a device the
-   compiler decides, for size. */
+/* Small functions that small nets call often. Where there are vector kernels, they are inlined for
+   speed. Elsewhere the compiler decides, because small code may matter more. */
 #ifdef NN__SIMD
 #define NN__HOT static inline
 #else
 #define NN__HOT static
 #endif
 
-/* Numbers of a batch that the binary cross-entropy takes at a time, on the stack. */
+/* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
+   stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
 #define NN__TAILS 1
 #endif
 
-/* The back-end that a new model gets: an expression that is the name of one, NULL for the best. A
-   name that the machine does not have gives the scalar one. For tests and measurements. */
+/* The back-end of a new model, for tests and measurements: an expression whose value is the name of
+   a back-end. NULL means the best one. If the machine does not have the named back-end, the model
+   gets the scalar one. */
 #ifndef NN_BACKEND
 #define NN_BACKEND NULL
 #endif
 
-/* The activations, losses and optimizers that are compiled in, each a set of bits: (1u << NN_RELU |
-   1u << NN_SIGMOID) for two. The others are refused. For devices on which every byte of code
-   counts. */
+/* The activations, losses and optimizers that are compiled in, for devices with little memory for
+   code. Each macro is a set of bits, for example (1u << NN_RELU | 1u << NN_SIGMOID). Functions
+   refuse the operations that are left out. */
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
 #endif
@@ -1201,9 +1219,10 @@ static double nn__seconds(void)
 #endif
 #define NN__ONLY(set, element) (((set) >> (element)) & 1u)
 
-/* NN_NO_FMA's arithmetic rounds the product and the sum: no compiler may fuse them again. (gcc's
-   vectorizer of straight code does, whatever it is told: gcc bug 106902.) The other arithmetic has
-   no product that a compiler could fuse with a sum. */
+/* NN_NO_FMA rounds the product and then the sum. A compiler must not contract the two into one
+   fused multiply-add. gcc's vectorizer of straight-line code does so in spite of fp-contract=off
+   (gcc bug 106902), so it is switched off too. Without NN_NO_FMA this is not needed: the code then
+   has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
 #pragma float_control(push)
@@ -1219,67 +1238,81 @@ static double nn__seconds(void)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* A table is a macro that calls X once for each row: for each status, activation, loss or
-   optimizer. NN__CHECK_TABLE does not compile when a row is missing or out of the order of the
-   enum. */
+/* A table is a macro that calls X once for each row. There is one row for each status, activation,
+   loss or optimizer. NN__CHECK_TABLE does not compile when a row is missing, or when the rows have
+   another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE_BY(name, TABLE, count, NUMBER, COMPARE)                                    \
+    enum { TABLE(NUMBER) NN__NUMBER_OF_##name };                                                   \
+    typedef char nn__check_of_##name[1 TABLE(COMPARE) && (int)NN__NUMBER_OF_##name == (int)(count) \
+                                         ? 1                                                       \
+                                         : -1]
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
-    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
-    typedef char nn__check_of_##name                                                               \
-        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+    NN__CHECK_TABLE_BY(name, TABLE, count, NN__NUMBER_ROW, NN__COMPARE_ROW)
 
-/* In tables whose rows say ELEMENT or ROW: what is there for the elements alone. */
+/* For tables whose rows say SIMPLE, ELEMENT or ROW. NN__KEEP_IF_##kind keeps its arguments in the
+   rows that say SIMPLE or ELEMENT and drops them in the rows that say ROW.
+   NN__KEEP_SIMPLE_IF_##kind keeps them only in the rows that say SIMPLE. */
+#define NN__KEEP_IF_SIMPLE(...)  __VA_ARGS__
 #define NN__KEEP_IF_ELEMENT(...) __VA_ARGS__
 #define NN__KEEP_IF_ROW(...)
+#define NN__KEEP_SIMPLE_IF_SIMPLE(...) __VA_ARGS__
+#define NN__KEEP_SIMPLE_IF_ELEMENT(...)
+#define NN__KEEP_SIMPLE_IF_ROW(...)
 
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
 #define NN__STATUSES(X)                                                                            \
-    X(OK, "no error")                                                                              \
-    X(ERROR_NULL, "a required pointer is NULL")                                                    \
-    X(ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")               \
-    X(ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")          \
-    X(ERROR_MEMORY, "out of memory")                                                               \
-    X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
-    X(ERROR_OPTION, "an option is outside its range")                                              \
-    X(ERROR_LAYER, "unknown kind of layer")                                                        \
-    X(ERROR_ACTIVATION, "unknown activation, or softmax before the last layer")                    \
-    X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
-    X(ERROR_SHAPE, "the data's inputs or outputs are not the model's")                             \
-    X(ERROR_BATCH, "more rows than the batch holds, or fewer rows than one batch")                 \
-    X(ERROR_STATE, "called out of order")                                                          \
+    X(NN_OK, "no error")                                                                           \
+    X(NN_ERROR_NULL, "a required pointer is NULL")                                                 \
+    X(NN_ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")            \
+    X(NN_ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")       \
+    X(NN_ERROR_MEMORY, "out of memory")                                                            \
+    X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
+    X(NN_ERROR_OPTION, "an option is outside its range")                                           \
+    X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
+    X(NN_ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")       \
+    X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
+    X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
+    X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
+    X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
     X(ERROR_READ_ONLY,                                                                             \
-      "the model was opened over a file: its parameters cannot be changed or written")             \
-    X(ERROR_DATA, "the data has a value that is NaN or infinite")                                  \
-    X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
-    X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
-    X(ERROR_WEIGHT, "a row weight is negative or not finite, or none is positive")                 \
-    X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
-    X(ERROR_OPEN, "the file cannot be opened")                                                     \
-    X(ERROR_READ, "the file cannot be read; is it a folder?")                                      \
-    X(ERROR_WRITE, "the file cannot be written")                                                   \
-    X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
-    X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
-    X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
-    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that does not end, or stands where none may")       \
-    X(ERROR_CSV_TARGET, "the CSV file has no column of the target's name")                         \
-    X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
-    X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
-    X(ERROR_TRUNCATED, "the model file's length does not fit its header")                          \
-    X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
-    X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
+      "the model's parameters are in a file's bytes: they cannot be changed or written")           \
+    X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
+    X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
+    X(NN_ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")       \
+    X(NN_ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")     \
+    X(NN_ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")      \
+    X(NN_ERROR_OPEN, "the file cannot be opened")                                                  \
+    X(NN_ERROR_READ, "the file cannot be read; it may be a folder")                                \
+    X(NN_ERROR_WRITE, "the file cannot be written")                                                \
+    X(NN_ERROR_CSV_EMPTY, "the CSV file has no row of data")                                       \
+    X(NN_ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")     \
+    X(NN_ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                           \
+    X(NN_ERROR_CSV_QUOTE,                                                                          \
+      "a CSV cell has a quote that is not closed, or a quote in a wrong place")                    \
+    X(NN_ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                    \
+    X(NN_ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                     \
+    X(NN_ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                 \
+    X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
+    X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
+    X(NN_ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")            \
     X(ERROR_TENSOR,                                                                                \
-      "the model file has a tensor that is missing, there twice, or of another shape or type")     \
-    X(ERROR_CHECKSUM, "the model file's checksum does not fit: it was changed or damaged")         \
-    X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+      "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
+    X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
+    X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
-NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
+/* The rows name the whole enumerators, because OK alone is a macro in other headers. */
+#define NN__NUMBER_STATUS(id, text)  NN__NUMBER_##id,
+#define NN__COMPARE_STATUS(id, text) &&(int)NN__NUMBER_##id == (int)id
+NN__CHECK_TABLE_BY(statuses, NN__STATUSES, NN_STATUS_COUNT, NN__NUMBER_STATUS, NN__COMPARE_STATUS);
 
 #define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
 {
-    /* one array, so that a linker leaves it out where nobody asks; a list of pointers it cannot */
+    /* One array of characters: a linker can leave it out when nothing uses it. It could not leave
+       out the texts that an array of pointers refers to. */
     static const char texts[] = NN__STATUSES(NN__STATUS_TEXT) "unknown status";
     const char *text = texts;
     int i;
@@ -1290,15 +1323,17 @@ NN_DEF const char *nn_status_text(nn_status status)
 
 /* ---- Sizes and blocks of memory -------------------------------------------------------------- */
 
-/* A block that arrays are taken from in turn. With base NULL nothing is taken: the same calls then
-   measure the block, so a size and a layout cannot disagree. All arrays begin at multiples of
-   NN_ALIGNMENT; those with wider elements come first, while the offset is a multiple of theirs. */
+/* A block of memory from which nn__take takes one array after the other. With base NULL the same
+   calls only measure the block, so that the size and the layout always agree. All arrays begin at
+   multiples of NN_ALIGNMENT. Put wider element types first; later arrays then need no padding. */
 typedef struct nn__block {
     unsigned char *base;
     size_t used;
     int overflow;
 } nn__block;
 
+/* Takes an array of `count` elements of `size` bytes. Returns NULL when the block only measures.
+   Sets block->overflow when the bytes do not fit a size_t. */
 static void *nn__take(nn__block *block, size_t count, size_t size)
 {
     const size_t start = block->used;
@@ -1311,22 +1346,24 @@ static void *nn__take(nn__block *block, size_t count, size_t size)
     return block->base ? block->base + start : NULL;
 }
 
-static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
+/* Takes an array [rows x cols]. */
+static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t cols)
 {
-    if (columns && rows > SIZE_MAX / columns) {
+    if (cols && rows > SIZE_MAX / cols) {
         block->overflow = 1;
         return NULL;
     }
-    return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
+    return (nn_real *)nn__take(block, rows * cols, sizeof(nn_real));
 }
 
-/* The bytes of memory that a measured block needs, wherever the memory begins; 0: too many. */
+/* Returns the bytes of memory that a measured block needs, whatever the address of the memory is.
+   0 means that they do not fit a size_t. */
 static size_t nn__block_size(const nn__block *block)
 {
     return block->overflow ? 0 : block->used + NN__SLACK;
 }
 
-/* Where a block begins in memory: at the next multiple that is aligned for all types. */
+/* Returns the first address in memory at which a block may begin: it is aligned for all types. */
 static unsigned char *nn__align(void *memory)
 {
     const size_t over = (uintptr_t)memory & NN__SLACK;
@@ -1335,14 +1372,17 @@ static unsigned char *nn__align(void *memory)
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
-/* Copies length characters, or as many as fit, and ends them. */
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+/* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
     if (length > room - 1) length = room - 1;
     memcpy(to, from, length);
     to[length] = 0;
 }
+#endif
 
+/* Clears *location and sets its path. location may be NULL. */
 static void nn__set_location(nn_location *location, const char *path)
 {
     if (!location) return;
@@ -1351,7 +1391,8 @@ static void nn__set_location(nn_location *location, const char *path)
 }
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
-/* Reads a whole file into memory that the caller frees, one byte longer than *size. */
+/* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
+   *size, in which a caller can end a text. */
 static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
 {
     unsigned char *buffer = NULL, *larger;
@@ -1391,7 +1432,8 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
 #endif
 #if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
 
-/* Writes `path.tmp` and renames it to path. */
+/* Writes the file `path.tmp` and renames it to `path`: an old file stays whole until the new one is
+   complete. */
 static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
 {
     const size_t length = strlen(path);
@@ -1420,20 +1462,21 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 
 /* ---- How vector kernels are written ---------------------------------------------------------- */
 
-/* nn__NAME_isa: a function of the back-end that is being made. */
+/* NN__NAME(x) is nn__x_isa, for example nn__tile_avx2: the name of a function in the back-end that
+   is being defined. NN__ISA is the name of its instruction set. */
 #define NN__JOIN(name, isa)  nn__##name##_##isa
 #define NN__NAMED(name, isa) NN__JOIN(name, isa)
 #define NN__NAME(name)       NN__NAMED(name, NN__ISA)
 
-/* What only training needs. */
+/* Code that only training needs. */
 #ifdef NN_NO_TRAIN
 #define NN__OF_TRAINING(...)
 #else
 #define NN__OF_TRAINING(...) __VA_ARGS__
 #endif
 
-/* A loop whose count is a constant once the function is inlined: it goes, its arrays become
-   registers. */
+/* A loop whose count is a constant after the function is inlined. The compiler unrolls it
+   completely, and can then keep the loop's arrays in registers. */
 #if defined(__clang__)
 #define NN__UNROLL(i, count) _Pragma("clang loop unroll(full)") for (i = 0; i < (count); i++)
 #elif defined(__GNUC__)
@@ -1442,41 +1485,61 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
-/* The first n lanes at p; the others are 0 or copies of them. n is all lanes but in the last step
-   of a loop. Half a register and one number have forms of their own: what a masked store has
-   written, or a masked load wants, must first reach the cache, and small nets wait for nothing
-   else. In a product's tile the masked load is the cheapest. */
-#define NN__LOAD_UP_TO(p, n)                                                                       \
-    ((n) == NN__LANES       ? NN__LOAD(p)                                                          \
-     : (n) == NN__LANES / 2 ? NN__LOAD_HALF(p)                                                     \
-     : (n) == 1             ? NN__SET1(*(p))                                                       \
-                            : NN__LOAD_SOME(p, n))
-#define NN__STORE_UP_TO(p, v, n)                                                                   \
-    ((n) == NN__LANES       ? NN__STORE(p, v)                                                      \
-     : (n) == NN__LANES / 2 ? NN__STORE_HALF(p, v)                                                 \
-     : (n) == 1             ? NN__STORE_ONE(p, v)                                                  \
-                            : NN__STORE_SOME(p, v, n))
-#define NN__LOAD_IN_TILE(p, n) ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
-#define NN__LANES_OF(left)     ((left) < NN__LANES ? (int)(left) : NN__LANES)
+/* Loads or stores the first n lanes at p. After a load the other lanes are 0 or copies of these. n
+   is NN__LANES except in the last step of a loop. Half a register and one number do not use masks:
+   a masked load after a masked store stalls until the store has reached the cache, and in small
+   nets that dominates. In the tile of a product (NN__LOAD_IN_TILE) the masked load is the fastest.
+   NN__LANES_OF(left) is the number of lanes that a step of a loop uses when `left` numbers are
+   left. */
+#define NN__DEFINE_LOADS                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(load_up_to)(const nn_real *p, const int n)                      \
+    {                                                                                              \
+        return n == NN__LANES       ? NN__LOAD(p)                                                  \
+               : n == NN__LANES / 2 ? NN__LOAD_HALF(p)                                             \
+               : n == 1             ? NN__SET1(*p)                                                 \
+                                    : NN__LOAD_SOME(p, n);                                                     \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(store_up_to)(nn_real * p, const NN__VECTOR v, const int n)            \
+    {                                                                                              \
+        if (n == NN__LANES)                                                                        \
+            NN__STORE(p, v);                                                                       \
+        else if (n == NN__LANES / 2)                                                               \
+            NN__STORE_HALF(p, v);                                                                  \
+        else if (n == 1)                                                                           \
+            NN__STORE_ONE(p, v);                                                                   \
+        else                                                                                       \
+            NN__STORE_SOME(p, v, n);                                                               \
+    }
+#define NN__LOAD_UP_TO(p, n)     NN__NAME(load_up_to)(p, n)
+#define NN__STORE_UP_TO(p, v, n) NN__NAME(store_up_to)(p, v, n)
+#define NN__LOAD_IN_TILE(p, n)   ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
+#define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
-/* |x|, -|x| */
+/* NN__ABSOLUTE(v) is |v|, NN__LESS_ABSOLUTE(v) is -|v|. NN__SIGN has only the sign bits set. */
 #define NN__SIGN             NN__SET1(-(nn_real)0)
 #define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
 #define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
 #define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
 
 /* ---- Primitives ------------------------------------------------------------------------------
-   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment;
-   NN__LOAD_SOME and NN__STORE_SOME touch the first n numbers only, 0 <= n <= NN__LANES;
-   NN__LOAD_HALF loads the first half of a register into both, NN__STORE_HALF stores the first,
-   NN__STORE_ONE the first number.
-   NN__FMA(a, b, c) is a * b + c and NN__FNMA c - a * b, as nn__fma rounds them.
-   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, so y where a or b is NaN; NN__MAX(a, b) is
-   a > b ? a : b and NN__MIN(a, b) a < b ? a : b, so b there. NN__BITS_... treat a
-   lane as an unsigned integer; NN__ANY_BITS tells whether any bit of a register is set.
-   NN__ZIP_LOW(a, b) is a0 b0 a1 b1 ... of the lower halves, NN__ZIP_HIGH of the upper ones.
-   NN__TILE_ROWS x NN__TILE_VECTORS registers of sums, and those that feed them, fill the register
-   file. NN__PACK_ROW: see nn__panels; the wider the panel, the less copying brings.
+   Each block of >>simd defines these for one instruction set.
+   NN__VECTOR is a register of NN__LANES numbers. NN__LOAD and NN__STORE need no alignment.
+   NN__LOAD_SOME and NN__STORE_SOME access only the first n numbers, 0 <= n <= NN__LANES.
+   NN__LOAD_HALF loads half a register of numbers into both halves of the register. NN__STORE_HALF
+   stores the first half, NN__STORE_ONE the first number.
+   NN__FMA(a, b, c) is a * b + c and NN__FNMA(a, b, c) is c - a * b. Both round as nn__fma does.
+   NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
+   NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
+   NaN.
+   NN__BITS_... treat each lane as an unsigned integer. NN__ANY_BITS tells whether any bit of a
+   register is set.
+   NN__ZIP_LOW(a, b) interleaves the lower halves: a0 b0 a1 b1 ... NN__ZIP_HIGH(a, b) interleaves
+   the upper halves.
+   NN__TILE_ROWS x NN__TILE_VECTORS is the size of a tile in registers. They are chosen so that its
+   sums and their operands just fill the register file.
+   NN__PACK_ROW is the length of a row of b from which on a product copies its panels: see
+   nn__panels. It is larger where panels are wider, because copying then saves less.
    ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN_NO_FMA
@@ -1488,19 +1551,28 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 /* ================================================================================================
    >>math
    ------------------------------------------------------------------------------------------------
-   Every operation here is one IEEE operation, in the order written, so that every machine computes
-   the same bits. Needs round-to-nearest and denormals, as programs have them unless they ask.
-   Largest errors against the true value, in ulp (units in the last place), of both arithmetics:
+   The functions that the C library would compute differently on different machines. Each operation
+   here is one IEEE operation, and the order of the operations is fixed, so that every machine
+   computes the same bits. The functions need rounding to nearest and denormal numbers. Programs
+   have both unless they change the floating-point environment.
+
+   Each function stands here up to three times: for one number (nn__exp), for a vector register
+   (NN__DEFINE_EXP), and as the text that nn_export_c writes (NN__C_MATH_EXP). All three do the same
+   operations in the same order.
+
+   The largest errors against the true value, in ulp (units in the last place), with fused
+   multiply-add and with NN_NO_FMA:
 
                      exp     tanh    sigmoid   log1p
        float         0.78    1.40    1.97      1.27    over all 2^32 arguments
-       double        0.75    1.40    1.70      1.25    over 4 million
+       double        0.75    1.40    1.70      1.25    over 4 million arguments
    ============================================================================================= */
 
 #if defined(NN__NEEDS_FMAF) && !defined(NN_NO_FMA)
-/* a * b + c, rounded once, for machines without the instruction. The product is exact in double;
-   the sum is rounded there to odd, which leaves the second rounding, to float, to decide (Boldo and
-   Melquiond 2008). e is what the sum lost (Knuth's two-sum). */
+/* a * b + c, rounded once, for machines without the instruction. The product is exact in double.
+   The sum is rounded to odd in double: if it is not exact, its last bit becomes 1. The rounding to
+   float then gives the same result as a single rounding (Boldo and Melquiond 2008). e is the
+   rounding error of the sum (two-sum, Knuth 1969). */
 static float nn__fmaf(float a, float b, float c)
 {
     const double product = (double)a * b, sum = product + c, rest = sum - product;
@@ -1517,7 +1589,8 @@ static float nn__fmaf(float a, float b, float c)
 }
 #endif
 
-/* a * b + c, rounded once; twice under NN_NO_FMA. The one multiply-add of the library. */
+/* a * b + c, rounded once; under NN_NO_FMA the product and the sum are each rounded. All scalar
+   multiply-adds of the library call this function. */
 static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 {
 #ifdef NN_NO_FMA
@@ -1531,15 +1604,15 @@ static nn_real nn__fma(nn_real a, nn_real b, nn_real c)
 typedef uint64_t nn__bits;
 #define NN__MANTISSA       52
 #define NN__BIAS           1023
-#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds to an integer */
+#define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds x to an integer */
 #define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
 #define NN__LN2_LOW        1.90821492927058770002e-10
 #define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
 #define NN__LOG2_E         1.44269504088896341
-#define NN__EXP_LOW        (-746.0) /* exp is 0 from here down */
-#define NN__EXP_HIGH       710.0    /* exp is infinite from here up */
-#define NN__EXPM1_LOW      (-40.0)  /* exp - 1 is -1 from here down */
-#define NN__ERF_HIGH       5.95     /* erf is 1 from here up */
+#define NN__EXP_LOW        (-746.0) /* exp(x) is 0 for x <= this */
+#define NN__EXP_HIGH       710.0    /* exp(x) is infinite for x >= this */
+#define NN__EXPM1_LOW      (-40.0)  /* exp(x) - 1 is -1 for x <= this */
+#define NN__ERF_HIGH       5.95     /* erf(x) is 1 for x >= this */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1554,8 +1627,8 @@ typedef uint32_t nn__bits;
 #define NN__EXPM1_LOW      (-20.0f)
 #define NN__ERF_HIGH       3.95f
 #endif
-#define NN__ERF_LIMIT  0.9 /* below it erf is a polynomial */
-#define NN__TANH_LIMIT 0.6 /* below it tanh is a polynomial */
+#define NN__ERF_LIMIT  0.9 /* erf(x) is x + x p(x^2) where |x| < this */
+#define NN__TANH_LIMIT 0.6 /* tanh(x) is x + x^3 p(x^2) where |x| < this */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1578,7 +1651,7 @@ static nn_real nn__absolute(nn_real x)
     return nn__from_bits(nn__to_bits(x) & ~NN__SIGN_BIT);
 }
 
-/* 0 for NaN and infinity. */
+/* Returns 0 for NaN and infinity, else 1. */
 static int nn__is_finite(nn_real x)
 {
     return x - x == 0;
@@ -1586,7 +1659,7 @@ static int nn__is_finite(nn_real x)
 
 #define NN__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule */
+/* terms[0] x^(count - 1) + ... + terms[count - 1], by Horner's rule. */
 static nn_real nn__polynomial(const nn_real *terms, int count, nn_real x)
 {
     nn_real sum = terms[0];
@@ -1613,7 +1686,7 @@ static nn_real nn__power_of_two(nn__bits field)
     return nn__from_bits(field << NN__MANTISSA);
 }
 
-/* The last term is that of exp's own series: 1/2. */
+/* The coefficients of q in nn__exp. The last one is exact: 1/2, as in the series of exp. */
 static const nn_real nn__exp_terms[] = {
 #ifdef NN_DOUBLE
     2.092035066147258e-09,
@@ -1637,16 +1710,17 @@ static const nn_real nn__exp_terms[] = {
 #endif
 };
 
-/* exp(x) = 2^n exp(r), x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6), with
-   exp(r) = 1 + r + r^2 q(r) and q the minimax polynomial. The rounding of 1 + r is carried along;
-   the two factors of 2^n leave one rounding where the result is denormal. The last product is an
-   fma so that none is left for a compiler to fuse with a sum that exp is a term of. */
+/* exp(x) = 2^n exp(r), where x = n ln 2 + r and |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6).
+   exp(r) = 1 + r + r^2 q(r), where q is a minimax polynomial. rest is the rounding error of 1 + r;
+   it is added to the smaller terms. 2^n is applied as two factors, because 2^n alone may overflow
+   or be denormal. A denormal result is still rounded only once. The last product is an fma with 0:
+   a compiler could fuse a plain product with a sum to which the caller adds the result. */
 static nn_real nn__exp(nn_real x)
 {
     nn_real rounded, count, r, q, sum, rest;
     nn__bits n, half;
 
-    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN passes */
+    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN stays NaN */
     if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
     rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
     count = rounded - NN__ROUNDER;
@@ -1708,15 +1782,16 @@ static nn_real nn__exp(nn_real x)
     "    return $_fma(sum, $_from_bits((n - (n >> 1)) << $_mantissa), 0);\n"                       \
     "}\n\n"
 
-/* 1 / (1 + exp(-x)), from e = exp(-|x|) so that nothing overflows and small results keep their
-   bits. The rounding of 1 + e is given back at the end. */
+/* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
+   sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. */
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
-    nn_real small = e / sum; /* sigmoid(-|x|) */
+    nn_real tail = e / sum; /* sigmoid(-|x|) */
 
-    small = nn__fma(-small * rest, 1 - small, small);
-    return x < 0 ? small : 1 - small;
+    tail = nn__fma(-tail * rest, 1 - tail, tail);
+    return x < 0 ? tail : 1 - tail;
 }
 
 #define NN__DEFINE_SIGMOID                                                                         \
@@ -1724,10 +1799,10 @@ static nn_real nn__sigmoid(nn_real x)
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1);                                                        \
         NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
-        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), tail = NN__DIV(e, sum);                   \
                                                                                                    \
-        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
-        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+        tail = NN__FNMA(NN__MUL(tail, rest), NN__SUB(one, tail), tail);                            \
+        return NN__SELECT_LESS(x, NN__SET1(0), tail, NN__SUB(one, tail));                          \
     }
 
 #define NN__C_MATH_SIGMOID                                                                         \
@@ -1751,14 +1826,15 @@ static const nn_real nn__tanh_terms[] = {
 #endif
 };
 
-/* Below 0.6: x + x^3 p(x^2), p minimax. Above: 1 - 2 / (exp(2|x|) + 1), with the sign of x. */
+/* tanh(x). Where |x| < 0.6 it is x + x^3 p(x^2), where p is a minimax polynomial. Elsewhere it is
+   1 - 2 / (exp(2 |x|) + 1) with the sign of x. */
 static nn_real nn__tanh(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
 
     p = nn__polynomial(nn__tanh_terms, NN__COUNT(nn__tanh_terms), z);
     p = size < (nn_real)NN__TANH_LIMIT ? nn__fma(x * z, p, x) : 1 - 2 / (nn__exp(2 * size) + 1);
-    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* also of -0 */
+    return nn__from_bits(nn__to_bits(p) | (nn__to_bits(x) & NN__SIGN_BIT)); /* tanh(-0) is -0 */
 }
 
 #define NN__DEFINE_TANH                                                                            \
@@ -1784,8 +1860,9 @@ static nn_real nn__tanh(nn_real x)
     "    return $_from_bits($_to_bits(p) | ($_to_bits(x) & $_to_bits(-(@)0))); /* also of -0 */\n" \
     "}\n\n"
 
-/* exp(x) - 1 for x <= 0, without the loss of digits near 0. exp's own reduction gives
-   exp(x) = 2^n (1 + p), and so 2^n p + (2^n - 1). NaN stays NaN. */
+/* exp(x) - 1 for x <= 0. Near 0 the difference exp(x) - 1 would lose most of its digits. This
+   function does not: as in nn__exp, exp(x) = 2^n (1 + p), and so exp(x) - 1 = 2^n p + (2^n - 1).
+   NaN stays NaN. */
 static nn_real nn__expm1(nn_real x)
 {
     nn_real rounded, count, r, q, p, scale;
@@ -1871,8 +1948,8 @@ static const nn_real nn__erf_far_terms[] = {
 #endif
 };
 
-/* The error function. Below 0.9: x + x p(x^2). Above: 1 - exp(q(|x|)), with the sign of x. p and q are
-   minimax polynomials; q is the logarithm of 1 - erf. */
+/* The error function erf(x). Where |x| < 0.9 it is x + x p(x^2), elsewhere 1 - exp(q(|x|)) with the
+   sign of x. p and q are minimax polynomials; q approximates the logarithm of 1 - erf. */
 static nn_real nn__erf(nn_real x)
 {
     nn_real size = nn__absolute(x), z = x * x, p;
@@ -1926,9 +2003,10 @@ static const nn_real nn__log1p_terms[] = {
 #endif
 };
 
-/* log(1 + x) = k ln 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
-   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), R minimax; c mends the rounding of 1 + x.
-   The method of fdlibm's s_log1p.c. -infinity at -1, NaN below. */
+/* log(1 + x) = k ln 2 + log(1 + f), where 1 + f is in [sqrt(1/2), sqrt(2)). With s = f / (2 + f),
+   log(1 + f) = 2 atanh(s) = f - s (f - s^2 R(s^2)), where R is a minimax polynomial. c corrects
+   the rounding error of 1 + x. This is the method of fdlibm's s_log1p.c. The result is -infinity
+   for x = -1 and NaN for x < -1. */
 static nn_real nn__log1p(nn_real x)
 {
     nn_real u = x + 1, c = 0, f = x, k, s, z, q;
@@ -1937,7 +2015,7 @@ static nn_real nn__log1p(nn_real x)
     if (!(u > 0)) return u < 0 ? (u - u) / (u - u) : u == 0 ? -1 / u : x;
     if (!nn__is_finite(x)) return x;
     k = (nn_real)((int)(bits >> NN__MANTISSA) - NN__BIAS);
-    if (k != 0) { /* otherwise f = x is exact */
+    if (k != 0) { /* where k is 0, f = x is exact */
         c = (k > 1 ? 1 - (u - x) : x - (u - 1)) / u;
         bits = (bits & (((nn__bits)1 << NN__MANTISSA) - 1)) + NN__ROOT_HALF_BITS;
         f = nn__from_bits(bits) - 1;
@@ -1949,14 +2027,14 @@ static nn_real nn__log1p(nn_real x)
     return nn__fma(k, NN__LN2_HIGH, nn__fma(k, NN__LN2_LOW, c) + f);
 }
 
-/* log1p(exp(-|z|)): what softplus(z) = log(1 + exp(z)) has beside max(z, 0), and the logarithm of a
-   sigmoid too. */
+/* log1p(exp(-|z|)). softplus(z) = log(1 + exp(z)) is max(z, 0) plus this, and the logarithm of
+   sigmoid(z) is min(z, 0) minus this. */
 static nn_real nn__softplus_tail(nn_real z)
 {
     return nn__log1p(nn__exp(-nn__absolute(z)));
 }
 
-/* log1p's argument is in [0, 1] or NaN, so that k is 0 or 1. */
+/* The argument of log1p is in [0, 1] or NaN here. Therefore k is 0 or 1. */
 #define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
     NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
     {                                                                                              \
@@ -2001,7 +2079,7 @@ static nn_real nn__softplus_tail(nn_real z)
     "}\n\n"
 
 #ifndef NN_NO_TRAIN
-/* out[count] = log1p(exp(-|z|)) */
+/* out[count] = log1p(exp(-|z[count]|)), overwritten. */
 static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
     size_t i;
@@ -2023,6 +2101,7 @@ static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t cou
 
 #ifndef NN_NO_TRAIN
 
+/* Adds x to a sum, and the rounding error of the addition to sum->low (two-sum, Knuth 1969). */
 static void nn__add(nn__sum *sum, nn_real x)
 {
     const nn_real high = sum->high + x, added = high - sum->high;
@@ -2031,18 +2110,21 @@ static void nn__add(nn__sum *sum, nn_real x)
     sum->high = high;
 }
 
+/* Adds another sum to a sum. */
 static void nn__add_sum(nn__sum *sum, const nn__sum *other)
 {
     nn__add(sum, other->high);
     nn__add(sum, other->low);
 }
 
+/* The value of a sum. low is NaN when high has overflowed; then high alone is the result. */
 static nn_real nn__total(const nn__sum *sum)
 {
     return nn__is_finite(sum->low) ? sum->high + sum->low : sum->high;
 }
 
-/* a * b, rounded: volatile so that no compiler fuses it with the sum it goes into. */
+/* a * b, rounded. It is volatile because a compiler could otherwise fuse it with the sum to which
+   the caller adds it. */
 static nn_real nn__rounded_product(nn_real a, nn_real b)
 {
     volatile nn_real product = a * b;
@@ -2050,8 +2132,9 @@ static nn_real nn__rounded_product(nn_real a, nn_real b)
     return product;
 }
 
-/* cos(pi x) for x in [0, 1], as sin(pi u) with u = 1/2 - x: the minimax polynomial of sin(pi u) / u
-   in u^2. Within 4 units of nn_real's epsilon. */
+/* cos(pi x) for x in [0, 1], for the cosine schedule. It is sin(pi u) with u = 1/2 - x, computed as
+   u p(u^2) with the minimax polynomial p of sin(pi u) / u. The error is at most 4 times the epsilon
+   of nn_real. */
 static nn_real nn__cosine_of_pi(nn_real x)
 {
     static const nn_real terms[] = {
@@ -2066,7 +2149,7 @@ static nn_real nn__cosine_of_pi(nn_real x)
     return nn__polynomial(terms, NN__COUNT(terms), u * u) * u;
 }
 
-/* base^n by squaring. */
+/* base^n by repeated squaring. */
 static nn_real nn__power(nn_real base, uint32_t n)
 {
     nn_real result = 1;
@@ -2080,6 +2163,7 @@ static nn_real nn__power(nn_real base, uint32_t n)
 
 /* ---- The random generator: PCG32, XSH-RR (O'Neill 2014) -------------------------------------- */
 
+/* Returns 32 random bits and advances the state. */
 static uint32_t nn__random(uint64_t *state)
 {
     uint64_t old = *state;
@@ -2089,6 +2173,7 @@ static uint32_t nn__random(uint64_t *state)
     return (mixed >> turn) | (mixed << ((32 - turn) & 31));
 }
 
+/* Returns the generator's first state for a seed. */
 static uint64_t nn__random_start(uint64_t seed)
 {
     uint64_t state = seed + UINT64_C(1442695040888963407);
@@ -2096,17 +2181,19 @@ static uint64_t nn__random_start(uint64_t seed)
     return state;
 }
 
-/* Uniform in [0, 1), a multiple of 2^-24: the same in float and in double. */
+/* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that
+   float and double draw the same numbers. */
 static nn_real nn__uniform(uint64_t *state)
 {
     return (nn_real)(nn__random(state) >> 8) * (nn_real)(1.0 / 16777216);
 }
 
 #ifndef NN_NO_TRAIN
-/* Number i of a random permutation of 0 .. n-1, 0 <= i < n, without a table: a Feistel network on
-   the numbers of as many bits as n - 1 has, walked on until it comes out below n (Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). Each key gives a permutation. With fewer rounds,
-   or fewer bits than 4, the orders of small sets are not even. */
+/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
+   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
+   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
+   fewer, the permutations of small sets are not equally probable. */
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
@@ -2119,7 +2206,7 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
     low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* key 0 would leave 0 where it is */
+    key += UINT64_C(0x9e3779b97f4a7c15); /* with key 0 the network would map 0 to 0 */
     do {
         round_key = (uint32_t)key;
         for (round = 0; round < 12; round++) {
@@ -2136,18 +2223,25 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 /* ================================================================================================
    >>product
    ------------------------------------------------------------------------------------------------
-   What the dense layers' three products share: one product of two matrices, divided into panels,
-   and a panel into tiles, whose sums stay in the registers of a back-end. A lane holds one output
-   and does in it what the scalar loop of >>dense does, so that no sum changes its order.
+   The product of two matrices for the vector kernels. A dense layer needs three of them: forward,
+   weight gradient and input gradient. A product is divided into panels, which are groups of
+   columns. A panel is divided into tiles, whose sums stay in the vector registers. Each lane of a
+   register computes one output, with the operations of the scalar loop in >>dense and in their
+   order. Therefore all back-ends give the same results.
    ============================================================================================= */
 
 #ifdef NN__SIMD
 
-/* c[rows x columns] = start + a[rows x depth] * b[depth x columns], each sum from its start on in
-   the order of depth. Element (i, k) of a is a[i * a_row + k * a_step], (i, j) of c is
-   c[i * c_row + j]. Element (k, j) of b is b[k * b_row + j]; when it is transposed,
-   b[j * b_row + k]. start is [rows x columns] by start_row, which is 0 for one row that serves all:
-   a bias, or nn__zeros. It may be c; c overlaps neither a nor b. */
+/* c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols], c overwritten.
+   Each c(i, j) is one chain of fma, from start(i, j) on, in the order of k = 0 ... depth - 1:
+
+       a(i, k)     = a[i * a_row + k * a_step]
+       b(k, j)     = b[k * b_row + j], or b[j * b_row + k] where b_transposed is 1
+       start(i, j) = start[i * start_row + j]
+       c(i, j)     = c[i * c_row + j]
+
+   start_row is 0 where all rows start from the same row: a bias, or nn__zeros. start may be c,
+   which then accumulates. c overlaps neither a nor b. */
 typedef struct nn__product {
     const nn_real *a;
     size_t a_row, a_step;
@@ -2158,29 +2252,32 @@ typedef struct nn__product {
     size_t start_row;
     nn_real *c;
     size_t c_row;
-    int rows, columns, depth;
+    int rows, cols, depth;
 } nn__product;
 
 #define NN__PANEL_DEPTH   256
-#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* the most that a back-end has: 3 of 64 bytes */
-#define NN__WIDE_VECTORS  8                       /* in a panel of one row */
+#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* of the widest panel: 3 vectors of 64 bytes */
+#define NN__WIDE_VECTORS  8                       /* vectors in a panel that has only one row */
 
-/* As wide as a panel can be: a vector has at most 16 lanes. */
+/* A row of zeros for nn__product.start, as long as the widest panel: a vector has at most 16
+   lanes. */
 static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
-/* What a back-end has for products: panel computes one of at most `columns` columns (with one row:
-   8 vectors), b not transposed; transpose copies b[columns x depth] into to[depth x to_row], in
-   whole vectors; what is behind the last column is not read. */
+/* The functions and sizes of a back-end for products. panel computes a product whose columns fit
+   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
+   copies b[cols x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
+   not read beyond the columns of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
-    void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
+    void (*transpose)(const nn_real *b, size_t b_row, int cols, int depth, nn_real *to,
                       size_t to_row);
-    int lanes, vectors; /* of a register; in a panel */
-    size_t pack_row;    /* with rows of b as long as this, panels are copied together first */
+    int lanes, vectors; /* numbers in a register; registers in a row of a panel */
+    size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
 } nn__panels;
 
-/* The part of a product from a row and a column on. */
-static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
+/* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
+   column + columns - 1 of c. */
+static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int cols)
 {
     nn__product part = *whole;
 
@@ -2189,14 +2286,15 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     part.c += (size_t)row * part.c_row + (size_t)column;
     if (part.start != nn__zeros) part.start += (size_t)row * part.start_row + (size_t)column;
     part.rows = rows;
-    part.columns = columns;
+    part.cols = cols;
     return part;
 }
 
-/* Width of the panel at a column: as even as whole vectors allow. */
+/* Returns the width of the panel that begins at a column. The widths of a product's panels differ
+   as little as whole vectors allow, because a narrow last panel would use few registers. */
 static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
 {
-    const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
+    const int left = product->cols - column, vectors = (left + p->lanes - 1) / p->lanes;
     int width;
 
     if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
@@ -2210,8 +2308,15 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Tiles and panels ------------------------------------------------------------------------ */
 
-/* One tile of a product: rows x vectors, with `last` lanes in the last vector. All its sums stay
-   in registers. rows and vectors are constants wherever it is used, last where it is all lanes. */
+/* nn__tile_avx512, nn__tile_avx2, nn__tile_neon, nn__tile_wasm: one tile of a product,
+
+       c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols]
+
+   The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
+   `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
+   chain of fma in the order of k, from start on, and stays in a register until it is complete. The
+   function is inlined with constant rows and vectors, and with a constant last where that is
+   NN__LANES, so that all loops but the one over k are unrolled. */
 #define NN__DEFINE_TILE                                                                            \
     NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
                                    nn_real *c, const int rows, const int vectors, const int last)  \
@@ -2248,8 +2353,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
         break;
 
-/* A panel of a product, see nn__panels: its rows in tiles as even as can be. One row of one vector,
-   as in small nets, is done without their overhead. */
+/* nn__panel_avx512 and its like: one panel of a product, see nn__panels. Its rows are divided into
+   tiles whose numbers of rows differ by at most 1, because a tile of few rows reuses b less. A
+   panel of one row and one vector, which is common in small nets, has a loop of its own without the
+   overhead of the tiles: nn__row_of. */
 #define NN__DEFINE_PANEL                                                                           \
     NN__INLINE void NN__NAME(tiles)(const nn__product *p, const int vectors, const int last)       \
     {                                                                                              \
@@ -2279,8 +2386,8 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
                                                                                                    \
     static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
     {                                                                                              \
-        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
-        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+        const int vectors = (p->cols + NN__LANES - 1) / NN__LANES;                                 \
+        const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
                                                                                                    \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
         case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
@@ -2297,43 +2404,44 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
-                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           size_t b_row, const nn_real *start, const int cols,     \
                                            int depth)                                              \
     {                                                                                              \
-        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, cols);                                              \
         int k;                                                                                     \
                                                                                                    \
         for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
-            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, cols), sum);                             \
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
-                                               size_t b_row, const nn_real *start, int columns,    \
+                                               size_t b_row, const nn_real *start, int cols,       \
                                                int depth)                                          \
     {                                                                                              \
-        if (columns == NN__LANES)                                                                  \
+        if (cols == NN__LANES)                                                                     \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
-        if (columns == NN__LANES / 2)                                                              \
+        if (cols == NN__LANES / 2)                                                                 \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
-        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
-        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+        if (cols == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);              \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, cols, depth);                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
     {                                                                                              \
-        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+        if (p->rows > 1 || p->cols > NN__LANES) {                                                  \
             NN__NAME(wide_panel)(p);                                                               \
         } else {                                                                                   \
             const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
-                                                      p->columns, p->depth);                       \
-            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
+                                                      p->cols, p->depth);                          \
+            NN__STORE_UP_TO(p->c, v, p->cols);                                                     \
         }                                                                                          \
     }
 
-/* b[columns x depth] to its transpose, in squares of a vector each way. The square's rows go
-   through perfect shuffles: each turns the bits of (row, lane) by one place, until they are
-   exchanged. */
+/* to[depth x to_row] = the transpose of b[cols x b_row], overwritten, no aliasing. The matrix is
+   divided into squares of NN__LANES x NN__LANES. A square is transposed in registers by log2(lanes)
+   perfect shuffles. Each shuffle rotates the bits of the index (row, lane) by one position; after
+   the last one row and lane are exchanged. */
 #define NN__DEFINE_TRANSPOSE                                                                       \
     NN__INLINE void NN__NAME(transpose_square)(NN__VECTOR v[NN__LANES])                            \
     {                                                                                              \
@@ -2349,18 +2457,18 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int cols,           \
                                                int depth, nn_real *to, size_t to_row)              \
     {                                                                                              \
         NN__VECTOR v[NN__LANES];                                                                   \
         int column, k, i, n;                                                                       \
                                                                                                    \
-        for (column = 0; column < columns; column += NN__LANES)                                    \
+        for (column = 0; column < cols; column += NN__LANES)                                       \
             for (k = 0; k < depth; k += NN__LANES) {                                               \
                 n = NN__LANES_OF(depth - k);                                                       \
                 NN__UNROLL (i, NN__LANES) {                                                        \
                     v[i] = NN__SET1(0);                                                            \
-                    if (column + i < columns)                                                      \
+                    if (column + i < cols)                                                         \
                         v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
                 }                                                                                  \
                 NN__NAME(transpose_square)(v);                                                     \
@@ -2375,8 +2483,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
 
-/* By way of a copy of each panel of b, in blocks of depth: b is transposed, or its rows are so far
-   apart that they would fall on the same few places of the cache. */
+/* Computes a product with packing: each panel of b is copied to contiguous memory first, in blocks
+   of NN__PANEL_DEPTH rows. This is used where b is transposed, and where the rows of b are so far
+   apart that they would share few sets of the cache. A block after the first one starts from c, so
+   that the order of each sum does not change. */
 static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
 {
     nn_real memory[NN__PANEL_DEPTH * NN__PANEL_COLUMNS + 16]; /* 49 kB */
@@ -2384,7 +2494,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     const int most = p->vectors * p->lanes;
     int k, column, width, depth, i;
 
-    for (column = 0; column < whole->columns; column += width) {
+    for (column = 0; column < whole->cols; column += width) {
         width = nn__panel_width(p, whole, column);
         if (width > most) width = most;
         for (k = 0; k < whole->depth; k += depth) {
@@ -2411,7 +2521,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     }
 }
 
-/* Without threads. */
+/* Computes a product in one thread. */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 {
     nn__product part;
@@ -2425,19 +2535,21 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
         nn__multiply_packed(p, product);
         return;
     }
-    for (column = 0; column < product->columns; column += width) {
+    for (column = 0; column < product->cols; column += width) {
         width = nn__panel_width(p, product, column);
         part = nn__part(product, 0, product->rows, column, width);
         p->panel(&part);
     }
 }
 
-/* Work is divided among threads by outputs. With fewer multiply-adds than this, or outputs of an
-   elementwise kernel, to a thread, starting it would cost more than it brings. */
+/* Work is divided among threads by outputs, never within a sum. A thread gets at least this many
+   multiply-adds of a product, or outputs of an elementwise kernel: with fewer, starting the thread
+   would take longer than it saves. */
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
 
+/* Returns how many threads share the work. */
 static int nn__pieces(double work, double grain)
 {
     const int threads = omp_get_max_threads();
@@ -2446,7 +2558,8 @@ static int nn__pieces(double work, double grain)
     return pieces < threads ? (int)pieces : threads;
 }
 
-/* Where piece i of several begins, in count outputs that are kept together by unit. */
+/* Returns the index of the first output of piece i, where `count` outputs are divided into `pieces`
+   pieces. Pieces begin at multiples of `unit`. */
 static int nn__piece(int count, int unit, int i, int pieces)
 {
     const int units = (count - 1) / unit + 1;
@@ -2457,7 +2570,7 @@ static int nn__piece(int count, int unit, int i, int pieces)
 #endif
 
 #ifdef NN_USE_OPENBLAS
-/* By OpenBLAS. The order of its sums is its own: see THE SAME BITS. */
+/* Computes a product with OpenBLAS, which sums in an order of its own: see REPRODUCIBLE RESULTS. */
 static void nn__multiply_blas(const nn__product *p)
 {
     const CBLAS_TRANSPOSE ta = p->a_step == 1 ? CblasNoTrans : CblasTrans;
@@ -2469,41 +2582,41 @@ static void nn__multiply_blas(const nn__product *p)
 
     for (i = 0; beta > 0 && p->start != p->c && i < p->rows; i++)
         memcpy(p->c + (size_t)i * p->c_row, p->start + (size_t)i * p->start_row,
-               (size_t)p->columns * sizeof(nn_real));
+               (size_t)p->cols * sizeof(nn_real));
 #ifdef NN_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #else
-    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #endif
 }
 #endif
 
-/* With threads or OpenBLAS, where they pay. */
+/* Computes a product with OpenBLAS or with several threads if it is large enough for them. */
 static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product *product)
 {
 #ifdef NN_USE_OPENBLAS
     if (product->rows > 1 &&
-        (double)product->rows * product->columns * product->depth >= NN_OPENBLAS_WORK) {
+        (double)product->rows * product->cols * product->depth >= NN_OPENBLAS_WORK) {
         nn__multiply_blas(product);
         return;
     }
 #endif
 #ifdef NN__THREADS
     {
-        const int rows = product->rows, columns = product->columns;
-        const int pieces = nn__pieces((double)rows * columns * product->depth, NN__PRODUCT_GRAIN);
-        const int by_rows = rows >= columns && !product->b_transposed;
+        const int rows = product->rows, cols = product->cols;
+        const int pieces = nn__pieces((double)rows * cols * product->depth, NN__PRODUCT_GRAIN);
+        const int by_rows = rows >= cols && !product->b_transposed;
         int i;
 
         if (pieces > 1) {
 #pragma omp parallel for schedule(static)
             for (i = 0; i < pieces; i++) {
-                const int count = by_rows ? rows : columns, unit = by_rows ? 8 : p->lanes;
+                const int count = by_rows ? rows : cols, unit = by_rows ? 8 : p->lanes;
                 const int from = nn__piece(count, unit, i, pieces);
                 const int length = nn__piece(count, unit, i + 1, pieces) - from;
-                const nn__product part = by_rows ? nn__part(product, from, length, 0, columns)
+                const nn__product part = by_rows ? nn__part(product, from, length, 0, cols)
                                                  : nn__part(product, 0, rows, from, length);
                 if (length > 0) nn__multiply_alone(p, &part);
             }
@@ -2514,11 +2627,12 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
     nn__multiply_alone(p, product);
 }
 
+/* Computes a product with the panels of a back-end. */
 static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
-    if (product->rows < 1 || product->columns < 1) return;
-    if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
-        p->panel(product); /* in small nets, this is all */
+    if (product->rows < 1 || product->cols < 1) return;
+    if (product->cols <= p->lanes && product->rows <= 64 && !product->b_transposed)
+        p->panel(product); /* small nets use only this branch */
     else
         nn__multiply_large(p, product);
 }
@@ -2539,13 +2653,15 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
    To add an activation: its enumerator in nn_activation, its row here, its room below.
    ============================================================================================= */
 
-/* X(enumerator, name in files, ELEMENT or ROW: what f takes, traits). In the order of the enum. */
+/* X(enumerator, name in files, what f takes, traits), in the order of the enum. f takes an ELEMENT,
+   or a whole ROW. SIMPLE is an element whose code is short enough to stand in the loops of small
+   nets. */
 #define NN__ACTIVATIONS(X)                                                                         \
-    X(LINEAR, linear, ELEMENT, 0)                                                                  \
-    X(RELU, relu, ELEMENT, 0)                                                                      \
-    X(LEAKY_RELU, leaky_relu, ELEMENT, 0)                                                          \
-    X(SIGMOID, sigmoid, ELEMENT, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                \
-    X(TANH, tanh, ELEMENT, NN__CALLS_EXP | NN__CALLS_TANH)                                         \
+    X(LINEAR, linear, SIMPLE, 0)                                                                   \
+    X(RELU, relu, SIMPLE, 0)                                                                       \
+    X(LEAKY_RELU, leaky_relu, SIMPLE, 0)                                                           \
+    X(SIGMOID, sigmoid, SIMPLE, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                 \
+    X(TANH, tanh, SIMPLE, NN__CALLS_EXP | NN__CALLS_TANH)                                          \
     X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
     X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
     X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
@@ -2974,10 +3090,19 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     }
 }
 
+#ifdef NN__SIMD
+/* Whether an activation is one of the simple ones. */
+#define NN__IS_SIMPLE(ID, name, form, traits) NN__KEEP_SIMPLE_IF_##form(|| activation == NN_##ID)
+NN__HOT int nn__is_simple(nn_activation activation)
+{
+    return 0 NN__ACTIVATIONS(NN__IS_SIMPLE);
+}
+#endif
+
 /* The same with vectors: each activation's loop is a function of its own. */
 #define NN__VECTOR_OF_ROW(ID, name, form, traits) NN__VECTOR_##ID
 #define NN__VECTOR_VALUE(ID, name, form, traits)                                                   \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name)(z);)
 #define NN__VECTOR_LOOP(ID, name, form, traits)                                                    \
     NN__KEEP_IF_##form(                                                                            \
         static NN__APART NN__TARGET void NN__NAME(name##_loop)(nn_real * z, size_t count) {        \
@@ -3005,14 +3130,13 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
                                               int width)                                           \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
             NN__ACTIVATIONS(NN__VECTOR_CALL)                                                       \
         case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++)                                                             \
-                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            for (b = 0; b < rows; b++) (void)NN__NAME(softmax_row)(z + (size_t)b * cols, width);   \
             break;                                                                                 \
         default: break;                                                                            \
         }                                                                                          \
@@ -3084,7 +3208,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
 }
 
 #define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
-    NN__KEEP_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
 #define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
     NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
         nn_real * s, const nn_real *dy, size_t count) {                                            \
@@ -3113,7 +3237,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
     static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
                                                          const nn_real *dy, int rows, int width)   \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
@@ -3155,14 +3279,17 @@ static void nn__gradient_in_parallel(nn__gradient_kernel gradient, nn_activation
 /* ================================================================================================
    >>dense
    ------------------------------------------------------------------------------------------------
-   The rows that a layer is given, and its three products: forward, weight gradient, input gradient.
-   Each output is one chain of multiply-adds, in the order of the summed index.
+   The dense layer: y = activation(x * w + bias). It has three products: forward, the gradient of
+   the loss with respect to the weights, and the gradient with respect to the input. Each output is
+   one chain of fma in the order of the summed index. The scalar functions define the results; the
+   vector kernels compute the same bits.
    ============================================================================================= */
 
 /* ---- Input rows ------------------------------------------------------------------------------ */
 
-/* out[rows x width] = (x - offset[width]) * factor[width], or x when offset is NULL; row b from row
-   index[b] of x, or from row b when index is NULL. */
+/* out[rows x width] = (x - offset[width]) * factor[width], overwritten, no aliasing. Row b of out
+   is computed from row index[b] of x, or from row b when index is NULL. When offset is NULL, the
+   rows are copied without scaling. */
 static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const nn_real *offset,
                                   const nn_real *factor, nn_real *out, int rows, int width)
 {
@@ -3196,6 +3323,8 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
         }                                                                                          \
     }
 
+/* Returns 1 when no number of x[count] is NaN or infinite. x - x is 0 for finite x and NaN
+   otherwise. */
 static int nn__all_finite_scalar(const nn_real *x, size_t count)
 {
     int good = 1;
@@ -3220,8 +3349,8 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), y overwritten. Each sum
-   starts at its bias and goes in the order of k. */
+/* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), row-major, y overwritten, no
+   aliasing. Each sum is one chain of fma in the order of k, started at its bias. */
 static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
                                      nn_real *y, int rows, int in, int out,
                                      nn_activation activation)
@@ -3240,7 +3369,7 @@ static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const n
 
 #ifdef NN__SIMD
 
-/* As nn__dense_forward_scalar; activate is the back-end's. */
+/* Computes what nn__dense_forward_scalar computes. activate is the back-end's activation. */
 static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x, const nn_real *w,
                                            const nn_real *bias, nn_real *y, int rows, int in,
                                            int out, nn_activation activation,
@@ -3258,7 +3387,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     product.start_row = 0;
     product.c = y;
     product.rows = rows;
-    product.columns = out;
+    product.cols = out;
     product.depth = in;
     nn__multiply(p, &product);
     if (activation != NN_LINEAR) nn__activate_in_parallel(activate, activation, y, rows, out);
@@ -3273,7 +3402,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     {                                                                                              \
         NN__VECTOR v;                                                                              \
                                                                                                    \
-        if (rows > 1 || out > NN__LANES || activation == NN_SOFTMAX) {                             \
+        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                           \
             nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
                                  NN__NAME(activate));                                              \
             return;                                                                                \
@@ -3284,7 +3413,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
         NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
-/* A number as a file has it: little-endian, at any address. */
+/* Returns the number at b in a model file: little-endian, at any address. */
 static nn_real nn__stored_real(const unsigned char *b)
 {
     nn__bits bits = NN_READ_BYTE(b) | (nn__bits)NN_READ_BYTE(b + 1) << 8 |
@@ -3296,7 +3425,9 @@ static nn_real nn__stored_real(const unsigned char *b)
     return nn__from_bits(bits);
 }
 
-/* The same from a file's w[out x in] and bias[out]: each sum is the same chain. */
+/* The forward product with the parameters in a model file: w[out x in], then bias[out], each as
+   nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
+   are the same. */
 static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
                                int in, int out, nn_activation activation)
 {
@@ -3320,8 +3451,9 @@ static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real
 
 /* ---- Weight gradient ------------------------------------------------------------------------- */
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out], db[out] = column sums of dz; both are added to
-   when accumulate is set and overwritten when not. Sums in the order of the rows. */
+/* dw[in x out] = dL/dw = x[rows x in]^T * dz[rows x out] and db[out] = dL/db = the sums of the
+   columns of dz, where dz = dL/dz. No aliasing. Both are added to dw and db when accumulate is 1,
+   and overwrite them when it is 0. Each sum is one chain in the order of the rows. */
 static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
                                              nn_real *db, int rows, int in, int out, int accumulate)
 {
@@ -3344,7 +3476,8 @@ static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz
 
 static const nn_real nn__one_real = 1;
 
-/* dw[in x out] = x[rows x in]^T * dz[rows x out]; db[out] = ones^T * dz */
+/* Computes what nn__dense_weight_gradient_scalar computes: dw[in x out] = x[rows x in]^T *
+   dz[rows x out], and db[out] = ones[rows]^T * dz[rows x out]. */
 static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn_real *x,
                                                    const nn_real *dz, nn_real *dw, nn_real *db,
                                                    int rows, int in, int out, int accumulate)
@@ -3361,15 +3494,15 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start_row = accumulate ? (size_t)out : 0;
     product.c = dw;
     product.rows = in;
-    product.columns = out;
+    product.cols = out;
     product.depth = rows;
-    if (out == 1) { /* dw is then one row, too: dz^T * x, whose vectors are full */
+    if (out == 1) { /* the transpose, dz^T * x, fills the vectors, and dw is the same array */
         product.a = dz;
         product.a_step = 1;
         product.b = x;
         product.b_row = (size_t)in;
         product.rows = 1;
-        product.columns = in;
+        product.cols = in;
     }
     nn__multiply(p, &product);
     product.a = &nn__one_real;
@@ -3379,14 +3512,14 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start = accumulate ? db : nn__zeros;
     product.c = db;
     product.rows = 1;
-    product.columns = out;
+    product.cols = out;
     nn__multiply(p, &product);
 }
 
 #endif
 
 #define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
-    /* dw[in x out] of one row */                                                                  \
+    /* dw[in x out] = x[in]^T * dz[out]: the weight gradient of one row, or added to dw. */        \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
                                             int in, int out, const int accumulate)                 \
     {                                                                                              \
@@ -3409,33 +3542,37 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
         const nn_real *rest, *first;                                                               \
-        int columns, depth;                                                                        \
+        int cols, depth;                                                                           \
                                                                                                    \
         if (rows != 1) {                                                                           \
             nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
                                          accumulate);                                              \
             return;                                                                                \
         }                                                                                          \
-        depth = out == 1 ? 1 : in; /* with one output dw is one row, in the order of x */          \
-        columns = out == 1 ? in : out;                                                             \
+        depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
+        cols = out == 1 ? in : out;                                                                \
         first = out == 1 ? dz : x;                                                                 \
         rest = out == 1 ? x : dz;                                                                  \
         if (accumulate) {                                                                          \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 1);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 1);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
         } else {                                                                                   \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 0);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
         }                                                                                          \
     }
 
 /* ---- Input gradient -------------------------------------------------------------------------- */
 
-/* The gradient of a layer's input through the layer before it: with y[rows x in] =
-   activation(...) that input, y becomes dL/dy * activation'(...), where dL/dy[rows x in] =
-   dz[rows x out] * w[in x out]^T, each sum in the order of j; times mask[rows x in] before the
-   activation's derivative, unless mask is NULL. With NN_LINEAR, y is overwritten unread. Other
-   back-ends need buffer[rows x in] for dL/dy. */
+/* The gradient with respect to a layer's input, and through the activation of the layer before it:
+
+       dy[rows x in] = (dz[rows x out] * w[in x out]^T) * mask[rows x in]    dL/dy
+       y[rows x in]  = dy * activation'                                      dL/dz of that layer
+
+   Before the call y holds that layer's output, or its z where the activation's derivative is
+   computed from z. y is overwritten; with NN_LINEAR it is not read. mask is the dropout mask; NULL
+   means ones. Each sum is one chain of fma in the order of j, started at 0. No aliasing. The vector
+   kernels keep dy in buffer[rows x in]. */
 static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
                                             const nn_real *mask, nn_real *y, nn_real *buffer,
                                             int rows, int in, int out, nn_activation activation)
@@ -3456,7 +3593,8 @@ static void nn__dense_input_gradient_scalar(const nn_real *dz, const nn_real *w,
 
 #ifdef NN__SIMD
 
-/* As nn__dense_input_gradient_scalar; gradient is the back-end's activation_gradient. */
+/* Computes what nn__dense_input_gradient_scalar computes. gradient is the back-end's
+   activation_gradient. */
 static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_real *dz,
                                                   const nn_real *w, const nn_real *mask, nn_real *y,
                                                   nn_real *buffer, int rows, int in, int out,
@@ -3478,7 +3616,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
     product.c = plain ? y : buffer;
     product.c_row = (size_t)in;
     product.rows = rows;
-    product.columns = in;
+    product.cols = in;
     product.depth = out;
     nn__multiply(p, &product);
     if (plain) return;
@@ -3489,7 +3627,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 #endif
 
 #define NN__DEFINE_DENSE_INPUT_GRADIENT                                                            \
-    /* Of one row, with one output: no sum, and the activation's derivative at once. */            \
+    /* One row and one output: dy[in] = dz * w[in] has no sum to wait for. */                      \
     NN__INLINE void NN__NAME(narrow_input_gradient)(nn_real dz, const nn_real *w, nn_real *y,      \
                                                     int in, const nn_activation activation)        \
     {                                                                                              \
@@ -3508,7 +3646,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
-        if (rows == 1 && out == 1 && !mask) {                                                      \
+        if (rows == 1 && out == 1 && !mask && nn__is_simple(activation)) {                         \
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
@@ -3522,19 +3660,22 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 /* ================================================================================================
    >>optimizer
    ------------------------------------------------------------------------------------------------
-   The update of the parameters theta from their gradients g, which were clipped before. One row of
-   the table and one room for each optimizer. A room has the formula, what is prepared once for each
-   update, the scalar loop that defines the result, and the same loop with vectors.
+   The update of the parameters theta from their gradients g. Each optimizer has one row in the
+   table and one part of this section. The part has the formula, a function that prepares what is
+   constant during one update, the scalar loop that defines the result, and the same loop with
+   vectors. In the formulas g is the gradient after clipping, and rate is the learning rate of this
+   update.
 
-   A loop takes theta[count], gradient[count], the arrays of state first[count] and second[count],
-   which are NULL where the row says that they are not needed, and what was prepared. A parameter
-   that would become NaN or infinite keeps its value and its state; the loop then returns 0.
+   A loop reads gradient[count] and overwrites theta[count] and the optimizer's state, first[count]
+   and second[count]. A state array is NULL where the row says that it is not needed. The arrays do
+   not overlap. A parameter that would become NaN or infinite keeps its value and its state; the
+   loop then returns 0.
 
-   To add an optimizer: its enumerator in nn_optimizer, its row here, its room below.
+   To add an optimizer, add its enumerator to nn_optimizer, its row here, and its part below.
    ============================================================================================= */
 
-/* X(enumerator, name, whether it needs the array first, and second, its default learning rate),
-   with nn_options *o. In the order of the enum. */
+/* X(enumerator, name, whether the array first is needed, whether second is needed, the default
+   learning rate). The conditions use nn_options *o. The rows are in the order of the enum. */
 #define NN__OPTIMIZERS(X)                                                                          \
     X(SGD, sgd, o->momentum > 0, 0, 1e-2)                                                          \
     X(ADAM, adam, 1, 1, 1e-3)                                                                      \
@@ -3542,17 +3683,17 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
 
 NN__CHECK_TABLE(optimizers, NN__OPTIMIZERS, NN_OPTIMIZER_COUNT);
 
-/* What one update needs to know. */
+/* What is constant during one update. */
 typedef struct nn__step {
-    nn_real learning_rate, clip; /* the gradient is multiplied by clip */
-    nn_real decay;               /* L2: weight decay. Adam: 1 - learning rate * weight decay */
+    nn_real learning_rate, clip; /* Adam: rate / (1 - beta1^t); factor of clipping: see nn__clip */
+    nn_real decay;               /* SGD, RMSprop: weight decay. Adam: 1 - rate * weight decay */
     nn_real momentum;
     int nesterov;
-    nn_real beta1, beta2, epsilon; /* RMSprop's alpha is in beta2 */
+    nn_real beta1, beta2, epsilon; /* for RMSprop beta2 is alpha */
     nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
 } nn__step;
 
-/* An option's value, or what 0 stands for. NN_ZERO stands for 0. */
+/* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
 static nn_real nn__or(nn_real value, nn_real standard)
 {
     return value < 0 ? 0 : value != 0 ? value : standard;
@@ -3560,9 +3701,15 @@ static nn_real nn__or(nn_real value, nn_real standard)
 
 /* ---- SGD ------------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = momentum * v + g;  g = v, or with Nesterov g + momentum * v;
-   theta -= rate * g                              (Sutskever et al. 2013, in PyTorch's form)
-   first is the velocity v. */
+/* SGD, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = momentum * v + g
+       g = v, or with Nesterov's momentum g + momentum * v
+       theta = theta - rate * g
+
+   (Sutskever et al. 2013, in PyTorch's form). The array first is the velocity v. Without momentum
+   the two lines in the middle are left out. */
 static void nn__sgd_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3636,11 +3783,15 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
 
 /* ---- Adam ------------------------------------------------------------------------------------ */
 
-/* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-   theta = theta (1 - rate * decay)
-           - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-   (Kingma and Ba 2015; the decay is decoupled: Loshchilov and Hutter 2019). first is m, second v;
-   t counts the updates, one for all parameters. */
+/* Adam with decoupled weight decay, which is also called AdamW:
+
+       m = beta1 * m + (1 - beta1) * g
+       v = beta2 * v + (1 - beta2) * g^2
+       theta = theta * (1 - rate * weight_decay)
+               - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+
+   (Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019). The array first is m,
+   second is v. t is the number of this update, counted from 1. */
 static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     step->beta1 = nn__or(o->beta1, (nn_real)0.9);
@@ -3712,9 +3863,15 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
 
 /* ---- RMSprop --------------------------------------------------------------------------------- */
 
-/* g += decay * theta;  v = alpha v + (1 - alpha) g^2;  r = g / (sqrt(v) + epsilon);
-   with momentum m = momentum * m + r and r = m;  theta -= rate * r
-   (Tieleman and Hinton 2012, in PyTorch's form). first is m, second v. */
+/* RMSprop, with or without momentum:
+
+       g = g + weight_decay * theta
+       v = alpha * v + (1 - alpha) * g^2
+       m = momentum * m + g / (sqrt(v) + epsilon)
+       theta = theta - rate * m
+
+   (Tieleman and Hinton 2012, in PyTorch's form). The array first is m, second is v. Without
+   momentum m is not kept: momentum is 0. */
 static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -3792,7 +3949,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
         return NN__NAME(rmsprop_loop)(theta, gradient, NULL, second, count, step, 0);              \
     }
 
-/* ---- What the table drives ------------------------------------------------------------------- */
+/* ---- Functions generated from the table ------------------------------------------------------ */
 
 typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real *first,
                                nn_real *second, size_t count, const nn__step *step);
@@ -3817,7 +3974,8 @@ static int nn__has_optimizer(nn_optimizer optimizer)
            NN__ONLY(NN_ONLY_OPTIMIZERS, optimizer);
 }
 
-/* Whether an optimizer keeps the array first, and second; its default learning rate. */
+/* These return whether the optimizer needs the array first and the array second, and its default
+   learning rate. */
 static int nn__needs_first(const nn_options *o)
 {
     switch (o->optimizer) {
@@ -3852,7 +4010,12 @@ static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *sta
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
-/* How much the schedule leaves of the learning rate at a step after the warm-up; length > 0. */
+/* The learning-rate schedule. Returns the learning rate at a step, which is counted from 0 after
+   the linear warm-up. rate is the base rate, length > 0 is schedule_steps.
+
+       step schedule:    rate * step_factor^floor(step / length)
+       cosine schedule:  minimum + (rate - minimum) * (1 + cos(pi * step / length)) / 2
+                         (Loshchilov and Hutter 2017, without restarts) */
 static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, uint32_t length)
 {
     nn_real half;
@@ -3860,7 +4023,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     switch (o->schedule) {
     case NN_SCHEDULE_STEP:
         return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
-    case NN_SCHEDULE_COSINE: /* Loshchilov and Hutter 2017, without restarts */
+    case NN_SCHEDULE_COSINE:
         if (step >= length) return o->minimum_learning_rate;
         half =
             nn__fma(nn__cosine_of_pi((nn_real)step / (nn_real)length), (nn_real)0.5, (nn_real)0.5);
@@ -3871,7 +4034,8 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
 
 /* ---- Clipping -------------------------------------------------------------------------------- */
 
-/* The norm of x[count], computed from x * scale, a power of two. */
+/* Returns the Euclidean norm of x[count], computed as |x * scale| / scale. scale is a power of two,
+   so that scaling does not round. */
 static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
 {
     nn__sum sum = {0, 0};
@@ -3881,8 +4045,10 @@ static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
     return NN_SQRT(nn__total(&sum)) / scale;
 }
 
-/* The global norm of the gradients, and the factor that clips it. Squares that overflow are tried
-   again, smaller. */
+/* Clipping by global norm (Pascanu et al. 2013): if the Euclidean norm of all gradients together is
+   greater than clip_norm, they are multiplied by clip_norm / norm. Returns the factor. As in
+   PyTorch, 1e-6 is added to the norm. When the squares overflow, the norm is computed again from
+   smaller numbers. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
     const size_t count = trainer->model->parameter_count;
@@ -3903,14 +4069,16 @@ static nn_real nn__clip(nn_trainer *trainer)
 /* ================================================================================================
    >>simd
    ------------------------------------------------------------------------------------------------
-   The primitives of each instruction set, and the kernels made with them from the macros of the
-   sections above. A compiler's message on a kernel names the line where it is made; cc -E shows the
-   kernel itself.
+   One block for each instruction set: >>avx512, >>avx2, >>neon and >>wasm. A block defines the
+   primitives that >>platform describes. NN__DEFINE_KERNELS then defines all kernels from the macros
+   of the sections above: nn__tile_avx2, nn__dense_forward_avx2 and so on. A compiler's message
+   about a kernel names the line of NN__DEFINE_KERNELS; cc -E shows the text of the kernel.
    ============================================================================================= */
 
-/* A back-end: functions of the signatures and the bits of the scalar ones. */
+/* A back-end. Each function has the same arguments as the scalar function of its name, and computes
+   the same bits. */
 typedef struct nn__kernels {
-    const char *name, *label; /* what nn_backend says */
+    const char *name, *label; /* for NN_BACKEND; for nn_backend */
     void (*activate)(nn_activation activation, nn_real *z, int rows, int width);
     nn_real (*softmax_row)(nn_real *row, int width);
     int (*all_finite)(const nn_real *x, size_t count);
@@ -3965,6 +4133,7 @@ typedef struct nn__kernels {
 #endif
 
 #define NN__DEFINE_KERNELS                                                                         \
+    NN__DEFINE_LOADS                                                                               \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
     NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
@@ -3985,7 +4154,7 @@ typedef struct nn__kernels {
 
 #ifdef NN__X86
 
-/* ---- x86-64: AVX-512F ------------------------------------------------------------------------ */
+/* ---- >>avx512: x86-64 with AVX-512F ---------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M512(operation) _mm512_##operation##_pd
@@ -4011,10 +4180,11 @@ typedef struct nn__kernels {
                                              at + 6, at + 22, at + 7, at + 23),                    \
                            b)
 #endif
-/* g++ 12 warns of an unset operand in the forms that have no mask. */
+/* Some intrinsics are used with a mask of all lanes: g++ 12 warns about an uninitialised operand in
+   their form without a mask. */
 #define NN__ALL512 NN__MASK512(NN__LANES)
 #define NN__WHOLE512(operation, a, b)                                                              \
-    NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
+    NN__REALS512(_mm512_##operation##si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 #define NN__BITS512(operation, a, b)                                                               \
     NN__REALS512(NN__I512(operation)(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 
@@ -4068,8 +4238,8 @@ typedef struct nn__kernels {
 #endif
 #define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
 #define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
-#define NN__BITS_AND(a, b)   NN__WHOLE512(and, a, b)
-#define NN__BITS_OR(a, b)    NN__WHOLE512(or, a, b)
+#define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
+#define NN__BITS_OR(a, b)    NN__WHOLE512(or_, a, b)
 #define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
@@ -4117,7 +4287,7 @@ NN__DEFINE_KERNELS
 #undef NN__FNMA
 #endif
 
-/* ---- x86-64: AVX2 and FMA -------------------------------------------------------------------- */
+/* ---- >>avx2: x86-64 with AVX2 and FMA -------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__M256(operation) _mm256_##operation##_pd
@@ -4130,13 +4300,14 @@ NN__DEFINE_KERNELS
 #define NN__INTEGERS256(v)  _mm256_castps_si256(v)
 #define NN__REALS256(v)     _mm256_castsi256_ps(v)
 #endif
-/* Loaded from byte 32 - n * sizeof(nn_real) on, it has its first n lanes set. */
+/* A register that is loaded from byte 32 - n * sizeof(nn_real) on has all bits of its first n lanes
+   set, and is 0 elsewhere. NN__MASK256(n) loads it. */
 static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #define NN__MASK256(n)                                                                             \
     _mm256_loadu_si256(                                                                            \
         (const __m256i *)(const void *)(nn__mask256 + 8 - (n) * (int)sizeof(nn_real) / 4))
 #define NN__WHOLE256(operation, a, b)                                                              \
-    NN__REALS256(_mm256_##operation##_si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
+    NN__REALS256(_mm256_##operation##si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 #define NN__BITS256(operation, a, b)                                                               \
     NN__REALS256(NN__I256(operation)(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 
@@ -4186,8 +4357,8 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
-#define NN__BITS_AND(a, b)          NN__WHOLE256(and, a, b)
-#define NN__BITS_OR(a, b)           NN__WHOLE256(or, a, b)
+#define NN__BITS_AND(a, b)          NN__WHOLE256(and_, a, b)
+#define NN__BITS_OR(a, b)           NN__WHOLE256(or_, a, b)
 #define NN__BITS_LEFT(v, n)         NN__REALS256(NN__I256(slli)(NN__INTEGERS256(v), n))
 #define NN__BITS_RIGHT(v, n)        NN__REALS256(NN__I256(srli)(NN__INTEGERS256(v), n))
 #define NN__ANY_BITS(v)             (!_mm256_testz_si256(NN__INTEGERS256(v), NN__INTEGERS256(v)))
@@ -4200,7 +4371,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__NEON)
 
-/* ---- aarch64: NEON --------------------------------------------------------------------------- */
+/* ---- >>neon: aarch64 with NEON --------------------------------------------------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__VECTOR       float64x2_t
@@ -4275,7 +4446,7 @@ NN__DEFINE_KERNELS
 
 #elif defined(NN__WASM)
 
-/* ---- WebAssembly: SIMD128, which has no fma -------------------------------------------------- */
+/* ---- >>wasm: WebAssembly with SIMD128, which has no fused multiply-add ----------------------- */
 
 #ifdef NN_DOUBLE
 #define NN__F(operation)   wasm_f64x2_##operation
@@ -4347,8 +4518,8 @@ NN__DEFINE_KERNELS
 /* ================================================================================================
    >>dispatch
    ------------------------------------------------------------------------------------------------
-   The only place that chooses among back-ends: NN__RUN(model, adam, ...) calls the adam of the
-   model's one.
+   The only place that chooses among the back-ends. NN__RUN(model, adam, ...) calls the function
+   adam of the model's back-end.
    ============================================================================================= */
 
 #ifndef NN__SIMD
@@ -4388,7 +4559,7 @@ static void nn__cpuid(unsigned leaf, unsigned registers[4])
 #endif
 }
 
-/* The register states that the operating system saves. */
+/* Returns the set of registers that the operating system saves when it switches tasks (XCR0). */
 static unsigned nn__saved_states(void)
 {
 #ifdef _MSC_VER
@@ -4400,8 +4571,9 @@ static unsigned nn__saved_states(void)
 #endif
 }
 
-/* 1: AVX2 and FMA; 2: AVX-512F too; 0: neither, or the operating system does not know them (Intel's
-   manual, volume 1, 14.3 and 15.2). */
+/* Returns 1 when the processor has AVX2 and FMA and the operating system saves their registers, 2
+   when the same is also true for AVX-512F, else 0 (Intel's Software Developer's Manual, volume 1,
+   sections 14.3 and 15.2). */
 static int nn__level(void)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx2 = 1u << 5, avx512f = 1u << 16;
@@ -4424,7 +4596,8 @@ static int nn__level(void)
 }
 #endif
 
-/* Back-end i, from the scalar one to the best of a level; NULL past the last. */
+/* Returns back-end i of a level, from the scalar one (i = 0) to the fastest one, and NULL after the
+   last. */
 static const nn__kernels *nn__kernels_of(int i, int level)
 {
     if (i == 0) return &nn__kernels_scalar;
@@ -4438,7 +4611,8 @@ static const nn__kernels *nn__kernels_of(int i, int level)
 #endif
 }
 
-/* See NN_BACKEND. */
+/* Returns the back-end of this name, the fastest one for NULL, and the scalar one for the name of a
+   back-end that the machine does not have: see NN_BACKEND. */
 static const nn__kernels *nn__find_kernels(const char *name)
 {
     const nn__kernels *found = &nn__kernels_scalar, *next;
@@ -4453,11 +4627,16 @@ static const nn__kernels *nn__find_kernels(const char *name)
 
 /* ================================================================================================
    >>model
+   ------------------------------------------------------------------------------------------------
+   A model is one block of memory: the struct, the layers, the parameters, the input scaling and
+   scratch memory for predicting. This section makes models, initialises their parameters and
+   predicts with them.
    ============================================================================================= */
 
-/* The one place that knows a layer's layout: its weights [inputs x outputs] begin at `weights` in
-   the parameters, its biases [outputs] behind them at `biases`. A file has them in the same places,
-   but the weights as [outputs x inputs]. */
+/* One layer and where its parameters are. Only nn__layer_at knows this layout: the weights
+   [inputs x outputs] begin at index `weights` of the parameters, and the biases [outputs] follow
+   them at index `biases`. A model file has the same order, but the weights are [outputs x inputs]
+   there. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
@@ -4476,11 +4655,6 @@ NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
     layer.weights = model->offsets[i];
     layer.biases = layer.weights + (size_t)layer.inputs * (size_t)layer.outputs;
     return layer;
-}
-
-static int nn__layer_inputs(const nn_model *model, int layer)
-{
-    return nn__layer_at(model, layer).inputs;
 }
 
 static int nn__outputs(const nn_model *model)
@@ -4507,7 +4681,8 @@ static nn_status nn__check_shape(const nn_shape *shape)
 
         if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
         if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
-        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW; /* vectors' loops */
+        /* The loops of the vector kernels add up to 64 to an index, which must not overflow. */
+        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW;
         if (!nn__has_activation(activation) ||
             (activation == (int)NN_SOFTMAX && i < shape->count - 1))
             return NN_ERROR_ACTIVATION;
@@ -4515,25 +4690,24 @@ static nn_status nn__check_shape(const nn_shape *shape)
     return NN_OK;
 }
 
-/* What a model's block is made of. Predicting goes through two buffers in turn: the scaled input
-   and every second layer's output live in the first, the other outputs in the second. Each can hold
-   the outputs. */
+/* The sizes of the arrays in a model's block. Predicting uses two buffers, and each layer reads one
+   and writes the other. The first buffer holds the scaled input and the outputs of the second,
+   fourth ... layer. The second buffer holds the outputs of the other layers. Each buffer is also
+   wide enough for the outputs of the last layer. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
-    int buffers[2]; /* widths */
+    int buffers[2]; /* number of columns */
 } nn__sizes;
 
-static nn__sizes nn__no_layers(int inputs)
+static void nn__no_layers(nn__sizes *sizes, int inputs)
 {
-    nn__sizes sizes;
-
-    memset(&sizes, 0, sizeof sizes);
-    sizes.inputs = sizes.buffers[0] = inputs;
-    return sizes;
+    memset(sizes, 0, sizeof *sizes);
+    sizes->inputs = sizes->buffers[0] = inputs;
 }
 
-/* Counts another layer in; the parameters become SIZE_MAX when they are too many. */
+/* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
+   not fit a size_t, it becomes SIZE_MAX. */
 static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 {
     const size_t rows = (size_t)in + 1;
@@ -4550,16 +4724,18 @@ static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
-    nn__sizes sizes = nn__no_layers(shape->inputs);
+    nn__sizes sizes;
     int i, in = shape->inputs;
 
+    nn__no_layers(&sizes, in);
     for (i = 0; i < shape->count; in = shape->layers[i++].width)
         nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
     return sizes;
 }
 
-/* Lays a model out in a block: the struct itself at its beginning, then the layers, the parameters
-   (unless they are in a file), the scaling, the scratch. With block->base NULL it only measures. */
+/* Sets the model's pointers to its arrays in a block, and its sizes. The block begins with the
+   struct itself. stored is 1 when the parameters are not in the block but in a file. With
+   block->base NULL it only measures the block. */
 static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes *sizes, int stored)
 {
     const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
@@ -4576,9 +4752,14 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->count = sizes->count;
 }
 
+/* Weight initialisation (initialization): each weight is uniform in [-bound, bound), and biases are
+   0. The bounds of He initialisation (He et al. 2015), Glorot initialisation, which is also called
+   Xavier (Glorot and Bengio 2010), and LeCun initialisation (LeCun et al. 1998):
+
+       He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
-    uint64_t random = nn__random_start(seed);
+    uint64_t random_state = nn__random_start(seed);
     int i;
 
     if (!model) return NN_ERROR_NULL;
@@ -4594,13 +4775,15 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
         const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
         size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
 
-        for (; k < layer.biases; k++) model->parameters[k] = bound * (2 * nn__uniform(&random) - 1);
+        for (; k < layer.biases; k++)
+            model->parameters[k] = bound * (2 * nn__uniform(&random_state) - 1);
         for (; k < end; k++) model->parameters[k] = 0;
     }
     model->changes++;
     return NN_OK;
 }
 
+/* Removes the input scaling: offset 0 and factor 1 for every input. */
 static void nn__clear_scaling(nn_model *model)
 {
     nn_real *offset = model->offset, *factor = offset + model->inputs;
@@ -4615,6 +4798,7 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
+/* Returns the bytes of a model's block, or 0 when they do not fit a size_t. */
 static size_t nn__model_size(const nn__sizes *sizes, int stored)
 {
     nn__block block = {NULL, 0, 0};
@@ -4633,7 +4817,8 @@ NN_DEF size_t nn_model_size(const nn_shape *shape)
     return nn__model_size(&sizes, 0);
 }
 
-/* A model of these sizes in the caller's memory, without layers or parameters. */
+/* Makes a model of these sizes in the caller's memory. The layers, their offsets and the parameters
+   are not set yet. */
 static nn_status nn__make_model(nn_model **model, void *memory, size_t size, const nn__sizes *sizes,
                                 int stored)
 {
@@ -4658,7 +4843,7 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
     return NN_OK;
 }
 
-/* After the layers are set: where the parameters of each begin. */
+/* Sets the index at which the parameters of each layer begin. The layers must be set before. */
 static void nn__set_offsets(nn_model *model)
 {
     size_t offset = 0;
@@ -4800,9 +4985,10 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
-/* x[rows x inputs] through all layers, rows <= NN_PREDICT_ROWS or as many as scratch was made for.
-   The outputs [rows x outputs] go to y; when y is NULL, they stay in the scratch as they are before
-   the last activation: logits. Returns where. x must be finite and not yet scaled. */
+/* Computes the model's outputs [rows x outputs] for x[rows x inputs], and returns where they are.
+   They are written to y. When y is NULL, the last layer's logits (its sums before the activation)
+   are written to scratch instead. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
+   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y)
 {
@@ -4849,7 +5035,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
-/* The arguments of nn_predict and nn_predict_classes. */
+/* Checks the arguments that nn_predict and nn_predict_classes have in common. */
 NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
                                    const void *scratch)
 {
@@ -4884,7 +5070,7 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
-/* The class of a row of outputs or targets. */
+/* Returns the class of a row of outputs or targets: see nn_predict_classes. */
 static int nn__class_of(const nn_real *row, int outputs)
 {
     int j, top = 0;
@@ -5269,7 +5455,8 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
 /* ================================================================================================
    >>data
    ------------------------------------------------------------------------------------------------
-   What a row's outputs mean, checks of data, the order of rows, scaling, dividing.
+   Rows of data: whether a prediction is correct, checks, the order of rows in an epoch, scaling of
+   the inputs, and stratified splits.
    ============================================================================================= */
 
 static void nn__copy(nn_real *to, const nn_real *from, size_t count)
@@ -5277,15 +5464,16 @@ static void nn__copy(nn_real *to, const nn_real *from, size_t count)
     memcpy(to, from, count * sizeof(nn_real));
 }
 
-/* ---- What a row's prediction means ----------------------------------------------------------- */
+/* ---- Correct predictions --------------------------------------------------------------------- */
 
 static int nn__is_classification(const nn_data *data, nn_loss loss)
 {
     return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
-/* Whether p predicts t: the same class or, with several outputs that are not one-hot classes (a
-   binary cross-entropy of several labels), all outputs on their target's side of 1/2. */
+/* Returns whether the outputs p[outputs] are a correct prediction of the targets t[outputs]. With
+   classes, p and t must have the same class. Otherwise (binary cross-entropy with several
+   independent labels) each output must be on the same side of 1/2 as its target. */
 static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, const nn_real *t)
 {
     int j;
@@ -5304,7 +5492,7 @@ static nn_real nn__row_weight(const nn_data *data, size_t row)
     return data->weight ? data->weight[row] : 1;
 }
 
-/* Pointers and sizes. */
+/* Checks the pointers and the sizes of data. */
 static nn_status nn__check_arrays(const nn_data *data)
 {
     size_t widest;
@@ -5319,7 +5507,8 @@ static nn_status nn__check_arrays(const nn_data *data)
     return NN_OK;
 }
 
-/* One row's targets against the loss and the classes. */
+/* Checks the targets t[outputs] of one row. A cross-entropy needs targets in [0, 1]. With classes
+   the targets must be 0 or 1 and, with several outputs, one-hot: exactly one of them is 1. */
 static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss loss)
 {
     int j, ones = 0, zeros = 0;
@@ -5334,6 +5523,7 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     return NN_OK;
 }
 
+/* Checks data, and that it has these numbers of inputs and outputs. */
 static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
 {
     const nn_status status = nn__check_arrays(data);
@@ -5342,6 +5532,7 @@ static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
 
+/* Checks the weights and the targets of all rows. At least one weight must be positive. */
 static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 {
     nn_status status;
@@ -5358,7 +5549,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     return positive ? NN_OK : NN_ERROR_WEIGHT;
 }
 
-/* All that a model is given to learn from, or to be measured on. */
+/* Checks everything about data with which a model is to be trained or measured. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
     const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
@@ -5370,13 +5561,13 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     return nn__check_rows(data, loss);
 }
 
-/* Some rows of a data set in some order. With validation_fraction, one seeded permutation of all
-   rows first separates training from validation rows: then row i of these is row first + i of that.
-   In training a second permutation, another in each epoch, shuffles them. */
+/* Some rows of a data set in some order: see nn__row. With validation_fraction, one seeded
+   permutation of all rows first separates training from validation rows. In training a second
+   permutation shuffles the training rows, with another key in each epoch. */
 typedef struct nn__rows {
     const nn_data *data;
-    int first, count;
-    int separated, shuffled;
+    int first, count;        /* these are rows first ... first + count - 1 of the separated data */
+    int separated, shuffled; /* 1: the first permutation is used; the second one is used */
     uint64_t separation_key, order_key;
 } nn__rows;
 
@@ -5390,6 +5581,7 @@ static nn__rows nn__all_rows(const nn_data *data)
     return rows;
 }
 
+/* Returns the index in the data of row i, 0 <= i < rows->count. */
 static size_t nn__row(const nn__rows *rows, int i)
 {
     uint32_t row = (uint32_t)i;
@@ -5402,44 +5594,49 @@ static size_t nn__row(const nn__rows *rows, int i)
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
 
-/* What a column of the data has: its ends, its sum, and that of the squares of the distances from
-   the offset. Some columns at a time: a part of each row's cache line. */
+/* Statistics of one column of the inputs. NN__COLUMNS columns are computed at a time, because a
+   cache line of a row holds several of them. */
 enum { NN__COLUMNS = 8 };
 typedef struct nn__column {
-    nn_real low, high;
-    nn__sum sum, squares;
+    nn_real low, high;    /* minimum and maximum */
+    nn__sum sum, squares; /* of x; of (x - offset)^2 */
 } nn__column;
 
-/* offset and factor of the inputs first .. first + count - 1, over some rows */
+/* Computes the scaling (x - offset) * factor of the inputs first ... first + count - 1 from some
+   rows, in two passes:
+
+       standard  offset = mean(x)     factor = 1 / sqrt(mean((x - offset)^2))
+       min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
+
+   A constant column gets factor 1. */
 static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
                             int count)
 {
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
     const nn_real *x = rows->data->x + first, *row;
     const nn_real n = (nn_real)rows->count;
-    nn__column columns[NN__COLUMNS], *column;
+    nn__column cols[NN__COLUMNS], *column;
     int i, b;
 
-    memset(columns, 0, sizeof columns);
+    memset(cols, 0, sizeof cols);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0, column = columns; i < count; i++, column++) {
+        for (i = 0, column = cols; i < count; i++, column++) {
             if (b == 0 || row[i] < column->low) column->low = row[i];
             if (b == 0 || row[i] > column->high) column->high = row[i];
             nn__add(&column->sum, row[i]);
         }
     }
-    for (i = 0, column = columns; i < count; i++, column++)
+    for (i = 0, column = cols; i < count; i++, column++)
         offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
                         ? column->low
                         : nn__total(&column->sum) / n;
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
         for (i = 0; i < count; i++)
-            nn__add(&columns[i].squares,
-                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
+            nn__add(&cols[i].squares, nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
     }
-    for (i = 0, column = columns; i < count; i++, column++) {
+    for (i = 0, column = cols; i < count; i++, column++) {
         spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
                                              : NN_SQRT(nn__total(&column->squares) / n);
         factor[i] = 1 / spread;
@@ -5447,7 +5644,8 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     }
 }
 
-/* Whether no sum over a column can overflow: of values, or of squares of their distances. */
+/* Returns whether no sum over a column can overflow: neither the sum of x nor the sum of
+   (x - offset)^2, which is at most rows * (2 |x|)^2. */
 static int nn__can_be_scaled(const nn_data *data)
 {
     const size_t count = (size_t)data->rows * (size_t)data->inputs;
@@ -5497,7 +5695,8 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 
 /* ---- Data sets on the heap ------------------------------------------------------------------- */
 
-/* Lays x, y, weights and class names out in one block, or measures it. characters: of the names. */
+/* Sets the pointers of data to its arrays in one block, or only measures the block. characters is
+   the number of characters of all class names; 0 means that there are none. */
 static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
 {
     const size_t rows = (size_t)data->rows;
@@ -5511,7 +5710,7 @@ static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_
             block, 1, (size_t)data->classes * sizeof(char *) + characters);
 }
 
-/* Allocates the arrays of data, whose sizes are set. On failure data is zeroed. */
+/* Allocates the arrays of data. Its sizes must be set. On failure *data is zeroed. */
 static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
 {
     nn__block block = {NULL, 0, 0};
@@ -5551,13 +5750,14 @@ static size_t nn__name_characters(const nn_data *data)
     return characters;
 }
 
-/* The data's arrays, which are its own to write while it is being made. */
+/* Returns an array of a data set without its const. Only the functions that make a data set write
+   to its arrays. */
 static nn_real *nn__writable(const nn_real *array)
 {
     return (nn_real *)(uintptr_t)array;
 }
 
-/* Class names lie behind their pointers, in the data's own block. */
+/* Copies the class names into the data's own block: first all pointers, then the characters. */
 static void nn__copy_names(nn_data *to, const char *const *names)
 {
     const char **pointers = (const char **)(uintptr_t)to->class_names;
@@ -5572,17 +5772,19 @@ static void nn__copy_names(nn_data *to, const char *const *names)
     }
 }
 
-/* ---- Dividing -------------------------------------------------------------------------------- */
+/* ---- Stratified splits and folds ------------------------------------------------------------- */
 
-/* How rows are divided into a training and a test set. Stratified: the shuffled rows are ordered
-   class by class, so that every k-th row has each class in proportion. `train` of every `of` rows,
-   spread evenly, go to the training set; for folds, all rows but every one that is `fold` modulo
-   `of`. Each set is then shuffled, so that its classes are mixed. */
+/* How rows are divided into a training set and a test set. The split is stratified: the rows are
+   shuffled and then ordered class by class, so that every k-th row has each class in proportion.
+   For a split, `train` of every `of` rows go to the training set, spread evenly. For folds, the
+   rows whose number modulo `of` is `fold` go to the test set. In the end each set is shuffled, so
+   that its classes are mixed. */
 typedef struct nn__division {
-    uint64_t of, train; /* train == 0: folds */
+    uint64_t of, train; /* train is 0 for folds */
     uint64_t fold;
 } nn__division;
 
+/* Returns whether row i of the ordered rows goes to the training set. */
 static int nn__is_training_row(const nn__division *division, uint64_t i)
 {
     const uint64_t of = division->of, train = division->train;
@@ -5591,6 +5793,7 @@ static int nn__is_training_row(const nn__division *division, uint64_t i)
     return (i + 1) * train / of > i * train / of;
 }
 
+/* Copies row number `row` of a data set to row number `at` of another one. */
 static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row)
 {
     const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
@@ -5600,6 +5803,7 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
 }
 
+/* Makes the two data sets of a division. On failure both are zeroed. */
 static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
                                  nn_data *train, nn_data *test)
 {
@@ -5642,6 +5846,7 @@ static nn_status nn__divide_rows(const nn_data *data, const nn__division *divisi
     return NN_OK;
 }
 
+/* Zeroes *train and *test and checks the arguments of a division. */
 static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
 {
     if (train && train != data) memset(train, 0, sizeof *train);
@@ -5686,6 +5891,10 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 
 /* ================================================================================================
    >>trainer
+   ------------------------------------------------------------------------------------------------
+   Training at three levels. The step level computes the forward pass, the backward pass and one
+   update. The batch level adds the loss and divides a batch into micro-batches. The loop level is
+   nn_fit: epochs, validation, early stopping and callbacks.
    ============================================================================================= */
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -5700,8 +5909,9 @@ static nn_options nn__default_options(void)
 }
 #endif
 
-/* The options by their ranges: integers that are not negative, numbers that are not negative, and
-   numbers in [0, 1), of which the first few may be NN_ZERO. */
+/* The options, grouped by their ranges: nn__counts are integers >= 0, nn__magnitudes are finite
+   numbers >= 0, and nn__shares are numbers in [0, 1). The first NN__ZEROABLE_SHARES of these may
+   also be NN_ZERO. */
 static const unsigned short nn__counts[] = {
     offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
     offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
@@ -5720,7 +5930,8 @@ static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
                                             offsetof(nn_options, quantile)};
 enum { NN__ZEROABLE_SHARES = 4 };
 
-/* Whether the numbers at the offsets are in [0, end), or the first few NN_ZERO. */
+/* Returns whether the numbers at the offsets[count] are in [0, end). The first `zeroable` ones may
+   also be NN_ZERO. */
 static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
                         nn_real end)
 {
@@ -5756,7 +5967,8 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
     return NN_OK;
 }
 
-/* Rows of a batch; of those, the rows that go through the net at a time. */
+/* Return the rows of a batch, for one update, and the rows of a micro-batch, which go through the
+   net at a time. */
 static int nn__batch_rows(const nn_options *options)
 {
     return options->batch_size ? options->batch_size : 32;
@@ -5773,7 +5985,8 @@ NN__HOT nn_real nn__layer_dropout(const nn_options *options, int layer)
     return options->dropout ? options->dropout[layer] : 0;
 }
 
-/* The columns of all arrays [batch x width] that a layer has in training: see nn__planes. */
+/* Returns the number of columns of all arrays [batch x width] that a layer has in training: see
+   nn__planes. */
 NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *options, int layer)
 {
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
@@ -5782,12 +5995,13 @@ NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *option
     return (size_t)model->layers[layer].width * (size_t)arrays;
 }
 
-/* Lays a trainer out, as nn__lay_out_model. */
+/* Sets the trainer's pointers to its arrays in a block, or only measures the block, as
+   nn__lay_out_model does. */
 static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_model *model,
                                 const nn_options *o)
 {
     const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
-    size_t columns = 0, layer_columns;
+    size_t cols = 0, layer_columns;
     int layer;
 #ifdef NN__SIMD
     int widest = 0;
@@ -5798,8 +6012,8 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 
     for (layer = 0; layer < model->count; layer++) {
         layer_columns = nn__layer_columns(model, o, layer);
-        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
-        columns += layer_columns;
+        if (layer_columns > SIZE_MAX - cols) block->overflow = 1;
+        cols += layer_columns;
     }
     (void)nn__take(block, 1, sizeof *trainer);
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
@@ -5809,7 +6023,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
-    trainer->planes = nn__take_reals(block, batch, columns);
+    trainer->planes = nn__take_reals(block, batch, cols);
     trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
     trainer->losses = nn__take_reals(block, 1, batch);
 #ifdef NN__SIMD
@@ -5824,7 +6038,7 @@ static nn_status nn__check_trainer(const nn_model *model, const nn_options *opti
     return nn__check_options(model, options);
 }
 
-/* The bytes of a trainer; 0: too many. */
+/* Returns the bytes of a trainer's block, or 0 when they do not fit a size_t. */
 static size_t nn__trainer_size(const nn_model *model, const nn_options *options)
 {
     nn__block block = {NULL, 0, 0};
@@ -5864,7 +6078,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->model = model;
     made->options = options;
     made->batch = nn__micro_batch_rows(options);
-    made->state.random = nn__random_start(options->seed);
+    made->state.random_state = nn__random_start(options->seed);
     made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
     made->state.beta1_power = made->state.beta2_power = 1;
     *trainer = made;
@@ -5872,10 +6086,11 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 }
 
 #ifndef NN_NO_MALLOC
-/* Options of a trainer's own, in front of it on the heap. */
+/* A trainer's copy of its options and of their dropout[layers]. On the heap it precedes the
+   trainer. */
 typedef struct nn__own_options {
     nn_options options;
-    nn__widest dropout[1]; /* aligned; room for more follows */
+    nn__widest dropout[1]; /* the array begins here, aligned; the allocation has space for all */
 } nn__own_options;
 
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
@@ -5928,25 +6143,27 @@ NN_DEF nn_real *nn_gradients(nn_trainer *trainer)
 NN_DEF nn_status nn_clear_gradients(nn_trainer *trainer)
 {
     if (!trainer) return NN_ERROR_NULL;
-    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real)); /* IEEE's 0 */
+    /* All bytes 0 is the number 0 in IEEE arithmetic. */
+    memset(trainer->gradients, 0, trainer->model->parameter_count * sizeof(nn_real));
     trainer->pending = 0;
     return NN_OK;
 }
 
 /* ---- The step level -------------------------------------------------------------------------- */
 
-/* The arrays of a layer in training, each [batch x width], in this order; after them the next
-   layer's. */
+/* The arrays of one layer in training. Each is [batch x width]. They follow each other in this
+   order, and the arrays of the next layer follow them. z = x * w + bias, y = activation(z). */
 typedef struct nn__planes {
-    nn_real
-        *state; /* what the activation's derivative is computed from: y, or z where the activation
-                         says so. The backward pass makes dL/dz of it. */
-    nn_real *outputs; /* y; the same array where the state is y */
-    nn_real *dropped; /* with dropout: y times the mask; without: y. The next layer's input */
-    nn_real *mask;    /* with dropout: 0 or 1 / (1 - dropout); without: NULL */
-    nn_real *end;     /* where the next layer's begin */
+    /* From this the activation's derivative is computed: y, or z where the activation says
+       NN__KEEPS_Z. The backward pass overwrites it with dL/dz. */
+    nn_real *state;
+    nn_real *outputs; /* y; the same array as state where that holds y */
+    nn_real *dropped; /* the next layer's input: with dropout y * mask, without it outputs */
+    nn_real *mask;    /* the dropout mask: 0 or 1 / (1 - dropout); NULL without dropout */
+    nn_real *end;     /* where the arrays of the next layer begin */
 } nn__planes;
 
+/* Returns the arrays of a layer that begin at `first`. */
 NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
     const nn_activation activation = trainer->model->layers[layer].activation;
@@ -5965,6 +6182,7 @@ NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *
     return planes;
 }
 
+/* Returns the arrays of the last layer. */
 static nn__planes nn__last_planes(const nn_trainer *trainer)
 {
     nn_real *first = trainer->planes;
@@ -5974,7 +6192,7 @@ static nn__planes nn__last_planes(const nn_trainer *trainer)
     return nn__planes_at(trainer, i, first);
 }
 
-/* What the input gradients need beside their own arrays: nothing in the scalar kernels. */
+/* Returns the scratch memory of the input gradient. The scalar kernel needs none. */
 static nn_real *nn__buffer_of(const nn_trainer *trainer)
 {
 #ifdef NN__SIMD
@@ -5985,8 +6203,8 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 #endif
 }
 
-/* Copies rows of the data into the batch, scaled as the model wants it: those that index names, or
-   the first ones when it is NULL. */
+/* Copies rows of x to the batch, trainer->input[rows x inputs], and scales them with the model's
+   scaling. Row b is row index[b] of x, or row b when index is NULL. */
 static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
 {
     const nn_model *model = trainer->model;
@@ -5996,7 +6214,12 @@ static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *
             rows, model->inputs);
 }
 
-/* Dropout (Srivastava et al. 2014), inverted: what stays is divided by the share that stays. */
+/* Inverted dropout (Srivastava et al. 2014). Each output becomes 0 with probability p = `share`.
+   The others are multiplied by 1 / (1 - p), so that the expected value does not change and
+   predicting needs no correction. The dropout mask holds these factors:
+
+       mask[rows x width]    = 0 with probability p, else 1 / (1 - p)
+       dropped[rows x width] = outputs[rows x width] * mask[rows x width] */
 static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
@@ -6004,12 +6227,14 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     size_t i;
 
     for (i = 0; i < count; i++) {
-        planes->mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes->mask[i] = nn__uniform(&trainer->state.random_state) >= share ? kept : 0;
         planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
 }
 
-/* The loaded batch through all layers, the last one up to its logits, which are then its state. */
+/* The forward pass of the batch in trainer->input through all layers. The last layer computes only
+   its logits, because the losses need them; they are in its state. Dropout is used where training
+   is 1. */
 static void nn__forward(nn_trainer *trainer, int rows, int training)
 {
     const nn_model *model = trainer->model;
@@ -6036,8 +6261,14 @@ static void nn__forward(nn_trainer *trainer, int rows, int training)
     }
 }
 
-/* From dL/dz of the last layer, which is its state, back to the first: each layer's state becomes
-   its dL/dz. The gradients are added to if something is pending in them, else started. */
+/* The backward pass. The state of the last layer holds its dL/dz. For each layer from the last to
+   the first,
+
+       dw = x^T * dz    db = sums of the columns of dz    dz of the layer before: see
+                                                          nn__dense_input_gradient_scalar
+
+   and the state of the layer before is overwritten with its dL/dz. dw and db are added to the
+   gradients when trainer->pending is 1, and overwrite them when it is 0. */
 static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 {
     const nn_model *model = trainer->model;
@@ -6131,6 +6362,7 @@ NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
     o = trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
+    /* Linear warm-up: update number step + 1 has this share of the base rate. */
     if (step < warmup)
         return trainer->state.learning_rate * ((nn_real)(step + 1) / (nn_real)warmup);
     length = o->schedule_steps             ? (uint32_t)o->schedule_steps
@@ -6152,14 +6384,16 @@ NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
     return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
 }
 
-/* A schedule over the whole of nn_fit has no length outside it. */
+/* Returns whether the length of the schedule is known. A schedule over all updates of nn_fit has no
+   length outside nn_fit. */
 static int nn__has_schedule(const nn_trainer *trainer)
 {
     return trainer->options->schedule == NN_SCHEDULE_CONSTANT || trainer->options->schedule_steps ||
            trainer->run_steps;
 }
 
-/* Updates `count` parameters, from the one at `from` on; 0 if one would not stay finite. */
+/* Updates the parameters from ... from + count - 1. Returns 0 when one of them would become NaN or
+   infinite. */
 #define NN__UPDATE_CASE(ID, name, first, second, rate)                                             \
     case NN_##ID:                                                                                  \
         if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID))                                                 \
@@ -6179,11 +6413,13 @@ static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const
     return 0;
 }
 
+/* Updates all parameters, with several threads when there are many. */
 static int nn__update_all(nn_trainer *trainer, const nn__step *step)
 {
     const size_t count = trainer->model->parameter_count;
 #ifdef NN__THREADS
-    /* Where the products ran on one thread, the gradients are in its cache: leave them there. */
+    /* When one thread computed the products, the gradients are in its cache. The update is then
+       faster in the same thread. */
     const int few = (double)count * trainer->backward_rows < 2 * NN__PRODUCT_GRAIN;
     const int pieces = few ? 1 : nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
@@ -6226,17 +6462,19 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 
 /* ---- The batch level ------------------------------------------------------------------------- */
 
+/* Adds the weighted loss of a row to a sum. */
 static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
     nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
 }
 
+/* Returns the mean of the rows' losses, weighted by the row weights. */
 static nn_real nn__mean_loss(const nn__sums *sums)
 {
     return nn__total(&sums->loss) / nn__total(&sums->weight);
 }
 
-/* What a row adds to the sums beside its loss. */
+/* Adds a row to the sums, all but its loss: its weight, and whether p[outputs] is correct. */
 static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
                           const nn_real *p)
 {
@@ -6245,29 +6483,31 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
     sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
 }
 
-/* Some rows of a data set: `next` .. `end` - 1 in their order, or as they stand when that is
-   NULL. */
+/* The rows next ... end - 1 of an order of a data set. When order is NULL, they are in the order of
+   the data. */
 typedef struct nn__range {
     const nn_data *data;
     const nn__rows *order;
     int next, end;
 } nn__range;
 
+/* Returns the index in the data of row i. */
 static size_t nn__row_of(const nn__range *range, int i)
 {
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Forward, with dropout or without, of the next rows of the range, except those of weight 0: as
-   many as are left and fit in a micro-batch. Returns how many; their losses are in the trainer.
-   Adds to the sums: with `measure`, to all of them; without, to the losses alone. */
+/* Computes the forward pass and the loss of one micro-batch: of the next rows of the range, without
+   those of weight 0. Returns the number of rows; their losses are in trainer->losses. Dropout is
+   used where training is 1. The losses are added to the sums; where measure is 1, so are the
+   weights, the number of rows and the number of correct predictions. */
 static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
                             const nn__planes *last, nn__range *range, int training, int measure,
                             nn__sums *sums)
 {
     const nn_data *data = range->data;
     const nn_real *p = last->outputs;
-    nn__sum loss = sums->loss; /* a copy, which stays in registers */
+    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
     int b, i = range->next, count = 0;
 
     for (; i < range->end && count < trainer->batch; i++) {
@@ -6295,9 +6535,10 @@ static void nn__set_training_objective(nn__objective *objective, const nn_traine
     objective->weights = data->weight;
 }
 
-/* Adds the gradient of the weighted mean loss over the range to the gradients, and to the sums as
-   nn__forward_rows. Returns the sum of the rows' weights in *weight: if that is 0, nothing is added
-   to the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+/* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
+   goes through the range by micro-batches and adds to the sums as nn__forward_rows does. *weight
+   receives the sum of the row weights. If that is 0, nothing is added to the gradients. If a later
+   micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
@@ -6371,7 +6612,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* ---- The loop level -------------------------------------------------------------------------- */
 
-/* Loss and accuracy over some rows, without dropout, by way of the trainer's buffers. */
+/* Returns the sums of the loss and of the correct predictions over some rows, without dropout. It
+   uses the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
     const nn__planes last = nn__last_planes(trainer);
@@ -6398,17 +6640,19 @@ static void nn__add_sums(nn__sums *sums, const nn__sums *other)
     sums->correct += other->correct;
 }
 
-/* A run of nn_fit: what it was given, and what the callbacks see. */
+/* One call of nn_trainer_fit. */
 typedef struct nn__run {
     nn_trainer *trainer;
-    nn__rows training, validation; /* validation.count == 0: none */
-    nn_progress progress;
+    nn__rows training, validation; /* validation.count is 0 without validation */
+    nn_progress progress;          /* what the callback sees */
 #ifdef NN_TIME
-    double begin; /* time */
-    double share; /* of the whole run that was done before this call, in epochs */
+    double begin; /* time at which the call began, in seconds */
+    double share; /* epochs, with fractions, that were complete before the call */
 #endif
 } nn__run;
 
+/* Puts the mean loss and the accuracy of the sums into the progress: those of the validation rows
+   where validation is 1. Where accuracy is 0 the accuracy is NaN. */
 static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int validation)
 {
     nn_progress *progress = &run->progress;
@@ -6425,7 +6669,7 @@ static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int val
 }
 
 #ifdef NN_TIME
-/* Epochs done since the run began, in part. */
+/* Returns the epochs since the call began. A part of an epoch counts as a fraction. */
 static double nn__epochs_done(const nn__run *run)
 {
     const nn__state *state = &run->trainer->state;
@@ -6433,7 +6677,8 @@ static double nn__epochs_done(const nn__run *run)
 }
 #endif
 
-/* Tells the callback where the training is; returns whether it asks to stop. */
+/* Calls the callback. batch is the number of the batch, or 0 after an epoch. Returns what the
+   callback returns: a value that is not 0 stops training. */
 static int nn__call_back(nn__run *run, int batch)
 {
     const nn_options *o = run->trainer->options;
@@ -6453,7 +6698,8 @@ static int nn__call_back(nn__run *run, int batch)
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
-/* The batches of one epoch, from where it stands. *stop is set when the callback asks for it. */
+/* Trains on the batches of one epoch that have not been used yet. Sets *stop when the callback
+   stops training. */
 static nn_status nn__train_epoch(nn__run *run, int *stop)
 {
     nn_trainer *trainer = run->trainer;
@@ -6467,8 +6713,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     int rows;
 
     if (state->position == 0) {
-        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
-        state->epoch_key |= nn__random(&state->random);
+        state->epoch_key = (uint64_t)nn__random(&state->random_state) << 32;
+        state->epoch_key |= nn__random(&state->random_state);
         memset(&state->sums, 0, sizeof state->sums);
     }
     range.data = run->training.data;
@@ -6495,7 +6741,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     return NN_OK;
 }
 
-/* Measures on the validation rows, keeps the best weights. */
+/* Ends an epoch: computes the validation loss and, for early stopping, keeps the best weights. */
 static nn_status nn__end_epoch(nn__run *run)
 {
     nn_trainer *trainer = run->trainer;
@@ -6523,6 +6769,7 @@ static nn_status nn__end_epoch(nn__run *run)
     return NN_OK;
 }
 
+/* Returns whether one of the rows has a positive weight. */
 static int nn__has_weight(const nn__rows *rows)
 {
     int i;
@@ -6533,7 +6780,8 @@ static int nn__has_weight(const nn__rows *rows)
     return 0;
 }
 
-/* Checks the data and divides it into training and validation rows. */
+/* Checks the data, separates the validation rows from the training rows, and computes the scaling
+   from the training rows if the model has none. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
 {
     const nn_options *o = trainer->options;
@@ -6572,7 +6820,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     trainer->pending = trainer->rows = 0;
 #ifdef NN_TIME
     run->begin = NN_TIME();
-    run->share = nn__epochs_done(run); /* since the first */
+    run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
     if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
         if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
@@ -6581,6 +6829,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     return NN_OK;
 }
 
+/* Early stopping: gives the model the weights of the best epoch. */
 static void nn__restore_best(nn_trainer *trainer)
 {
     if (trainer->best && trainer->state.best_epoch)
@@ -6623,7 +6872,7 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
     status = nn_trainer_create(&trainer, model, &o);
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
-    if (status == NN_OK) nn__restore_best(trainer); /* also when a callback stopped it */
+    if (status == NN_OK) nn__restore_best(trainer); /* nn_trainer_fit does not after a callback */
     nn_trainer_free(trainer);
     return status;
 }
@@ -6659,11 +6908,22 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
 
 /* ================================================================================================
    >>metrics
+   ------------------------------------------------------------------------------------------------
+   Accuracy, the confusion matrix and what is computed from it (precision, recall, F1), the ROC AUC,
+   R2, mean errors, and cross-validation. One pass over the rows collects sums and counts in an
+   nn__tally.
    ============================================================================================= */
 
+/* For class c, with the rows of the confusion matrix as true classes and its columns as predicted
+   ones:
+
+       precision = matrix(c, c) / sum of column c
+       recall    = matrix(c, c) / sum of row c
+       f1        = 2 matrix(c, c) / (sum of column c + sum of row c) */
 NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, nn_scores *scores)
 {
-    unsigned long predicted = 0, actual = 0; /* rows: they fit an int in any matrix of ours */
+    /* Counts of rows. In a matrix that nn_confusion_matrix has filled they fit an int. */
+    unsigned long predicted = 0, actual = 0;
     nn_real hit;
     int i;
 
@@ -6684,12 +6944,13 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 }
 
 #ifndef NN_NO_MALLOC
-/* A predicted probability of class 1, and whether the row is of that class. */
+/* The predicted probability of class 1 for a row, and whether the row is of that class. */
 typedef struct nn__score {
     nn_real probability;
     int positive;
 } nn__score;
 
+/* Orders scores by probability, for qsort. */
 static int nn__compare_scores(const void *a, const void *b)
 {
     const nn_real first = ((const nn__score *)a)->probability;
@@ -6697,8 +6958,9 @@ static int nn__compare_scores(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* The share of (positive, negative) pairs that are ranked right, ties counted half (Hanley and
-   McNeil 1982). Sorts the scores. NaN when all rows are of one class. */
+/* ROC AUC, the area under the ROC curve. It is the share of all pairs of a positive and a negative
+   row in which the positive row has the higher probability; a tie counts half (Hanley and McNeil
+   1982). The scores[count] are sorted in place. Returns NaN when all rows are of one class. */
 static nn_real nn__roc_auc(nn__score *scores, int count)
 {
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
@@ -6721,27 +6983,29 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
 }
 #endif
 
-/* For R^2 of one output: sums of (p - t)^2, and of t - first and its square. */
+/* The sums for R2 (the coefficient of determination R^2) of one output. The targets t are summed as
+   distances from the first target, which lose fewer digits when their mean is large. */
 typedef struct nn__output_tally {
-    nn_real first; /* target */
-    nn__sum residual, sum, squares;
+    nn_real first;                  /* target of the first row */
+    nn__sum residual, sum, squares; /* of (p - t)^2; of t - first; of (t - first)^2 */
 } nn__output_tally;
 
 /* What one pass over the rows collects. */
 typedef struct nn__tally {
     nn__sums sums;
-    nn__sum squares, absolutes; /* of errors, over rows and outputs */
-    nn__output_tally *outputs;  /* [outputs], or NULL */
-    int *matrix;                /* [classes x classes], or NULL */
-#ifdef NN_NO_MALLOC /* what one output or two classes need; more has no matrix and no R^2 */
+    nn__sum squares, absolutes; /* of (p - t)^2 and |p - t|, over rows and outputs */
+    nn__output_tally *outputs;  /* [outputs], or NULL: R2 is then NaN */
+    int *matrix;                /* confusion matrix [classes x classes], or NULL */
+#ifdef NN_NO_MALLOC /* space for one output and for two classes; with more, both are NULL */
     nn__output_tally one_output;
     int two_by_two[4];
 #else
-    nn__score *scores; /* [rows], or NULL */
+    nn__score *scores; /* [rows] for the ROC AUC, or NULL */
 #endif
     int classes; /* 0: regression */
 } nn__tally;
 
+/* Adds a target t and its squared error `residual` to the sums of one output. */
 static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residual, int first)
 {
     nn_real d, square;
@@ -6752,10 +7016,12 @@ static void nn__tally_output(nn__output_tally *output, nn_real t, nn_real residu
     nn__add(&output->residual, residual);
     nn__add(&output->sum, d);
     nn__add(&output->squares, square);
-    output->squares.low += nn__fma(d, d, -square); /* what the rounding took */
+    output->squares.low += nn__fma(d, d, -square); /* the rounding error of the square */
 }
 
-/* 1 - residual / total sum of squares; NaN when the targets are constant. */
+/* R2 = 1 - residual sum of squares / total sum of squares. The total is the sum of
+   (t - mean(t))^2 = sum((t - first)^2) - sum(t - first)^2 / rows. Returns NaN when the targets are
+   constant. */
 static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
 {
     const nn_real sum = nn__total(&output->sum);
@@ -6764,6 +7030,7 @@ static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
     return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
 }
 
+/* Adds a row with the outputs p[outputs] to the tally. */
 static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
 {
     const nn_real *t = data->y + row * (size_t)data->outputs;
@@ -6783,12 +7050,13 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
 #ifndef NN_NO_MALLOC
     if (tally->scores) {
         nn__score *score = &tally->scores[tally->sums.counted];
-        score->probability = p[data->outputs - 1]; /* of class 1, with one output or two */
+        score->probability = p[data->outputs - 1]; /* class 1 is the only or the second output */
         score->positive = nn__class_of(t, data->outputs);
     }
 #endif
 }
 
+/* Predicts all rows of data and adds them to the tally, except those of weight 0. */
 static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data *data,
                           const nn_options *options)
 {
@@ -6802,7 +7070,8 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
         p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
-        if (p == losses) losses += (size_t)count * model->first_width; /* the other buffer */
+        /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
+        if (p == losses) losses += (size_t)count * model->first_width;
         objective.targets = data->y + (size_t)first * outputs;
         nn__loss_forward(&objective, p, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
@@ -6815,8 +7084,9 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     }
 }
 
-/* The classes that predictions can be counted by: a binary cross-entropy with one output has two,
-   a cross-entropy as many as outputs, whether or not the data says so. 0: none. */
+/* Returns the number of classes, or 0 for regression. Where data->classes is 0, a binary
+   cross-entropy with one output has two classes, and a cross-entropy has one class for each
+   output. */
 static int nn__classes(const nn_data *data, nn_loss loss)
 {
     if (data->classes > 0) return data->classes;
@@ -6824,6 +7094,7 @@ static int nn__classes(const nn_data *data, nn_loss loss)
     return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
+/* Computes the metrics that are made of a confusion matrix[classes x classes]. */
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
     nn_scores scores;
@@ -6839,13 +7110,14 @@ static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classe
     metrics->macro_precision /= (nn_real)classes;
     metrics->macro_recall /= (nn_real)classes;
     metrics->macro_f1 /= (nn_real)classes;
-    if (classes == 2) { /* the last scores are those of class 1 */
+    if (classes == 2) { /* after the loop, scores are those of class 1 */
         metrics->precision = scores.precision;
         metrics->recall = scores.recall;
         metrics->f1 = scores.f1;
     }
 }
 
+/* Computes all metrics but the ROC AUC from a complete tally. */
 static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, const nn_data *data,
                                nn_loss loss)
 {
@@ -6874,7 +7146,7 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
 }
 
 #ifndef NN_NO_MALLOC
-/* Lays the tally's arrays out in a block, or measures it. */
+/* Sets the tally's pointers to its arrays in a block, or only measures the block. */
 static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *block)
 {
     const size_t classes = (size_t)tally->classes;
@@ -6954,7 +7226,7 @@ NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data,
 
 /* ---- Cross-validation ------------------------------------------------------------------------ */
 
-/* Trains on one fold's complement and measures on the fold. */
+/* Trains a new model on all rows that are not in the fold, and measures it on the fold. */
 static nn_status nn__cross_validate_fold(const nn_shape *shape, const nn_data *data,
                                          const nn_options *options, const nn_fold *fold,
                                          nn_metrics *result)
@@ -6985,7 +7257,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
         status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
-    if (status == NN_OK && /* there is no model yet */
+    if (status == NN_OK && /* scalar functions, because there is no model with a back-end yet */
         !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
           nn__all_finite_scalar(data->y, (size_t)data->rows * (size_t)data->outputs)))
         status = NN_ERROR_DATA;
@@ -7007,16 +7279,18 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 /* ================================================================================================
    >>csv
    ------------------------------------------------------------------------------------------------
-   Tables: numbers are read to the nearest nn_real, text in the target column becomes classes.
+   Tables in CSV format. Numbers are rounded to the nearest nn_real. Text in the target column
+   becomes classes: one output for two classes, one-hot outputs for more.
    ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* Natural numbers of up to 4,800 bits, for decimal numbers that need them. Little end first. */
+/* An unsigned integer of up to 4,800 bits, for decimal numbers with many digits or large exponents.
+   The least significant word comes first. */
 #define NN__BIG_WORDS 150
 typedef struct nn__big {
     uint32_t word[NN__BIG_WORDS];
-    int count; /* words in use, the last one not 0 */
+    int count; /* number of words in use; the last one of them is not 0 */
 } nn__big;
 
 /* a = a * factor + addend */
@@ -7036,12 +7310,14 @@ static void nn__big_multiply(nn__big *a, uint32_t factor, uint32_t addend)
     }
 }
 
+/* a = a * 2^bits */
 static void nn__big_shift(nn__big *a, int bits)
 {
     for (; bits >= 31; bits -= 31) nn__big_multiply(a, UINT32_C(1) << 31, 0);
     nn__big_multiply(a, UINT32_C(1) << bits, 0);
 }
 
+/* Returns the number of bits of a, without leading zeros. */
 static int nn__big_bits(const nn__big *a)
 {
     int bits = a->count * 32;
@@ -7052,6 +7328,7 @@ static int nn__big_bits(const nn__big *a)
     return bits;
 }
 
+/* Returns whether a < b. */
 static int nn__big_less(const nn__big *a, const nn__big *b)
 {
     int i;
@@ -7076,10 +7353,12 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
     while (a->count && !a->word[a->count - 1]) a->count--;
 }
 
-#define NN__DIGITS 800 /* more digits than this cannot change the result, but as a last one */
+/* A result depends on at most this many digits, and on whether one of the further digits is not 0:
+   see nn__parse_number. */
+#define NN__DIGITS 800
 
-/* digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even: the quotient of two
-   whole numbers, divided bit by bit. */
+/* Returns digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even. The value is
+   the quotient of two integers, which is computed by long division in binary. */
 static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
@@ -7103,8 +7382,8 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
     for (i = 0; i > exponent; i--) nn__big_multiply(&below, 10, 0);
 
-    /* value = above / below; wanted: quotient = floor(above / below / 2^shift), one bit more than
-       the mantissa holds, or fewer where the result is denormal */
+    /* The value is above / below. Choose shift so that quotient = floor(above / below / 2^shift)
+       has one bit more than the mantissa, or fewer where the result is denormal. */
     shift = nn__big_bits(&above) - nn__big_bits(&below) - NN__MANTISSA - 2;
     if (shift < lowest - 1) shift = lowest - 1;
     if (shift > 0) nn__big_shift(&below, shift);
@@ -7120,12 +7399,13 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         }
         if (above.count) nn__big_multiply(&above, 2, 0);
     }
-    if (quotient >> (NN__MANTISSA + 2)) { /* one bit too many: keep it as a sticky one */
+    /* The quotient may have one bit too many. If that bit is 1, the remainder must not be 0. */
+    if (quotient >> (NN__MANTISSA + 2)) {
         if (quotient & 1) above.count = 1;
         quotient >>= 1;
         shift++;
     }
-    /* the last bit is a half: round it off */
+    /* The last bit of the quotient stands for one half. Round to nearest, ties to even. */
     i = (int)(quotient & 1) && (above.count || (quotient & 2));
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
@@ -7134,15 +7414,16 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
         quotient <<= 1;
         shift--;
     }
-    if (shift <= -NN__BIAS) /* in two factors, each a normal number */
+    if (shift <= -NN__BIAS) /* 2^shift is denormal: multiply by two normal factors */
         return (nn_real)quotient * nn__power_of_two(1) *
                nn__power_of_two((nn__bits)(shift + NN__BIAS + NN__BIAS - 1));
     return (nn_real)quotient * nn__power_of_two((nn__bits)(shift + NN__BIAS));
 }
 
-/* Reads a decimal number that fills text[length], to the nearest nn_real, whatever the locale; 0
-   if it is none or not finite. Few digits and a small exponent take one exact division or product
-   (Clinger 1990). */
+/* Reads the decimal number text[length] and rounds it to the nearest nn_real, whatever the locale.
+   Returns 0 when the text is not a number, has other characters too, or is not finite. With few
+   digits and a small exponent, the digits and the power of ten are exact, so that one division or
+   product rounds correctly (Clinger 1990, "How to read floating point numbers accurately"). */
 static int nn__parse_number(const char *text, size_t length, nn_real *value)
 {
 #ifdef NN_DOUBLE
@@ -7169,7 +7450,8 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
             digits[count++] = *text;
             exponent -= point;
         } else {
-            if (*text != '0') digits[NN__DIGITS - 1] |= 1; /* not a tie: '0' or more is odd now */
+            /* A digit that is not 0 is left out: an odd last digit records that there is no tie. */
+            if (*text != '0') digits[NN__DIGITS - 1] |= 1;
             exponent += !point;
         }
         if (exponent > 100000000 || exponent < -100000000) return 0;
@@ -7198,16 +7480,16 @@ static int nn__parse_number(const char *text, size_t length, nn_real *value)
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
 typedef struct nn__cell {
-    const char *text; /* without its quotes, and without spaces around an unquoted one */
+    const char *text; /* without the quotes of a quoted cell or the spaces around an unquoted one */
     size_t length;
-    int last; /* of its row */
+    int last; /* 1: it is the last cell of its row */
 } nn__cell;
 
 typedef struct nn__parser {
     const char *at, *end;
-    long line;   /* of the row that is read */
-    long next;   /* line of `at` */
-    long column; /* of the last cell, from 1 */
+    long line;   /* the line where the current row begins, from 1 */
+    long next;   /* the line of `at` */
+    long column; /* the number of the last cell, from 1 */
     char delimiter, comment;
 } nn__parser;
 
@@ -7224,7 +7506,7 @@ static void nn__end_line(nn__parser *parser)
     parser->next++;
 }
 
-/* Goes to the next row that is neither empty nor a comment; 0 at the end. */
+/* Goes to the next row that is neither empty nor a comment. Returns 0 at the end of the text. */
 static int nn__next_row(nn__parser *parser)
 {
     while (parser->at < parser->end) {
@@ -7240,7 +7522,8 @@ static int nn__next_row(nn__parser *parser)
     return 0;
 }
 
-/* Reads a cell and what ends it. In a quoted cell two quotes stand for one, and lines go on. */
+/* Reads a cell and the delimiter or line end after it. A quoted cell may contain delimiters and
+   line ends, and two quotes in it stand for one. */
 static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
 {
     parser->column++;
@@ -7280,8 +7563,8 @@ static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
     return NN_OK;
 }
 
-/* A cell's text with two quotes read as one; to NULL only counts. Returns the length. (An unquoted
-   cell has no quotes.) */
+/* Copies a cell's text and replaces two quotes by one. Returns the length of the result. With NULL
+   for `to` it only computes the length. */
 static size_t nn__cell_text(const nn__cell *cell, char *to)
 {
     size_t i, length = 0;
@@ -7294,6 +7577,7 @@ static size_t nn__cell_text(const nn__cell *cell, char *to)
     return length;
 }
 
+/* Returns whether the text of a cell is the name. */
 static int nn__cell_is(const nn__cell *cell, const char *name)
 {
     size_t i, at = 0;
@@ -7305,23 +7589,26 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
     return name[at] == 0;
 }
 
-#define NN__MOST_CLASSES 4096 /* that are found in a file; a column of names has more */
+/* The most classes that are found in a file. A column with more different texts is probably not a
+   class but a name or a key. */
+#define NN__MOST_CLASSES 4096
 
-/* The table as it is found: columns, where the targets are, the classes. */
+/* What is known about a table: its columns, its targets, its classes. */
 typedef struct nn__table {
     const nn_csv_options *options;
-    nn__parser start; /* at the first row of data */
-    long columns;
-    long *target; /* [targets] column of each, from 0 */
+    nn__parser start; /* the parser before the first row of data */
+    long cols;
+    long *target; /* [targets] the column of each target, from 0 */
     int targets, rows, dropped;
-    int labels;        /* the target is a class */
-    int fixed;         /* the caller has given the classes */
-    nn__cell *classes; /* [count] sorted */
+    int labels;        /* 1: the target is a class */
+    int fixed;         /* 1: the caller has given the classes */
+    nn__cell *classes; /* [count] the classes that were found, sorted */
     int count, capacity;
     nn_location location;
 } nn__table;
 
-/* Numbers come before text, in order of value; the rest in order of bytes. */
+/* Compares two labels. Numbers come before text and are ordered by value. Text, and numbers of the
+   same value, are ordered by their bytes. */
 static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
 {
     const size_t length = a->length < b->length ? a->length : b->length;
@@ -7335,7 +7622,8 @@ static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* The class of a label: its place among the sorted ones; adds it if it is new and not fixed. */
+/* Sets *found to the class of a label: its index in the sorted classes, or in the caller's. With
+   `add`, a new label is inserted into the sorted classes, unless the classes are the caller's. */
 static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add, int *found)
 {
     int low = 0, high = table->count, middle, order;
@@ -7376,7 +7664,7 @@ static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add
     return NN_OK;
 }
 
-/* The target that a column is, or -1 for an input. */
+/* Returns the number of the target in a column, or -1 where the column is an input. */
 static int nn__target_of(const nn__table *table, long column)
 {
     int i;
@@ -7386,6 +7674,7 @@ static int nn__target_of(const nn__table *table, long column)
     return -1;
 }
 
+/* Records the location of an error: the parser's line and column, and the text of the cell. */
 static void nn__mark_location(nn__table *table, const nn__parser *parser, const nn__cell *cell)
 {
     table->location.line = parser->line;
@@ -7394,13 +7683,14 @@ static void nn__mark_location(nn__table *table, const nn__parser *parser, const 
                   cell ? cell->length : 0);
 }
 
-/* Reads the row at the parser into x[inputs] and y[outputs], or only checks it when data is NULL
-   and collects its label. *bad: a cell is not a number (its location is marked), the row is no
-   use. */
+/* Reads the next row into x[inputs] and y[outputs] of data. When data is NULL, it only checks the
+   row and adds its label to the classes. *bad becomes 1 when a cell is not a number; the location
+   of the first such cell is recorded, and the row is not used. */
 static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
 {
     const size_t row = (size_t)table->rows;
-    const int room = data && table->rows < data->rows; /* not for a bad row after the last good */
+    /* A bad row may follow the last good one. The arrays have no space for it. */
+    const int room = data && table->rows < data->rows;
     nn_real *x = room ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
     nn_real *y = room ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
     nn__cell cell, label = {NULL, 0, 0};
@@ -7412,7 +7702,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
     *bad = 0;
     for (column = 0, cell.last = 0; !cell.last; column++) {
         status = nn__next_cell(parser, &cell);
-        if (status == NN_OK && column == table->columns) status = NN_ERROR_CSV_CELLS;
+        if (status == NN_OK && column == table->cols) status = NN_ERROR_CSV_CELLS;
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
             return status;
@@ -7429,7 +7719,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
         if (!*bad) nn__mark_location(table, parser, &cell);
         *bad = 1;
     }
-    if (column < table->columns) {
+    if (column < table->cols) {
         nn__mark_location(table, parser, NULL);
         return NN_ERROR_CSV_CELLS;
     }
@@ -7458,7 +7748,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
 
     if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
     first = *parser;
-    for (table->columns = 0, cell.last = 0; !cell.last; table->columns++) {
+    for (table->cols = 0, cell.last = 0; !cell.last; table->cols++) {
         status = nn__next_cell(parser, &cell);
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
@@ -7466,12 +7756,12 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         }
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
-            table->target[i] = table->columns;
-            break; /* a column is one target */
+            table->target[i] = table->cols;
+            break; /* a column is at most one target, even where two names are equal */
         }
     }
     nn__mark_location(table, parser, NULL);
-    if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
+    if (table->cols <= table->targets) return NN_ERROR_CSV_CELLS;
     for (i = 0; o->target_names && i < table->targets; i++) {
         if (table->target[i] >= 0) continue;
         table->location.column = 0;
@@ -7480,7 +7770,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         return NN_ERROR_CSV_TARGET;
     }
     for (i = 0; !o->target_names && i < table->targets; i++)
-        table->target[i] = table->columns - table->targets + i;
+        table->target[i] = table->cols - table->targets + i;
     table->start = *parser;
     *parser = first;
     for (i = 0, cell.last = 0; !cell.last; i++) {
@@ -7494,7 +7784,8 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     return NN_OK;
 }
 
-/* Whether the target column holds text: it is not empty, and no cell of it is a number. */
+/* Returns whether the target is a class: the caller says so, or the column has text and no cell of
+   it is a number. */
 static int nn__has_labels(const nn__table *table)
 {
     nn__parser parser = table->start;
@@ -7515,7 +7806,8 @@ static int nn__has_labels(const nn__table *table)
     return text;
 }
 
-/* Goes over all rows: counts them and collects the classes, then, with data, fills it. */
+/* Reads all rows. The first pass, with data NULL, counts them and finds the classes. The second
+   pass fills data. */
 static nn_status nn__read_rows(nn__table *table, nn_data *data)
 {
     nn__parser parser = table->start;
@@ -7535,6 +7827,7 @@ static nn_status nn__read_rows(nn__table *table, nn_data *data)
     return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
 }
 
+/* Copies the names of the classes that were found into the data's block: see nn__copy_names. */
 static void nn__fill_names(const nn__table *table, nn_data *data)
 {
     const char **pointers = (const char **)(uintptr_t)data->class_names;
@@ -7548,6 +7841,7 @@ static void nn__fill_names(const nn__table *table, nn_data *data)
     }
 }
 
+/* Allocates data after the first pass, and fills it in the second. */
 static nn_status nn__make_data(nn__table *table, nn_data *data)
 {
     size_t characters = 0;
@@ -7557,8 +7851,8 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
     data->rows = table->rows;
     data->dropped = table->dropped;
     data->outputs = table->targets;
-    if (table->columns - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
-    data->inputs = (int)(table->columns - table->targets);
+    if (table->cols - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
+    data->inputs = (int)(table->cols - table->targets);
     if (table->labels) {
         if (table->count < 2) return NN_ERROR_LABEL;
         data->classes = table->count;
@@ -7682,11 +7976,14 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
 /* ================================================================================================
    >>idx
    ------------------------------------------------------------------------------------------------
-   MNIST's format of images and labels (http://yann.lecun.com/exdb/mnist).
+   IDX files, the format of the MNIST images and labels (http://yann.lecun.com/exdb/mnist). A file
+   has a magic number (0, 0, type, number of dimensions), the length of each dimension as four
+   bytes, most significant byte first, and the data. Type 8 is unsigned bytes.
    ============================================================================================= */
 
-/* Checks the header of unsigned bytes in `dimensions` or more dimensions. Sets the count of items
-   and the bytes of each; the data begins at *start. */
+/* Checks the header of a file of unsigned bytes that has at least `dimensions` dimensions. Sets
+   *start to the offset of the data, *count to the number of items and *each to the bytes of one
+   item. */
 static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
                                size_t *start, size_t *count, size_t *each)
 {
@@ -7718,7 +8015,8 @@ static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dime
     return NN_OK;
 }
 
-/* Both files are in memory: fills data. */
+/* Allocates and fills data from the bytes of both files. *in_labels becomes 1 when the images are
+   correct, so that an error is in the labels. */
 static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t image_size,
                               const unsigned char *labels, size_t label_size, int classes,
                               int *in_labels)
@@ -7803,6 +8101,10 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind the metadata, in hexadecimal
+
+   One set of functions reads files: tokens; then the values of our metadata; then any safetensors
+   header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
+   metadata only where nn_save writes them.
    ============================================================================================= */
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
@@ -7823,18 +8125,22 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
 
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
-/* The metadata that the checksum covers, in this order. */
+/* The parts of a file: the data, the values of our metadata, the header behind the metadata. The
+   checksum covers all of the others, in this order. */
 enum {
+    NN__DATA,
     NN__VERSION,
     NN__WIDTHS,
     NN__ACTIVATIONS,
     NN__SCALING,
     NN__SCALING_VALUES,
+    NN__CHECKSUM,
     NN__STATE,
-    NN__KEYS
+    NN__REST,
+    NN__PARTS
 };
-static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.widths",         "nn.activations",
-                                               "nn.scaling", "nn.scaling_values", "nn.state"};
+static const char *const nn__keys[] = {"",        "version",        "widths", "activations",
+                                       "scaling", "scaling_values", "crc32",  "state"};
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 21 };
@@ -7843,7 +8149,8 @@ enum { NN__STATE_NUMBERS = 21 };
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Writes to bytes[], or only counts when bytes is NULL; the checksum is of all that is written. */
+/* Writes to bytes[]. When bytes is NULL it only counts, and computes the checksum of what would be
+   written. */
 typedef struct nn__writer {
     unsigned char *bytes;
     size_t size;
@@ -7852,8 +8159,10 @@ typedef struct nn__writer {
 
 static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
-    if (writer->bytes) writer->bytes[writer->size] = byte;
-    writer->crc = nn__crc32(writer->crc, byte);
+    if (writer->bytes)
+        writer->bytes[writer->size] = byte;
+    else
+        writer->crc = nn__crc32(writer->crc, byte);
     if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
@@ -7898,33 +8207,37 @@ typedef struct nn__image {
     const nn_trainer *trainer;
 } nn__image;
 
-/* The trainer's state as numbers; the first one says what else must agree. */
+/* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
+#define NN__STATE_INTS(state)                                                                      \
+    {                                                                                              \
+        &(state)->epoch, &(state)->position, &(state)->sums.counted, &(state)->sums.correct,       \
+            &(state)->best_epoch, &(state)->waited                                                 \
+    }
+#define NN__STATE_REALS(state)                                                                     \
+    {                                                                                              \
+        &(state)->sums.loss.high, &(state)->sums.loss.low, &(state)->sums.weight.high,             \
+            &(state)->sums.weight.low, &(state)->best_loss, &(state)->learning_rate,               \
+            &(state)->beta1_power, &(state)->beta2_power, &(state)->last_rate,                     \
+            &(state)->gradient_norm                                                                \
+    }
+
+/* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
+   of a batch, the reals. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
     const nn__state *state = &trainer->state;
+    const int *const ints[] = NN__STATE_INTS(state);
+    const nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
 
     numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
-    numbers[1] = state->random;
+    numbers[1] = state->random_state;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
-    numbers[4] = (uint64_t)state->epoch;
-    numbers[5] = (uint64_t)state->position;
-    numbers[6] = (uint64_t)state->sums.counted;
-    numbers[7] = (uint64_t)state->sums.correct;
-    numbers[8] = (uint64_t)state->best_epoch;
-    numbers[9] = (uint64_t)state->waited;
+    for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
     numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
-    numbers[11] = nn__to_bits(state->sums.loss.high);
-    numbers[12] = nn__to_bits(state->sums.loss.low);
-    numbers[13] = nn__to_bits(state->sums.weight.high);
-    numbers[14] = nn__to_bits(state->sums.weight.low);
-    numbers[15] = nn__to_bits(state->best_loss);
-    numbers[16] = nn__to_bits(state->learning_rate);
-    numbers[17] = nn__to_bits(state->beta1_power);
-    numbers[18] = nn__to_bits(state->beta2_power);
-    numbers[19] = nn__to_bits(state->last_rate);
-    numbers[20] = nn__to_bits(state->gradient_norm);
+    for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
 }
 
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
@@ -7948,6 +8261,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
             nn__write_text(writer, nn__activation_names[model->layers[i].activation]);
         }
         break;
+    case NN__CHECKSUM: break;
     case NN__SCALING: nn__write_text(writer, nn__scaling_names[model->scaling]); break;
     case NN__SCALING_VALUES:
         if (model->scaling == NN_SCALE_NONE) break;
@@ -7974,16 +8288,17 @@ static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
 static void nn__write_data(nn__writer *writer, const nn__image *image)
 {
     const nn_model *model = image->model;
-    const nn_real *w = model->parameters;
-    int layer, i, j, k;
+    int i, j, k;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        for (j = 0; j < out; j++)
-            for (k = 0; k < in; k++) nn__write_real(writer, w[(size_t)k * (size_t)out + (size_t)j]);
-        w += (size_t)in * (size_t)out;
-        nn__write_reals(writer, w, (size_t)out);
-        w += out;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t out = (size_t)layer.outputs;
+        const nn_real *w = model->parameters + layer.weights;
+
+        for (j = 0; j < layer.outputs; j++)
+            for (k = 0; k < layer.inputs; k++)
+                nn__write_real(writer, w[(size_t)k * out + (size_t)j]);
+        nn__write_reals(writer, model->parameters + layer.biases, out);
     }
     for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
         const nn_real *array = nn__checkpoint_array(image->trainer, i);
@@ -7991,20 +8306,25 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
     }
 }
 
-/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
-   dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
+/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`. The number of the
+   module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
+   end. */
+static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
+                             size_t cols, size_t *offset)
 {
+    nn__write_text(writer, ",\"");
+    if (module >= 0) nn__write_number(writer, (size_t)module);
+    nn__write_text(writer, name);
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
     if (rows) {
         nn__write_number(writer, rows);
         nn__write_text(writer, ",");
     }
-    nn__write_number(writer, columns);
+    nn__write_number(writer, cols);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (rows ? rows : 1) * columns * sizeof(nn_real);
+    *offset += (rows ? rows : 1) * cols * sizeof(nn_real);
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -8016,9 +8336,9 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     int i;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
-    for (i = 0; i < NN__KEYS; i++) {
-        if (i == NN__STATE && !image->trainer) continue;
-        nn__write_text(writer, ",\"");
+    for (i = NN__VERSION; i <= NN__STATE; i++) {
+        if (i == NN__CHECKSUM || (i == NN__STATE && !image->trainer)) continue;
+        nn__write_text(writer, ",\"nn.");
         nn__write_text(writer, nn__keys[i]);
         nn__write_text(writer, "\":\"");
         nn__write_value(writer, image, i);
@@ -8035,60 +8355,72 @@ static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
-    int layer, i, name = 0;
+    int i, module = 0;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".weight");
-        nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".bias");
-        nn__write_tensor(writer, 0, (size_t)out, &offset);
-        name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t in = (size_t)layer.inputs, out = (size_t)layer.outputs;
+
+        nn__write_tensor(writer, module, ".weight", out, in, &offset);
+        nn__write_tensor(writer, module, ".bias", 0, out, &offset);
+        module += 1 + (layer.activation != NN_LINEAR); /* as in an nn.Sequential */
     }
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
-        if (!nn__checkpoint_array(image->trainer, i)) continue;
-        nn__write_text(writer, ",\"");
-        nn__write_text(writer, nn__array_names[i]);
-        nn__write_tensor(writer, 0, model->parameter_count, &offset);
-    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i))
+            nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
         nn__write_byte(writer, ' ');
+}
+
+/* Bytes of the data. Its arrays are all in memory, so that their sum cannot overflow. */
+static size_t nn__data_size(const nn__image *image)
+{
+    const size_t size = image->model->parameter_count * sizeof(nn_real);
+    size_t sum = size;
+    int i;
+
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i)) sum += size;
+    return sum;
+}
+
+static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
+{
+    nn__writer writer = {NULL, 0, 0xffffffffu};
+    int i;
+
+    nn__write_data(&writer, image);
+    for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, image, i);
+    nn__write_tensors(&writer, image, metadata);
+    return ~writer.crc;
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
 static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
                                  size_t *size)
 {
-    nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, metadata;
+    nn__writer writer = {NULL, 0, 0};
+    const size_t data = nn__data_size(image);
+    size_t metadata;
     uint64_t length;
     int i;
 
     nn__write_metadata(&writer, image, 0);
     metadata = writer.size;
-    nn__write_data(&sum, image);
-    data = sum.size;
-    for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
-    tensors.crc = sum.crc;
-    nn__write_tensors(&tensors, image, metadata);
-    if (metadata > SIZE_MAX - 8 - tensors.size || data > SIZE_MAX - 8 - tensors.size - metadata)
+    nn__write_tensors(&writer, image, metadata);
+    length = writer.size;
+    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
+        image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    length = metadata + tensors.size;
-    if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
-        return NN_ERROR_OVERFLOW;
-    *size = 8 + (size_t)length + data;
+    *size = 8 + writer.size + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
     writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_metadata(&writer, image, ~tensors.crc);
+    nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
     nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
@@ -8162,47 +8494,320 @@ NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path)
 #endif
 #endif /* NN_NO_TRAIN */
 
-/* ---- Reading JSON ---------------------------------------------------------------------------- */
+/* ---- Tokens ---------------------------------------------------------------------------------- */
 
-/* A part of the header. Of a string: between its quotes, escapes as they are. */
+/* A part of a file in memory, whose bytes are read with NN_READ_BYTE alone. Of a string it is what
+   stands between the quotes, with escapes as they are. */
 typedef struct nn__span {
     const unsigned char *at, *end;
 } nn__span;
 
+/* The next byte; -1 at the end. */
+static int nn__peek(const nn__span *span)
+{
+    return span->at < span->end ? NN_READ_BYTE(span->at) : -1;
+}
+
+static int nn__take_text(nn__span *span, const char *text)
+{
+    for (; *text; text++, span->at++)
+        if (nn__peek(span) != (unsigned char)*text) return 0;
+    return 1;
+}
+
+/* Takes a whole number without sign and leading zeros; 0 if there is none, or one too large. */
+static int nn__take_number(nn__span *span, size_t *number)
+{
+    const unsigned char *start = span->at;
+    size_t n = 0;
+
+    for (; span->at < span->end; span->at++) {
+        const unsigned digit = (unsigned)NN_READ_BYTE(span->at) - '0';
+        if (digit > 9) break;
+        if (n > (SIZE_MAX - 9) / 10 || (!n && span->at > start)) return 0;
+        n = n * 10 + digit;
+    }
+    *number = n;
+    return span->at > start;
+}
+
+/* Takes a width; 0 if there is none, or one too large. */
+static int nn__take_width(nn__span *span)
+{
+    size_t width;
+
+    return nn__take_number(span, &width) && width <= INT_MAX - 64 ? (int)width : 0;
+}
+
+/* The value of a hexadecimal digit in lower case; 16: it is none. */
+static unsigned nn__digit(int c)
+{
+    if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static int nn__take_hexadecimal(nn__span *span, int digits, uint64_t *number)
+{
+    uint64_t n = 0;
+    unsigned digit;
+
+    for (; digits > 0; digits--, span->at++) {
+        digit = nn__digit(nn__peek(span));
+        if (digit > 15) return 0;
+        n = n << 4 | digit;
+    }
+    *number = n;
+    return 1;
+}
+
+/* Takes one of the names, up to a comma or the end; which, or -1. */
+static int nn__take_name(nn__span *span, const char *const *names, int count)
+{
+    nn__span name = *span, rest;
+
+    while (span->at < span->end && nn__peek(span) != ',') span->at++;
+    name.end = span->at;
+    while (--count >= 0) {
+        rest = name;
+        if (nn__take_text(&rest, names[count]) && rest.at == rest.end) break;
+    }
+    return count;
+}
+
+/* Takes the next activation of a list and the comma behind it; -1 if there is none. */
+static int nn__take_activation(nn__span *list)
+{
+    const int activation =
+        nn__take_name(list, nn__activation_names, NN__COUNT(nn__activation_names));
+
+    if (list->at == list->end) return activation;
+    list->at++;
+    return list->at < list->end ? activation : -1;
+}
+
+/* A float or double from its bits. */
+static nn_real nn__real_of(uint64_t bits, int size)
+{
+    if (size == sizeof(nn_real)) return nn__from_bits((nn__bits)bits);
+    if (size == 4) {
+        const uint32_t low = (uint32_t)bits;
+        float x;
+        memcpy(&x, &low, sizeof x);
+        return (nn_real)x;
+    } else {
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return (nn_real)x;
+    }
+}
+
+/* ---- The parts of a file, and our metadata --------------------------------------------------- */
+
+typedef struct nn__file {
+    nn__span parts[NN__PARTS]; /* NULL to NULL where they are missing */
+    nn__span header;
+    int ours; /* whether it has metadata of ours */
+#ifndef NN_NO_MALLOC
+    struct nn__entry *table; /* [count], or NULL: see nn__sort_entries */
+    int count;
+#endif
+} nn__file;
+
+/* Finds header and data in bytes[size]. */
+static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
+{
+    const unsigned char *start = (const unsigned char *)bytes + 8;
+    uint32_t length = 0;
+    int i;
+
+    memset(file, 0, sizeof *file);
+    if (!bytes) return NN_ERROR_NULL;
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    for (i = 1; i <= 8; i++) {
+        length = length << 8 | NN_READ_BYTE(start - i);
+        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    }
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    file->parts[NN__REST].at = start; /* all of the header, as yet */
+    file->parts[NN__REST].end = file->parts[NN__DATA].at = start + length;
+    file->parts[NN__DATA].end = (const unsigned char *)bytes + size;
+    return NN_OK;
+}
+
+/* Checks the version and the checksum. */
+static nn_status nn__check_ours(const nn__file *file)
+{
+    nn__span part = file->parts[NN__VERSION];
+    uint64_t stated;
+    uint32_t crc = 0xffffffffu;
+    int i;
+
+    if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != '1') return NN_ERROR_METADATA;
+    for (i = 0; i < NN__PARTS; i++)
+        for (part = file->parts[i]; i != NN__CHECKSUM && part.at < part.end; part.at++)
+            crc = nn__crc32(crc, NN_READ_BYTE(part.at));
+    part = file->parts[NN__CHECKSUM];
+    if (!nn__take_hexadecimal(&part, 8, &stated) || part.at != part.end) return NN_ERROR_METADATA;
+    return (uint32_t)stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
+}
+
+/* Reads the scaling, whose values have so many digits: into the model, whose own has been cleared,
+   or only checks it when store is 0. */
+static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int digits, int store)
+{
+    nn__span kind = file->parts[NN__SCALING], values = file->parts[NN__SCALING_VALUES];
+    const int scaling = nn__take_name(&kind, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    uint64_t bits;
+    size_t i;
+
+    if (scaling < 0 || kind.at != kind.end) return NN_ERROR_METADATA;
+    for (i = 0; scaling != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
+        nn_real x;
+        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
+        x = nn__real_of(bits, digits / 2);
+        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
+        if (store) model->offset[i] = x;
+    }
+    if (values.at != values.end) return NN_ERROR_METADATA;
+    if (store) model->scaling = (nn_scaling)scaling;
+    return NN_OK;
+}
+
+/* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
+   that is NULL. */
+static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int in,
+                                int out)
+{
+    const int activation = nn__take_activation(activations);
+    const int last = activations->at == activations->end;
+
+    if (activation < 0) return NN_ERROR_METADATA;
+    if (activation == NN_SOFTMAX && !last) return NN_ERROR_ACTIVATION;
+    if (layers) {
+        layers[sizes->count].kind = NN_LAYER_DENSE;
+        layers[sizes->count].width = out;
+        layers[sizes->count].activation = (nn_activation)activation;
+    }
+    nn__count_layer(sizes, in, out, last);
+    return NN_OK;
+}
+
+/* ---- Opening a file where it is -------------------------------------------------------------- */
+
+/* Takes `","nn.key":"value`. */
+static int nn__take_pair(nn__span *header, const char *key, nn__span *value)
+{
+    if (!nn__take_text(header, "\",\"nn.") || !nn__take_text(header, key) ||
+        !nn__take_text(header, "\":\""))
+        return 0;
+    value->at = header->at;
+    while (header->at < header->end && nn__peek(header) != '"') header->at++;
+    value->end = header->at;
+    return 1;
+}
+
+/* The layers that the metadata describe, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
+static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers)
+{
+    nn__span widths = file->parts[NN__WIDTHS], activations = file->parts[NN__ACTIVATIONS];
+    int in = nn__take_width(&widths), out;
+
+    if (!in) return 0;
+    nn__no_layers(sizes, in);
+    do {
+        out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
+        if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
+        in = out;
+    } while (activations.at < activations.end);
+    return widths.at == widths.end && sizes->count <= (NN__FILE_TENSORS - 3) / 2;
+}
+
+/* Only what nn_save writes is taken here: the metadata, in its order, say all; the descriptions of
+   the tensors behind them are in the checksum alone. */
+static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *bytes, size_t size)
+{
+    const nn_status status = nn__find_header(file, bytes, size);
+    nn__span *rest = &file->parts[NN__REST];
+    size_t data;
+    int i, good;
+
+    if (status != NN_OK) return status;
+    good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
+    for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
+        good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
+    if (!good || !nn__take_text(rest, "\"}") || !nn__read_saved_layers(file, sizes, NULL))
+        return NN_ERROR_HEADER;
+    data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
+}
+
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+
+    return nn__read_saved(&file, &sizes, bytes, size) == NN_OK ? nn__model_size(&sizes, 1) : 0;
+}
+
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+    nn__span data;
+    nn_model *made = NULL;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__read_saved(&file, &sizes, bytes, size);
+    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &sizes, 1);
+    if (status == NN_OK) status = nn__check_ours(&file);
+    if (status == NN_OK) status = nn__read_scaling(&file, made, 2 * sizeof(nn_real), 1);
+    if (status != NN_OK) return status;
+    (void)nn__read_saved_layers(&file, &sizes, made->layers);
+    nn__set_offsets(made);
+    data = file.parts[NN__DATA];
+    made->file = data.at;
+    for (; data.at < data.end; data.at += sizeof(nn_real))
+        if (!nn__is_finite(nn__stored_real(data.at))) return NN_ERROR_PARAMETER;
+    *model = made;
+    return NN_OK;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
 static void nn__skip_space(nn__span *json)
 {
-    while (json->at < json->end &&
-           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
-        json->at++;
+    int c;
+
+    for (; (c = nn__peek(json)) == ' ' || c == '\t' || c == '\n' || c == '\r';) json->at++;
 }
 
 /* Takes a character, after white space; 0 if another is there. */
 static int nn__take_character(nn__span *json, int character)
 {
     nn__skip_space(json);
-    if (json->at == json->end || *json->at != character) return 0;
+    if (nn__peek(json) != character) return 0;
     json->at++;
     return 1;
-}
-
-static int nn__hexadecimal(int32_t c)
-{
-    if (c >= '0' && c <= '9') return (int)c - '0';
-    if (c >= 'a' && c <= 'f') return (int)c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? (int)c - 'A' + 10 : -1;
 }
 
 /* Takes four hexadecimal digits, or returns -1. */
 static int32_t nn__take_code(nn__span *string)
 {
     int32_t code = 0;
-    int i, digit;
+    unsigned digit;
+    int i, c;
 
-    if (string->end - string->at < 4) return -1;
-    for (i = 0; i < 4; i++) {
-        digit = nn__hexadecimal(*string->at++);
-        if (digit < 0) return -1;
-        code = code * 16 + digit;
+    for (i = 0; i < 4; i++, string->at++) {
+        c = nn__peek(string);
+        digit = nn__digit(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+        if (digit > 15) return -1;
+        code = code * 16 + (int32_t)digit;
     }
     return code;
 }
@@ -8212,166 +8817,145 @@ static int32_t nn__take_utf8(nn__span *string, int32_t first)
 {
     const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     int32_t c = first & (0x3f >> more);
-    int i;
+    int i, byte;
 
-    if (first < 0xc2 || first > 0xf4 || string->end - string->at < more) return -1;
-    for (i = 0; i < more; i++) {
-        if ((*string->at & 0xc0) != 0x80) return -1;
-        c = c * 64 + (*string->at++ & 0x3f);
+    if (first < 0xc2 || first > 0xf4) return -1;
+    for (i = 0; i < more; i++, string->at++) {
+        byte = nn__peek(string);
+        if ((byte & 0xc0) != 0x80) return -1;
+        c = c * 64 + (byte & 0x3f);
     }
     if ((more == 2 && c < 0x800) || (more == 3 && c < 0x10000)) return -1;
     return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
 }
 
-/* Takes the next character of a string, escaped or not, as its Unicode number. -1: not legal. */
+/* Takes the next character of a string, escaped or not, as its Unicode number; -1 at the end, and
+   where it is not legal. */
 static int32_t nn__next_character(nn__span *string)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    int32_t c = *string->at++, low;
+    int32_t c = nn__peek(string), low;
     int i;
 
     if (c < 32) return -1;
+    string->at++;
     if (c >= 128) return nn__take_utf8(string, c);
     if (c != '\\') return c;
-    if (string->at == string->end) return -1;
-    c = *string->at++;
+    c = nn__peek(string);
+    if (c < 0) return -1;
+    string->at++;
     for (i = 0; from[i]; i++)
         if (c == from[i]) return to[i];
     c = c == 'u' ? nn__take_code(string) : -1;
     if (c < 0xd800 || c > 0xdfff) return c;
-    if (c > 0xdbff || string->end - string->at < 6 || string->at[0] != '\\' || string->at[1] != 'u')
-        return -1;
-    string->at += 2; /* the second half of a pair */
+    if (c > 0xdbff || !nn__take_text(string, "\\u")) return -1; /* the other half of a pair */
     low = nn__take_code(string);
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + (c - 0xd800) * 1024 + (low - 0xdc00);
 }
 
-/* Takes a string in quotes. */
+/* Takes a string in quotes, and checks its escapes and its UTF-8. */
 static int nn__take_string(nn__span *json, nn__span *string)
 {
     if (!nn__take_character(json, '"')) return 0;
     string->at = json->at;
-    while (json->at < json->end && *json->at != '"') {
-        if (*json->at >= ' ' && *json->at < 128 && *json->at != '\\')
-            json->at++; /* most are like this: names may be long */
-        else if (nn__next_character(json) < 0)
-            return 0;
-    }
-    if (json->at == json->end) return 0;
+    while (nn__peek(json) != '"')
+        if (nn__next_character(json) < 0) return 0;
     string->end = json->at++;
     return 1;
 }
 
-/* Takes a whole number, as JSON writes it. */
-static int nn__take_number(nn__span *json, uint64_t *number)
+/* Takes a whole number, after white space. */
+static int nn__take_count(nn__span *json, size_t *count)
 {
-    const unsigned char *start;
-
     nn__skip_space(json);
-    start = json->at;
-    for (*number = 0; json->at < json->end && *json->at >= '0' && *json->at <= '9'; json->at++) {
-        const unsigned digit = (unsigned)(*json->at - '0');
-        if (*number > (UINT64_MAX - digit) / 10) return 0;
-        *number = *number * 10 + digit;
-    }
-    return json->at > start && (*start != '0' || json->at == start + 1);
+    return nn__take_number(json, count);
+}
+
+static int nn__begins_with(nn__span *string, const char *text)
+{
+    for (; *text; text++)
+        if (nn__next_character(string) != (unsigned char)*text) return 0;
+    return 1;
 }
 
 static int nn__string_is(nn__span string, const char *text)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return string.at == string.end && !*text;
+    return nn__begins_with(&string, text) && string.at == string.end;
 }
 
-static int nn__same_string(nn__span a, nn__span b)
+static int nn__is_digit(int32_t c)
 {
-    while (a.at < a.end && b.at < b.end)
-        if (nn__next_character(&a) != nn__next_character(&b)) return 0;
-    return a.at == a.end && b.at == b.end;
+    return c >= '0' && c <= '9';
 }
 
-/* Takes a digit that a string goes on with, or returns -1. */
-static int32_t nn__take_digit(nn__span *string)
+/* The order of two strings by their characters; or, with numbers set, with each run of digits
+   compared by its value. */
+static int nn__compare_strings(nn__span a, nn__span b, int numbers)
 {
-    nn__span ahead = *string;
-    const int32_t c = ahead.at < ahead.end ? nn__next_character(&ahead) : -1;
+    int32_t c = nn__next_character(&a), d = nn__next_character(&b);
+    int order;
 
-    if (c < '0' || c > '9') return -1;
-    *string = ahead;
-    return c;
+    for (;;) {
+        if (numbers && nn__is_digit(c) && nn__is_digit(d)) {
+            while (c == '0') c = nn__next_character(&a);
+            while (d == '0') d = nn__next_character(&b);
+            for (order = 0; nn__is_digit(c) && nn__is_digit(d);
+                 c = nn__next_character(&a), d = nn__next_character(&b))
+                if (order == 0) order = (c > d) - (c < d);
+            if (nn__is_digit(c) || nn__is_digit(d)) return nn__is_digit(c) ? 1 : -1;
+            if (order) return order;
+        }
+        if (c != d || c < 0) return (c > d) - (c < d); /* the end is -1 */
+        c = nn__next_character(&a);
+        d = nn__next_character(&b);
+    }
 }
 
-/* Takes a run of digits from both; the order of the two numbers. */
-static int nn__compare_numbers(nn__span *a, nn__span *b)
-{
-    int32_t c, d;
-    int order = 0;
-
-    while ((c = nn__take_digit(a)) == '0') continue;
-    while ((d = nn__take_digit(b)) == '0') continue;
-    for (; c >= 0 && d >= 0; c = nn__take_digit(a), d = nn__take_digit(b))
-        if (order == 0) order = (c > d) - (c < d);
-    return c == d ? order : c >= 0 ? 1 : -1; /* more digits are more */
-}
-
-/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight"; names
-   that differ in leading zeros alone, by their characters. 0 only for equal names. */
+/* Natural order, so that "2.weight" is before "10.weight"; names that differ in leading zeros alone
+   by their characters. 0 only for equal names. */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
-    const nn__span whole_a = a, whole_b = b;
-    int numbers = 1, order;
+    const int order = nn__compare_strings(a, b, 1);
 
-    for (; numbers >= 0; numbers--, a = whole_a, b = whole_b) {
-        while (a.at < a.end && b.at < b.end) {
-            nn__span ahead_a = a, ahead_b = b;
-            const int32_t c = nn__next_character(&ahead_a), d = nn__next_character(&ahead_b);
+    return order ? order : nn__compare_strings(a, b, 0);
+}
 
-            if (numbers && c >= '0' && c <= '9' && d >= '0' && d <= '9') {
-                order = nn__compare_numbers(&a, &b);
-                if (order) return order;
-                continue;
-            }
-            if (c != d) return c < d ? -1 : 1;
-            a = ahead_a;
-            b = ahead_b;
-        }
-        if (a.at < a.end || b.at < b.end) return a.at < a.end ? 1 : -1;
+/* ---- The header ------------------------------------------------------------------------------ */
+
+enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_TENSOR, NN__KIND_KEY };
+
+/* An entry of the header: a tensor, or a key of the metadata. */
+typedef struct nn__entry {
+    nn__span name;
+    nn__span base; /* the name without ".weight" or ".bias", or all of it */
+    int kind;
+    nn__span value; /* of a key; the rest is a tensor's */
+    size_t shape[2], start, end;
+    int rank;
+    int real; /* bytes of a float or a double; 0: another type */
+} nn__entry;
+
+/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__entry. */
+static unsigned nn__type_size(nn__span type, int *real)
+{
+    static const char *const names[] = {"F32",     "F64",     "BOOL", "U8",  "I8",
+                                        "F8_E5M2", "F8_E4M3", "I16",  "U16", "F16",
+                                        "BF16",    "I32",     "U32",  "I64", "U64"};
+    static const unsigned char bytes[] = {4, 8, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 8, 8};
+    int i;
+
+    for (i = 0; i < NN__COUNT(names); i++) {
+        if (!nn__string_is(type, names[i])) continue;
+        *real = i == 0 || (i == 1 && sizeof(double) == 8) ? bytes[i] : 0;
+        return bytes[i];
     }
     return 0;
 }
 
-/* ---- Reading the header ---------------------------------------------------------------------- */
-
-typedef struct nn__tensor {
-    nn__span name;
-    uint64_t shape[2];
-    int rank;
-    int real; /* bytes of a float or a double; 0: another type */
-    uint64_t start, end;
-} nn__tensor;
-
-/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__tensor. */
-static unsigned nn__type_size(nn__span type, int *real)
-{
-    static const char *const names[] = {"BOOL", "U8",  "I8",  "F8_E5M2", "F8_E4M3",
-                                        "I16",  "U16", "F16", "BF16",    "I32",
-                                        "U32",  "F32", "I64", "U64",     "F64"};
-    static const unsigned char bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
-    size_t i;
-
-    *real = nn__string_is(type, "F32")                          ? 4
-            : nn__string_is(type, "F64") && sizeof(double) == 8 ? 8
-                                                                : 0;
-    for (i = 0; i < sizeof bytes; i++)
-        if (nn__string_is(type, names[i])) return bytes[i];
-    return 0;
-}
-
 /* Takes `[n, n, ...]`: *product of all, the first two in shape. */
-static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
+static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
 {
-    uint64_t n;
+    size_t n;
 
     *product = 1;
     tensor->rank = 0;
@@ -8379,9 +8963,9 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
     if (!nn__take_character(json, '[')) return 0;
     if (nn__take_character(json, ']')) return 1;
     do {
-        if (!nn__take_number(json, &n) || tensor->rank > 63) return 0;
+        if (!nn__take_count(json, &n) || tensor->rank > 63) return 0;
         if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
-        if (n && *product > UINT64_MAX / n) return 0;
+        if (n && *product > SIZE_MAX / n) return 0;
         *product *= n;
         tensor->rank++;
     } while (nn__take_character(json, ','));
@@ -8389,10 +8973,10 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
 }
 
 /* Takes a tensor's description; its length must be that of its shape and type. */
-static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
+static int nn__take_tensor(nn__span *json, nn__entry *tensor)
 {
     nn__span key, type = {NULL, NULL};
-    uint64_t product = 0;
+    size_t product = 0;
     unsigned size;
     int seen = 0, bit;
 
@@ -8407,8 +8991,8 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
             if (!nn__take_shape(json, tensor, &product)) return 0;
         } else if (nn__string_is(key, "data_offsets")) {
             bit = 4;
-            if (!nn__take_character(json, '[') || !nn__take_number(json, &tensor->start) ||
-                !nn__take_character(json, ',') || !nn__take_number(json, &tensor->end) ||
+            if (!nn__take_character(json, '[') || !nn__take_count(json, &tensor->start) ||
+                !nn__take_character(json, ',') || !nn__take_count(json, &tensor->end) ||
                 !nn__take_character(json, ']'))
                 return 0;
         } else {
@@ -8419,96 +9003,194 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
     } while (nn__take_character(json, ','));
     if (!nn__take_character(json, '}') || seen != 7) return 0;
     size = nn__type_size(type, &tensor->real);
-    return size && product <= UINT64_MAX / size && tensor->start <= tensor->end &&
+    return size && product <= SIZE_MAX / size && tensor->start <= tensor->end &&
            tensor->end - tensor->start == product * size;
 }
 
-static int nn__begins_with(nn__span string, const char *text)
+/* Finds a tensor's kind and base; of "weight" and "bias" alone, the base is empty. */
+static void nn__split_name(nn__entry *tensor)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return !*text;
-}
+    static const char *const endings[] = {".weight", ".bias"};
+    nn__span rest = tensor->name;
+    int i;
 
-/* Takes `{"key": "value", ...}`. With a key, finds its value; with one that ends in a dot, the
-   value of a key that begins so. */
-static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
-{
-    const int prefix = key && key[strlen(key) - 1] == '.';
-    nn__span name, value;
-
-    if (!nn__take_character(json, '{')) return 0;
-    if (nn__take_character(json, '}')) return 1;
     do {
-        if (!nn__take_string(json, &name) || !nn__take_character(json, ':') ||
-            !nn__take_string(json, &value))
-            return 0;
-        if (key && (prefix ? nn__begins_with(name, key) : nn__string_is(name, key))) *found = value;
-    } while (nn__take_character(json, ','));
-    return nn__take_character(json, '}');
-}
-
-/* Whether all keys of the metadata differ, and are not too many. */
-static int nn__keys_differ(nn__span metadata)
-{
-    nn__span rest, name, other, value;
-    int count = 0;
-
-    (void)nn__take_character(&metadata, '{');
-    while (nn__take_string(&metadata, &name) && nn__take_character(&metadata, ':') &&
-           nn__take_string(&metadata, &value) && nn__take_character(&metadata, ',')) {
-        if (++count >= NN__FILE_TENSORS) return 0;
-        rest = metadata;
-        while (nn__take_string(&rest, &other) && nn__take_character(&rest, ':') &&
-               nn__take_string(&rest, &value)) {
-            if (nn__same_string(other, name)) return 0;
-            if (!nn__take_character(&rest, ',')) break;
+        for (i = NN__KIND_WEIGHT; i <= NN__KIND_BIAS; i++) {
+            if (!nn__string_is(rest, endings[i]) &&
+                (rest.at != tensor->name.at || !nn__string_is(rest, endings[i] + 1)))
+                continue;
+            tensor->base.at = tensor->name.at;
+            tensor->base.end = rest.at;
+            tensor->kind = i;
+            return;
         }
-    }
-    return 1;
+    } while (nn__next_character(&rest) >= 0);
+    tensor->base = tensor->name;
+    tensor->kind = NN__KIND_TENSOR;
 }
 
-/* A file in memory whose header has been checked. */
-typedef struct nn__file {
-    nn__span header;   /* after its first brace */
-    nn__span metadata; /* empty if there is none */
-    const unsigned char *data;
-    uint64_t size; /* of the data */
-} nn__file;
-
-/* After an entry comes another one, or the end. */
-static int nn__ends_entry(nn__span *json)
+/* Tensors before keys, by base, a weight before its bias. 0 only for two entries of one name; then
+   "weight" and ".weight" count as one, too. */
+static int nn__compare_entries(const void *entry, const void *other)
 {
-    const int more = nn__take_character(json, ',');
+    const nn__entry *a = (const nn__entry *)entry, *b = (const nn__entry *)other;
+    const int keys = (a->kind == NN__KIND_KEY) - (b->kind == NN__KIND_KEY);
+    const int order = keys ? keys : nn__compare_natural(a->base, b->base);
 
+    return order ? order : (a->kind > b->kind) - (a->kind < b->kind);
+}
+
+/* A walk through the header. */
+typedef struct nn__scan {
+    nn__span json;
+    int inside;                /* the metadata */
+    int begun;                 /* an object has had an entry: a comma comes before the next one */
+    const unsigned char *rest; /* what is behind the metadata */
+} nn__scan;
+
+static nn__scan nn__begin_scan(const nn__file *file)
+{
+    nn__scan scan;
+
+    memset(&scan, 0, sizeof scan);
+    scan.json = file->header;
+    return scan;
+}
+
+/* Takes the next entry. Returns 1, 0 at the end, and -1 where the header is not legal. */
+static int nn__next_entry(nn__scan *scan, nn__entry *entry)
+{
+    nn__span *json = &scan->json;
+
+    for (;;) {
+        if (nn__take_character(json, '}')) {
+            if (!scan->inside) break;
+            scan->rest = json->at;
+            scan->inside = 0;
+            scan->begun = 1;
+            continue;
+        }
+        if (scan->begun && !nn__take_character(json, ',')) return -1;
+        scan->begun = 1;
+        if (!nn__take_string(json, &entry->name) || !nn__take_character(json, ':')) return -1;
+        if (scan->inside) {
+            entry->base = entry->name;
+            entry->kind = NN__KIND_KEY;
+            return nn__take_string(json, &entry->value) ? 1 : -1;
+        }
+        if (!nn__string_is(entry->name, "__metadata__")) {
+            nn__split_name(entry);
+            return nn__take_tensor(json, entry) ? 1 : -1;
+        }
+        if (scan->rest || !nn__take_character(json, '{')) return -1;
+        scan->inside = 1;
+        scan->begun = 0;
+    }
     nn__skip_space(json);
-    return json->at < json->end && *json->at == (more ? '"' : '}');
+    return json->at == json->end ? 0 : -1;
 }
 
-/* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
-   if it is not legal. *json begins as the file's header; *metadata as what is known of where the
-   metadata is, which is then not read again. */
-static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata)
-{
-    nn__span name;
+#ifndef NN_NO_MALLOC
 
-    if (nn__take_character(json, '}')) {
-        nn__skip_space(json);
-        return json->at == json->end ? 0 : -1;
+#define NN__SCAN_WORK (UINT32_C(1) << 20) /* bytes that may be read again without a table */
+
+/* Makes the table of a header that is large and has many entries: to look for each of them in the
+   header would take the square of its length. Without memory for it, that is done. */
+static void nn__sort_entries(nn__file *file, int count)
+{
+    nn__scan scan = nn__begin_scan(file);
+
+    if ((uint64_t)count * (uint64_t)(file->header.end - file->header.at) < NN__SCAN_WORK) return;
+    file->table = (nn__entry *)NN_MALLOC((size_t)count * sizeof(nn__entry));
+    if (!file->table) return;
+    for (; file->count < count; file->count++)
+        (void)nn__next_entry(&scan, &file->table[file->count]);
+    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_entries);
+}
+#endif
+
+/* The entries in the order of nn__compare_entries. */
+typedef struct nn__cursor {
+    const nn__file *file;
+    int index;
+    nn__entry entry;
+    int twice; /* whether another entry has the same name */
+} nn__cursor;
+
+static nn__cursor nn__begin_reading(const nn__file *file)
+{
+    nn__cursor cursor;
+
+    memset(&cursor, 0, sizeof cursor);
+    cursor.file = file;
+    return cursor;
+}
+
+/* Goes to the next entry; 0 at the end. */
+static int nn__next_in_order(nn__cursor *cursor)
+{
+    nn__scan scan = nn__begin_scan(cursor->file);
+    const nn__entry before = cursor->entry;
+    nn__entry entry;
+    int order, found = 0;
+
+#ifndef NN_NO_MALLOC
+    const nn__file *file = cursor->file;
+    if (file->table) {
+        if (cursor->index == file->count) return 0;
+        cursor->entry = file->table[cursor->index++];
+        cursor->twice = cursor->index < file->count &&
+                        !nn__compare_entries(&file->table[cursor->index], &cursor->entry);
+        return 1;
     }
-    if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
-    if (!nn__string_is(name, "__metadata__")) {
-        tensor->name = name;
-        return nn__take_tensor(json, tensor) && nn__ends_entry(json) ? 1 : -1;
+#endif
+    while (nn__next_entry(&scan, &entry) > 0) {
+        if (cursor->index && nn__compare_entries(&entry, &before) <= 0) continue;
+        order = found ? nn__compare_entries(&entry, &cursor->entry) : -1;
+        if (order == 0) cursor->twice = 1;
+        if (order >= 0) continue;
+        cursor->entry = entry;
+        cursor->twice = 0;
+        found = 1;
     }
-    if (metadata->at == json->at) {
-        json->at = metadata->end;
-    } else {
-        metadata->at = json->at;
-        if (!nn__take_metadata(json, NULL, NULL)) return -1;
-        metadata->end = json->at;
+    cursor->index++;
+    return found;
+}
+
+static void nn__name_location(nn_location *location, nn__span name)
+{
+    size_t i;
+
+    if (!location) return;
+    for (i = 0; i < sizeof location->name - 1 && name.at < name.end; i++, name.at++)
+        location->name[i] = (char)NN_READ_BYTE(name.at);
+    location->name[i] = 0;
+}
+
+/* Whether no two entries have the same name. */
+static nn_status nn__check_names(const nn__file *file, nn_location *location)
+{
+    nn__cursor cursor = nn__begin_reading(file);
+
+    while (nn__next_in_order(&cursor)) {
+        if (!cursor.twice) continue;
+        if (cursor.entry.kind == NN__KIND_KEY) return NN_ERROR_HEADER;
+        nn__name_location(location, cursor.entry.name);
+        return NN_ERROR_TENSOR;
     }
-    return nn__ends_entry(json) ? 2 : -1;
+    return NN_OK;
+}
+
+/* Keeps the value of a key of ours. */
+static void nn__keep_value(nn__file *file, const nn__entry *entry)
+{
+    nn__span name = entry->name;
+    int i;
+
+    if (!nn__begins_with(&name, "nn.")) return;
+    file->ours = 1;
+    for (i = NN__VERSION; i <= NN__STATE; i++)
+        if (nn__string_is(name, nn__keys[i])) file->parts[i] = entry->value;
 }
 
 static uint64_t nn__mix(uint64_t x)
@@ -8518,444 +9200,260 @@ static uint64_t nn__mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-static void nn__name_location(nn_location *location, nn__span name)
-{
-    if (!location) return;
-    nn__copy_text(location->name, sizeof location->name, (const char *)name.at,
-                  (size_t)(name.end - name.at));
-}
-
-/* Whether all tensors have names of their own; *location names one that has not. */
-static int nn__names_differ(const nn__file *file, nn_location *location)
-{
-    nn__span json = file->header, metadata = file->metadata, rest;
-    nn__tensor tensor, other;
-    int kind, next;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        rest = json;
-        while ((next = nn__next_entry(&rest, &other, &metadata)) > 0) {
-            if (next != 1 || !nn__same_string(tensor.name, other.name)) continue;
-            nn__name_location(location, tensor.name);
-            return 0;
-        }
-    }
-    return 1;
-}
-
 /* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
    that, without a table, every start must be another tensor's end, but the first (0) and the last
    (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
 static nn_status nn__check_header(nn__file *file, nn_location *location)
 {
-    nn__span json = file->header;
+    const size_t size = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    nn__scan scan = nn__begin_scan(file);
     uint64_t sum = 0, covered = 0;
-    nn__tensor tensor;
-    int kind, metadata = 0, tensors = 0;
+    nn__entry entry;
+    nn_status status;
+    int more, keys = 0, tensors = 0;
 
-    while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
-        if (kind == 2) {
-            if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
+    while ((more = nn__next_entry(&scan, &entry)) > 0) {
+        if (++*(entry.kind == NN__KIND_KEY ? &keys : &tensors) > NN__FILE_TENSORS)
+            return NN_ERROR_HEADER;
+        if (entry.kind == NN__KIND_KEY) {
+            nn__keep_value(file, &entry);
             continue;
         }
-        nn__name_location(location, tensor.name);
-        if (++tensors > NN__FILE_TENSORS) return NN_ERROR_HEADER;
-        if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
-        covered += tensor.end - tensor.start;
-        sum += nn__mix(tensor.end) - nn__mix(tensor.start);
+        nn__name_location(location, entry.name);
+        if (entry.end > size) return NN_ERROR_TRUNCATED;
+        covered += entry.end - entry.start;
+        sum += nn__mix(entry.end) - nn__mix(entry.start);
     }
-    if (kind < 0) return NN_ERROR_HEADER;
-    if (!nn__names_differ(file, location)) return NN_ERROR_TENSOR;
+    if (more < 0) return NN_ERROR_HEADER;
+#ifndef NN_NO_MALLOC
+    nn__sort_entries(file, keys + tensors);
+#endif
+    status = nn__check_names(file, location);
+    if (status != NN_OK) return status;
     if (location) location->name[0] = 0;
-    if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
-    if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
+    if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
+    if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
+    file->parts[NN__REST].at = scan.rest;
+    file->parts[NN__REST].end = scan.rest ? file->header.end : NULL;
     return NN_OK;
 }
 
-/* Finds header and data in bytes[size], and checks the header. */
+/* Finds the parts of any safetensors file in bytes[size] and checks them: the header and, of a file
+   of ours, version and checksum. */
 static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size,
                                nn_location *location)
 {
-    const unsigned char *b = (const unsigned char *)bytes;
-    uint64_t length = 0;
-    int i;
+    nn_status status = nn__find_header(file, bytes, size);
 
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
-    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    if (b[8] != '{') return NN_ERROR_HEADER;
-    memset(file, 0, sizeof *file);
-    file->header.at = b + 9;
-    file->header.end = file->data = b + 8 + length;
-    file->size = size - 8 - length;
-    return nn__check_header(file, location);
+    if (status != NN_OK) return status;
+    file->header = file->parts[NN__REST];
+    if (!nn__take_text(&file->header, "{")) return NN_ERROR_HEADER;
+    status = nn__check_header(file, location);
+    return status == NN_OK && file->ours ? nn__check_ours(file) : status;
 }
 
-/* A value of the metadata; 0 if it is not there. */
-static int nn__find_value(const nn__file *file, const char *key, nn__span *value)
+static void nn__close_file(nn__file *file)
 {
-    nn__span metadata = file->metadata;
-
-    value->at = value->end = NULL;
-    if (!metadata.at) return 0;
-    return nn__take_metadata(&metadata, key, value) && value->at;
+#ifdef NN_NO_MALLOC
+    (void)file;
+#else
+    if (file->table) NN_FREE(file->table);
+#endif
 }
 
-/* The name without ".weight" or ".bias" (or without "weight", alone); 0 if it ends otherwise. */
-static int nn__base_of(nn__span name, const char *ending, nn__span *base)
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+/* Goes to the next layer: its weight, and its bias as the cursor's entry. Returns 1, 0 at the end,
+   and -1 when they are no tensors of a layer. */
+static int nn__next_layer(nn__cursor *cursor, nn__entry *weight, nn_location *location)
 {
-    base->at = name.at;
-    for (base->end = name.at; name.at <= name.end; base->end = name.at) {
-        nn__span rest = name;
-        if (name.at == base->at && nn__string_is(rest, ending + 1)) return 1;
-        if (nn__string_is(rest, ending)) return 1;
-        if (name.at == name.end) return 0;
-        (void)nn__next_character(&name);
+    const nn__entry *bias = &cursor->entry;
+
+    do {
+        if (!nn__next_in_order(cursor) || bias->kind == NN__KIND_KEY) return 0;
+    } while (bias->kind != NN__KIND_WEIGHT);
+    *weight = *bias;
+    nn__name_location(location, weight->name);
+    if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
+        weight->shape[0] > INT_MAX - 64 || weight->shape[1] > INT_MAX - 64)
+        return -1;
+    if (!nn__next_in_order(cursor) || bias->kind != NN__KIND_BIAS ||
+        nn__compare_natural(weight->base, bias->base))
+        return -1;
+    if (!bias->real || bias->rank != 1) {
+        nn__name_location(location, bias->name);
+        return -1;
     }
-    return 0;
+    return bias->shape[0] == weight->shape[0] ? 1 : -1;
 }
 
-/* The first *.weight in natural order of name after `after` (NULL: of all); its base; 0: none. */
-static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span *base,
-                           nn__tensor *weight)
+static nn_real nn__read_real(const unsigned char *b, int size)
 {
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    nn__tensor tensor;
-    int found = 0, kind;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1 || !nn__base_of(tensor.name, ".weight", &candidate)) continue;
-        if (after && nn__compare_natural(candidate, *after) <= 0) continue;
-        if (found && nn__compare_natural(candidate, *base) >= 0) continue;
-        *base = candidate;
-        *weight = tensor;
-        found = 1;
-    }
-    return found;
-}
-
-static int nn__find_tensor(const nn__file *file, const nn__span *base, const char *ending,
-                           nn__tensor *tensor)
-{
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    int kind;
-
-    while ((kind = nn__next_entry(&json, tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        if (!base && nn__string_is(tensor->name, ending)) return 1;
-        if (base && nn__base_of(tensor->name, ending, &candidate) &&
-            nn__same_string(candidate, *base))
-            return 1;
-    }
-    return 0;
-}
-
-/* The layers of a file one after the other. */
-typedef struct nn__layer_reader {
-    const nn__file *file;
-    nn__span base;
-    nn__tensor weight, bias;
-    int layer;
-} nn__layer_reader;
-
-/* Goes to the next pair of weight and bias; 0 at the end. */
-static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_location *location)
-{
-    nn__span base;
-
-    *status = NN_OK;
-    if (!nn__next_weight(reader->file, reader->layer ? &reader->base : NULL, &base,
-                         &reader->weight))
-        return 0;
-    reader->base = base;
-    reader->layer++;
-    nn__name_location(location, reader->weight.name);
-    *status = NN_ERROR_TENSOR;
-    if (!nn__find_tensor(reader->file, &reader->base, ".bias", &reader->bias) ||
-        !reader->weight.real || reader->weight.rank != 2 || reader->weight.shape[0] < 1 ||
-        reader->weight.shape[0] > INT_MAX || reader->weight.shape[1] < 1 ||
-        reader->weight.shape[1] > INT_MAX)
-        return 1;
-    if (!reader->bias.real || reader->bias.rank != 1) {
-        nn__name_location(location, reader->bias.name);
-        return 1;
-    }
-    if (reader->bias.shape[0] == reader->weight.shape[0]) *status = NN_OK;
-    return 1;
-}
-
-/* ---- Reading values -------------------------------------------------------------------------- */
-
-/* A float or double from its bits. */
-static nn_real nn__real_of(uint64_t bits, int size)
-{
-    if (size == 4) {
-        const uint32_t low = (uint32_t)bits;
-        float x;
-        memcpy(&x, &low, sizeof x);
-        return (nn_real)x;
-    } else {
-        double x;
-        memcpy(&x, &bits, sizeof x);
-        return (nn_real)x;
-    }
-}
-
-static nn_real nn__read_real(const nn__file *file, const nn__tensor *tensor, uint64_t index)
-{
-    const unsigned char *b = file->data + tensor->start + index * (uint64_t)tensor->real;
     uint64_t bits = 0;
     int i;
 
-    for (i = 0; i < tensor->real; i++) bits |= (uint64_t)b[i] << (8 * i);
-    return nn__real_of(bits, tensor->real);
+    if (size == sizeof(nn_real)) return nn__stored_real(b);
+    for (i = size; i-- > 0;) bits = bits << 8 | NN_READ_BYTE(b + i);
+    return nn__real_of(bits, size);
 }
 
-static int nn__tensor_is_finite(const nn__file *file, const nn__tensor *tensor)
+/* Reads a tensor [out x in] into w[in x out], or only checks it when w is NULL; whether all of it
+   is finite. */
+static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t in, size_t out,
+                           nn_real *w)
 {
-    const uint64_t count = (tensor->end - tensor->start) / (uint64_t)tensor->real;
-    uint64_t i;
+    const unsigned char *at = file->parts[NN__DATA].at + tensor->start;
+    const size_t real = (size_t)tensor->real;
+    size_t j, k;
 
-    for (i = 0; i < count; i++)
-        if (!nn__is_finite(nn__read_real(file, tensor, i))) return 0;
-    return 1;
-}
-
-/* Takes a hexadecimal number of so many digits from a string. */
-static int nn__take_hexadecimal(nn__span *string, int digits, uint64_t *number)
-{
-    int digit;
-
-    for (*number = 0; digits > 0; digits--) {
-        if (string->at == string->end) return 0;
-        digit = nn__hexadecimal(nn__next_character(string));
-        if (digit < 0) return 0;
-        *number = *number << 4 | (unsigned)digit;
+    for (k = 0; k < in; k++) {
+        for (j = 0; j < out; j++) {
+            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor->real);
+            if (!nn__is_finite(x)) return 0;
+            if (w) *w++ = x;
+        }
     }
     return 1;
 }
 
-/* The checksum of a file with our metadata. */
-static nn_status nn__check_sum(const nn__file *file)
-{
-    const unsigned char *at = file->metadata.end;
-    nn__span value;
-    uint64_t i, stated;
-    uint32_t crc = 0xffffffffu;
-    int key;
-
-    for (i = 0; i < file->size; i++) crc = nn__crc32(crc, file->data[i]);
-    for (key = 0; key < NN__KEYS; key++) {
-        if (!nn__find_value(file, nn__keys[key], &value)) continue;
-        while (value.at < value.end)
-            crc = nn__crc32(crc, (unsigned char)nn__next_character(&value));
-    }
-    for (; at < file->data; at++) crc = nn__crc32(crc, *at);
-    if (!nn__find_value(file, "nn.crc32", &value) || !nn__take_hexadecimal(&value, 8, &stated) ||
-        value.at != value.end)
-        return NN_ERROR_METADATA;
-    return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
-}
-
-/* Whether the widths that a file of ours states, if it does, are those of its tensors. */
-static int nn__widths_fit(const nn__file *file, const nn_model *model)
-{
-    nn__span value;
-    int layer;
-
-    if (!nn__find_value(file, nn__keys[NN__WIDTHS], &value)) return 1;
-    for (layer = 0; layer <= model->count; layer++) {
-        uint64_t number;
-        if ((layer && !nn__take_character(&value, ',')) || !nn__take_number(&value, &number) ||
-            number != (uint64_t)(layer ? model->layers[layer - 1].width : model->inputs))
-            return 0;
-    }
-    return value.at == value.end;
-}
-
-/* Whether the file is one of ours: then its version is checked, and its checksum. */
-static nn_status nn__check_ours(const nn__file *file, int *ours)
-{
-    nn__span value;
-
-    *ours = nn__find_value(file, "nn.", &value);
-    if (!*ours) return NN_OK;
-    if (!nn__find_value(file, nn__keys[NN__VERSION], &value) || !nn__string_is(value, "1"))
-        return NN_ERROR_METADATA;
-    return nn__check_sum(file);
-}
-
-/* Reads the scaling: into the model, or only checks it when store is 0. */
-static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int store)
-{
-    const int inputs = model->inputs;
-    nn__span kind, values;
-    uint64_t bits;
-    int scaling, i, digits;
-
-    if (!nn__find_value(file, nn__keys[NN__SCALING], &kind) ||
-        !nn__find_value(file, nn__keys[NN__SCALING_VALUES], &values))
-        return NN_ERROR_METADATA;
-    for (scaling = 0; !nn__string_is(kind, nn__scaling_names[scaling]);)
-        if (++scaling > (int)NN_SCALE_MIN_MAX) return NN_ERROR_METADATA;
-    if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
-    if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-    digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
-    if (digits == 16 && sizeof(double) != 8) return NN_ERROR_METADATA;
-    for (i = 0; i < 2 * inputs; i++) {
-        nn_real x;
-        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
-        x = nn__real_of(bits, digits / 2);
-        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
-        if (store) model->offset[i] = x;
-    }
-    if (store) model->scaling = (nn_scaling)scaling;
-    return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-}
-
-/* Copies all pairs into the parameters, turning [out x in] into [in x out]; or, when store is 0,
-   only checks that they fit the model. */
+/* Reads the parameters of all layers into the model; or, when store is 0, only checks them. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
                                      nn_location *location)
 {
-    nn__layer_reader reader;
-    nn_real *w = model->parameters;
-    nn_status status;
-    int j, k;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn_real *parameters = model->parameters;
+    nn__entry weight;
+    int more, i;
 
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        const int layer = reader.layer - 1;
-        int in, out;
+    for (i = 0; (more = nn__next_layer(&cursor, &weight, location)) > 0; i++) {
+        const size_t in = weight.shape[1], out = weight.shape[0];
+        nn__layer layer;
 
-        if (status != NN_OK) return status;
-        if (layer >= model->count) return NN_ERROR_TENSOR;
-        in = nn__layer_inputs(model, layer);
-        out = model->layers[layer].width;
-        if (reader.weight.shape[0] != (uint64_t)out || reader.weight.shape[1] != (uint64_t)in)
-            return NN_ERROR_TENSOR;
-        if (!store) {
-            if (!nn__tensor_is_finite(file, &reader.weight)) return NN_ERROR_PARAMETER;
-            nn__name_location(location, reader.bias.name);
-            if (!nn__tensor_is_finite(file, &reader.bias)) return NN_ERROR_PARAMETER;
-            continue;
-        }
-        for (k = 0; k < in; k++)
-            for (j = 0; j < out; j++)
-                *w++ =
-                    nn__read_real(file, &reader.weight, (uint64_t)j * (uint64_t)in + (uint64_t)k);
-        for (j = 0; j < out; j++) *w++ = nn__read_real(file, &reader.bias, (uint64_t)j);
+        if (i == model->count) return NN_ERROR_TENSOR;
+        layer = nn__layer_at(model, i);
+        if (in != (size_t)layer.inputs || out != (size_t)layer.outputs) return NN_ERROR_TENSOR;
+        if (!nn__read_tensor(file, &weight, in, out, store ? parameters + layer.weights : NULL))
+            return NN_ERROR_PARAMETER;
+        nn__name_location(location, cursor.entry.name);
+        if (!nn__read_tensor(file, &cursor.entry, 1, out, store ? parameters + layer.biases : NULL))
+            return NN_ERROR_PARAMETER;
     }
-    if (reader.layer != model->count) return NN_ERROR_TENSOR;
+    if (more < 0 || i != model->count) return NN_ERROR_TENSOR;
+    if (store) model->changes++;
     if (location) location->name[0] = 0;
     return NN_OK;
 }
 
-/* Everything about the file that can be wrong, before anything is changed. */
-static nn_status nn__check_file(nn__file *file, nn_model *model, const void *bytes, size_t size,
-                                int *ours, nn_location *location)
+/* Whether the widths in the metadata, if they are there, are the model's. */
+static int nn__widths_fit(const nn__file *file, const nn_model *model)
 {
-    nn_status status = nn__open_file(file, bytes, size, location);
+    nn__span widths = file->parts[NN__WIDTHS];
+    int layer;
 
-    if (status == NN_OK) status = nn__check_ours(file, ours);
-    if (status == NN_OK) status = nn__read_parameters(file, model, 0, location);
-    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
-    if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
-    return status;
+    if (!widths.at) return 1;
+    if (nn__take_width(&widths) != model->inputs) return 0;
+    for (layer = 0; layer < model->count; layer++)
+        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != model->layers[layer].width)
+            return 0;
+    return widths.at == widths.end;
 }
 
-static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
-                                     nn_location *location)
+/* Reads parameters and scaling into the model; or, when store is 0, only checks that they fit. */
+static nn_status nn__read_model(const nn__file *file, nn_model *model, int store,
+                                nn_location *location)
 {
-    nn__file file;
-    nn_status status;
-    int ours;
+    const nn__span *values = &file->parts[NN__SCALING_VALUES];
+    nn_status status = nn__read_parameters(file, model, store, location);
+    int digits = 8;
 
-    if (!model || !bytes) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    status = nn__check_file(&file, model, bytes, size, &ours, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, model, 1, NULL);
-    model->changes++;
-    if (ours) (void)nn__read_scaling(&file, model, 1);
-    return NN_OK;
+    if (status != NN_OK || !file->ours) return status;
+    if (!values->at) return NN_ERROR_METADATA;
+    if (sizeof(double) == 8 && (values->end - values->at) / 2 / model->inputs == 16) digits = 16;
+    if (store) nn__clear_scaling(model);
+    status = nn__read_scaling(file, model, digits, store);
+    if (status == NN_OK && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
+    return status;
 }
 
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load_parameters(model, bytes, size, location);
+    if (!model || !bytes) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, model, 0, location);
+    if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
+    nn__close_file(&file);
+    return status;
 }
-
-#if !defined(NN_NO_TRAIN) || !defined(NN_NO_MALLOC)
-/* The activation of the next layer from their list; -1 if it is none. *at moves on. */
-static int nn__next_activation(nn__span *list)
-{
-    nn__span word = *list;
-    size_t i;
-    int32_t c = 0;
-
-    while (list->at < list->end) {
-        word.end = list->at;
-        c = nn__next_character(list);
-        if (c == ',') break;
-        word.end = list->at;
-    }
-    if (c == ',' && list->at == list->end) return -1;
-    for (i = 0; i < sizeof nn__activation_names / sizeof *nn__activation_names; i++)
-        if (nn__string_is(word, nn__activation_names[i])) return (int)i;
-    return -1;
-}
-#endif
 
 #ifndef NN_NO_TRAIN
 
-/* Reads the state's numbers, and checks that they fit the trainer; *state changes in any case. */
-static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+/* ---- Loading checkpoints --------------------------------------------------------------------- */
+
+/* Reads the trainer's arrays, or only checks them when store is 0. */
+static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
+                                 nn_location *location)
 {
-    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
-    nn__span value;
+    const size_t count = trainer->model->parameter_count;
     int i;
 
-    if (!nn__find_value(file, nn__keys[NN__ACTIVATIONS], &value)) return NN_ERROR_METADATA;
-    for (i = 0; i < trainer->model->count; i++)
-        if (nn__next_activation(&value) != (int)trainer->model->layers[i].activation)
+    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
+        nn_real *array = nn__checkpoint_array(trainer, i);
+        nn__scan scan = nn__begin_scan(file);
+        nn__entry tensor;
+        int more;
+
+        if (!array) continue;
+        do more = nn__next_entry(&scan, &tensor);
+        while (more &&
+               (tensor.kind == NN__KIND_KEY || !nn__string_is(tensor.name, nn__array_names[i])));
+        if (!more || tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 ||
+            tensor.shape[0] != count)
+            return NN_ERROR_TENSOR;
+        nn__name_location(location, tensor.name);
+        if (!nn__read_tensor(file, &tensor, 1, count, store ? array : NULL))
+            return NN_ERROR_PARAMETER;
+    }
+    return NN_OK;
+}
+
+/* Reads the state, which must fit the trainer; *state changes in any case. */
+static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+{
+    const nn_model *model = trainer->model;
+    nn__span activations = file->parts[NN__ACTIVATIONS], numbers = file->parts[NN__STATE];
+    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
+    int *const ints[] = NN__STATE_INTS(state);
+    nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
+
+    if (!activations.at) return NN_ERROR_METADATA;
+    for (i = 0; i < model->count; i++)
+        if (nn__take_activation(&activations) != (int)model->layers[i].activation)
             return NN_ERROR_OPTION;
-    if (!nn__find_value(file, nn__keys[NN__STATE], &value)) return NN_ERROR_METADATA;
     for (i = 0; i < NN__STATE_NUMBERS; i++)
-        if (!nn__take_hexadecimal(&value, 16, &n[i])) return NN_ERROR_METADATA;
-    if (value.at != value.end) return NN_ERROR_METADATA;
+        if (!nn__take_hexadecimal(&numbers, 16, &n[i])) return NN_ERROR_METADATA;
+    if (numbers.at != numbers.end) return NN_ERROR_METADATA;
     nn__state_numbers(trainer, own);
     if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
-    for (i = 4; i < 10; i++)
-        if (n[i] > INT_MAX) return NN_ERROR_METADATA;
     if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
-    for (i = 11; i < NN__STATE_NUMBERS; i++)
-        if (n[i] != (nn__bits)n[i]) return NN_ERROR_METADATA;
-    state->random = n[1];
+    state->random_state = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
-    state->epoch = (int)n[4];
-    state->position = (int)n[5];
-    state->sums.counted = (int)n[6];
-    state->sums.correct = (int)n[7];
-    state->best_epoch = (int)n[8];
-    state->waited = (int)n[9];
-    state->sums.loss.high = nn__from_bits((nn__bits)n[11]);
-    state->sums.loss.low = nn__from_bits((nn__bits)n[12]);
-    state->sums.weight.high = nn__from_bits((nn__bits)n[13]);
-    state->sums.weight.low = nn__from_bits((nn__bits)n[14]);
-    state->best_loss = nn__from_bits((nn__bits)n[15]);
-    state->learning_rate = nn__from_bits((nn__bits)n[16]);
-    state->beta1_power = nn__from_bits((nn__bits)n[17]);
-    state->beta2_power = nn__from_bits((nn__bits)n[18]);
-    state->last_rate = nn__from_bits((nn__bits)n[19]);
-    state->gradient_norm = nn__from_bits((nn__bits)n[20]);
+    for (i = 0; i < NN__COUNT(ints); i++) {
+        if (n[4 + i] > INT_MAX) return NN_ERROR_METADATA;
+        *ints[i] = (int)n[4 + i];
+    }
+    for (i = 0; i < NN__COUNT(reals); i++) {
+        if (n[11 + i] != (nn__bits)n[11 + i]) return NN_ERROR_METADATA;
+        *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
+    }
     if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
         !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
         !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
@@ -8966,136 +9464,111 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     return NN_OK;
 }
 
-/* Reads the trainer's arrays, or only checks them when store is 0. */
-static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
-                                 nn_location *location)
-{
-    const size_t count = trainer->model->parameter_count;
-    nn__tensor tensor;
-    size_t k;
-    int i;
-
-    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
-        nn_real *array = nn__checkpoint_array(trainer, i);
-        if (!array) continue;
-        if (!nn__find_tensor(file, NULL, nn__array_names[i], &tensor) ||
-            tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 || tensor.shape[0] != count)
-            return NN_ERROR_TENSOR;
-        nn__name_location(location, tensor.name);
-        if (!store && !nn__tensor_is_finite(file, &tensor)) return NN_ERROR_PARAMETER;
-        for (k = 0; store && k < count; k++) array[k] = nn__read_real(file, &tensor, k);
-    }
-    return NN_OK;
-}
-
-static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
-                                     nn_location *location)
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_location *location)
 {
     nn__file file;
     nn__state state;
     nn_status status;
-    int ours;
 
+    nn__set_location(location, NULL);
     if (!trainer || !bytes) return NN_ERROR_NULL;
-    status = nn__check_file(&file, trainer->model, bytes, size, &ours, location);
-    if (status == NN_OK && !ours) status = NN_ERROR_METADATA;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
+    if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
     if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, trainer->model, 1, NULL);
-    (void)nn__read_scaling(&file, trainer->model, 1);
-    (void)nn__read_arrays(&file, trainer, 1, NULL);
-    trainer->state = state;
-    trainer->rows = trainer->pending = 0;
-    trainer->model->changes++;
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load_checkpoint(trainer, bytes, size, location);
+    if (status == NN_OK) {
+        (void)nn__read_model(&file, trainer->model, 1, NULL);
+        (void)nn__read_arrays(&file, trainer, 1, NULL);
+        trainer->state = state;
+        trainer->rows = trainer->pending = 0;
+        trainer->model->changes++;
+    }
+    nn__close_file(&file);
+    return status;
 }
 #endif /* NN_NO_TRAIN */
 
 #ifndef NN_NO_MALLOC
 
-/* The layers that a file of ours describes, in layers[count]. */
-static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int count, int *inputs,
+/* ---- Loading a model that does not exist yet ------------------------------------------------- */
+
+/* The layers that the tensors and the activations in the metadata describe: their sizes, and
+   themselves unless layers is NULL. */
+static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers,
                                  nn_location *location)
 {
-    nn__layer_reader reader;
-    nn__span names;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn__span activations = file->parts[NN__ACTIVATIONS];
+    nn__entry weight;
     nn_status status;
-    int activation;
+    int more, in, out = 0;
 
-    (void)nn__find_value(file, nn__keys[NN__ACTIVATIONS], &names);
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        if (status != NN_OK) return status;
-        if (reader.layer > count) return NN_ERROR_METADATA;
-        if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
-        if (reader.layer > 1 && reader.weight.shape[1] != (uint64_t)layers[reader.layer - 2].width)
+    sizes->count = 0;
+    while ((more = nn__next_layer(&cursor, &weight, location)) > 0) {
+        in = (int)weight.shape[1];
+        if (!sizes->count)
+            nn__no_layers(sizes, in);
+        else if (in != out)
             return NN_ERROR_TENSOR;
-        activation = nn__next_activation(&names);
-        if (activation < 0) return NN_ERROR_METADATA;
-        layers[reader.layer - 1].kind = NN_LAYER_DENSE;
-        layers[reader.layer - 1].width = (int)reader.weight.shape[0];
-        layers[reader.layer - 1].activation = (nn_activation)activation;
+        out = (int)weight.shape[0];
+        status = nn__read_layer(&activations, sizes, layers, in, out);
+        if (status != NN_OK) return status;
     }
-    if (reader.layer != count) return NN_ERROR_METADATA;
-    return NN_OK;
+    if (more < 0) return NN_ERROR_TENSOR;
+    return sizes->count && activations.at == activations.end ? NN_OK : NN_ERROR_METADATA;
 }
 
-static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_location *location)
+/* Makes the model that a file of ours describes, and reads it. */
+static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_location *location)
 {
-    nn__file file;
-    nn__span names;
-    nn_shape shape;
-    nn_layer *layers;
+    nn__sizes sizes;
+    size_t size;
+    void *memory;
+    nn_model *made = NULL;
     nn_status status;
-    int ours, count;
 
-    if (model) *model = NULL;
-    if (!model || !bytes) return NN_ERROR_NULL;
-    status = nn__open_file(&file, bytes, size, location);
-    if (status == NN_OK) status = nn__check_ours(&file, &ours);
+    if (!file->ours || !file->parts[NN__ACTIVATIONS].at) return NN_ERROR_METADATA;
+    status = nn__read_layers(file, &sizes, NULL, location);
     if (status != NN_OK) return status;
-    if (!ours || !nn__find_value(&file, nn__keys[NN__ACTIVATIONS], &names))
-        return NN_ERROR_METADATA;
-    for (count = 1; names.at < names.end;) count += nn__next_character(&names) == ',';
-    if (count > NN__FILE_TENSORS / 2) return NN_ERROR_METADATA;
-    layers = (nn_layer *)NN_MALLOC((size_t)count * sizeof *layers);
-    if (!layers) return NN_ERROR_MEMORY;
-    status = nn__read_layers(&file, layers, count, &shape.inputs, location);
+    size = nn__model_size(&sizes, 0);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(size);
+    if (!memory) return NN_ERROR_MEMORY;
+    status = nn__make_model(&made, memory, size, &sizes, 0);
     if (status == NN_OK) {
-        shape.layers = layers;
-        shape.count = count;
-        status = nn__create(model, &shape, 0);
+        made->heap = memory;
+        made->file = NULL;
+        (void)nn__read_layers(file, &sizes, made->layers, NULL);
+        nn__set_offsets(made);
+        status = nn__read_model(file, made, 1, location);
     }
-    NN_FREE(layers);
-    if (status == NN_OK) {
-        status = nn__load_parameters(*model, bytes, size, location);
-        if (status != NN_OK) {
-            nn_model_free(*model);
-            *model = NULL;
-        }
-    }
+    if (status == NN_OK)
+        *model = made;
+    else
+        NN_FREE(memory);
     return status;
 }
 
 NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
                                 nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load(model, bytes, size, location);
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__make_loaded(model, &file, location);
+    nn__close_file(&file);
+    return status;
 }
 
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded, whose location is named in case it fails. */
+/* Reads a file that is to be loaded; location names it in case that fails. */
 static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
                                 nn_location *location)
 {
@@ -9103,19 +9576,26 @@ static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t 
     return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
 }
 
+/* Frees the file's bytes when it has been loaded. */
+static nn_status nn__end_load(nn_status status, unsigned char *bytes, const char *path,
+                              nn_location *location)
+{
+    NN_FREE(bytes);
+    if (location) location->path = path;
+    return status;
+}
+
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__begin_load(path, &bytes, &size, location);
+    if (model) *model = NULL;
+    if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
@@ -9126,9 +9606,8 @@ NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_locati
 
     if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_parameters(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_parameters_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -9140,213 +9619,26 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 
     if (trainer) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_checkpoint(trainer, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_checkpoint_memory(trainer, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 #endif
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
-
-/* ---- Opening a file where it is -------------------------------------------------------------- */
-
-/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
-   order, says all; the tensors' descriptions behind it are in the checksum alone. */
-typedef struct nn__stored {
-    nn__sizes sizes;
-    nn__span
-        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
-                                      header, and in front of them the data */
-    uint32_t crc;
-} nn__stored;
-
-/* Takes the text; 0 if another is there. */
-static int nn__expect(nn__span *file, const char *text)
-{
-    for (; *text; text++, file->at++)
-        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
-    return 1;
-}
-
-/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
-static int nn__expect_width(nn__span *file)
-{
-    unsigned digit;
-    int width = 0;
-
-    for (; file->at < file->end; file->at++) {
-        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
-        if (digit > 9) break;
-        if (width > (INT_MAX - 64 - 9) / 10) return 0;
-        width = width * 10 + (int)digit;
-        if (!width) return 0;
-    }
-    return width;
-}
-
-/* Takes one of the names; which, or -1. */
-static int nn__expect_name(nn__span *file, const char *const *names, int count)
-{
-    nn__span ahead;
-
-    while (--count >= 0) {
-        ahead = *file;
-        if (nn__expect(&ahead, names[count])) break;
-    }
-    if (count >= 0) *file = ahead;
-    return count;
-}
-
-/* Takes a hexadecimal number of so many digits, in lower case. */
-static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
-{
-    for (*number = 0; digits > 0; digits--, file->at++) {
-        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
-        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return 1;
-}
-
-/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
-   nn_save writes them. */
-static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
-{
-    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
-    int in = nn__expect_width(&widths), out, activation, last = 0;
-
-    if (!in) return 0;
-    stored->sizes = nn__no_layers(in);
-    for (; !last; in = out) {
-        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
-        if (!out) return 0;
-        last = widths.at == widths.end;
-        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (activation < 0 || (activation == NN_SOFTMAX && !last) ||
-            (!last && !nn__expect(&names, ",")))
-            return 0;
-        nn__count_layer(&stored->sizes, in, out, last);
-        if (layers) {
-            layers->kind = NN_LAYER_DENSE;
-            layers->width = out;
-            layers->activation = (nn_activation)activation;
-            layers++;
-        }
-    }
-    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
-}
-
-static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
-{
-    nn__span file;
-    nn__bits crc;
-    uint32_t length = 0;
-    size_t data;
-    int i, good;
-
-    if (!bytes) return NN_ERROR_NULL;
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    file.at = (const unsigned char *)bytes + 8;
-    for (i = 1; i <= 8; i++) {
-        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-        length = length << 8 | NN_READ_BYTE(file.at - i);
-    }
-    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    stored->parts[0].at = file.end = file.at + length;
-    stored->parts[0].end = (const unsigned char *)bytes + size;
-    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
-    for (i = 0; i < NN__STATE; i++) {
-        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
-               nn__expect(&file, "\":\"");
-        stored->parts[1 + i].at = file.at;
-        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
-        stored->parts[1 + i].end = file.at;
-    }
-    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
-        !nn__read_stored_layers(stored, NULL))
-        return NN_ERROR_HEADER;
-    stored->crc = (uint32_t)crc;
-    stored->parts[1 + NN__STATE] = file;
-    data = size - 8 - length;
-    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
-               ? NN_ERROR_TRUNCATED
-               : NN_OK;
-}
-
-/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
-static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
-{
-    nn__span *version = &stored->parts[1 + NN__VERSION];
-    nn__span *scaling = &stored->parts[1 + NN__SCALING];
-    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
-    const unsigned char *at;
-    uint32_t crc = 0xffffffffu;
-    nn__bits bits;
-    size_t i;
-    int kind;
-
-    for (i = 0; i < NN__STATE + 2; i++)
-        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
-            crc = nn__crc32(crc, NN_READ_BYTE(at));
-    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
-    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
-    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
-        scaling->at != scaling->end)
-        return NN_ERROR_METADATA;
-    model->scaling = (nn_scaling)kind;
-    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
-        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
-        model->offset[i] = nn__from_bits(bits);
-        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
-    }
-    if (values->at != values->end) return NN_ERROR_METADATA;
-    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
-        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
-    return NN_OK;
-}
-
-NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
-{
-    nn__stored stored;
-
-    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
-    return nn__model_size(&stored.sizes, 1);
-}
-
-NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
-                                  const void *bytes, size_t size)
-{
-    nn__stored stored;
-    nn_model *made = NULL;
-    nn_status status;
-
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__read_stored(&stored, bytes, size);
-    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
-    if (status != NN_OK) return status;
-    made->file = stored.parts[0].at;
-    (void)nn__read_stored_layers(&stored, made->layers);
-    nn__set_offsets(made);
-    status = nn__finish_opening(made, &stored);
-    if (status == NN_OK) *model = made;
-    return status;
-}
 
 #ifndef NN_NO_TRAIN
 
 /* ================================================================================================
    >>export
    ------------------------------------------------------------------------------------------------
-   Weights as int8, and a model as a C file.
+   Quantization of the weights to int8, and export of a model as a C file.
    ============================================================================================= */
 
 /* ---- Weights as int8 ------------------------------------------------------------------------- */
 
-/* The smallest scale s with 127 s >= largest > 0 that has 7 significant bits fewer than nn_real:
-   then every q s is exact. (A denormal s is cut to that at the latest from 2^17 units on.) */
+/* Returns the smallest scale s with 127 s >= largest > 0 whose last 7 bits are 0. Each product q s
+   with |q| <= 127 is then exact, because q has at most 7 bits. A small denormal s keeps its last
+   bits: it has so few bits that its products are exact all the same. */
 static nn_real nn__scale_above(nn_real largest)
 {
     nn__bits bits = nn__to_bits(largest / 127), low = bits >> (NN__MANTISSA - 6) ? 127 : 0;
@@ -9356,8 +9648,9 @@ static nn_real nn__scale_above(nn_real largest)
     return nn__from_bits(bits);
 }
 
-/* The integer nearest to w / scale, ties away from zero, at most 127 in size. The quotient may have
-   been rounded; what it leaves of w is exact and decides. */
+/* Returns the integer q that is nearest to w / scale, ties away from zero, limited to |q| <= 127.
+   The quotient is rounded, but the remainder |w| - q * scale is exact and decides whether q is
+   rounded up. */
 static int nn__to_int8(nn_real w, nn_real scale)
 {
     const nn_real size = nn__absolute(w);
@@ -9372,9 +9665,10 @@ static int nn__to_int8(nn_real w, nn_real scale)
     return w < 0 ? -q : q;
 }
 
-/* The scale of output j of w[in x out]: one that the quantized weights give again, so that
-   quantizing them changes nothing. Above, that is not so for denormal scales of few bits, nor where
-   127 s overflows; one step below, the largest weight becomes 127 s, which gives s. */
+/* Returns the scale of output j of w[in x out], or 0 when all its weights are 0. Quantization must
+   be idempotent: the quantized weights must have the same scale. For small denormal scales, and
+   where 127 s overflows, the scale of nn__scale_above does not have this property. The next smaller
+   scale s does: the largest weight then becomes 127 s, whose scale is s. */
 static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
 {
     nn_real largest = 0, scale;
@@ -9416,15 +9710,17 @@ NN_DEF nn_status nn_quantize(nn_model *model)
     return NN_OK;
 }
 
-#ifndef NN_NO_MALLOC /* not on a device: its text would take memory there */
+#ifndef NN_NO_MALLOC /* a microcontroller does not export: the text would take too much memory */
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The file repeats the functions of >>math, >>activation and >>dense, operation for operation, and
-   takes their constants and tables from here. In the pieces of its text,
+/* The exported file has the functions of >>math, >>activation and >>dense with the same operations
+   in the same order, so that it computes the same bits. Their constants and tables are written from
+   those of this header. In the pieces of its text two characters are replaced:
 
-       $   is the name of the function, before "_" of all else that the file defines
-       @   the type of a number, float or double
+       $   by the name of the exported function. All other names in the file begin with this name
+           and an underscore.
+       @   by the type of a number, float or double
 */
 typedef struct nn__exporter {
     nn__writer writer;
@@ -9470,8 +9766,8 @@ static const char *const nn__flash_piece =
     "#define NN_FLASH_INT8(pointer) (*(pointer))\n"
     "#endif\n\n";
 
-/* nn__fma, from which on the pragmas hold. fmaf is taken where NN_FMA takes it, but for AVR: in its
-   double of 32 bits, fma may be anything. */
+/* nn__fma, after the pragmas of NN_NO_FMA. It uses fmaf where NN_FMA does, except on AVR, whose
+   double has 32 bits and whose fma may not be exact. */
 static const char *const nn__fma_piece =
     "/* a * b + c, rounded once; under NN_NO_FMA twice, which no compiler may fuse again. */\n"
     "#ifdef NN_NO_FMA\n"
@@ -9534,7 +9830,8 @@ static const char *const nn__end_piece = "\n"
                                          "#endif\n"
                                          "#endif\n";
 
-/* nn__dense_forward_scalar of one row, the weights transposed and the activation apart. */
+/* nn__dense_forward_scalar for one row. The weights are transposed. The activation is a separate
+   statement. */
 static const char *const nn__dense_piece =
     "/* y[out] = x[in] * w[out x in]^T + bias[out] */\n"
     "static void $_dense(const @ *x, const @ *w, const @ *bias, @ *y, int in, int out)\n"
@@ -9588,11 +9885,11 @@ static const char *const nn__bits_piece =
     "    return sum;\n"
     "}\n\n";
 
-/* The functions of >>math that the text of activations calls, each behind those that it calls, and
-   their constant arrays. */
+/* The functions of >>math that the texts of the activations call, and their constant arrays. Each
+   function comes after those that it calls. */
 typedef struct nn__math_piece {
-    int trait;            /* of the activations that call it */
-    const char *name;     /* of its array */
+    int trait;            /* the trait of the activations that call it */
+    const char *name;     /* the name of its array, or NULL */
     const nn_real *terms; /* [count], or NULL */
     int count;
     const char *text;
@@ -9613,11 +9910,12 @@ static const char *const nn__activation_pieces[] = {NN__ACTIVATIONS(NN__PIECE_OF
 
 /* ---- Export to C: the writer ----------------------------------------------------------------- */
 
-/* A hexadecimal floating constant: exactly x, also denormal or -0. */
+/* Writes x as a hexadecimal floating-point constant, which is exact also where x is denormal or
+   -0. */
 static void nn__write_constant(nn__writer *writer, nn_real x)
 {
     const nn__bits bits = nn__to_bits(x), field = (bits & ~NN__SIGN_BIT) >> NN__MANTISSA;
-    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, in whole digits */
+    int left = (NN__MANTISSA + 3) / 4 * 4; /* bits of the fraction, a multiple of 4 */
     nn__bits rest = (bits << (left - NN__MANTISSA)) & (((nn__bits)1 << left) - 1);
     int exponent = field ? (int)field - NN__BIAS : rest ? 1 - NN__BIAS : 0;
 
@@ -9634,7 +9932,7 @@ static void nn__write_constant(nn__writer *writer, nn_real x)
     if (sizeof x == 4) nn__write_text(writer, "f");
 }
 
-/* A piece of the file. */
+/* Writes a piece of the file's text and replaces $ and @. */
 static void nn__write_piece(nn__exporter *to, const char *piece)
 {
     for (; *piece; piece++) {
@@ -9646,7 +9944,7 @@ static void nn__write_piece(nn__exporter *to, const char *piece)
     }
 }
 
-/* A piece, a count, and another piece. */
+/* Writes a piece, a count and another piece. */
 static void nn__write_count(nn__exporter *to, const char *before, int count, const char *after)
 {
     nn__write_piece(to, before);
@@ -9654,30 +9952,31 @@ static void nn__write_count(nn__exporter *to, const char *before, int count, con
     nn__write_piece(to, after);
 }
 
-/* What is before number i of an array that has so many in a line. */
+/* Writes the separator before number i of an array: a comma, and a space or, after `in_line`
+   numbers, a new line. */
 static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
 {
     if (i) nn__write_text(&to->writer, ",");
     nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
 }
 
-/* What is left to write of an array after its name: the transpose of values[rows x columns]. */
-static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+/* Writes an array after its name: "[]", and the transpose of values[rows x cols]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int cols)
 {
     size_t i = 0;
     int j, k;
 
     nn__write_text(&to->writer, "[] NN_FLASH = {");
-    for (j = 0; j < columns; j++) {
+    for (j = 0; j < cols; j++) {
         for (k = 0; k < rows; k++) {
             nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
-            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)cols + (size_t)j]);
         }
     }
     nn__write_text(&to->writer, "};\n");
 }
 
-/* The arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
+/* Writes the arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
 static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
 {
     size_t i = 0;
@@ -9700,6 +9999,7 @@ static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in
     nn__write_text(&to->writer, "};\n");
 }
 
+/* Writes the arrays of the scaling and of all layers. */
 static void nn__write_arrays(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9728,7 +10028,7 @@ static void nn__write_arrays(nn__exporter *to)
     }
 }
 
-/* The traits of all the model's activations. */
+/* Returns the traits of all activations of the model. */
 static int nn__traits_of(const nn_model *model)
 {
     int traits = 0, i;
@@ -9737,7 +10037,7 @@ static int nn__traits_of(const nn_model *model)
     return traits;
 }
 
-/* The functions that the model needs, each behind those that it calls. */
+/* Writes the functions that the model needs. Each comes after those that it calls. */
 static void nn__write_functions(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9764,8 +10064,9 @@ static void nn__write_functions(nn__exporter *to)
         if (used[i]) nn__write_piece(to, nn__activation_pieces[i]);
 }
 
-/* Predicting goes through buffers a and b in turn: the scaled input, if there is one, and the
-   outputs of all layers but the last. The width of a (0) or b (1), 0 when it is not needed. */
+/* The exported function uses two buffers, a and b. Each layer reads one and writes the other; the
+   last layer writes to y. The scaled input, if there is one, is in a. Returns the width of a
+   (buffer 0) or b (buffer 1), or 0 when it is not needed. */
 static int nn__export_width(const nn_model *model, int buffer)
 {
     const int scaled = model->scaling != NN_SCALE_NONE;
@@ -9777,7 +10078,7 @@ static int nn__export_width(const nn_model *model, int buffer)
     return width;
 }
 
-/* The statement that replaces into[width] by the activation of it. */
+/* Writes the statement that replaces into[width] by activation(into). */
 #define NN__IS_ELEMENT(ID, name, form, traits) NN__KEEP_IF_##form(|| activation == NN_##ID)
 static void nn__write_activation(nn__exporter *to, nn_activation activation, const char *into,
                                  int width)
@@ -9801,7 +10102,7 @@ static void nn__write_activation(nn__exporter *to, nn_activation activation, con
         nn__write_count(to, ", ", width, ");\n");
 }
 
-/* The exported function. */
+/* Writes the exported function. */
 static void nn__write_predict(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9843,7 +10144,7 @@ static void nn__write_predict(nn__exporter *to)
     nn__write_text(&to->writer, "}\n");
 }
 
-/* The comment at the top. */
+/* Writes the comment at the beginning of the file. */
 static void nn__write_manual(nn__exporter *to)
 {
     const nn_model *model = to->model;
@@ -9891,6 +10192,7 @@ static void nn__write_manual(nn__exporter *to)
             "*/\n\n");
 }
 
+/* Writes the whole file. */
 static void nn__write_c(nn__exporter *to)
 {
     const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
@@ -9907,9 +10209,9 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece);
 }
 
-/* Whether name is an identifier of C and C++, no keyword of either, and begins neither with an
-   underscore (such names, and some of those made of them, are the compiler's) nor with NN_ (which
-   the file's macros do). */
+/* Returns whether the name is an identifier of C and C++ that may be used: it is not a keyword of
+   either language, and begins neither with an underscore, because such names are reserved, nor with
+   NN_, because the macros of the file do. */
 static int nn__is_identifier(const char *name)
 {
     static const char keywords[] =
