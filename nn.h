@@ -967,14 +967,14 @@ typedef struct nn__sums {
 
 /* What a checkpoint restores in addition to the arrays. */
 typedef struct nn__state {
-    uint64_t random;    /* state of the random generator */
-    uint64_t epoch_key; /* key of the permutation that orders the rows in this epoch */
-    uint32_t step;      /* number of updates so far */
-    int epoch;          /* number of complete epochs */
-    int position;       /* rows of the current epoch that have been used */
-    nn__sums sums;      /* over these rows */
-    int best_epoch;     /* number of the epoch with the lowest loss, from 1 */
-    int waited;         /* epochs since the best one, for early stopping */
+    uint64_t random_state; /* state of the random generator */
+    uint64_t epoch_key;    /* key of the permutation that orders the rows in this epoch */
+    uint32_t step;         /* number of updates so far */
+    int epoch;             /* number of complete epochs */
+    int position;          /* rows of the current epoch that have been used */
+    nn__sums sums;         /* over these rows */
+    int best_epoch;        /* number of the epoch with the lowest loss, from 1 */
+    int waited;            /* epochs since the best one, for early stopping */
     nn_real best_loss;
     nn_real gradient_norm;            /* global norm at the last update, for the callback */
     nn_real last_rate;                /* learning rate of the last update, for the callback */
@@ -1086,9 +1086,7 @@ struct nn_trainer {
 #define NN_MALLOC(size)  malloc(size)
 #define NN_FREE(pointer) free(pointer)
 #endif
-#ifndef NN_NO_TRAIN
-#include <stdlib.h> /* qsort, for the ROC curve */
-#endif
+#include <stdlib.h> /* qsort, for the ROC curve and large headers of files */
 #endif
 
 #ifndef NN_NO_STDIO
@@ -1245,10 +1243,13 @@ static double nn__seconds(void)
    another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE_BY(name, TABLE, count, NUMBER, COMPARE)                                    \
+    enum { TABLE(NUMBER) NN__NUMBER_OF_##name };                                                   \
+    typedef char nn__check_of_##name[1 TABLE(COMPARE) && (int)NN__NUMBER_OF_##name == (int)(count) \
+                                         ? 1                                                       \
+                                         : -1]
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
-    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
-    typedef char nn__check_of_##name                                                               \
-        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+    NN__CHECK_TABLE_BY(name, TABLE, count, NN__NUMBER_ROW, NN__COMPARE_ROW)
 
 /* For tables whose rows say SIMPLE, ELEMENT or ROW. NN__KEEP_IF_##kind keeps its arguments in the
    rows that say SIMPLE or ELEMENT and drops them in the rows that say ROW.
@@ -1263,45 +1264,49 @@ static double nn__seconds(void)
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
 #define NN__STATUSES(X)                                                                            \
-    X(OK, "no error")                                                                              \
-    X(ERROR_NULL, "a required pointer is NULL")                                                    \
-    X(ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")               \
-    X(ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")          \
-    X(ERROR_MEMORY, "out of memory")                                                               \
-    X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
-    X(ERROR_OPTION, "an option is outside its range")                                              \
-    X(ERROR_LAYER, "unknown kind of layer")                                                        \
-    X(ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")          \
-    X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
-    X(ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")              \
-    X(ERROR_BATCH, "there are more rows than the batch holds")                                     \
-    X(ERROR_STATE, "the function was called in the wrong order")                                   \
+    X(NN_OK, "no error")                                                                           \
+    X(NN_ERROR_NULL, "a required pointer is NULL")                                                 \
+    X(NN_ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")            \
+    X(NN_ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")       \
+    X(NN_ERROR_MEMORY, "out of memory")                                                            \
+    X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
+    X(NN_ERROR_OPTION, "an option is outside its range")                                           \
+    X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
+    X(NN_ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")       \
+    X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
+    X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
+    X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
+    X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
     X(ERROR_READ_ONLY,                                                                             \
       "the model's parameters are in a file's bytes: they cannot be changed or written")           \
-    X(ERROR_DATA, "the data has a value that is NaN, infinite or too large")                       \
-    X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
-    X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
-    X(ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")        \
-    X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
-    X(ERROR_OPEN, "the file cannot be opened")                                                     \
-    X(ERROR_READ, "the file cannot be read; it may be a folder")                                   \
-    X(ERROR_WRITE, "the file cannot be written")                                                   \
-    X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
-    X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
-    X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
-    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that is not closed, or a quote in a wrong place")   \
-    X(ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                       \
-    X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
-    X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
-    X(ERROR_TRUNCATED, "the model file is shorter or longer than its header says")                 \
-    X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
-    X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
+    X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
+    X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
+    X(NN_ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")       \
+    X(NN_ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")     \
+    X(NN_ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")      \
+    X(NN_ERROR_OPEN, "the file cannot be opened")                                                  \
+    X(NN_ERROR_READ, "the file cannot be read; it may be a folder")                                \
+    X(NN_ERROR_WRITE, "the file cannot be written")                                                \
+    X(NN_ERROR_CSV_EMPTY, "the CSV file has no row of data")                                       \
+    X(NN_ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")     \
+    X(NN_ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                           \
+    X(NN_ERROR_CSV_QUOTE,                                                                          \
+      "a CSV cell has a quote that is not closed, or a quote in a wrong place")                    \
+    X(NN_ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                    \
+    X(NN_ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                     \
+    X(NN_ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                 \
+    X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
+    X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
+    X(NN_ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")            \
     X(ERROR_TENSOR,                                                                                \
       "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
-    X(ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")       \
-    X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+    X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
+    X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
-NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
+/* The rows name the whole enumerators, because OK alone is a macro in other headers. */
+#define NN__NUMBER_STATUS(id, text)  NN__NUMBER_##id,
+#define NN__COMPARE_STATUS(id, text) &&(int)NN__NUMBER_##id == (int)id
+NN__CHECK_TABLE_BY(statuses, NN__STATUSES, NN_STATUS_COUNT, NN__NUMBER_STATUS, NN__COMPARE_STATUS);
 
 #define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
@@ -1341,14 +1346,14 @@ static void *nn__take(nn__block *block, size_t count, size_t size)
     return block->base ? block->base + start : NULL;
 }
 
-/* Takes an array [rows x columns]. */
-static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
+/* Takes an array [rows x cols]. */
+static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t cols)
 {
-    if (columns && rows > SIZE_MAX / columns) {
+    if (cols && rows > SIZE_MAX / cols) {
         block->overflow = 1;
         return NULL;
     }
-    return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
+    return (nn_real *)nn__take(block, rows * cols, sizeof(nn_real));
 }
 
 /* Returns the bytes of memory that a measured block needs, whatever the address of the memory is.
@@ -1367,6 +1372,7 @@ static unsigned char *nn__align(void *memory)
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
 /* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
@@ -1374,6 +1380,7 @@ static void nn__copy_text(char *to, size_t room, const char *from, size_t length
     memcpy(to, from, length);
     to[length] = 0;
 }
+#endif
 
 /* Clears *location and sets its path. location may be NULL. */
 static void nn__set_location(nn_location *location, const char *path)
@@ -1784,10 +1791,10 @@ static nn_real nn__exp(nn_real x)
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
-    nn_real small = e / sum; /* sigmoid(-|x|) */
+    nn_real tail = e / sum; /* sigmoid(-|x|) */
 
-    small = nn__fma(-small * rest, 1 - small, small);
-    return x < 0 ? small : 1 - small;
+    tail = nn__fma(-tail * rest, 1 - tail, tail);
+    return x < 0 ? tail : 1 - tail;
 }
 
 #define NN__DEFINE_SIGMOID                                                                         \
@@ -1795,10 +1802,10 @@ static nn_real nn__sigmoid(nn_real x)
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1);                                                        \
         NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
-        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), tail = NN__DIV(e, sum);                   \
                                                                                                    \
-        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
-        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+        tail = NN__FNMA(NN__MUL(tail, rest), NN__SUB(one, tail), tail);                            \
+        return NN__SELECT_LESS(x, NN__SET1(0), tail, NN__SUB(one, tail));                          \
     }
 
 #define NN__C_MATH_SIGMOID                                                                         \
@@ -2228,7 +2235,7 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 
 #ifdef NN__SIMD
 
-/* c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns], c overwritten.
+/* c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols], c overwritten.
    Each c(i, j) is one chain of fma, from start(i, j) on, in the order of k = 0 ... depth - 1:
 
        a(i, k)     = a[i * a_row + k * a_step]
@@ -2248,7 +2255,7 @@ typedef struct nn__product {
     size_t start_row;
     nn_real *c;
     size_t c_row;
-    int rows, columns, depth;
+    int rows, cols, depth;
 } nn__product;
 
 #define NN__PANEL_DEPTH   256
@@ -2261,11 +2268,11 @@ static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* The functions and sizes of a back-end for products. panel computes a product whose columns fit
    one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
-   copies b[columns x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
+   copies b[cols x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
    not read beyond the columns of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
-    void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
+    void (*transpose)(const nn_real *b, size_t b_row, int cols, int depth, nn_real *to,
                       size_t to_row);
     int lanes, vectors; /* numbers in a register; registers in a row of a panel */
     size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
@@ -2273,7 +2280,7 @@ typedef struct nn__panels {
 
 /* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
    column + columns - 1 of c. */
-static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
+static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int cols)
 {
     nn__product part = *whole;
 
@@ -2282,7 +2289,7 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     part.c += (size_t)row * part.c_row + (size_t)column;
     if (part.start != nn__zeros) part.start += (size_t)row * part.start_row + (size_t)column;
     part.rows = rows;
-    part.columns = columns;
+    part.cols = cols;
     return part;
 }
 
@@ -2290,7 +2297,7 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
    as little as whole vectors allow, because a narrow last panel would use few registers. */
 static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
 {
-    const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
+    const int left = product->cols - column, vectors = (left + p->lanes - 1) / p->lanes;
     int width;
 
     if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
@@ -2306,7 +2313,7 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* nn__tile_avx512, nn__tile_avx2, nn__tile_neon, nn__tile_wasm: one tile of a product,
 
-       c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns]
+       c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols]
 
    The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
    `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
@@ -2382,8 +2389,8 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
                                                                                                    \
     static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
     {                                                                                              \
-        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
-        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+        const int vectors = (p->cols + NN__LANES - 1) / NN__LANES;                                 \
+        const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
                                                                                                    \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
         case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
@@ -2400,41 +2407,41 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
-                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           size_t b_row, const nn_real *start, const int cols,     \
                                            int depth)                                              \
     {                                                                                              \
-        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, cols);                                              \
         int k;                                                                                     \
                                                                                                    \
         for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
-            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, cols), sum);                             \
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
-                                               size_t b_row, const nn_real *start, int columns,    \
+                                               size_t b_row, const nn_real *start, int cols,       \
                                                int depth)                                          \
     {                                                                                              \
-        if (columns == NN__LANES)                                                                  \
+        if (cols == NN__LANES)                                                                     \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
-        if (columns == NN__LANES / 2)                                                              \
+        if (cols == NN__LANES / 2)                                                                 \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
-        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
-        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+        if (cols == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);              \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, cols, depth);                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
     {                                                                                              \
-        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+        if (p->rows > 1 || p->cols > NN__LANES) {                                                  \
             NN__NAME(wide_panel)(p);                                                               \
         } else {                                                                                   \
             const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
-                                                      p->columns, p->depth);                       \
-            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
+                                                      p->cols, p->depth);                          \
+            NN__STORE_UP_TO(p->c, v, p->cols);                                                     \
         }                                                                                          \
     }
 
-/* to[depth x to_row] = the transpose of b[columns x b_row], overwritten, no aliasing. The matrix is
+/* to[depth x to_row] = the transpose of b[cols x b_row], overwritten, no aliasing. The matrix is
    divided into squares of NN__LANES x NN__LANES. A square is transposed in registers by log2(lanes)
    perfect shuffles. Each shuffle rotates the bits of the index (row, lane) by one position; after
    the last one row and lane are exchanged. */
@@ -2453,18 +2460,18 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int cols,           \
                                                int depth, nn_real *to, size_t to_row)              \
     {                                                                                              \
         NN__VECTOR v[NN__LANES];                                                                   \
         int column, k, i, n;                                                                       \
                                                                                                    \
-        for (column = 0; column < columns; column += NN__LANES)                                    \
+        for (column = 0; column < cols; column += NN__LANES)                                       \
             for (k = 0; k < depth; k += NN__LANES) {                                               \
                 n = NN__LANES_OF(depth - k);                                                       \
                 NN__UNROLL (i, NN__LANES) {                                                        \
                     v[i] = NN__SET1(0);                                                            \
-                    if (column + i < columns)                                                      \
+                    if (column + i < cols)                                                         \
                         v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
                 }                                                                                  \
                 NN__NAME(transpose_square)(v);                                                     \
@@ -2490,7 +2497,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     const int most = p->vectors * p->lanes;
     int k, column, width, depth, i;
 
-    for (column = 0; column < whole->columns; column += width) {
+    for (column = 0; column < whole->cols; column += width) {
         width = nn__panel_width(p, whole, column);
         if (width > most) width = most;
         for (k = 0; k < whole->depth; k += depth) {
@@ -2531,7 +2538,7 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
         nn__multiply_packed(p, product);
         return;
     }
-    for (column = 0; column < product->columns; column += width) {
+    for (column = 0; column < product->cols; column += width) {
         width = nn__panel_width(p, product, column);
         part = nn__part(product, 0, product->rows, column, width);
         p->panel(&part);
@@ -2578,12 +2585,12 @@ static void nn__multiply_blas(const nn__product *p)
 
     for (i = 0; beta > 0 && p->start != p->c && i < p->rows; i++)
         memcpy(p->c + (size_t)i * p->c_row, p->start + (size_t)i * p->start_row,
-               (size_t)p->columns * sizeof(nn_real));
+               (size_t)p->cols * sizeof(nn_real));
 #ifdef NN_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #else
-    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #endif
 }
@@ -2594,25 +2601,25 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
 {
 #ifdef NN_USE_OPENBLAS
     if (product->rows > 1 &&
-        (double)product->rows * product->columns * product->depth >= NN_OPENBLAS_WORK) {
+        (double)product->rows * product->cols * product->depth >= NN_OPENBLAS_WORK) {
         nn__multiply_blas(product);
         return;
     }
 #endif
 #ifdef NN__THREADS
     {
-        const int rows = product->rows, columns = product->columns;
-        const int pieces = nn__pieces((double)rows * columns * product->depth, NN__PRODUCT_GRAIN);
-        const int by_rows = rows >= columns && !product->b_transposed;
+        const int rows = product->rows, cols = product->cols;
+        const int pieces = nn__pieces((double)rows * cols * product->depth, NN__PRODUCT_GRAIN);
+        const int by_rows = rows >= cols && !product->b_transposed;
         int i;
 
         if (pieces > 1) {
 #pragma omp parallel for schedule(static)
             for (i = 0; i < pieces; i++) {
-                const int count = by_rows ? rows : columns, unit = by_rows ? 8 : p->lanes;
+                const int count = by_rows ? rows : cols, unit = by_rows ? 8 : p->lanes;
                 const int from = nn__piece(count, unit, i, pieces);
                 const int length = nn__piece(count, unit, i + 1, pieces) - from;
-                const nn__product part = by_rows ? nn__part(product, from, length, 0, columns)
+                const nn__product part = by_rows ? nn__part(product, from, length, 0, cols)
                                                  : nn__part(product, 0, rows, from, length);
                 if (length > 0) nn__multiply_alone(p, &part);
             }
@@ -2626,8 +2633,8 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
 /* Computes a product with the panels of a back-end. */
 static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
-    if (product->rows < 1 || product->columns < 1) return;
-    if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
+    if (product->rows < 1 || product->cols < 1) return;
+    if (product->cols <= p->lanes && product->rows <= 64 && !product->b_transposed)
         p->panel(product); /* small nets use only this branch */
     else
         nn__multiply_large(p, product);
@@ -3127,14 +3134,13 @@ NN__HOT int nn__is_simple(nn_activation activation)
     static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
                                               int width)                                           \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
             NN__ACTIVATIONS(NN__VECTOR_CALL)                                                       \
         case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++)                                                             \
-                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            for (b = 0; b < rows; b++) (void)NN__NAME(softmax_row)(z + (size_t)b * cols, width);   \
             break;                                                                                 \
         default: break;                                                                            \
         }                                                                                          \
@@ -3235,7 +3241,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
     static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
                                                          const nn_real *dy, int rows, int width)   \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
@@ -3385,7 +3391,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     product.start_row = 0;
     product.c = y;
     product.rows = rows;
-    product.columns = out;
+    product.cols = out;
     product.depth = in;
     nn__multiply(p, &product);
     if (activation != NN_LINEAR) nn__activate_in_parallel(activate, activation, y, rows, out);
@@ -3492,7 +3498,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start_row = accumulate ? (size_t)out : 0;
     product.c = dw;
     product.rows = in;
-    product.columns = out;
+    product.cols = out;
     product.depth = rows;
     if (out == 1) { /* the transpose, dz^T * x, fills the vectors, and dw is the same array */
         product.a = dz;
@@ -3500,7 +3506,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         product.b = x;
         product.b_row = (size_t)in;
         product.rows = 1;
-        product.columns = in;
+        product.cols = in;
     }
     nn__multiply(p, &product);
     product.a = &nn__one_real;
@@ -3510,7 +3516,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start = accumulate ? db : nn__zeros;
     product.c = db;
     product.rows = 1;
-    product.columns = out;
+    product.cols = out;
     nn__multiply(p, &product);
 }
 
@@ -3540,7 +3546,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
         const nn_real *rest, *first;                                                               \
-        int columns, depth;                                                                        \
+        int cols, depth;                                                                           \
                                                                                                    \
         if (rows != 1) {                                                                           \
             nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
@@ -3548,14 +3554,14 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
             return;                                                                                \
         }                                                                                          \
         depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
-        columns = out == 1 ? in : out;                                                             \
+        cols = out == 1 ? in : out;                                                                \
         first = out == 1 ? dz : x;                                                                 \
         rest = out == 1 ? x : dz;                                                                  \
         if (accumulate) {                                                                          \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 1);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 1);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
         } else {                                                                                   \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 0);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
         }                                                                                          \
     }
@@ -3614,7 +3620,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
     product.c = plain ? y : buffer;
     product.c_row = (size_t)in;
     product.rows = rows;
-    product.columns = in;
+    product.cols = in;
     product.depth = out;
     nn__multiply(p, &product);
     if (plain) return;
@@ -4182,7 +4188,7 @@ typedef struct nn__kernels {
    their form without a mask. */
 #define NN__ALL512 NN__MASK512(NN__LANES)
 #define NN__WHOLE512(operation, a, b)                                                              \
-    NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
+    NN__REALS512(_mm512_##operation##si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 #define NN__BITS512(operation, a, b)                                                               \
     NN__REALS512(NN__I512(operation)(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 
@@ -4236,8 +4242,8 @@ typedef struct nn__kernels {
 #endif
 #define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
 #define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
-#define NN__BITS_AND(a, b)   NN__WHOLE512(and, a, b)
-#define NN__BITS_OR(a, b)    NN__WHOLE512(or, a, b)
+#define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
+#define NN__BITS_OR(a, b)    NN__WHOLE512(or_, a, b)
 #define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
@@ -4305,7 +4311,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
     _mm256_loadu_si256(                                                                            \
         (const __m256i *)(const void *)(nn__mask256 + 8 - (n) * (int)sizeof(nn_real) / 4))
 #define NN__WHOLE256(operation, a, b)                                                              \
-    NN__REALS256(_mm256_##operation##_si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
+    NN__REALS256(_mm256_##operation##si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 #define NN__BITS256(operation, a, b)                                                               \
     NN__REALS256(NN__I256(operation)(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 
@@ -4355,8 +4361,8 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
-#define NN__BITS_AND(a, b)          NN__WHOLE256(and, a, b)
-#define NN__BITS_OR(a, b)           NN__WHOLE256(or, a, b)
+#define NN__BITS_AND(a, b)          NN__WHOLE256(and_, a, b)
+#define NN__BITS_OR(a, b)           NN__WHOLE256(or_, a, b)
 #define NN__BITS_LEFT(v, n)         NN__REALS256(NN__I256(slli)(NN__INTEGERS256(v), n))
 #define NN__BITS_RIGHT(v, n)        NN__REALS256(NN__I256(srli)(NN__INTEGERS256(v), n))
 #define NN__ANY_BITS(v)             (!_mm256_testz_si256(NN__INTEGERS256(v), NN__INTEGERS256(v)))
@@ -4655,11 +4661,6 @@ NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
     return layer;
 }
 
-static int nn__layer_inputs(const nn_model *model, int layer)
-{
-    return nn__layer_at(model, layer).inputs;
-}
-
 static int nn__outputs(const nn_model *model)
 {
     return model->layers[model->count - 1].width;
@@ -4703,13 +4704,10 @@ typedef struct nn__sizes {
     int buffers[2]; /* number of columns */
 } nn__sizes;
 
-static nn__sizes nn__no_layers(int inputs)
+static void nn__no_layers(nn__sizes *sizes, int inputs)
 {
-    nn__sizes sizes;
-
-    memset(&sizes, 0, sizeof sizes);
-    sizes.inputs = sizes.buffers[0] = inputs;
-    return sizes;
+    memset(sizes, 0, sizeof *sizes);
+    sizes->inputs = sizes->buffers[0] = inputs;
 }
 
 /* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
@@ -4730,9 +4728,10 @@ static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
-    nn__sizes sizes = nn__no_layers(shape->inputs);
+    nn__sizes sizes;
     int i, in = shape->inputs;
 
+    nn__no_layers(&sizes, in);
     for (i = 0; i < shape->count; in = shape->layers[i++].width)
         nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
     return sizes;
@@ -4764,7 +4763,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
        He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
-    uint64_t random = nn__random_start(seed);
+    uint64_t random_state = nn__random_start(seed);
     int i;
 
     if (!model) return NN_ERROR_NULL;
@@ -4780,7 +4779,8 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
         const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
         size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
 
-        for (; k < layer.biases; k++) model->parameters[k] = bound * (2 * nn__uniform(&random) - 1);
+        for (; k < layer.biases; k++)
+            model->parameters[k] = bound * (2 * nn__uniform(&random_state) - 1);
         for (; k < end; k++) model->parameters[k] = 0;
     }
     model->changes++;
@@ -5619,29 +5619,28 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
     const nn_real *x = rows->data->x + first, *row;
     const nn_real n = (nn_real)rows->count;
-    nn__column columns[NN__COLUMNS], *column;
+    nn__column cols[NN__COLUMNS], *column;
     int i, b;
 
-    memset(columns, 0, sizeof columns);
+    memset(cols, 0, sizeof cols);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0, column = columns; i < count; i++, column++) {
+        for (i = 0, column = cols; i < count; i++, column++) {
             if (b == 0 || row[i] < column->low) column->low = row[i];
             if (b == 0 || row[i] > column->high) column->high = row[i];
             nn__add(&column->sum, row[i]);
         }
     }
-    for (i = 0, column = columns; i < count; i++, column++)
+    for (i = 0, column = cols; i < count; i++, column++)
         offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
                         ? column->low
                         : nn__total(&column->sum) / n;
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
         for (i = 0; i < count; i++)
-            nn__add(&columns[i].squares,
-                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
+            nn__add(&cols[i].squares, nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
     }
-    for (i = 0, column = columns; i < count; i++, column++) {
+    for (i = 0, column = cols; i < count; i++, column++) {
         spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
                                              : NN_SQRT(nn__total(&column->squares) / n);
         factor[i] = 1 / spread;
@@ -6006,7 +6005,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
                                 const nn_options *o)
 {
     const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
-    size_t columns = 0, layer_columns;
+    size_t cols = 0, layer_columns;
     int layer;
 #ifdef NN__SIMD
     int widest = 0;
@@ -6017,8 +6016,8 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 
     for (layer = 0; layer < model->count; layer++) {
         layer_columns = nn__layer_columns(model, o, layer);
-        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
-        columns += layer_columns;
+        if (layer_columns > SIZE_MAX - cols) block->overflow = 1;
+        cols += layer_columns;
     }
     (void)nn__take(block, 1, sizeof *trainer);
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
@@ -6028,7 +6027,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
-    trainer->planes = nn__take_reals(block, batch, columns);
+    trainer->planes = nn__take_reals(block, batch, cols);
     trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
     trainer->losses = nn__take_reals(block, 1, batch);
 #ifdef NN__SIMD
@@ -6083,7 +6082,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->model = model;
     made->options = options;
     made->batch = nn__micro_batch_rows(options);
-    made->state.random = nn__random_start(options->seed);
+    made->state.random_state = nn__random_start(options->seed);
     made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
     made->state.beta1_power = made->state.beta2_power = 1;
     *trainer = made;
@@ -6232,7 +6231,7 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     size_t i;
 
     for (i = 0; i < count; i++) {
-        planes->mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes->mask[i] = nn__uniform(&trainer->state.random_state) >= share ? kept : 0;
         planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
 }
@@ -6718,8 +6717,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     int rows;
 
     if (state->position == 0) {
-        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
-        state->epoch_key |= nn__random(&state->random);
+        state->epoch_key = (uint64_t)nn__random(&state->random_state) << 32;
+        state->epoch_key |= nn__random(&state->random_state);
         memset(&state->sums, 0, sizeof state->sums);
     }
     range.data = run->training.data;
@@ -7602,7 +7601,7 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
 typedef struct nn__table {
     const nn_csv_options *options;
     nn__parser start; /* the parser before the first row of data */
-    long columns;
+    long cols;
     long *target; /* [targets] the column of each target, from 0 */
     int targets, rows, dropped;
     int labels;        /* 1: the target is a class */
@@ -7707,7 +7706,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
     *bad = 0;
     for (column = 0, cell.last = 0; !cell.last; column++) {
         status = nn__next_cell(parser, &cell);
-        if (status == NN_OK && column == table->columns) status = NN_ERROR_CSV_CELLS;
+        if (status == NN_OK && column == table->cols) status = NN_ERROR_CSV_CELLS;
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
             return status;
@@ -7724,7 +7723,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
         if (!*bad) nn__mark_location(table, parser, &cell);
         *bad = 1;
     }
-    if (column < table->columns) {
+    if (column < table->cols) {
         nn__mark_location(table, parser, NULL);
         return NN_ERROR_CSV_CELLS;
     }
@@ -7753,7 +7752,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
 
     if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
     first = *parser;
-    for (table->columns = 0, cell.last = 0; !cell.last; table->columns++) {
+    for (table->cols = 0, cell.last = 0; !cell.last; table->cols++) {
         status = nn__next_cell(parser, &cell);
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
@@ -7761,12 +7760,12 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         }
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
-            table->target[i] = table->columns;
+            table->target[i] = table->cols;
             break; /* a column is at most one target, even where two names are equal */
         }
     }
     nn__mark_location(table, parser, NULL);
-    if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
+    if (table->cols <= table->targets) return NN_ERROR_CSV_CELLS;
     for (i = 0; o->target_names && i < table->targets; i++) {
         if (table->target[i] >= 0) continue;
         table->location.column = 0;
@@ -7775,7 +7774,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         return NN_ERROR_CSV_TARGET;
     }
     for (i = 0; !o->target_names && i < table->targets; i++)
-        table->target[i] = table->columns - table->targets + i;
+        table->target[i] = table->cols - table->targets + i;
     table->start = *parser;
     *parser = first;
     for (i = 0, cell.last = 0; !cell.last; i++) {
@@ -7856,8 +7855,8 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
     data->rows = table->rows;
     data->dropped = table->dropped;
     data->outputs = table->targets;
-    if (table->columns - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
-    data->inputs = (int)(table->columns - table->targets);
+    if (table->cols - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
+    data->inputs = (int)(table->cols - table->targets);
     if (table->labels) {
         if (table->count < 2) return NN_ERROR_LABEL;
         data->classes = table->count;
@@ -8106,6 +8105,10 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind the metadata, in hexadecimal
+
+   One set of functions reads files: tokens; then the values of our metadata; then any safetensors
+   header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
+   metadata only where nn_save writes them.
    ============================================================================================= */
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
@@ -8126,18 +8129,22 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
 
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
-/* The metadata that the checksum covers, in this order. */
+/* The parts of a file: the data, the values of our metadata, the header behind the metadata. The
+   checksum covers all of the others, in this order. */
 enum {
+    NN__DATA,
     NN__VERSION,
     NN__WIDTHS,
     NN__ACTIVATIONS,
     NN__SCALING,
     NN__SCALING_VALUES,
+    NN__CHECKSUM,
     NN__STATE,
-    NN__KEYS
+    NN__REST,
+    NN__PARTS
 };
-static const char *const nn__keys[NN__KEYS] = {"nn.version", "nn.widths",         "nn.activations",
-                                               "nn.scaling", "nn.scaling_values", "nn.state"};
+static const char *const nn__keys[] = {"",        "version",        "widths", "activations",
+                                       "scaling", "scaling_values", "crc32",  "state"};
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 21 };
@@ -8146,7 +8153,8 @@ enum { NN__STATE_NUMBERS = 21 };
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Writes to bytes[], or only counts when bytes is NULL; the checksum is of all that is written. */
+/* Writes to bytes[]. When bytes is NULL it only counts, and computes the checksum of what would be
+   written. */
 typedef struct nn__writer {
     unsigned char *bytes;
     size_t size;
@@ -8155,8 +8163,10 @@ typedef struct nn__writer {
 
 static void nn__write_byte(nn__writer *writer, unsigned char byte)
 {
-    if (writer->bytes) writer->bytes[writer->size] = byte;
-    writer->crc = nn__crc32(writer->crc, byte);
+    if (writer->bytes)
+        writer->bytes[writer->size] = byte;
+    else
+        writer->crc = nn__crc32(writer->crc, byte);
     if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
 }
 
@@ -8201,33 +8211,37 @@ typedef struct nn__image {
     const nn_trainer *trainer;
 } nn__image;
 
-/* The trainer's state as numbers; the first one says what else must agree. */
+/* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
+#define NN__STATE_INTS(state)                                                                      \
+    {                                                                                              \
+        &(state)->epoch, &(state)->position, &(state)->sums.counted, &(state)->sums.correct,       \
+            &(state)->best_epoch, &(state)->waited                                                 \
+    }
+#define NN__STATE_REALS(state)                                                                     \
+    {                                                                                              \
+        &(state)->sums.loss.high, &(state)->sums.loss.low, &(state)->sums.weight.high,             \
+            &(state)->sums.weight.low, &(state)->best_loss, &(state)->learning_rate,               \
+            &(state)->beta1_power, &(state)->beta2_power, &(state)->last_rate,                     \
+            &(state)->gradient_norm                                                                \
+    }
+
+/* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
+   of a batch, the reals. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
     const nn__state *state = &trainer->state;
+    const int *const ints[] = NN__STATE_INTS(state);
+    const nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
 
     numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
-    numbers[1] = state->random;
+    numbers[1] = state->random_state;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
-    numbers[4] = (uint64_t)state->epoch;
-    numbers[5] = (uint64_t)state->position;
-    numbers[6] = (uint64_t)state->sums.counted;
-    numbers[7] = (uint64_t)state->sums.correct;
-    numbers[8] = (uint64_t)state->best_epoch;
-    numbers[9] = (uint64_t)state->waited;
+    for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
     numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
-    numbers[11] = nn__to_bits(state->sums.loss.high);
-    numbers[12] = nn__to_bits(state->sums.loss.low);
-    numbers[13] = nn__to_bits(state->sums.weight.high);
-    numbers[14] = nn__to_bits(state->sums.weight.low);
-    numbers[15] = nn__to_bits(state->best_loss);
-    numbers[16] = nn__to_bits(state->learning_rate);
-    numbers[17] = nn__to_bits(state->beta1_power);
-    numbers[18] = nn__to_bits(state->beta2_power);
-    numbers[19] = nn__to_bits(state->last_rate);
-    numbers[20] = nn__to_bits(state->gradient_norm);
+    for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
 }
 
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
@@ -8251,6 +8265,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
             nn__write_text(writer, nn__activation_names[model->layers[i].activation]);
         }
         break;
+    case NN__CHECKSUM: break;
     case NN__SCALING: nn__write_text(writer, nn__scaling_names[model->scaling]); break;
     case NN__SCALING_VALUES:
         if (model->scaling == NN_SCALE_NONE) break;
@@ -8277,16 +8292,17 @@ static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
 static void nn__write_data(nn__writer *writer, const nn__image *image)
 {
     const nn_model *model = image->model;
-    const nn_real *w = model->parameters;
-    int layer, i, j, k;
+    int i, j, k;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        for (j = 0; j < out; j++)
-            for (k = 0; k < in; k++) nn__write_real(writer, w[(size_t)k * (size_t)out + (size_t)j]);
-        w += (size_t)in * (size_t)out;
-        nn__write_reals(writer, w, (size_t)out);
-        w += out;
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t out = (size_t)layer.outputs;
+        const nn_real *w = model->parameters + layer.weights;
+
+        for (j = 0; j < layer.outputs; j++)
+            for (k = 0; k < layer.inputs; k++)
+                nn__write_real(writer, w[(size_t)k * out + (size_t)j]);
+        nn__write_reals(writer, model->parameters + layer.biases, out);
     }
     for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
         const nn_real *array = nn__checkpoint_array(image->trainer, i);
@@ -8294,20 +8310,25 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
     }
 }
 
-/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`; rows 0: one
-   dimension. Moves *offset to the end. */
-static void nn__write_tensor(nn__writer *writer, size_t rows, size_t columns, size_t *offset)
+/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`. The number of the
+   module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
+   end. */
+static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
+                             size_t cols, size_t *offset)
 {
+    nn__write_text(writer, ",\"");
+    if (module >= 0) nn__write_number(writer, (size_t)module);
+    nn__write_text(writer, name);
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
     if (rows) {
         nn__write_number(writer, rows);
         nn__write_text(writer, ",");
     }
-    nn__write_number(writer, columns);
+    nn__write_number(writer, cols);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (rows ? rows : 1) * columns * sizeof(nn_real);
+    *offset += (rows ? rows : 1) * cols * sizeof(nn_real);
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -8319,9 +8340,9 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     int i;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
-    for (i = 0; i < NN__KEYS; i++) {
-        if (i == NN__STATE && !image->trainer) continue;
-        nn__write_text(writer, ",\"");
+    for (i = NN__VERSION; i <= NN__STATE; i++) {
+        if (i == NN__CHECKSUM || (i == NN__STATE && !image->trainer)) continue;
+        nn__write_text(writer, ",\"nn.");
         nn__write_text(writer, nn__keys[i]);
         nn__write_text(writer, "\":\"");
         nn__write_value(writer, image, i);
@@ -8338,60 +8359,72 @@ static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
-    int layer, i, name = 0;
+    int i, module = 0;
 
-    for (layer = 0; layer < model->count; layer++) {
-        const int in = nn__layer_inputs(model, layer), out = model->layers[layer].width;
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".weight");
-        nn__write_tensor(writer, (size_t)out, (size_t)in, &offset);
-        nn__write_text(writer, ",\"");
-        nn__write_number(writer, (size_t)name);
-        nn__write_text(writer, ".bias");
-        nn__write_tensor(writer, 0, (size_t)out, &offset);
-        name += 1 + (model->layers[layer].activation != NN_LINEAR); /* as in an nn.Sequential */
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        const size_t in = (size_t)layer.inputs, out = (size_t)layer.outputs;
+
+        nn__write_tensor(writer, module, ".weight", out, in, &offset);
+        nn__write_tensor(writer, module, ".bias", 0, out, &offset);
+        module += 1 + (layer.activation != NN_LINEAR); /* as in an nn.Sequential */
     }
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
-        if (!nn__checkpoint_array(image->trainer, i)) continue;
-        nn__write_text(writer, ",\"");
-        nn__write_text(writer, nn__array_names[i]);
-        nn__write_tensor(writer, 0, model->parameter_count, &offset);
-    }
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i))
+            nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
         nn__write_byte(writer, ' ');
+}
+
+/* Bytes of the data. Its arrays are all in memory, so that their sum cannot overflow. */
+static size_t nn__data_size(const nn__image *image)
+{
+    const size_t size = image->model->parameter_count * sizeof(nn_real);
+    size_t sum = size;
+    int i;
+
+    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(image->trainer, i)) sum += size;
+    return sum;
+}
+
+static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
+{
+    nn__writer writer = {NULL, 0, 0xffffffffu};
+    int i;
+
+    nn__write_data(&writer, image);
+    for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, image, i);
+    nn__write_tensors(&writer, image, metadata);
+    return ~writer.crc;
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
 static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
                                  size_t *size)
 {
-    nn__writer sum = {NULL, 0, 0xffffffffu}, tensors = {NULL, 0, 0}, writer = {NULL, 0, 0};
-    size_t data, metadata;
+    nn__writer writer = {NULL, 0, 0};
+    const size_t data = nn__data_size(image);
+    size_t metadata;
     uint64_t length;
     int i;
 
     nn__write_metadata(&writer, image, 0);
     metadata = writer.size;
-    nn__write_data(&sum, image);
-    data = sum.size;
-    for (i = 0; i < NN__KEYS; i++) nn__write_value(&sum, image, i);
-    tensors.crc = sum.crc;
-    nn__write_tensors(&tensors, image, metadata);
-    if (metadata > SIZE_MAX - 8 - tensors.size || data > SIZE_MAX - 8 - tensors.size - metadata)
+    nn__write_tensors(&writer, image, metadata);
+    length = writer.size;
+    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
+        image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
-    length = metadata + tensors.size;
-    if (length > NN__FILE_HEADER || image->model->count > (NN__FILE_TENSORS - 3) / 2)
-        return NN_ERROR_OVERFLOW;
-    *size = 8 + (size_t)length + data;
+    *size = 8 + writer.size + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
     writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_metadata(&writer, image, ~tensors.crc);
+    nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
     nn__write_tensors(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
@@ -8465,47 +8498,320 @@ NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path)
 #endif
 #endif /* NN_NO_TRAIN */
 
-/* ---- Reading JSON ---------------------------------------------------------------------------- */
+/* ---- Tokens ---------------------------------------------------------------------------------- */
 
-/* A part of the header. Of a string: between its quotes, escapes as they are. */
+/* A part of a file in memory, whose bytes are read with NN_READ_BYTE alone. Of a string it is what
+   stands between the quotes, with escapes as they are. */
 typedef struct nn__span {
     const unsigned char *at, *end;
 } nn__span;
 
+/* The next byte; -1 at the end. */
+static int nn__peek(const nn__span *span)
+{
+    return span->at < span->end ? NN_READ_BYTE(span->at) : -1;
+}
+
+static int nn__take_text(nn__span *span, const char *text)
+{
+    for (; *text; text++, span->at++)
+        if (nn__peek(span) != (unsigned char)*text) return 0;
+    return 1;
+}
+
+/* Takes a whole number without sign and leading zeros; 0 if there is none, or one too large. */
+static int nn__take_number(nn__span *span, size_t *number)
+{
+    const unsigned char *start = span->at;
+    size_t n = 0;
+
+    for (; span->at < span->end; span->at++) {
+        const unsigned digit = (unsigned)NN_READ_BYTE(span->at) - '0';
+        if (digit > 9) break;
+        if (n > (SIZE_MAX - 9) / 10 || (!n && span->at > start)) return 0;
+        n = n * 10 + digit;
+    }
+    *number = n;
+    return span->at > start;
+}
+
+/* Takes a width; 0 if there is none, or one too large. */
+static int nn__take_width(nn__span *span)
+{
+    size_t width;
+
+    return nn__take_number(span, &width) && width <= INT_MAX - 64 ? (int)width : 0;
+}
+
+/* The value of a hexadecimal digit in lower case; 16: it is none. */
+static unsigned nn__digit(int c)
+{
+    if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static int nn__take_hexadecimal(nn__span *span, int digits, uint64_t *number)
+{
+    uint64_t n = 0;
+    unsigned digit;
+
+    for (; digits > 0; digits--, span->at++) {
+        digit = nn__digit(nn__peek(span));
+        if (digit > 15) return 0;
+        n = n << 4 | digit;
+    }
+    *number = n;
+    return 1;
+}
+
+/* Takes one of the names, up to a comma or the end; which, or -1. */
+static int nn__take_name(nn__span *span, const char *const *names, int count)
+{
+    nn__span name = *span, rest;
+
+    while (span->at < span->end && nn__peek(span) != ',') span->at++;
+    name.end = span->at;
+    while (--count >= 0) {
+        rest = name;
+        if (nn__take_text(&rest, names[count]) && rest.at == rest.end) break;
+    }
+    return count;
+}
+
+/* Takes the next activation of a list and the comma behind it; -1 if there is none. */
+static int nn__take_activation(nn__span *list)
+{
+    const int activation =
+        nn__take_name(list, nn__activation_names, NN__COUNT(nn__activation_names));
+
+    if (list->at == list->end) return activation;
+    list->at++;
+    return list->at < list->end ? activation : -1;
+}
+
+/* A float or double from its bits. */
+static nn_real nn__real_of(uint64_t bits, int size)
+{
+    if (size == sizeof(nn_real)) return nn__from_bits((nn__bits)bits);
+    if (size == 4) {
+        const uint32_t low = (uint32_t)bits;
+        float x;
+        memcpy(&x, &low, sizeof x);
+        return (nn_real)x;
+    } else {
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return (nn_real)x;
+    }
+}
+
+/* ---- The parts of a file, and our metadata --------------------------------------------------- */
+
+typedef struct nn__file {
+    nn__span parts[NN__PARTS]; /* NULL to NULL where they are missing */
+    nn__span header;
+    int ours; /* whether it has metadata of ours */
+#ifndef NN_NO_MALLOC
+    struct nn__entry *table; /* [count], or NULL: see nn__sort_entries */
+    int count;
+#endif
+} nn__file;
+
+/* Finds header and data in bytes[size]. */
+static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
+{
+    const unsigned char *start = (const unsigned char *)bytes + 8;
+    uint32_t length = 0;
+    int i;
+
+    memset(file, 0, sizeof *file);
+    if (!bytes) return NN_ERROR_NULL;
+    if (size < 8) return NN_ERROR_TRUNCATED;
+    for (i = 1; i <= 8; i++) {
+        length = length << 8 | NN_READ_BYTE(start - i);
+        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
+    }
+    if (length > size - 8) return NN_ERROR_TRUNCATED;
+    file->parts[NN__REST].at = start; /* all of the header, as yet */
+    file->parts[NN__REST].end = file->parts[NN__DATA].at = start + length;
+    file->parts[NN__DATA].end = (const unsigned char *)bytes + size;
+    return NN_OK;
+}
+
+/* Checks the version and the checksum. */
+static nn_status nn__check_ours(const nn__file *file)
+{
+    nn__span part = file->parts[NN__VERSION];
+    uint64_t stated;
+    uint32_t crc = 0xffffffffu;
+    int i;
+
+    if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != '1') return NN_ERROR_METADATA;
+    for (i = 0; i < NN__PARTS; i++)
+        for (part = file->parts[i]; i != NN__CHECKSUM && part.at < part.end; part.at++)
+            crc = nn__crc32(crc, NN_READ_BYTE(part.at));
+    part = file->parts[NN__CHECKSUM];
+    if (!nn__take_hexadecimal(&part, 8, &stated) || part.at != part.end) return NN_ERROR_METADATA;
+    return (uint32_t)stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
+}
+
+/* Reads the scaling, whose values have so many digits: into the model, whose own has been cleared,
+   or only checks it when store is 0. */
+static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int digits, int store)
+{
+    nn__span kind = file->parts[NN__SCALING], values = file->parts[NN__SCALING_VALUES];
+    const int scaling = nn__take_name(&kind, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    uint64_t bits;
+    size_t i;
+
+    if (scaling < 0 || kind.at != kind.end) return NN_ERROR_METADATA;
+    for (i = 0; scaling != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
+        nn_real x;
+        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
+        x = nn__real_of(bits, digits / 2);
+        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
+        if (store) model->offset[i] = x;
+    }
+    if (values.at != values.end) return NN_ERROR_METADATA;
+    if (store) model->scaling = (nn_scaling)scaling;
+    return NN_OK;
+}
+
+/* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
+   that is NULL. */
+static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int in,
+                                int out)
+{
+    const int activation = nn__take_activation(activations);
+    const int last = activations->at == activations->end;
+
+    if (activation < 0) return NN_ERROR_METADATA;
+    if (activation == NN_SOFTMAX && !last) return NN_ERROR_ACTIVATION;
+    if (layers) {
+        layers[sizes->count].kind = NN_LAYER_DENSE;
+        layers[sizes->count].width = out;
+        layers[sizes->count].activation = (nn_activation)activation;
+    }
+    nn__count_layer(sizes, in, out, last);
+    return NN_OK;
+}
+
+/* ---- Opening a file where it is -------------------------------------------------------------- */
+
+/* Takes `","nn.key":"value`. */
+static int nn__take_pair(nn__span *header, const char *key, nn__span *value)
+{
+    if (!nn__take_text(header, "\",\"nn.") || !nn__take_text(header, key) ||
+        !nn__take_text(header, "\":\""))
+        return 0;
+    value->at = header->at;
+    while (header->at < header->end && nn__peek(header) != '"') header->at++;
+    value->end = header->at;
+    return 1;
+}
+
+/* The layers that the metadata describe, into layers[] unless it is NULL; whether they are as
+   nn_save writes them. */
+static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers)
+{
+    nn__span widths = file->parts[NN__WIDTHS], activations = file->parts[NN__ACTIVATIONS];
+    int in = nn__take_width(&widths), out;
+
+    if (!in) return 0;
+    nn__no_layers(sizes, in);
+    do {
+        out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
+        if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
+        in = out;
+    } while (activations.at < activations.end);
+    return widths.at == widths.end && sizes->count <= (NN__FILE_TENSORS - 3) / 2;
+}
+
+/* Only what nn_save writes is taken here: the metadata, in its order, say all; the descriptions of
+   the tensors behind them are in the checksum alone. */
+static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *bytes, size_t size)
+{
+    const nn_status status = nn__find_header(file, bytes, size);
+    nn__span *rest = &file->parts[NN__REST];
+    size_t data;
+    int i, good;
+
+    if (status != NN_OK) return status;
+    good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
+    for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
+        good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
+    if (!good || !nn__take_text(rest, "\"}") || !nn__read_saved_layers(file, sizes, NULL))
+        return NN_ERROR_HEADER;
+    data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
+               ? NN_ERROR_TRUNCATED
+               : NN_OK;
+}
+
+NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+
+    return nn__read_saved(&file, &sizes, bytes, size) == NN_OK ? nn__model_size(&sizes, 1) : 0;
+}
+
+NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
+                                  const void *bytes, size_t size)
+{
+    nn__file file;
+    nn__sizes sizes;
+    nn__span data;
+    nn_model *made = NULL;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__read_saved(&file, &sizes, bytes, size);
+    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &sizes, 1);
+    if (status == NN_OK) status = nn__check_ours(&file);
+    if (status == NN_OK) status = nn__read_scaling(&file, made, 2 * sizeof(nn_real), 1);
+    if (status != NN_OK) return status;
+    (void)nn__read_saved_layers(&file, &sizes, made->layers);
+    nn__set_offsets(made);
+    data = file.parts[NN__DATA];
+    made->file = data.at;
+    for (; data.at < data.end; data.at += sizeof(nn_real))
+        if (!nn__is_finite(nn__stored_real(data.at))) return NN_ERROR_PARAMETER;
+    *model = made;
+    return NN_OK;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
 static void nn__skip_space(nn__span *json)
 {
-    while (json->at < json->end &&
-           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
-        json->at++;
+    int c;
+
+    for (; (c = nn__peek(json)) == ' ' || c == '\t' || c == '\n' || c == '\r';) json->at++;
 }
 
 /* Takes a character, after white space; 0 if another is there. */
 static int nn__take_character(nn__span *json, int character)
 {
     nn__skip_space(json);
-    if (json->at == json->end || *json->at != character) return 0;
+    if (nn__peek(json) != character) return 0;
     json->at++;
     return 1;
-}
-
-static int nn__hexadecimal(int32_t c)
-{
-    if (c >= '0' && c <= '9') return (int)c - '0';
-    if (c >= 'a' && c <= 'f') return (int)c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? (int)c - 'A' + 10 : -1;
 }
 
 /* Takes four hexadecimal digits, or returns -1. */
 static int32_t nn__take_code(nn__span *string)
 {
     int32_t code = 0;
-    int i, digit;
+    unsigned digit;
+    int i, c;
 
-    if (string->end - string->at < 4) return -1;
-    for (i = 0; i < 4; i++) {
-        digit = nn__hexadecimal(*string->at++);
-        if (digit < 0) return -1;
-        code = code * 16 + digit;
+    for (i = 0; i < 4; i++, string->at++) {
+        c = nn__peek(string);
+        digit = nn__digit(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+        if (digit > 15) return -1;
+        code = code * 16 + (int32_t)digit;
     }
     return code;
 }
@@ -8515,166 +8821,145 @@ static int32_t nn__take_utf8(nn__span *string, int32_t first)
 {
     const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     int32_t c = first & (0x3f >> more);
-    int i;
+    int i, byte;
 
-    if (first < 0xc2 || first > 0xf4 || string->end - string->at < more) return -1;
-    for (i = 0; i < more; i++) {
-        if ((*string->at & 0xc0) != 0x80) return -1;
-        c = c * 64 + (*string->at++ & 0x3f);
+    if (first < 0xc2 || first > 0xf4) return -1;
+    for (i = 0; i < more; i++, string->at++) {
+        byte = nn__peek(string);
+        if ((byte & 0xc0) != 0x80) return -1;
+        c = c * 64 + (byte & 0x3f);
     }
     if ((more == 2 && c < 0x800) || (more == 3 && c < 0x10000)) return -1;
     return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
 }
 
-/* Takes the next character of a string, escaped or not, as its Unicode number. -1: not legal. */
+/* Takes the next character of a string, escaped or not, as its Unicode number; -1 at the end, and
+   where it is not legal. */
 static int32_t nn__next_character(nn__span *string)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    int32_t c = *string->at++, low;
+    int32_t c = nn__peek(string), low;
     int i;
 
     if (c < 32) return -1;
+    string->at++;
     if (c >= 128) return nn__take_utf8(string, c);
     if (c != '\\') return c;
-    if (string->at == string->end) return -1;
-    c = *string->at++;
+    c = nn__peek(string);
+    if (c < 0) return -1;
+    string->at++;
     for (i = 0; from[i]; i++)
         if (c == from[i]) return to[i];
     c = c == 'u' ? nn__take_code(string) : -1;
     if (c < 0xd800 || c > 0xdfff) return c;
-    if (c > 0xdbff || string->end - string->at < 6 || string->at[0] != '\\' || string->at[1] != 'u')
-        return -1;
-    string->at += 2; /* the second half of a pair */
+    if (c > 0xdbff || !nn__take_text(string, "\\u")) return -1; /* the other half of a pair */
     low = nn__take_code(string);
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + (c - 0xd800) * 1024 + (low - 0xdc00);
 }
 
-/* Takes a string in quotes. */
+/* Takes a string in quotes, and checks its escapes and its UTF-8. */
 static int nn__take_string(nn__span *json, nn__span *string)
 {
     if (!nn__take_character(json, '"')) return 0;
     string->at = json->at;
-    while (json->at < json->end && *json->at != '"') {
-        if (*json->at >= ' ' && *json->at < 128 && *json->at != '\\')
-            json->at++; /* most are like this: names may be long */
-        else if (nn__next_character(json) < 0)
-            return 0;
-    }
-    if (json->at == json->end) return 0;
+    while (nn__peek(json) != '"')
+        if (nn__next_character(json) < 0) return 0;
     string->end = json->at++;
     return 1;
 }
 
-/* Takes a whole number, as JSON writes it. */
-static int nn__take_number(nn__span *json, uint64_t *number)
+/* Takes a whole number, after white space. */
+static int nn__take_count(nn__span *json, size_t *count)
 {
-    const unsigned char *start;
-
     nn__skip_space(json);
-    start = json->at;
-    for (*number = 0; json->at < json->end && *json->at >= '0' && *json->at <= '9'; json->at++) {
-        const unsigned digit = (unsigned)(*json->at - '0');
-        if (*number > (UINT64_MAX - digit) / 10) return 0;
-        *number = *number * 10 + digit;
-    }
-    return json->at > start && (*start != '0' || json->at == start + 1);
+    return nn__take_number(json, count);
+}
+
+static int nn__begins_with(nn__span *string, const char *text)
+{
+    for (; *text; text++)
+        if (nn__next_character(string) != (unsigned char)*text) return 0;
+    return 1;
 }
 
 static int nn__string_is(nn__span string, const char *text)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return string.at == string.end && !*text;
+    return nn__begins_with(&string, text) && string.at == string.end;
 }
 
-static int nn__same_string(nn__span a, nn__span b)
+static int nn__is_digit(int32_t c)
 {
-    while (a.at < a.end && b.at < b.end)
-        if (nn__next_character(&a) != nn__next_character(&b)) return 0;
-    return a.at == a.end && b.at == b.end;
+    return c >= '0' && c <= '9';
 }
 
-/* Takes a digit that a string goes on with, or returns -1. */
-static int32_t nn__take_digit(nn__span *string)
+/* The order of two strings by their characters; or, with numbers set, with each run of digits
+   compared by its value. */
+static int nn__compare_strings(nn__span a, nn__span b, int numbers)
 {
-    nn__span ahead = *string;
-    const int32_t c = ahead.at < ahead.end ? nn__next_character(&ahead) : -1;
+    int32_t c = nn__next_character(&a), d = nn__next_character(&b);
+    int order;
 
-    if (c < '0' || c > '9') return -1;
-    *string = ahead;
-    return c;
+    for (;;) {
+        if (numbers && nn__is_digit(c) && nn__is_digit(d)) {
+            while (c == '0') c = nn__next_character(&a);
+            while (d == '0') d = nn__next_character(&b);
+            for (order = 0; nn__is_digit(c) && nn__is_digit(d);
+                 c = nn__next_character(&a), d = nn__next_character(&b))
+                if (order == 0) order = (c > d) - (c < d);
+            if (nn__is_digit(c) || nn__is_digit(d)) return nn__is_digit(c) ? 1 : -1;
+            if (order) return order;
+        }
+        if (c != d || c < 0) return (c > d) - (c < d); /* the end is -1 */
+        c = nn__next_character(&a);
+        d = nn__next_character(&b);
+    }
 }
 
-/* Takes a run of digits from both; the order of the two numbers. */
-static int nn__compare_numbers(nn__span *a, nn__span *b)
-{
-    int32_t c, d;
-    int order = 0;
-
-    while ((c = nn__take_digit(a)) == '0') continue;
-    while ((d = nn__take_digit(b)) == '0') continue;
-    for (; c >= 0 && d >= 0; c = nn__take_digit(a), d = nn__take_digit(b))
-        if (order == 0) order = (c > d) - (c < d);
-    return c == d ? order : c >= 0 ? 1 : -1; /* more digits are more */
-}
-
-/* Natural order: runs of digits by their value, so that "2.weight" is before "10.weight"; names
-   that differ in leading zeros alone, by their characters. 0 only for equal names. */
+/* Natural order, so that "2.weight" is before "10.weight"; names that differ in leading zeros alone
+   by their characters. 0 only for equal names. */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
-    const nn__span whole_a = a, whole_b = b;
-    int numbers = 1, order;
+    const int order = nn__compare_strings(a, b, 1);
 
-    for (; numbers >= 0; numbers--, a = whole_a, b = whole_b) {
-        while (a.at < a.end && b.at < b.end) {
-            nn__span ahead_a = a, ahead_b = b;
-            const int32_t c = nn__next_character(&ahead_a), d = nn__next_character(&ahead_b);
+    return order ? order : nn__compare_strings(a, b, 0);
+}
 
-            if (numbers && c >= '0' && c <= '9' && d >= '0' && d <= '9') {
-                order = nn__compare_numbers(&a, &b);
-                if (order) return order;
-                continue;
-            }
-            if (c != d) return c < d ? -1 : 1;
-            a = ahead_a;
-            b = ahead_b;
-        }
-        if (a.at < a.end || b.at < b.end) return a.at < a.end ? 1 : -1;
+/* ---- The header ------------------------------------------------------------------------------ */
+
+enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_TENSOR, NN__KIND_KEY };
+
+/* An entry of the header: a tensor, or a key of the metadata. */
+typedef struct nn__entry {
+    nn__span name;
+    nn__span base; /* the name without ".weight" or ".bias", or all of it */
+    int kind;
+    nn__span value; /* of a key; the rest is a tensor's */
+    size_t shape[2], start, end;
+    int rank;
+    int real; /* bytes of a float or a double; 0: another type */
+} nn__entry;
+
+/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__entry. */
+static unsigned nn__type_size(nn__span type, int *real)
+{
+    static const char *const names[] = {"F32",     "F64",     "BOOL", "U8",  "I8",
+                                        "F8_E5M2", "F8_E4M3", "I16",  "U16", "F16",
+                                        "BF16",    "I32",     "U32",  "I64", "U64"};
+    static const unsigned char bytes[] = {4, 8, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 8, 8};
+    int i;
+
+    for (i = 0; i < NN__COUNT(names); i++) {
+        if (!nn__string_is(type, names[i])) continue;
+        *real = i == 0 || (i == 1 && sizeof(double) == 8) ? bytes[i] : 0;
+        return bytes[i];
     }
     return 0;
 }
 
-/* ---- Reading the header ---------------------------------------------------------------------- */
-
-typedef struct nn__tensor {
-    nn__span name;
-    uint64_t shape[2];
-    int rank;
-    int real; /* bytes of a float or a double; 0: another type */
-    uint64_t start, end;
-} nn__tensor;
-
-/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__tensor. */
-static unsigned nn__type_size(nn__span type, int *real)
-{
-    static const char *const names[] = {"BOOL", "U8",  "I8",  "F8_E5M2", "F8_E4M3",
-                                        "I16",  "U16", "F16", "BF16",    "I32",
-                                        "U32",  "F32", "I64", "U64",     "F64"};
-    static const unsigned char bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
-    size_t i;
-
-    *real = nn__string_is(type, "F32")                          ? 4
-            : nn__string_is(type, "F64") && sizeof(double) == 8 ? 8
-                                                                : 0;
-    for (i = 0; i < sizeof bytes; i++)
-        if (nn__string_is(type, names[i])) return bytes[i];
-    return 0;
-}
-
 /* Takes `[n, n, ...]`: *product of all, the first two in shape. */
-static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
+static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
 {
-    uint64_t n;
+    size_t n;
 
     *product = 1;
     tensor->rank = 0;
@@ -8682,9 +8967,9 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
     if (!nn__take_character(json, '[')) return 0;
     if (nn__take_character(json, ']')) return 1;
     do {
-        if (!nn__take_number(json, &n) || tensor->rank > 63) return 0;
+        if (!nn__take_count(json, &n) || tensor->rank > 63) return 0;
         if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
-        if (n && *product > UINT64_MAX / n) return 0;
+        if (n && *product > SIZE_MAX / n) return 0;
         *product *= n;
         tensor->rank++;
     } while (nn__take_character(json, ','));
@@ -8692,10 +8977,10 @@ static int nn__take_shape(nn__span *json, nn__tensor *tensor, uint64_t *product)
 }
 
 /* Takes a tensor's description; its length must be that of its shape and type. */
-static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
+static int nn__take_tensor(nn__span *json, nn__entry *tensor)
 {
     nn__span key, type = {NULL, NULL};
-    uint64_t product = 0;
+    size_t product = 0;
     unsigned size;
     int seen = 0, bit;
 
@@ -8710,8 +8995,8 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
             if (!nn__take_shape(json, tensor, &product)) return 0;
         } else if (nn__string_is(key, "data_offsets")) {
             bit = 4;
-            if (!nn__take_character(json, '[') || !nn__take_number(json, &tensor->start) ||
-                !nn__take_character(json, ',') || !nn__take_number(json, &tensor->end) ||
+            if (!nn__take_character(json, '[') || !nn__take_count(json, &tensor->start) ||
+                !nn__take_character(json, ',') || !nn__take_count(json, &tensor->end) ||
                 !nn__take_character(json, ']'))
                 return 0;
         } else {
@@ -8722,96 +9007,194 @@ static int nn__take_tensor(nn__span *json, nn__tensor *tensor)
     } while (nn__take_character(json, ','));
     if (!nn__take_character(json, '}') || seen != 7) return 0;
     size = nn__type_size(type, &tensor->real);
-    return size && product <= UINT64_MAX / size && tensor->start <= tensor->end &&
+    return size && product <= SIZE_MAX / size && tensor->start <= tensor->end &&
            tensor->end - tensor->start == product * size;
 }
 
-static int nn__begins_with(nn__span string, const char *text)
+/* Finds a tensor's kind and base; of "weight" and "bias" alone, the base is empty. */
+static void nn__split_name(nn__entry *tensor)
 {
-    for (; string.at < string.end && *text; text++)
-        if (nn__next_character(&string) != (unsigned char)*text) return 0;
-    return !*text;
-}
+    static const char *const endings[] = {".weight", ".bias"};
+    nn__span rest = tensor->name;
+    int i;
 
-/* Takes `{"key": "value", ...}`. With a key, finds its value; with one that ends in a dot, the
-   value of a key that begins so. */
-static int nn__take_metadata(nn__span *json, const char *key, nn__span *found)
-{
-    const int prefix = key && key[strlen(key) - 1] == '.';
-    nn__span name, value;
-
-    if (!nn__take_character(json, '{')) return 0;
-    if (nn__take_character(json, '}')) return 1;
     do {
-        if (!nn__take_string(json, &name) || !nn__take_character(json, ':') ||
-            !nn__take_string(json, &value))
-            return 0;
-        if (key && (prefix ? nn__begins_with(name, key) : nn__string_is(name, key))) *found = value;
-    } while (nn__take_character(json, ','));
-    return nn__take_character(json, '}');
-}
-
-/* Whether all keys of the metadata differ, and are not too many. */
-static int nn__keys_differ(nn__span metadata)
-{
-    nn__span rest, name, other, value;
-    int count = 0;
-
-    (void)nn__take_character(&metadata, '{');
-    while (nn__take_string(&metadata, &name) && nn__take_character(&metadata, ':') &&
-           nn__take_string(&metadata, &value) && nn__take_character(&metadata, ',')) {
-        if (++count >= NN__FILE_TENSORS) return 0;
-        rest = metadata;
-        while (nn__take_string(&rest, &other) && nn__take_character(&rest, ':') &&
-               nn__take_string(&rest, &value)) {
-            if (nn__same_string(other, name)) return 0;
-            if (!nn__take_character(&rest, ',')) break;
+        for (i = NN__KIND_WEIGHT; i <= NN__KIND_BIAS; i++) {
+            if (!nn__string_is(rest, endings[i]) &&
+                (rest.at != tensor->name.at || !nn__string_is(rest, endings[i] + 1)))
+                continue;
+            tensor->base.at = tensor->name.at;
+            tensor->base.end = rest.at;
+            tensor->kind = i;
+            return;
         }
-    }
-    return 1;
+    } while (nn__next_character(&rest) >= 0);
+    tensor->base = tensor->name;
+    tensor->kind = NN__KIND_TENSOR;
 }
 
-/* A file in memory whose header has been checked. */
-typedef struct nn__file {
-    nn__span header;   /* after its first brace */
-    nn__span metadata; /* empty if there is none */
-    const unsigned char *data;
-    uint64_t size; /* of the data */
-} nn__file;
-
-/* After an entry comes another one, or the end. */
-static int nn__ends_entry(nn__span *json)
+/* Tensors before keys, by base, a weight before its bias. 0 only for two entries of one name; then
+   "weight" and ".weight" count as one, too. */
+static int nn__compare_entries(const void *entry, const void *other)
 {
-    const int more = nn__take_character(json, ',');
+    const nn__entry *a = (const nn__entry *)entry, *b = (const nn__entry *)other;
+    const int keys = (a->kind == NN__KIND_KEY) - (b->kind == NN__KIND_KEY);
+    const int order = keys ? keys : nn__compare_natural(a->base, b->base);
 
+    return order ? order : (a->kind > b->kind) - (a->kind < b->kind);
+}
+
+/* A walk through the header. */
+typedef struct nn__scan {
+    nn__span json;
+    int inside;                /* the metadata */
+    int begun;                 /* an object has had an entry: a comma comes before the next one */
+    const unsigned char *rest; /* what is behind the metadata */
+} nn__scan;
+
+static nn__scan nn__begin_scan(const nn__file *file)
+{
+    nn__scan scan;
+
+    memset(&scan, 0, sizeof scan);
+    scan.json = file->header;
+    return scan;
+}
+
+/* Takes the next entry. Returns 1, 0 at the end, and -1 where the header is not legal. */
+static int nn__next_entry(nn__scan *scan, nn__entry *entry)
+{
+    nn__span *json = &scan->json;
+
+    for (;;) {
+        if (nn__take_character(json, '}')) {
+            if (!scan->inside) break;
+            scan->rest = json->at;
+            scan->inside = 0;
+            scan->begun = 1;
+            continue;
+        }
+        if (scan->begun && !nn__take_character(json, ',')) return -1;
+        scan->begun = 1;
+        if (!nn__take_string(json, &entry->name) || !nn__take_character(json, ':')) return -1;
+        if (scan->inside) {
+            entry->base = entry->name;
+            entry->kind = NN__KIND_KEY;
+            return nn__take_string(json, &entry->value) ? 1 : -1;
+        }
+        if (!nn__string_is(entry->name, "__metadata__")) {
+            nn__split_name(entry);
+            return nn__take_tensor(json, entry) ? 1 : -1;
+        }
+        if (scan->rest || !nn__take_character(json, '{')) return -1;
+        scan->inside = 1;
+        scan->begun = 0;
+    }
     nn__skip_space(json);
-    return json->at < json->end && *json->at == (more ? '"' : '}');
+    return json->at == json->end ? 0 : -1;
 }
 
-/* Takes the next entry of the header. Returns 1 with a tensor, 2 with metadata, 0 at the end and -1
-   if it is not legal. *json begins as the file's header; *metadata as what is known of where the
-   metadata is, which is then not read again. */
-static int nn__next_entry(nn__span *json, nn__tensor *tensor, nn__span *metadata)
-{
-    nn__span name;
+#ifndef NN_NO_MALLOC
 
-    if (nn__take_character(json, '}')) {
-        nn__skip_space(json);
-        return json->at == json->end ? 0 : -1;
+#define NN__SCAN_WORK (UINT32_C(1) << 20) /* bytes that may be read again without a table */
+
+/* Makes the table of a header that is large and has many entries: to look for each of them in the
+   header would take the square of its length. Without memory for it, that is done. */
+static void nn__sort_entries(nn__file *file, int count)
+{
+    nn__scan scan = nn__begin_scan(file);
+
+    if ((uint64_t)count * (uint64_t)(file->header.end - file->header.at) < NN__SCAN_WORK) return;
+    file->table = (nn__entry *)NN_MALLOC((size_t)count * sizeof(nn__entry));
+    if (!file->table) return;
+    for (; file->count < count; file->count++)
+        (void)nn__next_entry(&scan, &file->table[file->count]);
+    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_entries);
+}
+#endif
+
+/* The entries in the order of nn__compare_entries. */
+typedef struct nn__cursor {
+    const nn__file *file;
+    int index;
+    nn__entry entry;
+    int twice; /* whether another entry has the same name */
+} nn__cursor;
+
+static nn__cursor nn__begin_reading(const nn__file *file)
+{
+    nn__cursor cursor;
+
+    memset(&cursor, 0, sizeof cursor);
+    cursor.file = file;
+    return cursor;
+}
+
+/* Goes to the next entry; 0 at the end. */
+static int nn__next_in_order(nn__cursor *cursor)
+{
+    nn__scan scan = nn__begin_scan(cursor->file);
+    const nn__entry before = cursor->entry;
+    nn__entry entry;
+    int order, found = 0;
+
+#ifndef NN_NO_MALLOC
+    const nn__file *file = cursor->file;
+    if (file->table) {
+        if (cursor->index == file->count) return 0;
+        cursor->entry = file->table[cursor->index++];
+        cursor->twice = cursor->index < file->count &&
+                        !nn__compare_entries(&file->table[cursor->index], &cursor->entry);
+        return 1;
     }
-    if (!nn__take_string(json, &name) || !nn__take_character(json, ':')) return -1;
-    if (!nn__string_is(name, "__metadata__")) {
-        tensor->name = name;
-        return nn__take_tensor(json, tensor) && nn__ends_entry(json) ? 1 : -1;
+#endif
+    while (nn__next_entry(&scan, &entry) > 0) {
+        if (cursor->index && nn__compare_entries(&entry, &before) <= 0) continue;
+        order = found ? nn__compare_entries(&entry, &cursor->entry) : -1;
+        if (order == 0) cursor->twice = 1;
+        if (order >= 0) continue;
+        cursor->entry = entry;
+        cursor->twice = 0;
+        found = 1;
     }
-    if (metadata->at == json->at) {
-        json->at = metadata->end;
-    } else {
-        metadata->at = json->at;
-        if (!nn__take_metadata(json, NULL, NULL)) return -1;
-        metadata->end = json->at;
+    cursor->index++;
+    return found;
+}
+
+static void nn__name_location(nn_location *location, nn__span name)
+{
+    size_t i;
+
+    if (!location) return;
+    for (i = 0; i < sizeof location->name - 1 && name.at < name.end; i++, name.at++)
+        location->name[i] = (char)NN_READ_BYTE(name.at);
+    location->name[i] = 0;
+}
+
+/* Whether no two entries have the same name. */
+static nn_status nn__check_names(const nn__file *file, nn_location *location)
+{
+    nn__cursor cursor = nn__begin_reading(file);
+
+    while (nn__next_in_order(&cursor)) {
+        if (!cursor.twice) continue;
+        if (cursor.entry.kind == NN__KIND_KEY) return NN_ERROR_HEADER;
+        nn__name_location(location, cursor.entry.name);
+        return NN_ERROR_TENSOR;
     }
-    return nn__ends_entry(json) ? 2 : -1;
+    return NN_OK;
+}
+
+/* Keeps the value of a key of ours. */
+static void nn__keep_value(nn__file *file, const nn__entry *entry)
+{
+    nn__span name = entry->name;
+    int i;
+
+    if (!nn__begins_with(&name, "nn.")) return;
+    file->ours = 1;
+    for (i = NN__VERSION; i <= NN__STATE; i++)
+        if (nn__string_is(name, nn__keys[i])) file->parts[i] = entry->value;
 }
 
 static uint64_t nn__mix(uint64_t x)
@@ -8821,444 +9204,260 @@ static uint64_t nn__mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-static void nn__name_location(nn_location *location, nn__span name)
-{
-    if (!location) return;
-    nn__copy_text(location->name, sizeof location->name, (const char *)name.at,
-                  (size_t)(name.end - name.at));
-}
-
-/* Whether all tensors have names of their own; *location names one that has not. */
-static int nn__names_differ(const nn__file *file, nn_location *location)
-{
-    nn__span json = file->header, metadata = file->metadata, rest;
-    nn__tensor tensor, other;
-    int kind, next;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        rest = json;
-        while ((next = nn__next_entry(&rest, &other, &metadata)) > 0) {
-            if (next != 1 || !nn__same_string(tensor.name, other.name)) continue;
-            nn__name_location(location, tensor.name);
-            return 0;
-        }
-    }
-    return 1;
-}
-
 /* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
    that, without a table, every start must be another tensor's end, but the first (0) and the last
    (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
 static nn_status nn__check_header(nn__file *file, nn_location *location)
 {
-    nn__span json = file->header;
+    const size_t size = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
+    nn__scan scan = nn__begin_scan(file);
     uint64_t sum = 0, covered = 0;
-    nn__tensor tensor;
-    int kind, metadata = 0, tensors = 0;
+    nn__entry entry;
+    nn_status status;
+    int more, keys = 0, tensors = 0;
 
-    while ((kind = nn__next_entry(&json, &tensor, &file->metadata)) > 0) {
-        if (kind == 2) {
-            if (metadata++ || !nn__keys_differ(file->metadata)) return NN_ERROR_HEADER;
+    while ((more = nn__next_entry(&scan, &entry)) > 0) {
+        if (++*(entry.kind == NN__KIND_KEY ? &keys : &tensors) > NN__FILE_TENSORS)
+            return NN_ERROR_HEADER;
+        if (entry.kind == NN__KIND_KEY) {
+            nn__keep_value(file, &entry);
             continue;
         }
-        nn__name_location(location, tensor.name);
-        if (++tensors > NN__FILE_TENSORS) return NN_ERROR_HEADER;
-        if (tensor.end > file->size) return NN_ERROR_TRUNCATED;
-        covered += tensor.end - tensor.start;
-        sum += nn__mix(tensor.end) - nn__mix(tensor.start);
+        nn__name_location(location, entry.name);
+        if (entry.end > size) return NN_ERROR_TRUNCATED;
+        covered += entry.end - entry.start;
+        sum += nn__mix(entry.end) - nn__mix(entry.start);
     }
-    if (kind < 0) return NN_ERROR_HEADER;
-    if (!nn__names_differ(file, location)) return NN_ERROR_TENSOR;
+    if (more < 0) return NN_ERROR_HEADER;
+#ifndef NN_NO_MALLOC
+    nn__sort_entries(file, keys + tensors);
+#endif
+    status = nn__check_names(file, location);
+    if (status != NN_OK) return status;
     if (location) location->name[0] = 0;
-    if (covered < file->size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
-    if (covered > file->size || sum != nn__mix(file->size) - nn__mix(0)) return NN_ERROR_HEADER;
+    if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
+    if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
+    file->parts[NN__REST].at = scan.rest;
+    file->parts[NN__REST].end = scan.rest ? file->header.end : NULL;
     return NN_OK;
 }
 
-/* Finds header and data in bytes[size], and checks the header. */
+/* Finds the parts of any safetensors file in bytes[size] and checks them: the header and, of a file
+   of ours, version and checksum. */
 static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size,
                                nn_location *location)
 {
-    const unsigned char *b = (const unsigned char *)bytes;
-    uint64_t length = 0;
-    int i;
+    nn_status status = nn__find_header(file, bytes, size);
 
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    for (i = 0; i < 8; i++) length |= (uint64_t)b[i] << (8 * i);
-    if (length < 2 || length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    if (b[8] != '{') return NN_ERROR_HEADER;
-    memset(file, 0, sizeof *file);
-    file->header.at = b + 9;
-    file->header.end = file->data = b + 8 + length;
-    file->size = size - 8 - length;
-    return nn__check_header(file, location);
+    if (status != NN_OK) return status;
+    file->header = file->parts[NN__REST];
+    if (!nn__take_text(&file->header, "{")) return NN_ERROR_HEADER;
+    status = nn__check_header(file, location);
+    return status == NN_OK && file->ours ? nn__check_ours(file) : status;
 }
 
-/* A value of the metadata; 0 if it is not there. */
-static int nn__find_value(const nn__file *file, const char *key, nn__span *value)
+static void nn__close_file(nn__file *file)
 {
-    nn__span metadata = file->metadata;
-
-    value->at = value->end = NULL;
-    if (!metadata.at) return 0;
-    return nn__take_metadata(&metadata, key, value) && value->at;
+#ifdef NN_NO_MALLOC
+    (void)file;
+#else
+    if (file->table) NN_FREE(file->table);
+#endif
 }
 
-/* The name without ".weight" or ".bias" (or without "weight", alone); 0 if it ends otherwise. */
-static int nn__base_of(nn__span name, const char *ending, nn__span *base)
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+/* Goes to the next layer: its weight, and its bias as the cursor's entry. Returns 1, 0 at the end,
+   and -1 when they are no tensors of a layer. */
+static int nn__next_layer(nn__cursor *cursor, nn__entry *weight, nn_location *location)
 {
-    base->at = name.at;
-    for (base->end = name.at; name.at <= name.end; base->end = name.at) {
-        nn__span rest = name;
-        if (name.at == base->at && nn__string_is(rest, ending + 1)) return 1;
-        if (nn__string_is(rest, ending)) return 1;
-        if (name.at == name.end) return 0;
-        (void)nn__next_character(&name);
+    const nn__entry *bias = &cursor->entry;
+
+    do {
+        if (!nn__next_in_order(cursor) || bias->kind == NN__KIND_KEY) return 0;
+    } while (bias->kind != NN__KIND_WEIGHT);
+    *weight = *bias;
+    nn__name_location(location, weight->name);
+    if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
+        weight->shape[0] > INT_MAX - 64 || weight->shape[1] > INT_MAX - 64)
+        return -1;
+    if (!nn__next_in_order(cursor) || bias->kind != NN__KIND_BIAS ||
+        nn__compare_natural(weight->base, bias->base))
+        return -1;
+    if (!bias->real || bias->rank != 1) {
+        nn__name_location(location, bias->name);
+        return -1;
     }
-    return 0;
+    return bias->shape[0] == weight->shape[0] ? 1 : -1;
 }
 
-/* The first *.weight in natural order of name after `after` (NULL: of all); its base; 0: none. */
-static int nn__next_weight(const nn__file *file, const nn__span *after, nn__span *base,
-                           nn__tensor *weight)
+static nn_real nn__read_real(const unsigned char *b, int size)
 {
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    nn__tensor tensor;
-    int found = 0, kind;
-
-    while ((kind = nn__next_entry(&json, &tensor, &metadata)) > 0) {
-        if (kind != 1 || !nn__base_of(tensor.name, ".weight", &candidate)) continue;
-        if (after && nn__compare_natural(candidate, *after) <= 0) continue;
-        if (found && nn__compare_natural(candidate, *base) >= 0) continue;
-        *base = candidate;
-        *weight = tensor;
-        found = 1;
-    }
-    return found;
-}
-
-static int nn__find_tensor(const nn__file *file, const nn__span *base, const char *ending,
-                           nn__tensor *tensor)
-{
-    nn__span json = file->header, metadata = file->metadata, candidate;
-    int kind;
-
-    while ((kind = nn__next_entry(&json, tensor, &metadata)) > 0) {
-        if (kind != 1) continue;
-        if (!base && nn__string_is(tensor->name, ending)) return 1;
-        if (base && nn__base_of(tensor->name, ending, &candidate) &&
-            nn__same_string(candidate, *base))
-            return 1;
-    }
-    return 0;
-}
-
-/* The layers of a file one after the other. */
-typedef struct nn__layer_reader {
-    const nn__file *file;
-    nn__span base;
-    nn__tensor weight, bias;
-    int layer;
-} nn__layer_reader;
-
-/* Goes to the next pair of weight and bias; 0 at the end. */
-static int nn__next_pair(nn__layer_reader *reader, nn_status *status, nn_location *location)
-{
-    nn__span base;
-
-    *status = NN_OK;
-    if (!nn__next_weight(reader->file, reader->layer ? &reader->base : NULL, &base,
-                         &reader->weight))
-        return 0;
-    reader->base = base;
-    reader->layer++;
-    nn__name_location(location, reader->weight.name);
-    *status = NN_ERROR_TENSOR;
-    if (!nn__find_tensor(reader->file, &reader->base, ".bias", &reader->bias) ||
-        !reader->weight.real || reader->weight.rank != 2 || reader->weight.shape[0] < 1 ||
-        reader->weight.shape[0] > INT_MAX || reader->weight.shape[1] < 1 ||
-        reader->weight.shape[1] > INT_MAX)
-        return 1;
-    if (!reader->bias.real || reader->bias.rank != 1) {
-        nn__name_location(location, reader->bias.name);
-        return 1;
-    }
-    if (reader->bias.shape[0] == reader->weight.shape[0]) *status = NN_OK;
-    return 1;
-}
-
-/* ---- Reading values -------------------------------------------------------------------------- */
-
-/* A float or double from its bits. */
-static nn_real nn__real_of(uint64_t bits, int size)
-{
-    if (size == 4) {
-        const uint32_t low = (uint32_t)bits;
-        float x;
-        memcpy(&x, &low, sizeof x);
-        return (nn_real)x;
-    } else {
-        double x;
-        memcpy(&x, &bits, sizeof x);
-        return (nn_real)x;
-    }
-}
-
-static nn_real nn__read_real(const nn__file *file, const nn__tensor *tensor, uint64_t index)
-{
-    const unsigned char *b = file->data + tensor->start + index * (uint64_t)tensor->real;
     uint64_t bits = 0;
     int i;
 
-    for (i = 0; i < tensor->real; i++) bits |= (uint64_t)b[i] << (8 * i);
-    return nn__real_of(bits, tensor->real);
+    if (size == sizeof(nn_real)) return nn__stored_real(b);
+    for (i = size; i-- > 0;) bits = bits << 8 | NN_READ_BYTE(b + i);
+    return nn__real_of(bits, size);
 }
 
-static int nn__tensor_is_finite(const nn__file *file, const nn__tensor *tensor)
+/* Reads a tensor [out x in] into w[in x out], or only checks it when w is NULL; whether all of it
+   is finite. */
+static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t in, size_t out,
+                           nn_real *w)
 {
-    const uint64_t count = (tensor->end - tensor->start) / (uint64_t)tensor->real;
-    uint64_t i;
+    const unsigned char *at = file->parts[NN__DATA].at + tensor->start;
+    const size_t real = (size_t)tensor->real;
+    size_t j, k;
 
-    for (i = 0; i < count; i++)
-        if (!nn__is_finite(nn__read_real(file, tensor, i))) return 0;
-    return 1;
-}
-
-/* Takes a hexadecimal number of so many digits from a string. */
-static int nn__take_hexadecimal(nn__span *string, int digits, uint64_t *number)
-{
-    int digit;
-
-    for (*number = 0; digits > 0; digits--) {
-        if (string->at == string->end) return 0;
-        digit = nn__hexadecimal(nn__next_character(string));
-        if (digit < 0) return 0;
-        *number = *number << 4 | (unsigned)digit;
+    for (k = 0; k < in; k++) {
+        for (j = 0; j < out; j++) {
+            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor->real);
+            if (!nn__is_finite(x)) return 0;
+            if (w) *w++ = x;
+        }
     }
     return 1;
 }
 
-/* The checksum of a file with our metadata. */
-static nn_status nn__check_sum(const nn__file *file)
-{
-    const unsigned char *at = file->metadata.end;
-    nn__span value;
-    uint64_t i, stated;
-    uint32_t crc = 0xffffffffu;
-    int key;
-
-    for (i = 0; i < file->size; i++) crc = nn__crc32(crc, file->data[i]);
-    for (key = 0; key < NN__KEYS; key++) {
-        if (!nn__find_value(file, nn__keys[key], &value)) continue;
-        while (value.at < value.end)
-            crc = nn__crc32(crc, (unsigned char)nn__next_character(&value));
-    }
-    for (; at < file->data; at++) crc = nn__crc32(crc, *at);
-    if (!nn__find_value(file, "nn.crc32", &value) || !nn__take_hexadecimal(&value, 8, &stated) ||
-        value.at != value.end)
-        return NN_ERROR_METADATA;
-    return stated == (uint32_t)~crc ? NN_OK : NN_ERROR_CHECKSUM;
-}
-
-/* Whether the widths that a file of ours states, if it does, are those of its tensors. */
-static int nn__widths_fit(const nn__file *file, const nn_model *model)
-{
-    nn__span value;
-    int layer;
-
-    if (!nn__find_value(file, nn__keys[NN__WIDTHS], &value)) return 1;
-    for (layer = 0; layer <= model->count; layer++) {
-        uint64_t number;
-        if ((layer && !nn__take_character(&value, ',')) || !nn__take_number(&value, &number) ||
-            number != (uint64_t)(layer ? model->layers[layer - 1].width : model->inputs))
-            return 0;
-    }
-    return value.at == value.end;
-}
-
-/* Whether the file is one of ours: then its version is checked, and its checksum. */
-static nn_status nn__check_ours(const nn__file *file, int *ours)
-{
-    nn__span value;
-
-    *ours = nn__find_value(file, "nn.", &value);
-    if (!*ours) return NN_OK;
-    if (!nn__find_value(file, nn__keys[NN__VERSION], &value) || !nn__string_is(value, "1"))
-        return NN_ERROR_METADATA;
-    return nn__check_sum(file);
-}
-
-/* Reads the scaling: into the model, or only checks it when store is 0. */
-static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int store)
-{
-    const int inputs = model->inputs;
-    nn__span kind, values;
-    uint64_t bits;
-    int scaling, i, digits;
-
-    if (!nn__find_value(file, nn__keys[NN__SCALING], &kind) ||
-        !nn__find_value(file, nn__keys[NN__SCALING_VALUES], &values))
-        return NN_ERROR_METADATA;
-    for (scaling = 0; !nn__string_is(kind, nn__scaling_names[scaling]);)
-        if (++scaling > (int)NN_SCALE_MIN_MAX) return NN_ERROR_METADATA;
-    if (store && scaling == (int)NN_SCALE_NONE) nn__clear_scaling(model);
-    if (scaling == (int)NN_SCALE_NONE) return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-    digits = (values.end - values.at) / 2 / inputs == 16 ? 16 : 8;
-    if (digits == 16 && sizeof(double) != 8) return NN_ERROR_METADATA;
-    for (i = 0; i < 2 * inputs; i++) {
-        nn_real x;
-        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
-        x = nn__real_of(bits, digits / 2);
-        if (!nn__is_finite(x)) return NN_ERROR_METADATA;
-        if (store) model->offset[i] = x;
-    }
-    if (store) model->scaling = (nn_scaling)scaling;
-    return values.at == values.end ? NN_OK : NN_ERROR_METADATA;
-}
-
-/* Copies all pairs into the parameters, turning [out x in] into [in x out]; or, when store is 0,
-   only checks that they fit the model. */
+/* Reads the parameters of all layers into the model; or, when store is 0, only checks them. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
                                      nn_location *location)
 {
-    nn__layer_reader reader;
-    nn_real *w = model->parameters;
-    nn_status status;
-    int j, k;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn_real *parameters = model->parameters;
+    nn__entry weight;
+    int more, i;
 
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        const int layer = reader.layer - 1;
-        int in, out;
+    for (i = 0; (more = nn__next_layer(&cursor, &weight, location)) > 0; i++) {
+        const size_t in = weight.shape[1], out = weight.shape[0];
+        nn__layer layer;
 
-        if (status != NN_OK) return status;
-        if (layer >= model->count) return NN_ERROR_TENSOR;
-        in = nn__layer_inputs(model, layer);
-        out = model->layers[layer].width;
-        if (reader.weight.shape[0] != (uint64_t)out || reader.weight.shape[1] != (uint64_t)in)
-            return NN_ERROR_TENSOR;
-        if (!store) {
-            if (!nn__tensor_is_finite(file, &reader.weight)) return NN_ERROR_PARAMETER;
-            nn__name_location(location, reader.bias.name);
-            if (!nn__tensor_is_finite(file, &reader.bias)) return NN_ERROR_PARAMETER;
-            continue;
-        }
-        for (k = 0; k < in; k++)
-            for (j = 0; j < out; j++)
-                *w++ =
-                    nn__read_real(file, &reader.weight, (uint64_t)j * (uint64_t)in + (uint64_t)k);
-        for (j = 0; j < out; j++) *w++ = nn__read_real(file, &reader.bias, (uint64_t)j);
+        if (i == model->count) return NN_ERROR_TENSOR;
+        layer = nn__layer_at(model, i);
+        if (in != (size_t)layer.inputs || out != (size_t)layer.outputs) return NN_ERROR_TENSOR;
+        if (!nn__read_tensor(file, &weight, in, out, store ? parameters + layer.weights : NULL))
+            return NN_ERROR_PARAMETER;
+        nn__name_location(location, cursor.entry.name);
+        if (!nn__read_tensor(file, &cursor.entry, 1, out, store ? parameters + layer.biases : NULL))
+            return NN_ERROR_PARAMETER;
     }
-    if (reader.layer != model->count) return NN_ERROR_TENSOR;
+    if (more < 0 || i != model->count) return NN_ERROR_TENSOR;
+    if (store) model->changes++;
     if (location) location->name[0] = 0;
     return NN_OK;
 }
 
-/* Everything about the file that can be wrong, before anything is changed. */
-static nn_status nn__check_file(nn__file *file, nn_model *model, const void *bytes, size_t size,
-                                int *ours, nn_location *location)
+/* Whether the widths in the metadata, if they are there, are the model's. */
+static int nn__widths_fit(const nn__file *file, const nn_model *model)
 {
-    nn_status status = nn__open_file(file, bytes, size, location);
+    nn__span widths = file->parts[NN__WIDTHS];
+    int layer;
 
-    if (status == NN_OK) status = nn__check_ours(file, ours);
-    if (status == NN_OK) status = nn__read_parameters(file, model, 0, location);
-    if (status == NN_OK && *ours) status = nn__read_scaling(file, model, 0);
-    if (status == NN_OK && *ours && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
-    return status;
+    if (!widths.at) return 1;
+    if (nn__take_width(&widths) != model->inputs) return 0;
+    for (layer = 0; layer < model->count; layer++)
+        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != model->layers[layer].width)
+            return 0;
+    return widths.at == widths.end;
 }
 
-static nn_status nn__load_parameters(nn_model *model, const void *bytes, size_t size,
-                                     nn_location *location)
+/* Reads parameters and scaling into the model; or, when store is 0, only checks that they fit. */
+static nn_status nn__read_model(const nn__file *file, nn_model *model, int store,
+                                nn_location *location)
 {
-    nn__file file;
-    nn_status status;
-    int ours;
+    const nn__span *values = &file->parts[NN__SCALING_VALUES];
+    nn_status status = nn__read_parameters(file, model, store, location);
+    int digits = 8;
 
-    if (!model || !bytes) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
-    status = nn__check_file(&file, model, bytes, size, &ours, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, model, 1, NULL);
-    model->changes++;
-    if (ours) (void)nn__read_scaling(&file, model, 1);
-    return NN_OK;
+    if (status != NN_OK || !file->ours) return status;
+    if (!values->at) return NN_ERROR_METADATA;
+    if (sizeof(double) == 8 && (values->end - values->at) / 2 / model->inputs == 16) digits = 16;
+    if (store) nn__clear_scaling(model);
+    status = nn__read_scaling(file, model, digits, store);
+    if (status == NN_OK && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
+    return status;
 }
 
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load_parameters(model, bytes, size, location);
+    if (!model || !bytes) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, model, 0, location);
+    if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
+    nn__close_file(&file);
+    return status;
 }
-
-#if !defined(NN_NO_TRAIN) || !defined(NN_NO_MALLOC)
-/* The activation of the next layer from their list; -1 if it is none. *at moves on. */
-static int nn__next_activation(nn__span *list)
-{
-    nn__span word = *list;
-    size_t i;
-    int32_t c = 0;
-
-    while (list->at < list->end) {
-        word.end = list->at;
-        c = nn__next_character(list);
-        if (c == ',') break;
-        word.end = list->at;
-    }
-    if (c == ',' && list->at == list->end) return -1;
-    for (i = 0; i < sizeof nn__activation_names / sizeof *nn__activation_names; i++)
-        if (nn__string_is(word, nn__activation_names[i])) return (int)i;
-    return -1;
-}
-#endif
 
 #ifndef NN_NO_TRAIN
 
-/* Reads the state's numbers, and checks that they fit the trainer; *state changes in any case. */
-static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+/* ---- Loading checkpoints --------------------------------------------------------------------- */
+
+/* Reads the trainer's arrays, or only checks them when store is 0. */
+static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
+                                 nn_location *location)
 {
-    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
-    nn__span value;
+    const size_t count = trainer->model->parameter_count;
     int i;
 
-    if (!nn__find_value(file, nn__keys[NN__ACTIVATIONS], &value)) return NN_ERROR_METADATA;
-    for (i = 0; i < trainer->model->count; i++)
-        if (nn__next_activation(&value) != (int)trainer->model->layers[i].activation)
+    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
+        nn_real *array = nn__checkpoint_array(trainer, i);
+        nn__scan scan = nn__begin_scan(file);
+        nn__entry tensor;
+        int more;
+
+        if (!array) continue;
+        do more = nn__next_entry(&scan, &tensor);
+        while (more &&
+               (tensor.kind == NN__KIND_KEY || !nn__string_is(tensor.name, nn__array_names[i])));
+        if (!more || tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 ||
+            tensor.shape[0] != count)
+            return NN_ERROR_TENSOR;
+        nn__name_location(location, tensor.name);
+        if (!nn__read_tensor(file, &tensor, 1, count, store ? array : NULL))
+            return NN_ERROR_PARAMETER;
+    }
+    return NN_OK;
+}
+
+/* Reads the state, which must fit the trainer; *state changes in any case. */
+static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+{
+    const nn_model *model = trainer->model;
+    nn__span activations = file->parts[NN__ACTIVATIONS], numbers = file->parts[NN__STATE];
+    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
+    int *const ints[] = NN__STATE_INTS(state);
+    nn_real *const reals[] = NN__STATE_REALS(state);
+    int i;
+
+    if (!activations.at) return NN_ERROR_METADATA;
+    for (i = 0; i < model->count; i++)
+        if (nn__take_activation(&activations) != (int)model->layers[i].activation)
             return NN_ERROR_OPTION;
-    if (!nn__find_value(file, nn__keys[NN__STATE], &value)) return NN_ERROR_METADATA;
     for (i = 0; i < NN__STATE_NUMBERS; i++)
-        if (!nn__take_hexadecimal(&value, 16, &n[i])) return NN_ERROR_METADATA;
-    if (value.at != value.end) return NN_ERROR_METADATA;
+        if (!nn__take_hexadecimal(&numbers, 16, &n[i])) return NN_ERROR_METADATA;
+    if (numbers.at != numbers.end) return NN_ERROR_METADATA;
     nn__state_numbers(trainer, own);
     if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
-    for (i = 4; i < 10; i++)
-        if (n[i] > INT_MAX) return NN_ERROR_METADATA;
     if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
-    for (i = 11; i < NN__STATE_NUMBERS; i++)
-        if (n[i] != (nn__bits)n[i]) return NN_ERROR_METADATA;
-    state->random = n[1];
+    state->random_state = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
-    state->epoch = (int)n[4];
-    state->position = (int)n[5];
-    state->sums.counted = (int)n[6];
-    state->sums.correct = (int)n[7];
-    state->best_epoch = (int)n[8];
-    state->waited = (int)n[9];
-    state->sums.loss.high = nn__from_bits((nn__bits)n[11]);
-    state->sums.loss.low = nn__from_bits((nn__bits)n[12]);
-    state->sums.weight.high = nn__from_bits((nn__bits)n[13]);
-    state->sums.weight.low = nn__from_bits((nn__bits)n[14]);
-    state->best_loss = nn__from_bits((nn__bits)n[15]);
-    state->learning_rate = nn__from_bits((nn__bits)n[16]);
-    state->beta1_power = nn__from_bits((nn__bits)n[17]);
-    state->beta2_power = nn__from_bits((nn__bits)n[18]);
-    state->last_rate = nn__from_bits((nn__bits)n[19]);
-    state->gradient_norm = nn__from_bits((nn__bits)n[20]);
+    for (i = 0; i < NN__COUNT(ints); i++) {
+        if (n[4 + i] > INT_MAX) return NN_ERROR_METADATA;
+        *ints[i] = (int)n[4 + i];
+    }
+    for (i = 0; i < NN__COUNT(reals); i++) {
+        if (n[11 + i] != (nn__bits)n[11 + i]) return NN_ERROR_METADATA;
+        *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
+    }
     if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
         !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
         !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
@@ -9269,136 +9468,111 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     return NN_OK;
 }
 
-/* Reads the trainer's arrays, or only checks them when store is 0. */
-static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer, int store,
-                                 nn_location *location)
-{
-    const size_t count = trainer->model->parameter_count;
-    nn__tensor tensor;
-    size_t k;
-    int i;
-
-    for (i = 0; i < NN__CHECKPOINT_ARRAYS; i++) {
-        nn_real *array = nn__checkpoint_array(trainer, i);
-        if (!array) continue;
-        if (!nn__find_tensor(file, NULL, nn__array_names[i], &tensor) ||
-            tensor.real != (int)sizeof(nn_real) || tensor.rank != 1 || tensor.shape[0] != count)
-            return NN_ERROR_TENSOR;
-        nn__name_location(location, tensor.name);
-        if (!store && !nn__tensor_is_finite(file, &tensor)) return NN_ERROR_PARAMETER;
-        for (k = 0; store && k < count; k++) array[k] = nn__read_real(file, &tensor, k);
-    }
-    return NN_OK;
-}
-
-static nn_status nn__load_checkpoint(nn_trainer *trainer, const void *bytes, size_t size,
-                                     nn_location *location)
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_location *location)
 {
     nn__file file;
     nn__state state;
     nn_status status;
-    int ours;
 
+    nn__set_location(location, NULL);
     if (!trainer || !bytes) return NN_ERROR_NULL;
-    status = nn__check_file(&file, trainer->model, bytes, size, &ours, location);
-    if (status == NN_OK && !ours) status = NN_ERROR_METADATA;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
+    if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
     if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
-    if (status != NN_OK) return status;
-    (void)nn__read_parameters(&file, trainer->model, 1, NULL);
-    (void)nn__read_scaling(&file, trainer->model, 1);
-    (void)nn__read_arrays(&file, trainer, 1, NULL);
-    trainer->state = state;
-    trainer->rows = trainer->pending = 0;
-    trainer->model->changes++;
-    return NN_OK;
-}
-
-NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_location *location)
-{
-    nn__set_location(location, NULL);
-    return nn__load_checkpoint(trainer, bytes, size, location);
+    if (status == NN_OK) {
+        (void)nn__read_model(&file, trainer->model, 1, NULL);
+        (void)nn__read_arrays(&file, trainer, 1, NULL);
+        trainer->state = state;
+        trainer->rows = trainer->pending = 0;
+        trainer->model->changes++;
+    }
+    nn__close_file(&file);
+    return status;
 }
 #endif /* NN_NO_TRAIN */
 
 #ifndef NN_NO_MALLOC
 
-/* The layers that a file of ours describes, in layers[count]. */
-static nn_status nn__read_layers(const nn__file *file, nn_layer *layers, int count, int *inputs,
+/* ---- Loading a model that does not exist yet ------------------------------------------------- */
+
+/* The layers that the tensors and the activations in the metadata describe: their sizes, and
+   themselves unless layers is NULL. */
+static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers,
                                  nn_location *location)
 {
-    nn__layer_reader reader;
-    nn__span names;
+    nn__cursor cursor = nn__begin_reading(file);
+    nn__span activations = file->parts[NN__ACTIVATIONS];
+    nn__entry weight;
     nn_status status;
-    int activation;
+    int more, in, out = 0;
 
-    (void)nn__find_value(file, nn__keys[NN__ACTIVATIONS], &names);
-    reader.file = file;
-    reader.layer = 0;
-    while (nn__next_pair(&reader, &status, location)) {
-        if (status != NN_OK) return status;
-        if (reader.layer > count) return NN_ERROR_METADATA;
-        if (reader.layer == 1) *inputs = (int)reader.weight.shape[1];
-        if (reader.layer > 1 && reader.weight.shape[1] != (uint64_t)layers[reader.layer - 2].width)
+    sizes->count = 0;
+    while ((more = nn__next_layer(&cursor, &weight, location)) > 0) {
+        in = (int)weight.shape[1];
+        if (!sizes->count)
+            nn__no_layers(sizes, in);
+        else if (in != out)
             return NN_ERROR_TENSOR;
-        activation = nn__next_activation(&names);
-        if (activation < 0) return NN_ERROR_METADATA;
-        layers[reader.layer - 1].kind = NN_LAYER_DENSE;
-        layers[reader.layer - 1].width = (int)reader.weight.shape[0];
-        layers[reader.layer - 1].activation = (nn_activation)activation;
+        out = (int)weight.shape[0];
+        status = nn__read_layer(&activations, sizes, layers, in, out);
+        if (status != NN_OK) return status;
     }
-    if (reader.layer != count) return NN_ERROR_METADATA;
-    return NN_OK;
+    if (more < 0) return NN_ERROR_TENSOR;
+    return sizes->count && activations.at == activations.end ? NN_OK : NN_ERROR_METADATA;
 }
 
-static nn_status nn__load(nn_model **model, const void *bytes, size_t size, nn_location *location)
+/* Makes the model that a file of ours describes, and reads it. */
+static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_location *location)
 {
-    nn__file file;
-    nn__span names;
-    nn_shape shape;
-    nn_layer *layers;
+    nn__sizes sizes;
+    size_t size;
+    void *memory;
+    nn_model *made = NULL;
     nn_status status;
-    int ours, count;
 
-    if (model) *model = NULL;
-    if (!model || !bytes) return NN_ERROR_NULL;
-    status = nn__open_file(&file, bytes, size, location);
-    if (status == NN_OK) status = nn__check_ours(&file, &ours);
+    if (!file->ours || !file->parts[NN__ACTIVATIONS].at) return NN_ERROR_METADATA;
+    status = nn__read_layers(file, &sizes, NULL, location);
     if (status != NN_OK) return status;
-    if (!ours || !nn__find_value(&file, nn__keys[NN__ACTIVATIONS], &names))
-        return NN_ERROR_METADATA;
-    for (count = 1; names.at < names.end;) count += nn__next_character(&names) == ',';
-    if (count > NN__FILE_TENSORS / 2) return NN_ERROR_METADATA;
-    layers = (nn_layer *)NN_MALLOC((size_t)count * sizeof *layers);
-    if (!layers) return NN_ERROR_MEMORY;
-    status = nn__read_layers(&file, layers, count, &shape.inputs, location);
+    size = nn__model_size(&sizes, 0);
+    if (!size) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(size);
+    if (!memory) return NN_ERROR_MEMORY;
+    status = nn__make_model(&made, memory, size, &sizes, 0);
     if (status == NN_OK) {
-        shape.layers = layers;
-        shape.count = count;
-        status = nn__create(model, &shape, 0);
+        made->heap = memory;
+        made->file = NULL;
+        (void)nn__read_layers(file, &sizes, made->layers, NULL);
+        nn__set_offsets(made);
+        status = nn__read_model(file, made, 1, location);
     }
-    NN_FREE(layers);
-    if (status == NN_OK) {
-        status = nn__load_parameters(*model, bytes, size, location);
-        if (status != NN_OK) {
-            nn_model_free(*model);
-            *model = NULL;
-        }
-    }
+    if (status == NN_OK)
+        *model = made;
+    else
+        NN_FREE(memory);
     return status;
 }
 
 NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size,
                                 nn_location *location)
 {
+    nn__file file;
+    nn_status status;
+
     nn__set_location(location, NULL);
-    return nn__load(model, bytes, size, location);
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__open_file(&file, bytes, size, location);
+    if (status == NN_OK) status = nn__make_loaded(model, &file, location);
+    nn__close_file(&file);
+    return status;
 }
 
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded, whose location is named in case it fails. */
+/* Reads a file that is to be loaded; location names it in case that fails. */
 static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
                                 nn_location *location)
 {
@@ -9406,19 +9580,26 @@ static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t 
     return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
 }
 
+/* Frees the file's bytes when it has been loaded. */
+static nn_status nn__end_load(nn_status status, unsigned char *bytes, const char *path,
+                              nn_location *location)
+{
+    NN_FREE(bytes);
+    if (location) location->path = path;
+    return status;
+}
+
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
     unsigned char *bytes;
     size_t size;
-    nn_status status;
+    nn_status status = NN_ERROR_NULL;
 
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__begin_load(path, &bytes, &size, location);
+    if (model) *model = NULL;
+    if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
@@ -9429,9 +9610,8 @@ NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_locati
 
     if (model) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_parameters(model, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_parameters_memory(model, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -9443,200 +9623,12 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 
     if (trainer) status = nn__begin_load(path, &bytes, &size, location);
     if (status != NN_OK) return status;
-    status = nn__load_checkpoint(trainer, bytes, size, location);
-    NN_FREE(bytes);
-    return status;
+    status = nn_load_checkpoint_memory(trainer, bytes, size, location);
+    return nn__end_load(status, bytes, path, location);
 }
 #endif
 #endif /* NN_NO_STDIO */
 #endif /* NN_NO_MALLOC */
-
-/* ---- Opening a file where it is -------------------------------------------------------------- */
-
-/* Only what nn_save writes is taken here, for which little code is enough: the metadata, in its
-   order, says all; the tensors' descriptions behind it are in the checksum alone. */
-typedef struct nn__stored {
-    nn__sizes sizes;
-    nn__span
-        parts[NN__STATE + 2]; /* what the checksum is of: the metadata's values, the rest of the
-                                      header, and in front of them the data */
-    uint32_t crc;
-} nn__stored;
-
-/* Takes the text; 0 if another is there. */
-static int nn__expect(nn__span *file, const char *text)
-{
-    for (; *text; text++, file->at++)
-        if (file->at == file->end || NN_READ_BYTE(file->at) != (unsigned char)*text) return 0;
-    return 1;
-}
-
-/* Takes a width, as nn_save writes it; 0 if there is none, or one too large. */
-static int nn__expect_width(nn__span *file)
-{
-    unsigned digit;
-    int width = 0;
-
-    for (; file->at < file->end; file->at++) {
-        digit = (unsigned)NN_READ_BYTE(file->at) - '0';
-        if (digit > 9) break;
-        if (width > (INT_MAX - 64 - 9) / 10) return 0;
-        width = width * 10 + (int)digit;
-        if (!width) return 0;
-    }
-    return width;
-}
-
-/* Takes one of the names; which, or -1. */
-static int nn__expect_name(nn__span *file, const char *const *names, int count)
-{
-    nn__span ahead;
-
-    while (--count >= 0) {
-        ahead = *file;
-        if (nn__expect(&ahead, names[count])) break;
-    }
-    if (count >= 0) *file = ahead;
-    return count;
-}
-
-/* Takes a hexadecimal number of so many digits, in lower case. */
-static int nn__expect_hexadecimal(nn__span *file, int digits, nn__bits *number)
-{
-    for (*number = 0; digits > 0; digits--, file->at++) {
-        const int c = file->at < file->end ? NN_READ_BYTE(file->at) : 0;
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
-        *number = *number << 4 | (nn__bits)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return 1;
-}
-
-/* The layers that the metadata describes, into layers[] unless it is NULL; whether they are as
-   nn_save writes them. */
-static int nn__read_stored_layers(nn__stored *stored, nn_layer *layers)
-{
-    nn__span widths = stored->parts[1 + NN__WIDTHS], names = stored->parts[1 + NN__ACTIVATIONS];
-    int in = nn__expect_width(&widths), out, activation, last = 0;
-
-    if (!in) return 0;
-    stored->sizes = nn__no_layers(in);
-    for (; !last; in = out) {
-        out = nn__expect(&widths, ",") ? nn__expect_width(&widths) : 0;
-        if (!out) return 0;
-        last = widths.at == widths.end;
-        activation = nn__expect_name(&names, nn__activation_names, NN__COUNT(nn__activation_names));
-        if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && !last) ||
-            (!last && !nn__expect(&names, ",")))
-            return 0;
-        nn__count_layer(&stored->sizes, in, out, last);
-        if (layers) {
-            layers->kind = NN_LAYER_DENSE;
-            layers->width = out;
-            layers->activation = (nn_activation)activation;
-            layers++;
-        }
-    }
-    return names.at == names.end && stored->sizes.count <= (NN__FILE_TENSORS - 3) / 2;
-}
-
-static nn_status nn__read_stored(nn__stored *stored, const void *bytes, size_t size)
-{
-    nn__span file;
-    nn__bits crc;
-    uint32_t length = 0;
-    size_t data;
-    int i, good;
-
-    if (!bytes) return NN_ERROR_NULL;
-    if (size < 8) return NN_ERROR_TRUNCATED;
-    file.at = (const unsigned char *)bytes + 8;
-    for (i = 1; i <= 8; i++) {
-        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-        length = length << 8 | NN_READ_BYTE(file.at - i);
-    }
-    if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    if (length > size - 8) return NN_ERROR_TRUNCATED;
-    stored->parts[0].at = file.end = file.at + length;
-    stored->parts[0].end = (const unsigned char *)bytes + size;
-    good = nn__expect(&file, "{\"__metadata__\":{\"format\":\"pt");
-    for (i = 0; i < NN__STATE; i++) {
-        good = good && nn__expect(&file, "\",\"") && nn__expect(&file, nn__keys[i]) &&
-               nn__expect(&file, "\":\"");
-        stored->parts[1 + i].at = file.at;
-        while (file.at < file.end && NN_READ_BYTE(file.at) != '"') file.at++;
-        stored->parts[1 + i].end = file.at;
-    }
-    if (!good || !nn__expect(&file, "\",\"nn.crc32\":\"") ||
-        !nn__expect_hexadecimal(&file, 8, &crc) || !nn__expect(&file, "\"}") ||
-        !nn__read_stored_layers(stored, NULL))
-        return NN_ERROR_HEADER;
-    stored->crc = (uint32_t)crc;
-    stored->parts[1 + NN__STATE] = file;
-    data = size - 8 - length;
-    return data % sizeof(nn_real) || data / sizeof(nn_real) != stored->sizes.parameters
-               ? NN_ERROR_TRUNCATED
-               : NN_OK;
-}
-
-/* Checks the checksum, and that all numbers are finite; takes the scaling and uses up the parts. */
-static nn_status nn__finish_opening(nn_model *model, nn__stored *stored)
-{
-    nn__span *version = &stored->parts[1 + NN__VERSION];
-    nn__span *scaling = &stored->parts[1 + NN__SCALING];
-    nn__span *values = &stored->parts[1 + NN__SCALING_VALUES];
-    const unsigned char *at;
-    uint32_t crc = 0xffffffffu;
-    nn__bits bits;
-    size_t i;
-    int kind;
-
-    for (i = 0; i < NN__STATE + 2; i++)
-        for (at = stored->parts[i].at; at < stored->parts[i].end; at++)
-            crc = nn__crc32(crc, NN_READ_BYTE(at));
-    if (stored->crc != (uint32_t)~crc) return NN_ERROR_CHECKSUM;
-    kind = nn__expect_name(scaling, nn__scaling_names, NN__COUNT(nn__scaling_names));
-    if (kind < 0 || !nn__expect(version, "1") || version->at != version->end ||
-        scaling->at != scaling->end)
-        return NN_ERROR_METADATA;
-    model->scaling = (nn_scaling)kind;
-    for (i = 0; kind != NN_SCALE_NONE && i < 2 * (size_t)model->inputs; i++) {
-        if (!nn__expect_hexadecimal(values, 2 * sizeof(nn_real), &bits)) return NN_ERROR_METADATA;
-        model->offset[i] = nn__from_bits(bits);
-        if (!nn__is_finite(model->offset[i])) return NN_ERROR_METADATA;
-    }
-    if (values->at != values->end) return NN_ERROR_METADATA;
-    for (at = stored->parts[0].at; at < stored->parts[0].end; at += sizeof(nn_real))
-        if (!nn__is_finite(nn__stored_real(at))) return NN_ERROR_PARAMETER;
-    return NN_OK;
-}
-
-NN_DEF size_t nn_model_open_size(const void *bytes, size_t size)
-{
-    nn__stored stored;
-
-    if (nn__read_stored(&stored, bytes, size) != NN_OK) return 0;
-    return nn__model_size(&stored.sizes, 1);
-}
-
-NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
-                                  const void *bytes, size_t size)
-{
-    nn__stored stored;
-    nn_model *made = NULL;
-    nn_status status;
-
-    if (!model) return NN_ERROR_NULL;
-    *model = NULL;
-    status = nn__read_stored(&stored, bytes, size);
-    if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &stored.sizes, 1);
-    if (status != NN_OK) return status;
-    made->file = stored.parts[0].at;
-    (void)nn__read_stored_layers(&stored, made->layers);
-    nn__set_offsets(made);
-    status = nn__finish_opening(made, &stored);
-    if (status == NN_OK) *model = made;
-    return status;
-}
 
 #ifndef NN_NO_TRAIN
 
@@ -9973,17 +9965,17 @@ static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
     nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
 }
 
-/* Writes an array after its name: "[]", and the transpose of values[rows x columns]. */
-static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+/* Writes an array after its name: "[]", and the transpose of values[rows x cols]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int cols)
 {
     size_t i = 0;
     int j, k;
 
     nn__write_text(&to->writer, "[] NN_FLASH = {");
-    for (j = 0; j < columns; j++) {
+    for (j = 0; j < cols; j++) {
         for (k = 0; k < rows; k++) {
             nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
-            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)cols + (size_t)j]);
         }
     }
     nn__write_text(&to->writer, "};\n");

@@ -1,5 +1,5 @@
 /* The same bits everywhere: short training runs over every activation, loss, optimizer and option
-   have one hash of all that they compute, and it stands here. tests/portable.sh builds this program
+   have one hash of all that they compute, and it stands here. tests/platform/portable.sh builds this program
    for every machine, with every compiler and every set of flags it finds. Run with -v to see each
    run's hash. */
 #define NN_IMPLEMENTATION

@@ -484,6 +484,7 @@ static void compare(const kernel *the, const problem *p, int threads)
     copy_arrays(WANT, data);
     want = the->run(k, p, data);
     set_threads(threads);
+    if (!back_ends[1]) test_skipped = 1; /* main has said so */
     for (i = threads == 1; (k = back_ends[i]) != NULL; i++) {
         running_in = k;
         copy_arrays(GOT, data);
@@ -934,6 +935,7 @@ int main(int argc, char **argv)
     make_arrays();
     fill_pool();
     set_threads(1);
+    if (!back_ends[1]) printf("skipped: comparisons; there is no back-end but the scalar one\n");
     RUN(test_what_there_is);
     RUN(test_forcing);
     RUN(test_rows);

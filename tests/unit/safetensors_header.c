@@ -473,6 +473,72 @@ static void test_large_header(void)
     nn_model_free(model);
 }
 
+/* What is sorted in a table, or without memory for one looked for again and again, gives the same:
+   layers whose tensors stand in any order between others, and names that come twice. */
+static void test_sorted_header(void)
+{
+    enum { COUNT = 150, LONG = 100 };
+    static const nn_real want[] = {1, 4, 2, 5, 3, 6, 7, 8, 9, 10, 11};
+    /* clang-format off */
+    static const char *const tensors[] = {
+        TENSOR("layer10.bias", "F32", "1", "40", "44"), TENSOR("layer9.bias", "F32", "2", "24", "32"),
+        TENSOR("layer10.weight", "F32", "1,2", "32", "40"),
+        TENSOR("layer9.weight", "F32", "2,3", "0", "24")};
+    static const struct twice {
+        const char *tensor, *key;
+        nn_status status;
+    } cases[] = {
+        {"", "", NN_OK},
+        {"," TENSOR("layer9.weigh\\u0074", "F32", "0", "44", "44"), "", NN_ERROR_TENSOR},
+        {"," TENSOR("x00077", "F32", "0", "44", "44"), "", NN_ERROR_TENSOR},
+        {"," TENSOR("x077", "F32", "0", "44", "44"), "", NN_OK},
+        {"," TENSOR("k00001", "F32", "0", "44", "44"), "", NN_OK},
+        {"", ",\"k00077\":\"\"", NN_ERROR_HEADER},
+        {"", ",\"x00077\":\"\"", NN_OK},
+    };
+    /* clang-format on */
+    nn_model *model = make_small();
+    char *header = (char *)malloc(COUNT * (LONG + 100) + 1000);
+    size_t length, i, k, order;
+    int without;
+    if (!header || !model) return;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (order = 0; order < 4; order++) {
+            bytes file;
+            length = (size_t)sprintf(header, "{\"__metadata__\":{\"a\":\"\"");
+            for (k = 0; k < COUNT; k++)
+                length +=
+                    (size_t)sprintf(header + length, ",\"k%05u\":\"%0*d\"", (unsigned)k, LONG, 0);
+            length += (size_t)sprintf(header + length, "%s}", cases[i].key);
+            for (k = 0; k < COUNT; k++) {
+                if (k % 40 == 7)
+                    length +=
+                        (size_t)sprintf(header + length, ",%s", tensors[(k / 40 + order) % 4]);
+                length +=
+                    (size_t)sprintf(header + length, "," TENSOR("x%05u", "F32", "0", "44", "44"),
+                                    (unsigned)(COUNT - k));
+            }
+            length += (size_t)sprintf(header + length, "%s}", cases[i].tensor);
+            file = make_file(header, length, ALL_SIZE);
+            for (without = 0; without < 2; without++) {
+                memset(nn_parameters(model), 0, sizeof want);
+                largest_block = 0;
+                heap_limit = without ? 0 : (size_t)-1 - 64;
+                CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) ==
+                      cases[i].status);
+                CHECK(largest_block > 2 * COUNT);
+                heap_limit = (size_t)-1 - 64;
+                CHECK(!memcmp(nn_parameters(model), want, sizeof want) ==
+                      (cases[i].status == NN_OK));
+            }
+            free(file.at);
+        }
+    }
+    free(header);
+    nn_model_free(model);
+    CHECK(live_blocks == 0);
+}
+
 /* Checking that no name comes twice may take the square of the header's length, not its cube. */
 static void test_header_time(void)
 {
@@ -588,6 +654,7 @@ int main(void)
     RUN(test_header_length);
     RUN(test_nesting);
     RUN(test_large_header);
+    RUN(test_sorted_header);
     RUN(test_header_time);
     RUN(test_metadata_time);
     RUN(test_other_type);

@@ -34,6 +34,13 @@ static void store(unsigned char *at, bytes file)
     for (i = 0; i < file.size; i++) at[i] = (unsigned char)(file.at[i] ^ FLASH);
 }
 
+static bytes stored_copy(bytes file)
+{
+    bytes b = make_bytes(file.size);
+    store(b.at, file);
+    return b;
+}
+
 static int is_stored(const unsigned char *at, bytes file)
 {
     size_t i;
@@ -440,8 +447,8 @@ static void close_opened(opened *o)
 static int obeys(bytes file, int *loads)
 {
     opened o = open_at(file, 0, 0);
-    bytes copy = copy_bytes(file.at, file.size), good = described_anew(file),
-          again = make_bytes(good.size);
+    bytes copy = stored_copy(file), good = described_anew(file), again = make_bytes(good.size);
+    bytes stored = stored_copy(good);
     nn_model *loaded = NULL;
     const long live = live_blocks;
     size_t size;
@@ -449,7 +456,7 @@ static int obeys(bytes file, int *loads)
 
     *loads = nn_load_memory(&loaded, copy.at, copy.size, NULL) == NN_OK;
     nn_model_free(loaded);
-    same = nn_load_memory(&loaded, good.at, good.size, NULL) == NN_OK &&
+    same = nn_load_memory(&loaded, stored.at, stored.size, NULL) == NN_OK &&
            nn_save_memory(loaded, again.at, again.size, &size) == NN_OK && size == good.size &&
            same_bytes(again, good);
     CHECK(taken == same);
@@ -460,6 +467,7 @@ static int obeys(bytes file, int *loads)
     nn_model_free(loaded);
     free(copy.at);
     free(good.at);
+    free(stored.at);
     free(again.at);
     close_opened(&o);
     CHECK(live_blocks == live);
