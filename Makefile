@@ -58,9 +58,11 @@ WHOLE += $(if $(MNIST),tests/reference/accuracy.c)
 test: $(TESTS:%=%.result)
 	@sh tests/run -sum $(TESTS)
 
-# Every program with each back-end that the machine has.
+# Every program with each back-end that the machine has; make BACKENDS=best test: with its best.
+BACKENDS = $$($(BUILD)/platform/backends)
+
 $(TESTS:%=%.result): %.result: % $(BUILD)/platform/backends always
-	@BACKENDS="$$($(BUILD)/platform/backends)" sh tests/run -one $<
+	@BACKENDS="$(BACKENDS)" sh tests/run -one $<
 
 # The compiler writes these beside the programs.
 $(BUILD)/%.d: ;
@@ -93,8 +95,8 @@ build/%: examples/%.c
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
 
 # Needs gcc or clang with their sanitizers.
-sanitize: build/exported.c build/exported_double.c
-	CC="$(CC)" sh tests/sanitize.sh
+sanitize:
+	CC="$(CC)" sh tests/platform/sanitize.sh
 
 # Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
 interop: build/reference/interop build/reference/interop.double build/venv/installed
@@ -108,11 +110,11 @@ build/venv/installed:
 
 # Installs nothing; runs what toolchains it finds and names the others.
 portable:
-	sh tests/portable.sh
+	sh tests/platform/portable.sh
 
-# Installs nothing; see tests/embedded.sh. What each function weighs: sh tests/embedded.sh sizes
+# Installs nothing; see tests/embedded/embedded.sh. What each function weighs: sh tests/embedded/embedded.sh sizes
 embedded:
-	sh tests/embedded.sh
+	sh tests/embedded/embedded.sh
 
 # Needs Python 3. Compares with OpenBLAS, FANN, PyTorch and scikit-learn if they are installed
 # (Debian: libopenblas-dev libfann-dev python3-torch python3-sklearn), and writes

@@ -1757,13 +1757,16 @@ static nn_real nn__exp(nn_real x)
         return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
     }
 
-#define NN__C_MATH_EXP                                                                             \
-    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
-    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+/* What expm1 takes of exp. */
+#define NN__C_MATH_REDUCTION                                                                       \
     NN__C_CONSTANT("log2_e", NN__LOG2_E)                                                           \
     NN__C_CONSTANT("rounder", NN__ROUNDER)                                                         \
     NN__C_CONSTANT("ln2_low", NN__LN2_LOW)                                                         \
-    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)                                                       \
+    NN__C_CONSTANT("ln2_high", NN__LN2_HIGH)
+
+#define NN__C_MATH_EXP                                                                             \
+    NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
+    NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
     "static @ $_exp(@ x)\n"                                                                        \
     "{\n"                                                                                          \
     "    @ rounded, count, r, q, sum, rest;\n"                                                     \
@@ -2663,20 +2666,21 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
     X(SIGMOID, sigmoid, SIMPLE, NN__CALLS_EXP | NN__CALLS_SIGMOID)                                 \
     X(TANH, tanh, SIMPLE, NN__CALLS_EXP | NN__CALLS_TANH)                                          \
     X(SOFTMAX, softmax, ROW, NN__CALLS_EXP)                                                        \
-    X(ELU, elu, ELEMENT, NN__CALLS_EXP | NN__CALLS_EXPM1)                                          \
+    X(ELU, elu, ELEMENT, NN__CALLS_EXPM1)                                                          \
     X(SILU, silu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_SIGMOID)                        \
     X(GELU, gelu, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_ERF)                            \
     X(SOFTPLUS, softplus, ELEMENT, NN__KEEPS_Z | NN__CALLS_EXP | NN__CALLS_LOG1P)
 
 enum {
     NN__KEEPS_Z = 1, /* the derivative is computed from z: the trainer keeps it beside y */
-    /* what the exported text calls; all but the first include it */
+    /* what the exported text calls; exp comes with all of them but expm1 */
     NN__CALLS_EXP = 2,
     NN__CALLS_SIGMOID = 4,
     NN__CALLS_TANH = 8,
     NN__CALLS_EXPM1 = 16,
     NN__CALLS_ERF = 32,
-    NN__CALLS_LOG1P = 64
+    NN__CALLS_LOG1P = 64,
+    NN__CALLS_ANY = 126 /* any of these */
 };
 
 /* A constant of the exported text: a line that defines $_name as the value of a macro of ours. */
@@ -9896,7 +9900,8 @@ typedef struct nn__math_piece {
 } nn__math_piece;
 
 static const nn__math_piece nn__math_pieces[] = {
-    {NN__CALLS_EXP, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_MATH_EXP},
+    {NN__CALLS_ANY, "exp", nn__exp_terms, NN__COUNT(nn__exp_terms), NN__C_MATH_REDUCTION},
+    {NN__CALLS_EXP, NULL, NULL, 0, NN__C_MATH_EXP},
     {NN__CALLS_SIGMOID, NULL, NULL, 0, NN__C_MATH_SIGMOID},
     {NN__CALLS_TANH, "tanh", nn__tanh_terms, NN__COUNT(nn__tanh_terms), NN__C_MATH_TANH},
     {NN__CALLS_EXPM1, NULL, NULL, 0, NN__C_MATH_EXPM1},
@@ -10047,7 +10052,7 @@ static void nn__write_functions(nn__exporter *to)
     for (i = 0; i < model->count; i++) used[model->layers[i].activation] = 1;
     nn__write_piece(to, nn__fma_piece);
     nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece);
-    if (traits & NN__CALLS_EXP) nn__write_piece(to, nn__bits_piece);
+    if (traits & NN__CALLS_ANY) nn__write_piece(to, nn__bits_piece);
     for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
         const nn__math_piece *piece = &nn__math_pieces[i];
         if (!(traits & piece->trait)) continue;
@@ -10195,7 +10200,7 @@ static void nn__write_manual(nn__exporter *to)
 /* Writes the whole file. */
 static void nn__write_c(nn__exporter *to)
 {
-    const int bits = nn__traits_of(to->model) & NN__CALLS_EXP;
+    const int bits = nn__traits_of(to->model) & NN__CALLS_ANY;
 
     nn__write_manual(to);
     nn__write_piece(to, nn__refusals_piece);

@@ -1,5 +1,5 @@
 /* The same bits everywhere: short training runs over every activation, loss, optimizer and option
-   have one hash of all that they compute, and it stands here. tests/portable.sh builds this program
+   have one hash of all that they compute, and it stands here. tests/platform/portable.sh builds this program
    for every machine, with every compiler and every set of flags it finds. Run with -v to see each
    run's hash. */
 #define NN_IMPLEMENTATION
@@ -57,12 +57,13 @@ typedef struct net {
 static const net nets[] = {
     {0, 5, {9, 4}, 16, 6}, {24, 70, {97, 40}, 33, 2}, {30, 40, {1030, 70}, 33, 1}};
 
-enum { RUNS = 31 };
+enum { RUNS = 31, SMOOTH_RUNS = 28 };
 
 typedef struct run {
     const net *net;
-    nn_activation hidden, output;
+    nn_activation hidden[2], output;
     nn_options how;
+    nn_options measured; /* nn_evaluate's */
     int weighted;
 } run;
 
@@ -76,7 +77,7 @@ static run make_run(int i)
     memset(&r, 0, sizeof r);
     r.net = nets;
     while (r.net + 1 < nets + sizeof nets / sizeof *nets && r.net[1].first_run <= i) r.net++;
-    r.hidden = hidden[i % 5];
+    r.hidden[0] = r.hidden[1] = hidden[i % 5];
     r.how.loss = (nn_loss)(i % 4);
     r.output = i % 4 == 2   ? NN_SIGMOID
                : i % 4 == 3 ? NN_SOFTMAX
@@ -97,11 +98,60 @@ static run make_run(int i)
     r.how.validation_fraction = i % 4 == 0 ? (nn_real)0.2 : 0;
     r.how.patience = i % 7 == 0 ? 3 : 0;
     r.how.seed = (uint64_t)i;
+    r.measured.loss = r.how.loss;
     r.weighted = i % 6 == 5;
     return r;
 }
 
-static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *data, nn_loss loss)
+/* The runs with ELU, SiLU, GELU, softplus, MAE, the quantile loss, RMSprop, and zeros that are not the
+   default. */
+static run make_smooth_run(int i)
+{
+    static const net wide[] = {{0, 5, {9, 4}, 16, 6}, {0, 70, {97, 40}, 33, 2}};
+    static const nn_activation smooth[] = {NN_ELU, NN_SILU, NN_GELU, NN_SOFTPLUS};
+    static const nn_activation any[] = {NN_LINEAR, NN_ELU,      NN_SILU, NN_GELU,
+                                        NN_RELU,   NN_SOFTPLUS, NN_TANH};
+    static const nn_loss losses[] = {
+        NN_MAE, NN_QUANTILE, NN_MSE,           NN_QUANTILE,
+        NN_MAE, NN_HUBER,    NN_CROSS_ENTROPY, NN_BINARY_CROSS_ENTROPY};
+    static const nn_real dropout[] = {(nn_real)0.25, (nn_real)0.5, 0};
+    static const nn_real quantiles[] = {(nn_real)0.1, (nn_real)0.9, 0};
+    run r;
+
+    memset(&r, 0, sizeof r);
+    r.net = &wide[i >= 22];
+    r.hidden[0] = smooth[i % 4];
+    r.hidden[1] = any[i % 7];
+    r.how.loss = losses[i % 8];
+    r.output = r.how.loss == NN_CROSS_ENTROPY          ? NN_SOFTMAX
+               : r.how.loss == NN_BINARY_CROSS_ENTROPY ? NN_SIGMOID
+                                                       : any[(i / 3 + i) % 7];
+    r.how.optimizer = i % 5 < 3 ? NN_RMSPROP : i % 5 == 3 ? NN_ADAM : NN_SGD;
+    r.how.epochs = r.net->epochs;
+    r.how.batch_size = r.net->batch_size;
+    r.how.micro_batch_size = i % 6 == 1 ? 5 : 0;
+    r.how.learning_rate = (nn_real)(i % 5 < 4 ? 0.005 : 0.02);
+    r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
+    r.how.beta1 = i % 5 == 3 && i % 2 ? NN_ZERO : 0;
+    r.how.alpha = i % 3 == 1 ? (nn_real)0.9 : i % 7 == 2 ? NN_ZERO : 0;
+    r.how.epsilon = i % 7 == 2 ? (nn_real)0.01 : 0;
+    r.how.weight_decay = (nn_real)(i % 4 == 1 ? 0.01 : 0);
+    r.how.clip_norm = (nn_real)(i % 4 == 2 ? 0.5 : 0);
+    r.how.schedule = (nn_schedule)(i % 3);
+    r.how.step_factor = i % 9 == 1 ? NN_ZERO : 0;
+    r.how.quantile = r.how.loss == NN_QUANTILE ? quantiles[i % 3] : 0;
+    r.how.dropout = i % 5 == 2 ? dropout : NULL;
+    r.how.scaling = (nn_scaling)(i % 3);
+    r.how.validation_fraction = i % 4 == 0 ? (nn_real)0.2 : 0;
+    r.how.patience = i % 7 == 0 ? 3 : 0;
+    r.how.seed = (uint64_t)i;
+    r.measured = r.how;
+    r.weighted = i % 6 == 5;
+    return r;
+}
+
+static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *data,
+                           const nn_options *how)
 {
     static nn_real y[ROWS * OUTPUTS];
     unsigned char *file;
@@ -110,7 +160,7 @@ static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *
 
     CHECK(nn_predict(model, data->x, ROWS, y, NULL) == NN_OK);
     hash = add_reals(hash, y, ROWS * OUTPUTS);
-    CHECK(evaluate(model, data, loss, &m) == NN_OK);
+    CHECK(nn_evaluate(model, data, how, &m) == NN_OK);
     hash = add(hash, nn__to_bits(m.loss));
     hash = add(hash, nn__to_bits(m.mae));
     hash = add(hash, nn__to_bits(m.r2));
@@ -125,9 +175,8 @@ static uint64_t hash_model(uint64_t hash, const nn_model *model, const nn_data *
 
 static int verbose;
 
-static uint64_t hash_run(int i)
+static uint64_t hash_run(run r, int i)
 {
-    run r = make_run(i);
     nn_layer layers[3];
     nn_data data;
     nn_model *model;
@@ -141,19 +190,26 @@ static uint64_t hash_run(int i)
     layers[1].width = r.net->hidden[1];
     layers[2].kind = NN_LAYER_DENSE;
     layers[2].width = OUTPUTS;
-    layers[0].activation = layers[1].activation = r.hidden;
+    layers[0].activation = r.hidden[0];
+    layers[1].activation = r.hidden[1];
     layers[2].activation = r.output;
     if (!CHECK(nn_model_create(&model, data.inputs, layers, 3, (uint64_t)i) == NN_OK)) return 0;
     if (i == 0) printf("back-end %s\n", nn_backend(model));
     hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
     CHECK(nn_fit(model, &data, &r.how) == NN_OK);
     hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
-    hash = hash_model(hash, model, &data, r.how.loss);
+    hash = hash_model(hash, model, &data, &r.measured);
     nn_model_free(model);
     if (verbose)
         printf("run %2d: %08lx%08lx\n", i, (unsigned long)(hash >> 32),
                (unsigned long)(hash & 0xffffffff));
     return hash;
+}
+
+static void check_hash(uint64_t hash, uint64_t expected)
+{
+    printf("hash 0x%08lx%08lx\n", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffff));
+    CHECK(hash == expected);
 }
 
 static void test_hash(void)
@@ -170,14 +226,32 @@ static void test_hash(void)
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     int i;
 
-    for (i = 0; i < RUNS; i++) hash = add(hash, hash_run(i));
-    printf("hash 0x%08lx%08lx\n", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffff));
-    CHECK(hash == expected);
+    for (i = 0; i < RUNS; i++) hash = add(hash, hash_run(make_run(i), i));
+    check_hash(hash, expected);
+}
+
+static void test_smooth_hash(void)
+{
+#if defined(NN_DOUBLE) && defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0xa26d96fda311c2b3);
+#elif defined(NN_DOUBLE)
+    const uint64_t expected = UINT64_C(0x5ca5559ab4795401);
+#elif defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x1aa959009416945d);
+#else
+    const uint64_t expected = UINT64_C(0x9ac2ed24ae7d1e2c);
+#endif
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    int i;
+
+    for (i = 0; i < SMOOTH_RUNS; i++) hash = add(hash, hash_run(make_smooth_run(i), i + 100));
+    check_hash(hash, expected);
 }
 
 int main(int argc, char **argv)
 {
     verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     RUN(test_hash);
+    RUN(test_smooth_hash);
     return test_done();
 }

@@ -16,7 +16,7 @@
 #define FLOOR     0.06
 #endif
 
-enum { MAX_PROBLEMS = 32, MAX_WIDTHS = 8, MAX_VALUES = 1024, STEPS = 20, MAX_KEPT = 4 };
+enum { MAX_PROBLEMS = 64, MAX_WIDTHS = 8, MAX_VALUES = 1024, STEPS = 20, MAX_KEPT = 4 };
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
@@ -158,10 +158,11 @@ static void check_reals(const char *what, const nn_real *got, const double *expe
 
 /* ---- Problems -------------------------------------------------------------------------------- */
 
-static const char *const activation_names[] = {"linear", "relu",    "leaky_relu", "sigmoid",
-                                               "tanh",   "softmax", NULL};
-static const char *const loss_names[] = {"mse", "huber", "binary_cross_entropy", "cross_entropy",
-                                         NULL};
+static const char *const activation_names[] = {"linear", "relu",     "leaky_relu", "sigmoid",
+                                               "tanh",   "softmax",  "elu",        "silu",
+                                               "gelu",   "softplus", NULL};
+static const char *const loss_names[] = {
+    "mse", "huber", "binary_cross_entropy", "cross_entropy", "mae", "quantile", NULL};
 static const char *const target_names[] = {"real", "unit", "probability", "onehot", NULL};
 
 typedef struct reals {
@@ -322,6 +323,7 @@ typedef struct loss_case {
 
 static void read_loss_case(reader *in, loss_case *c)
 {
+    double number; /* the loss's own: Huber's delta, the quantile */
     int outputs;
 
     memset(&c->how, 0, sizeof c->how);
@@ -332,7 +334,11 @@ static void read_loss_case(reader *in, loss_case *c)
     c->how.loss = (nn_loss)read_choice(in, loss_names);
     c->target = read_choice(in, target_names);
     c->weighted = read_int(in, 0, 1);
-    c->how.huber_delta = (nn_real)read_number(in);
+    number = read_number(in);
+    if (c->how.loss == NN_QUANTILE)
+        c->how.quantile = (nn_real)number;
+    else
+        c->how.huber_delta = (nn_real)number;
     c->how.label_smoothing = (nn_real)read_number(in);
     c->how.batch_size = c->p->rows;
     expect(in, "loss");
@@ -437,21 +443,32 @@ static const field int_fields[] = {FIELD(schedule_steps), FIELD(warmup_steps), F
 static const field real_fields[] = {
     FIELD(learning_rate), FIELD(momentum),    FIELD(beta1),
     FIELD(beta2),         FIELD(epsilon),     FIELD(weight_decay),
-    FIELD(clip_norm),     FIELD(step_factor), FIELD(minimum_learning_rate)};
+    FIELD(clip_norm),     FIELD(step_factor), FIELD(minimum_learning_rate),
+    FIELD(alpha),         FIELD(quantile)};
 
 /* The place of a field in nn_options, NULL when it is not in the list. */
-static void *find_field(nn_options *how, const char *name, const field *fields, size_t count)
+static void *find_field(nn_options *how, const char *name, const field *fields, int count)
 {
-    size_t i;
+    int i;
     for (i = 0; i < count; i++)
         if (!strcmp(fields[i].name, name)) return (char *)how + fields[i].offset;
     return NULL;
 }
 
+/* A number; the word zero stands for a 0 that does not mean the default. */
+static nn_real read_number_or_zero(reader *in)
+{
+    const char *word = in->at + strspn(in->at, " \r\n");
+
+    if (strncmp(word, "zero", 4) != 0) return (nn_real)read_number(in);
+    expect(in, "zero");
+    return NN_ZERO;
+}
+
 /* One `name value` pair of nn_options. */
 static void read_option(reader *in, nn_options *how)
 {
-    static const char *const optimizers[] = {"sgd", "adam", NULL};
+    static const char *const optimizers[] = {"sgd", "adam", "rmsprop", NULL};
     static const char *const schedules[] = {"constant", "step", "cosine", NULL};
     const char *name = read_word(in);
     void *place;
@@ -460,10 +477,10 @@ static void read_option(reader *in, nn_options *how)
         how->optimizer = (nn_optimizer)read_choice(in, optimizers);
     else if (!strcmp(name, "schedule"))
         how->schedule = (nn_schedule)read_choice(in, schedules);
-    else if ((place = find_field(how, name, int_fields, 3)) != NULL)
+    else if ((place = find_field(how, name, int_fields, COUNT_OF(int_fields))) != NULL)
         *(int *)place = read_int(in, 1, 1000);
-    else if ((place = find_field(how, name, real_fields, 9)) != NULL)
-        *(nn_real *)place = (nn_real)read_number(in);
+    else if ((place = find_field(how, name, real_fields, COUNT_OF(real_fields))) != NULL)
+        *(nn_real *)place = read_number_or_zero(in);
     else
         fail(in, "an option", name);
 }

@@ -7,6 +7,12 @@ decimal, so that a float build and a double build start from the same numbers; t
 values are written with repr(), whose digits give back the same double. Each file says in its first
 line how many cases it holds. Weights are written as nn.h keeps them: for each layer W [in][out],
 then the bias [out]; PyTorch's own weight is [out][in].
+
+PyTorch's exp and tanh differ in their last digit from processor to processor, and with them the
+values and, where two problems would do for a case, which of them is taken. Add new cases behind the
+old ones and keep what is committed.
+
+PyTorch's exp and tanh differ in the last digit from processor to processor, and so do the values.
 """
 
 import os
@@ -19,6 +25,7 @@ from torch.nn import functional as F
 FOLDER = "tests/reference/golden"
 HIDDEN = ["linear", "relu", "leaky_relu", "sigmoid", "tanh"]
 OUTPUT = HIDDEN + ["softmax"]
+SMOOTH = ["elu", "silu", "gelu", "softplus"]
 MODULES = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -26,18 +33,35 @@ MODULES = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "softmax": lambda: nn.Softmax(dim=1),
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "softplus": nn.Softplus,
 }
 HUBER_DELTAS = [1.0, 0.25]
 COPIES = 4  # problems of each depth and number of rows
 MARGIN = 1e-3  # distance that pre-activations and residuals keep from a kink
 
-# (output activation, loss, kind of target, Huber's delta, label smoothing)
+# (output activation, loss, kind of target, Huber's delta or the quantile, label smoothing)
 LOSSES = (
     [(output, "mse", "real", 1.0, 0.0) for output in OUTPUT]
     + [(output, "huber", "real", delta, 0.0) for delta in HUBER_DELTAS for output in OUTPUT]
     + [("sigmoid", "binary_cross_entropy", "unit", 1.0, 0.0)]
     + [("softmax", "cross_entropy", target, 1.0, smoothing)
        for target in ("probability", "onehot") for smoothing in (0.0, 0.125)]
+)
+
+# The same for the activations of SMOOTH, of which one is always there, and for the losses MAE and
+# quantile. They have problems of their own.
+QUANTILES = [0.5, 0.125, 0.875, 0.25]
+SMOOTH_LOSSES = (
+    [(output, "mse", "real", 1.0, 0.0) for output in SMOOTH]
+    + [(output, "huber", "real", delta, 0.0) for delta in HUBER_DELTAS for output in SMOOTH]
+    + [("sigmoid", "binary_cross_entropy", "unit", 1.0, 0.0)]
+    + [("softmax", "cross_entropy", "probability", 1.0, smoothing) for smoothing in (0.0, 0.125)]
+    + [(output, "mae", "real", 1.0, 0.0) for output in OUTPUT + SMOOTH]
+    + [(output, "quantile", "real", QUANTILES[(i + k) % 4], 0.0)
+       for k in (1, 2) for i, output in enumerate(OUTPUT + SMOOTH)]
 )
 
 
@@ -107,11 +131,16 @@ def gradients_of(model):
 
 def row_losses(loss, z, p, target, delta, smoothing):
     """The loss of each row [rows], from PyTorch's own losses: mean over outputs, or their sum for
-    cross-entropy."""
+    cross-entropy. The quantile loss, which PyTorch has not, by its definition; delta is then the
+    quantile."""
     if loss == "mse":
         return F.mse_loss(p, target, reduction="none").mean(1)
     if loss == "huber":
         return F.huber_loss(p, target, reduction="none", delta=delta).mean(1)
+    if loss == "mae":
+        return F.l1_loss(p, target, reduction="none").mean(1)
+    if loss == "quantile":
+        return torch.maximum(delta * (target - p), (1 - delta) * (p - target)).mean(1)
     if loss == "binary_cross_entropy":
         return nn.BCEWithLogitsLoss(reduction="none")(z, target).mean(1)
     return nn.CrossEntropyLoss(reduction="none", label_smoothing=smoothing)(z, target)
@@ -195,8 +224,29 @@ def clear_of_kinks(problem):
     return True
 
 
-def find_problem(shape, rows, seed, **how):
-    while not clear_of_kinks(Problem(shape, rows, seed, **how)):
+def clear_of_more_kinks(problem):
+    """The same for the activations of SMOOTH and for MAE and the quantile loss, which bend where a
+    residual is 0: with 7 rows there are residuals of both signs."""
+    for hidden in SMOOTH:
+        model = problem.model(hidden)
+        z = problem.x
+        for module in model:
+            z = module(z)
+            if isinstance(module, nn.Linear) and (z.abs() < MARGIN).any():
+                return False
+        for output in OUTPUT + SMOOTH:
+            p = MODULES[output]()(z)
+            r = p - problem.target["real"]
+            for kink in HUBER_DELTAS + [0.0]:
+                if ((r.abs() - kink).abs() < MARGIN).any():
+                    return False
+            if problem.rows > 1 and not ((r < 0).any() and (r > 0).any()):
+                return False
+    return True
+
+
+def find_problem(shape, rows, seed, clear=clear_of_kinks, **how):
+    while not clear(Problem(shape, rows, seed, **how)):
         seed += 1
     return Problem(shape, rows, seed, **how)
 
@@ -249,6 +299,18 @@ def make_problems():
     return problems
 
 
+def make_smooth_problems():
+    """Problems for the activations of SMOOTH, MAE and the quantile loss, by the same keys."""
+    problems = {}
+    for depth, shape in {1: (2, 3), 2: (2, 3, 3), 3: (2, 3, 2, 2)}.items():
+        for rows in (1, 7):
+            for copy in range(COPIES):
+                problems[depth, rows, copy] = find_problem(
+                    shape, rows, 100000 * depth + 20000 * rows + 5000 * copy, clear_of_more_kinks)
+    problems["wide"] = find_problem((9, 33, 17, 5), 7, 500000, unit=256)
+    return problems
+
+
 def outputs_case(index, problem, hidden, output):
     y = MODULES[output]()(problem.model(hidden)(problem.x)).detach()
     return f"case {index} {hidden} {output}\n" + array("y", y)
@@ -262,6 +324,25 @@ def make_outputs(problems):
         for i, hidden in enumerate(["linear"] if len(problem.shape) == 2 else HIDDEN):
             outputs = OUTPUT[i:i + 1] + ["softmax"] if key == "wide" else OUTPUT
             cases += [outputs_case(index, problem, hidden, output) for output in outputs]
+    return cases
+
+
+def make_smooth_outputs(problems, first):
+    """Each of SMOOTH in the middle and at the end, beside each other activation. `first` is the
+    index of the first problem."""
+    cases = []
+    for index, (key, problem) in enumerate(problems.items(), first):
+        if key == "wide":
+            pairs = list(zip(SMOOTH, SMOOTH[1:] + SMOOTH[:1]))
+        elif key[2] > 0:
+            continue
+        elif key[0] == 1:
+            pairs = [("linear", output) for output in SMOOTH]
+        elif key[0] == 2:
+            pairs = [(hidden, output) for hidden in HIDDEN for output in SMOOTH]
+        else:
+            pairs = [(hidden, output) for hidden in SMOOTH for output in OUTPUT + SMOOTH]
+        cases += [outputs_case(index, problem, *pair) for pair in pairs]
     return cases
 
 
@@ -302,6 +383,25 @@ def make_losses(problems):
     cases += [loss_case(keys.index("extreme"), problems["extreme"], "linear", what, False, False)
               for what in LOSSES if "entropy" in what[1]]
     return cases
+
+
+def make_smooth_losses(problems, first):
+    """Each of SMOOTH_LOSSES behind two of the activations of SMOOTH, with 7 rows and with 1, at depth
+    2 and 3 in turn, and without a hidden layer; row weights every second time. Softmax is at depth 2
+    alone, where it has 3 outputs: of 2, MAE and quantile leave hardly a gradient."""
+    plan = []
+    for i, what in enumerate(SMOOTH_LOSSES):
+        plan.append(((1, 7 if i % 2 else 1, i), "linear", what, i % 4 > 1))
+        for j in range(2):
+            depth = 2 if what[0] == "softmax" else 2 + (i + j) % 2
+            plan.append(((depth, 7 if j else 1, i), SMOOTH[(i + i // 4 + j) % 4], what,
+                         (i + j) % 2 == 0))
+    plan = [(choose_problem(problems, *key, *rest), *rest) for key, *rest in plan]
+    plan += [("wide", hidden, what, True) for hidden, what in
+             (("gelu", ("silu", "mse", "real", 1.0, 0.0)),
+              ("softplus", ("linear", "quantile", "real", 0.125, 0.0)))]
+    keys = list(problems)
+    return [loss_case(first + keys.index(key), problems[key], *rest) for key, *rest in plan]
 
 
 # ---- Training -----------------------------------------------------------------------------------
@@ -351,9 +451,49 @@ TRAININGS = {
                                "schedule_steps": 15, "minimum_learning_rate": 0.015625,
                                "warmup_steps": 5}),
 }
+SMOOTH_TRAININGS = {
+    "rmsprop default": (CYCLE, {"optimizer": "rmsprop"}),
+    "rmsprop": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.00390625}),
+    "rmsprop momentum": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.001953125,
+                                 "momentum": 0.875}),
+    "rmsprop decay": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.0078125,
+                              "weight_decay": 0.125}),
+    "rmsprop alpha": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.015625, "alpha": 0.75}),
+    "rmsprop alpha zero": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.015625, "alpha": 0,
+                                   "epsilon": 0.0625}),
+    "rmsprop epsilon": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.03125,
+                                "epsilon": 0.25}),
+    "rmsprop all": (WHOLE, {"optimizer": "rmsprop", "learning_rate": 0.0078125, "momentum": 0.5,
+                            "alpha": 0.9375, "epsilon": 0.015625, "weight_decay": 0.0625,
+                            "clip_norm": 0.25}),
+    "rmsprop cosine": (WHOLE, {"optimizer": "rmsprop", "learning_rate": 0.015625,
+                               "schedule": "cosine", "schedule_steps": 15, "warmup_steps": 5,
+                               "minimum_learning_rate": 0.00390625}),
+    "adam beta1 zero": (CYCLE, {"optimizer": "adam", "learning_rate": 0.03125, "beta1": 0}),
+    "adam betas zero": (CYCLE, {"optimizer": "adam", "learning_rate": 0.03125, "beta1": 0,
+                                "beta2": 0, "epsilon": 0.0625}),
+    "step to zero": (CYCLE, {"optimizer": "sgd", "learning_rate": 0.25, "schedule": "step",
+                             "schedule_steps": 8, "step_factor": 0}),
+    "mae": (CYCLE, {"optimizer": "sgd", "learning_rate": 0.0625}),
+    "quantile": (WHOLE, {"optimizer": "sgd", "learning_rate": 0.0625, "momentum": 0.5,
+                         "quantile": 0.125}),
+    "quantile rmsprop": (CYCLE, {"optimizer": "rmsprop", "learning_rate": 0.00390625,
+                                 "quantile": 0.875}),
+}
 # Most train with MSE; these two go through the fused losses.
 ENTROPIES = {"adam all": ("softmax", "cross_entropy", "probability"),
              "sgd momentum decay": ("sigmoid", "binary_cross_entropy", "unit")}
+# Hidden activation, then the same. Those that are not named have tanh and MSE.
+SMOOTH_MODELS = {
+    "rmsprop": ("silu", "softplus", "mse", "real"),
+    "rmsprop momentum": ("gelu", "linear", "mse", "real"),
+    "rmsprop all": ("elu", "softmax", "cross_entropy", "probability"),
+    "rmsprop epsilon": ("softplus", "sigmoid", "binary_cross_entropy", "unit"),
+    "adam beta1 zero": ("gelu", "silu", "mse", "real"),
+    "mae": ("silu", "linear", "mae", "real"),
+    "quantile": ("elu", "linear", "quantile", "real"),
+    "quantile rmsprop": ("gelu", "elu", "quantile", "real"),
+}
 
 RATES = {
     "constant": {"learning_rate": 0.125},
@@ -375,6 +515,11 @@ def make_optimizer(parameters, how):
         return torch.optim.SGD(parameters, lr=how.get("learning_rate", 1e-2),
                                momentum=how.get("momentum", 0), nesterov="nesterov" in how,
                                weight_decay=how.get("weight_decay", 0))
+    if how["optimizer"] == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=how.get("learning_rate", 1e-2),
+                                   alpha=how.get("alpha", 0.99), eps=how.get("epsilon", 1e-8),
+                                   weight_decay=how.get("weight_decay", 0),
+                                   momentum=how.get("momentum", 0))
     return torch.optim.AdamW(parameters, lr=how.get("learning_rate", 1e-3),
                              betas=(how.get("beta1", 0.9), how.get("beta2", 0.999)),
                              eps=how.get("epsilon", 1e-8), weight_decay=how.get("weight_decay", 0))
@@ -413,15 +558,16 @@ class Schedule:
 
 
 def options_text(how):
+    """A 0 is written as the word zero: nn_options needs NN_ZERO there."""
     return f"options {len(how)} " + " ".join(
-        f"{key} {value if isinstance(value, str) else number(value)}"
+        f"{key} {value if isinstance(value, str) else number(value) if value else 'zero'}"
         for key, value in how.items()) + "\n"
 
 
 def train(problem, what, batches, how):
     """20 updates: losses before each, norms before clipping, rates, and the parameters."""
-    output, loss, target = what
-    model = problem.model("tanh")
+    hidden, output, loss, target = what
+    model = problem.model(hidden)
     optimizer = make_optimizer(model.parameters(), how)
     schedule = Schedule(optimizer, how)
     losses, norms, rates, kept = [], [], [schedule.rate()], []
@@ -430,7 +576,10 @@ def train(problem, what, batches, how):
         rows = slice(start, start + batches[step % len(batches)])
         z = model(problem.x[rows])
         p = MODULES[output]()(z)
-        value = row_losses(loss, z, p, problem.target[target][rows], 1.0, 0.0).mean()
+        t = problem.target[target][rows]
+        value = row_losses(loss, z, p, t, how.get("quantile", 1.0), 0.0).mean()
+        if loss in ("mae", "quantile"):  # float must see the same signs
+            assert (p - t).abs().min() > 1e-4
         optimizer.zero_grad()
         value.backward()
         if "clip_norm" in how:
@@ -446,14 +595,15 @@ def train(problem, what, batches, how):
 
 def training_case(name, batches, how):
     problem = Problem((2, 3, 2), 10, 70000)
-    what = ENTROPIES.get(name, ("linear", "mse", "real"))
+    what = ("tanh", *ENTROPIES.get(name, ("linear", "mse", "real")))
+    what = SMOOTH_MODELS.get(name, what)
     losses, norms, rates, kept = train(problem, what, batches, how)
     if name == "clip":
         assert min(norms) > how["clip_norm"]  # every step is clipped
     if name == "clip idle":
         assert max(norms) < how["clip_norm"]
     return ("case " + name.replace(" ", "_") + "\n" + options_text(how)
-            + f"model tanh {' '.join(what)}\n" + array("batches", batches)
+            + f"model {' '.join(what)}\n" + array("batches", batches)
             + array("losses", losses) + array("norms", norms) + array("rates", rates)
             + array("kept", KEPT) + "".join(array("after", p) for p in kept))
 
@@ -472,12 +622,14 @@ def rates_case(name, how):
 
 def main():
     torch.set_num_threads(1)
-    problems = make_problems()
+    problems, smooth = make_problems(), make_smooth_problems()
     training = Problem((2, 3, 2), 10, 70000)
-    write("problems", [problem_text(p) for p in list(problems.values()) + [training]])
-    write("outputs", make_outputs(problems))
-    write("losses", make_losses(problems))
-    write("steps", [training_case(name, *what) for name, what in TRAININGS.items()])
+    first = len(problems)
+    write("problems", [problem_text(p) for p in [*problems.values(), *smooth.values(), training]])
+    write("outputs", make_outputs(problems) + make_smooth_outputs(smooth, first))
+    write("losses", make_losses(problems) + make_smooth_losses(smooth, first))
+    write("steps", [training_case(name, *what)
+                    for name, what in {**TRAININGS, **SMOOTH_TRAININGS}.items()])
     write("rates", [rates_case(name, how) for name, how in RATES.items()])
 
 

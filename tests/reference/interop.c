@@ -143,8 +143,8 @@ static int predict_rows(const nn_model *model)
 /* Makes a model from text such as 3,4:relu,2:linear. */
 static nn_status parse_model(nn_model **model, const char *text)
 {
-    static const char *const names[] = {"linear",  "relu", "leaky_relu",
-                                        "sigmoid", "tanh", "softmax"};
+    static const char *const names[] = {"linear",  "relu", "leaky_relu", "sigmoid", "tanh",
+                                        "softmax", "elu",  "silu",       "gelu",    "softplus"};
     nn_layer layers[MAX_LAYERS];
     int inputs = atoi(text), count = 0;
 
@@ -152,7 +152,7 @@ static nn_status parse_model(nn_model **model, const char *text)
         char name[16] = "";
         int i;
         if (sscanf(++text, "%d:%15[a-z_]", &layers[count].width, name) != 2) return NN_ERROR_SIZE;
-        for (i = 0; i < 6 && strcmp(names[i], name) != 0; i++) continue;
+        for (i = 0; i < NN_ACTIVATION_COUNT && strcmp(names[i], name) != 0; i++) continue;
         layers[count++].activation = (nn_activation)i;
     }
     return nn_model_create(model, inputs, layers, count, 1);

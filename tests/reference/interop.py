@@ -23,7 +23,8 @@ from torch import nn
 SAMPLE = "tests/reference/data/torch_mlp"
 FOLDER = "build/interop-files"
 MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
-           "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1)}
+           "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1),
+           "elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "softplus": nn.Softplus}
 CHECKED = ["nn.version", "nn.widths", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
 DEEP = "3," + "4:tanh," * 11 + "2:linear"  # 0.weight to 22.weight: 10 sorts before 2 as text
 
@@ -182,7 +183,9 @@ def check_created(program, dtype, tolerance, folder):
     """Names and layout for each activation and depth, as nn.Sequential has them."""
     path = f"{folder}/created.safetensors"
     for spec in ("3,2:linear", "2,3:linear,4:sigmoid,5:linear,2:softmax", DEEP,
-                 "4,5:leaky_relu,1:sigmoid", "17,33:relu,40:tanh,9:linear"):
+                 "4,5:leaky_relu,1:sigmoid", "17,33:relu,40:tanh,9:linear",
+                 "3,9:elu,8:silu,7:gelu,6:softplus,2:linear", "17,33:gelu,40:silu,9:elu",
+                 "4,5:softplus,3:gelu", "2,6:silu,3:softplus", "2,4:gelu,3:silu"):
         status, _, text = run(program, "create", path, spec)
         check(status == 0, f"{program} create {spec}: {text}")
         if status:
@@ -212,6 +215,8 @@ FORMS = [
     ("fc01, fc2, fc010", "3,4:sigmoid,4:relu,2:linear",
      lambda index, kind: ("fc01", "fc2", "fc010")[index] + "." + kind, None),
     ("wide", "40,70:relu,33:tanh,17:softmax", None, None),
+    ("smooth", "5,9:gelu,8:softplus,7:elu,4:silu", None, None),
+    ("smooth, wide", "20,40:silu,33:gelu,17:softplus,5:softmax", None, {"format": "pt"}),
 ]
 
 

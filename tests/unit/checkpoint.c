@@ -56,6 +56,10 @@ static const scenario scenarios[] = {
      MOST_EPOCHS, 0, NN_SCALE_NONE},
     {"everything", NN_ADAM, 0.125f, 0, 0.0625f, 1, 0.0625f, NN_SCHEDULE_COSINE, 0, 1, 4, 6,
      MOST_EPOCHS, 0.25f, NN_SCALE_STANDARD},
+    {"RMSprop", NN_RMSPROP, 0.0078125f, 0, 0.015625f, 0, 0, NN_SCHEDULE_CONSTANT, 0, 0, 0, 0,
+     EPOCHS, 0.25f, NN_SCALE_STANDARD},
+    {"RMSprop with momentum", NN_RMSPROP, 0.00390625f, 0.75f, 0, 0.5f, 0.125f, NN_SCHEDULE_COSINE,
+     0, 1, 5, 0, EPOCHS, 0, NN_SCALE_NONE},
 };
 
 enum { SCENARIOS = (int)(sizeof scenarios / sizeof *scenarios) };
@@ -124,8 +128,10 @@ static nn_trainer *scenario_trainer(const nn_options *how, uint64_t seed, nn_mod
 {
     static const nn_layer layers[] = {NN_DENSE(6, NN_TANH), NN_DENSE(5, NN_RELU),
                                       NN_DENSE(CLASSES, NN_SOFTMAX)};
+    static const nn_layer smooth[] = {NN_DENSE(6, NN_GELU), NN_DENSE(5, NN_ELU),
+                                      NN_DENSE(CLASSES, NN_SOFTMAX)};
     nn_trainer *trainer = NULL;
-    *model = make_model(3, layers, 3, seed);
+    *model = make_model(3, how->optimizer == NN_RMSPROP ? smooth : layers, 3, seed);
     if (*model) CHECK(nn_trainer_create(&trainer, *model, how) == NN_OK);
     return trainer;
 }
@@ -360,6 +366,43 @@ static void test_checkpoint_refused(void)
     }
 }
 
+/* RMSprop's state fits RMSprop alone, and with momentum another one than without. */
+static void test_rmsprop_refused(void)
+{
+    static const nn_layer layers[] = {NN_DENSE(4, NN_SILU), NN_DENSE(2, NN_SOFTPLUS)};
+    static const nn_optimizer optimizers[] = {NN_RMSPROP, NN_RMSPROP, NN_ADAM, NN_SGD, NN_SGD};
+    static const nn_real momenta[] = {0, 0.5f, 0, 0, 0.5f}, target[2] = {1, 2};
+    int from, to, kinds = 5;
+    bytes files[5];
+    nn_model *models[5];
+    nn_trainer *trainers[5];
+    for (from = 0; from < kinds; from++) {
+        nn_options how = make_options(NN_MAE, optimizers[from], 0);
+        how.momentum = momenta[from];
+        models[from] = make_model(3, layers, 2, (uint64_t)from + 1);
+        trainers[from] = make_trainer(models[from], &how);
+        CHECK(nn_train_batch(trainers[from], probe, target, 1, NULL) == NN_OK);
+        files[from] = save_trainer(trainers[from]);
+    }
+    for (from = 0; from < kinds; from++) {
+        for (to = 0; to < kinds; to++) {
+            bytes after;
+            const nn_status status =
+                nn_load_checkpoint_memory(trainers[to], files[from].at, files[from].size, NULL);
+            if (!CHECK(status == (from == to ? NN_OK : NN_ERROR_OPTION)))
+                printf("from %d to %d: %d\n", from, to, (int)status);
+            after = save_trainer(trainers[to]);
+            CHECK(same_bytes(after, files[to]));
+            free(after.at);
+        }
+    }
+    for (from = 0; from < kinds; from++) {
+        nn_trainer_free(trainers[from]);
+        nn_model_free(models[from]);
+        free(files[from].at);
+    }
+}
+
 /* A checkpoint from within an epoch, resumed with fewer rows than it had dealt: a status or a
    finite model, and no read outside the data. */
 static void test_resume_other_data(void)
@@ -402,6 +445,7 @@ int main(int argc, char **argv)
     RUN(test_resume_patience);
     RUN(test_more_epochs);
     RUN(test_checkpoint_refused);
+    RUN(test_rmsprop_refused);
     RUN(test_resume_other_data);
     remove(temporary("checkpoint"));
     remove(temporary("final"));

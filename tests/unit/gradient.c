@@ -1,6 +1,7 @@
 /* Every gradient against central differences of the loss, in double: hidden activation x output
    activation x loss x 1 to 4 layers x batch 1, 2, 7 x dropout x row weights x label smoothing,
-   parameters and inputs. Usage: gradient [seed]
+   parameters and inputs; of those with ELU, SiLU, GELU, softplus, MAE or the quantile loss, a third;
+   some of them with micro-batches too. Usage: gradient [seed]
 
    The difference is (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h with h = 1e-3: its truncation is
    h^4 f'''''/30, its rounding about the loss's 1e-15 / h, together some 1e-12 absolute. A relative
@@ -27,6 +28,7 @@ typedef struct combination {
     nn_loss loss;
     int dropout, weights, smoothing;
     nn_scaling scaling;
+    int micro; /* micro_batch_size */
 } combination;
 
 typedef struct problem {
@@ -102,6 +104,8 @@ static int begin(problem *p, const combination *kind)
     p->how.loss = kind->loss;
     p->how.batch_size = MAX_ROWS;
     p->how.huber_delta = 0.7;
+    p->how.quantile = kind->loss == NN_QUANTILE ? 0.3 : 0;
+    p->how.micro_batch_size = kind->micro;
     p->how.label_smoothing = kind->smoothing ? 0.15 : 0;
     p->how.dropout = kind->dropout ? p->dropout : NULL;
     p->how.seed = first_seed + 7;
@@ -175,15 +179,21 @@ static int close_enough(double a, double b)
 
 static long compared, kinks, above_floor;
 
+/* ELU's own derivative bends. */
 static int bends(nn_activation activation)
 {
-    return activation == NN_RELU || activation == NN_LEAKY_RELU;
+    return activation == NN_RELU || activation == NN_LEAKY_RELU || activation == NN_ELU;
+}
+
+static int loss_bends(nn_loss loss)
+{
+    return loss == NN_HUBER || loss == NN_MAE || loss == NN_QUANTILE;
 }
 
 static int has_kinks(const combination *kind)
 {
     return (kind->layers > 1 && bends(kind->hidden)) || bends(kind->output) ||
-           kind->loss == NN_HUBER;
+           loss_bends(kind->loss);
 }
 
 /* f(h) - 2 f(0) + f(-h): h^2 f'' where f is smooth, the change of slope times h about a kink. */
@@ -198,7 +208,7 @@ static double bend(scalar f, problem *p, double *at, double step)
     return sum;
 }
 
-/* Whether a kink (of ReLU, of leaky ReLU, of Huber's slope) inside the steps explains that the
+/* Whether a kink (of ReLU, leaky ReLU, ELU's derivative, Huber's, MAE, quantile) inside the steps explains that the
    narrow difference misses the gradient by error. The gradient takes no part: off the middle, a
    kink makes the differences of two steps disagree; in the middle, it makes the bend linear in the
    step, not quadratic. A wrong gradient in a smooth place does neither. */
@@ -225,10 +235,10 @@ static void compare(scalar f, problem *p, double *at, double gradient)
     }
     if (!test_check(0, "gradient ~ difference", __FILE__, __LINE__) && test_bad <= 5)
         printf("  %.15g and %.15g: seed %llu, layers %d, rows %d, hidden %d, output %d, loss %d, "
-               "dropout %d, weights %d, smoothing %d, scaling %d\n",
+               "dropout %d, weights %d, smoothing %d, scaling %d, micro %d\n",
                gradient, wide, (unsigned long long)first_seed, p->kind.layers, p->kind.rows,
                (int)p->kind.hidden, (int)p->kind.output, (int)p->kind.loss, p->kind.dropout,
-               p->kind.weights, p->kind.smoothing, (int)p->kind.scaling);
+               p->kind.weights, p->kind.smoothing, (int)p->kind.scaling, p->kind.micro);
 }
 
 static void compare_parameters(scalar f, problem *p, const double *gradients)
@@ -245,15 +255,16 @@ static void compare_inputs(scalar f, problem *p, const double *dx)
 }
 
 /* No smooth net of ours, all of whose units are on, has a gradient that is exactly 0: a pass that
-   writes nothing would be seen even where the loss is flat. (Huber's slopes at their limits cancel
-   exactly, between two rows or in softmax, whose outputs have a constant sum.) */
+   writes nothing would be seen even where the loss is flat. (Huber's slopes at their limits, and
+   those of MAE and the quantile loss, cancel exactly, between two rows or in softmax, whose outputs
+   have a constant sum.) */
 static void check_not_zero(const problem *p, const double *gradients)
 {
     size_t i, zeros = 0, count = nn_parameter_count(p->model);
     for (i = 0; i < count; i++) zeros += gradients[i] == 0;
-    CHECK(zeros < count || p->kind.output == NN_RELU || p->kind.loss == NN_HUBER);
+    CHECK(zeros < count || p->kind.output == NN_RELU || loss_bends(p->kind.loss));
     if (p->kind.hidden == NN_RELU || p->kind.output == NN_RELU || p->kind.dropout) return;
-    CHECK(zeros == 0 || p->kind.loss == NN_HUBER);
+    CHECK(zeros == 0 || loss_bends(p->kind.loss));
 }
 
 /* ---- Losses ---------------------------------------------------------------------------------- */
@@ -268,6 +279,8 @@ static double loss_slope(const problem *p, double y, double t, double share)
         if (fabs(error) > p->how.huber_delta) error = error > 0 ? 0.7 : -0.7;
         return share * error / OUTPUTS;
     case NN_BINARY_CROSS_ENTROPY: return share * error / (y * (1 - y)) / OUTPUTS;
+    case NN_MAE: return share * (error > 0 ? 1 : -1) / OUTPUTS;
+    case NN_QUANTILE: return share * (error > 0 ? 0.7 : -0.3) / OUTPUTS;
     default: return -share * ((1 - s) * t + s / OUTPUTS) / y;
     }
 }
@@ -345,9 +358,49 @@ static void check_every(nn_loss loss, void (*check)(const combination *), nn_sca
         kind.dropout = rest % 2, kind.weights = rest / 2 % 2, kind.smoothing = rest / 4;
         kind.loss = loss;
         kind.scaling = scaling;
+        kind.micro = 0;
         if (!fits(kind.output, loss)) continue;
         if (kind.layers == 1 && (kind.hidden != NN_LINEAR || kind.dropout)) continue;
         random_state = first_seed * 1000003 + (uint64_t)i;
+        check(&kind);
+    }
+    CHECK(compared > before);
+}
+
+static int is_smooth(nn_activation activation)
+{
+    return activation == NN_ELU || activation == NN_SILU || activation == NN_GELU ||
+           activation == NN_SOFTPLUS;
+}
+
+/* Every third combination of one loss with activations of which one is ELU, SiLU, GELU or softplus;
+   with MAE and the quantile loss, of any. `part` is 0, 1 or 2: which third. */
+static void check_smooth(nn_loss loss, void (*check)(const combination *), nn_scaling scaling,
+                         int part)
+{
+    static const nn_activation hidden[9] = {NN_LINEAR,     NN_GELU,    NN_ELU,
+                                            NN_RELU,       NN_SILU,    NN_SOFTPLUS,
+                                            NN_LEAKY_RELU, NN_SIGMOID, NN_TANH};
+    static const int rows[3] = {1, 2, 7};
+    long before = compared;
+    int i;
+    for (i = part; i < MAX_LAYERS * 9 * NN_ACTIVATION_COUNT * 8 * 3; i += 3) {
+        combination kind;
+        int rest = i;
+        kind.layers = 1 + rest % MAX_LAYERS, rest /= MAX_LAYERS;
+        kind.hidden = hidden[rest % 9], rest /= 9;
+        kind.output = (nn_activation)(rest % NN_ACTIVATION_COUNT), rest /= NN_ACTIVATION_COUNT;
+        kind.dropout = rest % 2, kind.weights = rest / 2 % 2, kind.smoothing = rest / 4 % 2;
+        kind.rows = rows[rest / 8];
+        kind.loss = loss;
+        kind.scaling = scaling;
+        kind.micro = 0;
+        if (!fits(kind.output, loss) || (kind.smoothing && loss != NN_CROSS_ENTROPY)) continue;
+        if (kind.layers == 1 && (kind.hidden != NN_LINEAR || kind.dropout)) continue;
+        if (!(kind.layers > 1 && is_smooth(kind.hidden)) && !is_smooth(kind.output) &&
+            loss != NN_MAE && loss != NN_QUANTILE)
+            continue;
+        random_state = first_seed * 1000003 + 100000 + (uint64_t)i;
         check(&kind);
     }
     CHECK(compared > before);
@@ -380,12 +433,30 @@ static void test_scaled_inputs(void)
     check_every(NN_BINARY_CROSS_ENTROPY, check_loss, NN_SCALE_MIN_MAX);
 }
 
+static void test_mae(void)
+{
+    check_smooth(NN_MAE, check_loss, NN_SCALE_NONE, 0);
+}
+
+static void test_quantile(void)
+{
+    check_smooth(NN_QUANTILE, check_loss, NN_SCALE_NONE, 1);
+}
+
+static void test_smooth_activations(void)
+{
+    check_smooth(NN_MSE, check_loss, NN_SCALE_NONE, 2);
+    check_smooth(NN_HUBER, check_loss, NN_SCALE_NONE, 0);
+    check_smooth(NN_BINARY_CROSS_ENTROPY, check_loss, NN_SCALE_STANDARD, 1);
+    check_smooth(NN_CROSS_ENTROPY, check_loss, NN_SCALE_MIN_MAX, 2);
+}
+
 /* Pairs that do not fit are refused, those that fit are not; so is softmax in the middle. */
 static void test_pairs(void)
 {
     int output, loss, pairs = 0;
-    for (output = 0; output < 6; output++) {
-        for (loss = 0; loss < 4; loss++) {
+    for (output = 0; output < NN_ACTIVATION_COUNT; output++) {
+        for (loss = 0; loss < NN_LOSS_COUNT; loss++) {
             nn_layer layers[2] = {NN_DENSE(3, NN_TANH), NN_DENSE(OUTPUTS, NN_LINEAR)};
             nn_model *model = NULL;
             nn_trainer *trainer = NULL;
@@ -402,7 +473,7 @@ static void test_pairs(void)
             nn_model_free(model);
         }
     }
-    CHECK(pairs == 14);
+    CHECK(pairs == 4 * 10 + 2);
 }
 
 /* ---- Forward and backward with any dL/dy ----------------------------------------------------- */
@@ -445,10 +516,66 @@ static void test_jacobian_of_fused(void)
     check_every(NN_CROSS_ENTROPY, check_functional, NN_SCALE_NONE);
 }
 
+static void test_jacobian_smooth(void)
+{
+    check_smooth(NN_MSE, check_functional, NN_SCALE_NONE, 0);
+    check_smooth(NN_MAE, check_functional, NN_SCALE_STANDARD, 1);
+}
+
+/* ---- Batches in parts ------------------------------------------------------------------------ */
+
+/* The whole batch's gradient where its rows go through the net a few at a time, each part with masks
+   of its own; and twice that where the gradients are added to. */
+static void check_parts(const combination *kind)
+{
+    problem p;
+    double gradients[MAX_PARAMETERS];
+    nn_trainer *trainer;
+    size_t i;
+    if (!begin(&p, kind)) return;
+    trainer = fresh(&p);
+    CHECK(nn_accumulate(trainer, &p.batch, NULL) == NN_OK);
+    memcpy(gradients, nn_gradients(trainer), nn_parameter_count(p.model) * sizeof(double));
+    check_not_zero(&p, gradients);
+    if (!kind->dropout) {
+        CHECK(nn_accumulate(trainer, &p.batch, NULL) == NN_OK);
+        for (i = 0; i < nn_parameter_count(p.model); i++)
+            CHECK_NEAR(nn_gradients(trainer)[i], 2 * gradients[i], 1e-13, 1e-3);
+    }
+    compare_parameters(batch_loss, &p, gradients);
+    end(&p);
+}
+
+/* The activations that keep z have an array more; dropout has two more behind it. */
+static void test_micro_batches(void)
+{
+    static const nn_activation hidden[] = {NN_ELU, NN_SILU, NN_GELU, NN_SOFTPLUS, NN_TANH};
+    static const nn_activation output[] = {NN_SILU, NN_LINEAR,  NN_SOFTPLUS,
+                                           NN_GELU, NN_SIGMOID, NN_SOFTMAX};
+    static const nn_loss losses[] = {
+        NN_MSE, NN_MAE, NN_HUBER, NN_QUANTILE, NN_BINARY_CROSS_ENTROPY, NN_CROSS_ENTROPY};
+    int i;
+    for (i = 0; i < 5 * 6 * MAX_ROWS * 4; i++) {
+        combination kind;
+        int rest = i;
+        memset(&kind, 0, sizeof kind);
+        kind.hidden = hidden[rest % 5], rest /= 5;
+        kind.output = output[rest % 6];
+        kind.loss = losses[rest % 6], rest /= 6;
+        kind.micro = 1 + rest % MAX_ROWS, rest /= MAX_ROWS;
+        kind.dropout = rest % 2;
+        kind.weights = rest / 2;
+        kind.rows = MAX_ROWS;
+        kind.layers = 2 + i % 3;
+        random_state = first_seed * 1000003 + 200000 + (uint64_t)i;
+        check_parts(&kind);
+    }
+}
+
 /* ---- What the gradients array does ----------------------------------------------------------- */
 
-static const combination plain = {3, 7, NN_TANH, NN_SOFTMAX,   NN_CROSS_ENTROPY,
-                                  0, 1, 0,       NN_SCALE_NONE};
+static const combination plain = {3, 7, NN_TANH, NN_SOFTMAX,    NN_CROSS_ENTROPY,
+                                  0, 1, 0,       NN_SCALE_NONE, 0};
 
 /* Two batches add, by either road, and dx is overwritten, not added to. */
 static void test_gradients_add(void)
@@ -536,7 +663,7 @@ static void test_not_vacuous(void)
 {
     printf("%ld gradients compared, %ld above the floor, %ld left out at kinks\n", compared,
            above_floor, kinks);
-    CHECK(compared > 300000);
+    CHECK(compared > 600000);
     CHECK(above_floor > compared / 2);
     CHECK(kinks < compared / 500);
 }
@@ -548,11 +675,16 @@ int main(int argc, char **argv)
     RUN(test_huber);
     RUN(test_binary_cross_entropy);
     RUN(test_cross_entropy);
+    RUN(test_mae);
+    RUN(test_quantile);
+    RUN(test_smooth_activations);
     RUN(test_scaled_inputs);
     RUN(test_pairs);
     RUN(test_jacobian);
     RUN(test_jacobian_scaled);
     RUN(test_jacobian_of_fused);
+    RUN(test_jacobian_smooth);
+    RUN(test_micro_batches);
     RUN(test_gradients_add);
     RUN(test_update_starts_anew);
     RUN(test_order_of_calls);

@@ -334,6 +334,11 @@ static int run_adam(const nn__kernels *k, const problem *p, nn_real *const *a)
     return k->adam(a[0], a[1], a[2], a[3], (size_t)p->out, &p->step);
 }
 
+static int run_rmsprop(const nn__kernels *k, const problem *p, nn_real *const *a)
+{
+    return k->rmsprop(a[0], a[1], p->extra ? a[2] : NULL, a[3], (size_t)p->out, &p->step);
+}
+
 static int run_scale_rows(const nn__kernels *k, const problem *p, nn_real *const *a)
 {
     k->scale_rows(a[0], p->extra ? rows_of_data : NULL, a[1], a[2], a[3], p->rows, p->out);
@@ -369,6 +374,7 @@ static const kernel products[] = {
 static const kernel vectors[] = {
     {"sgd", run_sgd, {{OUT, DATA}, {OUT, DATA}, {OUT, DATA}}},
     {"adam", run_adam, {{OUT, DATA}, {OUT, DATA}, {OUT, DATA}, {OUT, POSITIVE}}},
+    {"rmsprop", run_rmsprop, {{OUT, DATA}, {OUT, DATA}, {OUT, DATA}, {OUT, POSITIVE}}},
     {"scale_rows", run_scale_rows, {{OUT, DATA}, {OUT, DATA}, {OUT, DATA}, {OUT, RESULT}}},
     {"all_finite", run_all_finite, {{OUT, DATA}}},
     {"softplus", run_softplus, {{OUT, DATA}, {OUT, RESULT}}},
@@ -478,6 +484,7 @@ static void compare(const kernel *the, const problem *p, int threads)
     copy_arrays(WANT, data);
     want = the->run(k, p, data);
     set_threads(threads);
+    if (!back_ends[1]) test_skipped = 1; /* main has said so */
     for (i = threads == 1; (k = back_ends[i]) != NULL; i++) {
         running_in = k;
         copy_arrays(GOT, data);
@@ -488,6 +495,13 @@ static void compare(const kernel *the, const problem *p, int threads)
     running = NULL;
 }
 
+/* Any activation that takes a number, not a row. */
+static nn_activation any_element(void)
+{
+    const int i = below(NN_ACTIVATION_COUNT - 1);
+    return (nn_activation)(i < (int)NN_SOFTMAX ? i : i + 1);
+}
+
 /* One in four as the default options have it. */
 static void choose_options(problem *p)
 {
@@ -495,7 +509,7 @@ static void choose_options(problem *p)
     nn__step *s = &p->step;
 
     p->extra = below(2);
-    p->activation = (nn_activation)below(NN_SOFTMAX);
+    p->activation = any_element();
     s->learning_rate = usual ? (nn_real)0.01 : nn__uniform(&state);
     s->clip = usual ? 1 : nn__uniform(&state);
     s->decay = usual ? 0 : nn__uniform(&state);
@@ -564,7 +578,7 @@ static void check_rows(int rows, int width)
 
     memset(&p, 0, sizeof p);
     set_size(&p, rows, 0, width);
-    for (activation = 0; activation <= (int)NN_SOFTMAX; activation++) {
+    for (activation = 0; activation < NN_ACTIVATION_COUNT; activation++) {
         if (activation == (int)NN_SOFTMAX && width == 0) continue; /* there is none of nothing */
         p.activation = (nn_activation)activation;
         prepare(&activate, &p, 0);
@@ -634,25 +648,78 @@ static void test_updates_refuse(void)
     const nn_real plain[2] = {0.5f, 0.25f};
     nn_real theta[2], gradient[2], first[2], second[2];
     nn__step step;
-    int i, bad;
+    int i, bad, kind; /* kind: SGD, Adam, RMSprop with momentum and without */
 
     memset(&step, 0, sizeof step);
     step.learning_rate = step.clip = step.decay = step.epsilon = step.root = 1;
     step.momentum = step.beta1 = step.beta2 = 0.5f;
     for (i = 0; back_ends[i]; i++)
-        for (bad = 0; bad < 4; bad++) {
-            memcpy(theta, plain, sizeof plain);
-            gradient[0] = gradient[1] = 2;
-            memcpy(first, plain, sizeof plain);
-            memcpy(second, plain, sizeof plain);
-            gradient[bad & 1] = quiet_nan();
-            if (bad & 2)
-                CHECK(!back_ends[i]->sgd(theta, gradient, first, NULL, 2, &step));
-            else
-                CHECK(!back_ends[i]->adam(theta, gradient, first, second, 2, &step));
-            CHECK(theta[bad & 1] == plain[bad & 1] && theta[!(bad & 1)] != plain[!(bad & 1)]);
-            CHECK(first[bad & 1] == plain[bad & 1] && first[!(bad & 1)] != plain[!(bad & 1)]);
-        }
+        for (bad = 0; bad < 2; bad++)
+            for (kind = 0; kind < 4; kind++) {
+                const nn__kernels *k = back_ends[i];
+                int good = 1;
+
+                memcpy(theta, plain, sizeof plain);
+                gradient[0] = gradient[1] = 2;
+                memcpy(first, plain, sizeof plain);
+                memcpy(second, plain, sizeof plain);
+                gradient[bad] = quiet_nan();
+                if (kind == 0) good = k->sgd(theta, gradient, first, NULL, 2, &step);
+                if (kind == 1) good = k->adam(theta, gradient, first, second, 2, &step);
+                if (kind == 2) good = k->rmsprop(theta, gradient, first, second, 2, &step);
+                if (kind == 3) good = k->rmsprop(theta, gradient, NULL, second, 2, &step);
+                CHECK(!good);
+                CHECK(theta[bad] == plain[bad] && theta[!bad] != plain[!bad]);
+                CHECK(first[bad] == plain[bad] && (kind == 3 || first[!bad] != plain[!bad]));
+                CHECK(second[bad] == plain[bad] && (kind == 0 || second[!bad] != plain[!bad]));
+            }
+}
+
+/* ---- Tests: every number --------------------------------------------------------------------- */
+
+/* Values and derivatives over all numbers: of float one in `stride`, of double as many, spread over
+   the patterns of bits, so that every exponent, both infinities, NaN and both zeros are met. Where
+   an activation changes its formula, each number nearby. */
+static void check_numbers(nn_activation activation, nn__bits from, nn__bits step, int count)
+{
+    problem p;
+    nn_real *z;
+    int i;
+
+    memset(&p, 0, sizeof p);
+    set_size(&p, 1, 0, count);
+    p.activation = activation;
+    place(&arrays[0], (size_t)count);
+    place(&arrays[1], (size_t)count);
+    for (i = 2; i < ARRAYS; i++) place(&arrays[i], 0);
+    for (i = 0; i < ARRAYS; i++) arrays[i].scratch = 0;
+    z = arrays[0].memory[START] + arrays[0].begin;
+    for (i = 0; i < count; i++) z[i] = nn__from_bits(from + step * (nn__bits)i);
+    fill(&arrays[1], below(2) ? PLAIN : WILD);
+    compare(&activate, &p, 1);
+    compare(&activation_gradient, &p, 1);
+}
+
+static void test_every_number(void)
+{
+    static const double edges[] = {0, 0.5,  0.6, 0.9,  1,     5.5, 5.95,  6.0,
+                                   9, 17.3, 37,  88.7, 103.9, 104, 709.7, 745.1};
+    enum { AT_ONCE = 4096 };
+    const int parts = quick ? 16 : 64;
+    int activation, i, sign;
+
+    for (activation = 0; activation < NN_ACTIVATION_COUNT; activation++) {
+        const nn__bits part = ~(nn__bits)0 / (nn__bits)parts, step = part / AT_ONCE;
+        if (activation == (int)NN_SOFTMAX) continue;
+        for (i = 0; i < parts; i++)
+            check_numbers((nn_activation)activation,
+                          part * (nn__bits)i + (nn__bits)below((int)(step & 0xffff) + 1), step,
+                          AT_ONCE);
+        for (i = 0; i < COUNT(edges); i++)
+            for (sign = -1; sign < 2; sign += 2)
+                check_numbers((nn_activation)activation,
+                              nn__to_bits(sign * (nn_real)edges[i]) - AT_ONCE / 2, 1, AT_ONCE);
+    }
 }
 
 /* ---- Tests: larger sizes --------------------------------------------------------------------- */
@@ -707,7 +774,7 @@ static void test_large_vectors(void)
     int i;
 
     set_size(&p, quick ? 64 : 257, 0, 1025);
-    for (i = 0; i <= (int)NN_SOFTMAX; i++) {
+    for (i = 0; i < NN_ACTIVATION_COUNT; i++) {
         choose_options(&p);
         p.activation = (nn_activation)i;
         check_threads(&activate, &p);
@@ -868,12 +935,14 @@ int main(int argc, char **argv)
     make_arrays();
     fill_pool();
     set_threads(1);
+    if (!back_ends[1]) printf("skipped: comparisons; there is no back-end but the scalar one\n");
     RUN(test_what_there_is);
     RUN(test_forcing);
     RUN(test_rows);
     RUN(test_vectors);
     RUN(test_one_bad_number);
     RUN(test_updates_refuse);
+    RUN(test_every_number);
     RUN(test_products);
     RUN(test_large_products);
     RUN(test_large_vectors);

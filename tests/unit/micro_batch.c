@@ -77,17 +77,26 @@ static void test_same_bits(void)
     } kinds[] = {{NN_RELU, NN_SOFTMAX, NN_CROSS_ENTROPY},
                  {NN_TANH, NN_SIGMOID, NN_BINARY_CROSS_ENTROPY},
                  {NN_LEAKY_RELU, NN_SOFTMAX, NN_MSE},
-                 {NN_SIGMOID, NN_LINEAR, NN_HUBER}};
+                 {NN_SIGMOID, NN_LINEAR, NN_HUBER},
+                 {NN_GELU, NN_SILU, NN_MAE},
+                 {NN_SILU, NN_SOFTPLUS, NN_QUANTILE},
+                 {NN_SOFTPLUS, NN_ELU, NN_MAE},
+                 {NN_ELU, NN_GELU, NN_QUANTILE}};
     int kind, weighted, micro;
 
-    for (kind = 0; kind < 4; kind++) {
+    for (kind = 0; kind < COUNT_OF(kinds); kind++) {
         for (weighted = 0; weighted < 2; weighted++) {
             const nn_data data = make_rows(weighted);
             nn_options how;
             outcome whole, part;
 
-            how = make_options(kinds[kind].loss, weighted ? NN_ADAM : NN_SGD, 0);
+            how = make_options(kinds[kind].loss,
+                               kind > 3   ? NN_RMSPROP
+                               : weighted ? NN_ADAM
+                                          : NN_SGD,
+                               0);
             how.momentum = weighted ? 0 : (nn_real)0.9;
+            how.quantile = kinds[kind].loss == NN_QUANTILE ? (nn_real)0.25 : 0;
             how.batch_size = BATCH;
             how.epochs = 4;
             how.validation_fraction = (nn_real)0.2;

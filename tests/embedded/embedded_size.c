@@ -1,4 +1,4 @@
-/* Programs whose code is weighed: tests/embedded.sh links each with nn.h compiled on its own, for a
+/* Programs whose code is weighed: embedded.sh links each with nn.h compiled on its own, for a
    microcontroller, and counts what nn.h and the libraries behind it take. PROGRAM is which. */
 
 #define NN_NO_STDIO

@@ -1,4 +1,4 @@
-/* What the firmware of tests/embedded.sh stands on: a character out, a clock, text without printf,
+/* What the firmware of embedded.sh stands on: a character out, a clock, text without printf,
    checks, hashes. All that it prints is compared with the PC's text, but for the lines that begin
    with '#': sizes and times.
 

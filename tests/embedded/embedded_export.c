@@ -1,12 +1,12 @@
-/* Firmware that predicts with files that nn_export_c wrote, without nn.h: tests/embedded.sh builds
+/* Firmware that predicts with files that nn_export_c wrote, without nn.h: embedded.sh builds
    and runs it. The exported functions' outputs must have the bits of nn_predict on the PC.
 
-   WRITE       on the PC: trains as tests/embedded.c does, writes exported.c, exported_int8.c and
+   WRITE       on the PC: trains as embedded.c does, writes exported.c, exported_int8.c and
                exported.safetensors into the folder that the command line names
    NATIVE      on the PC: prints what nn_predict makes of that model, and of it after nn_quantize;
                the folder is FOLDER
 
-   rows.h is that of tests/embedded.c. */
+   rows.h is that of embedded.c. */
 
 #include "embedded.h"
 

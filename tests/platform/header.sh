@@ -1,0 +1,364 @@
+#!/bin/sh
+# The header under every compiler, standard and switch that it promises, and what it leaves in the
+# program that includes it. Run from the repository root: sh tests/platform/header.sh
+# A compiler that is not here is skipped, which with CI=true is a failure.
+#
+# The implementation is long, so it is compiled no more often than its text or its code can differ.
+# Optimised, in C and in C++, each compiler sees it once with all vector kernels; all else looks at
+# the objects of that, leaves the vector kernels out, or does not generate code at all.
+suite=header
+quiet=1
+. tests/platform/jobs.sh
+models=build/exported # .c and _double.c, from the Makefile: what nn_export_c writes
+
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+
+# ---- Sources ------------------------------------------------------------------------------------
+
+# Besides these: tests/platform/user.c, a user's program.
+make_sources()
+{
+    cp tests/platform/user.c "$work"
+    cp nn.h "$work/other.h"
+    cat nn.h nn.h >"$work/twice.h"
+    printf '#include "nn.h"\n' >"$work/declare.c"
+    printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/implement.c"
+    printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n#include "nn.h"\n' >"$work/again.c"
+    printf '#include "nn.h"\n#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/later.c"
+    printf '#define NN_IMPLEMENTATION\n#include "%s/twice.h"\n' "$work" >"$work/twice.c"
+    printf '#define NN_IMPLEMENTATION\n#include "%s/other.h"\n' "$work" >"$work/other.c"
+    printf '#define NN_STATIC\n#define NN_IMPLEMENTATION\n#include "user.c"\n' >"$work/private.c"
+    printf '#define NN_STATIC\n#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/private2.c"
+    echo "$allowed" | tr ' ' '\n' | sed '/^$/d' | sort >"$work/allowed"
+}
+
+# Every symbol of the C standard library that the implementation may need, and what compilers add:
+# checked copies (_FORTIFY_SOURCE), stack protector, CPU detection, glibc's names for C99 functions.
+allowed="
+calloc free malloc qsort realloc
+memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp
+fclose ferror fflush fgetc fopen fread fseek ftell fwrite remove rename setvbuf
+fprintf fputc fputs putc snprintf stderr stdout
+ceil ceilf fabs fabsf floor floorf fma fmaf sqrt sqrtf ldexp ldexpf
+clock difftime time timespec_get abort __assert_fail __errno_location
+__memcpy_chk __memmove_chk __memset_chk __fprintf_chk __snprintf_chk __fread_chk
+__stack_chk_fail __cpu_indicator_init __cpu_model _GLOBAL_OFFSET_TABLE_
+"
+
+# ---- Checks -------------------------------------------------------------------------------------
+
+# These are the functions of rows; they end with the first command that fails. Those that write an
+# object for others name it. "CXX -x c++" is one compiler of C++.
+
+# compile COMPILE SOURCE [OBJECT]: without a warning.
+compile()
+{
+    echo "$1 $2" >&2
+    $1 $warnings -I. -c -o "${3:-$folder/a.o}" "$work/$2"
+}
+
+# diagnose COMPILE SOURCE...: without a warning, and without code being made.
+diagnose()
+{
+    command=$1
+    shift
+    for source in "$@"; do
+        echo "$command $source" >&2
+        $command $warnings -I. -fsyntax-only "$work/$source"
+    done
+}
+
+# small COMPILE: declarations and a program that uses them, optimised (more is diagnosed).
+small()
+{
+    compile "$1 -O2" declare.c
+    compile "$1 -O2" user.c
+}
+
+# without_flags COMPILE OBJECT: as a user compiles who says nothing.
+without_flags()
+{
+    $1 -Werror -c -I. -o "$2" "$work/implement.c"
+}
+
+# needs_only OBJECT PATTERN: what it takes from others is on the list, and none matches PATTERN.
+needs_only()
+{
+    nm -u "$1" | awk '{ print $NF }' | sort -u >"$folder/needed"
+    comm -23 "$folder/needed" "$work/allowed" >"$folder/foreign"
+    ! grep . "$folder/foreign" >&2 || return 1
+    ! grep -E "$2" "$folder/needed" >&2
+}
+
+stdio='^(f(open|read|write|close|error|flush|printf)|std|put|clock|time)'
+heap='^(malloc|calloc|realloc|free)$'
+
+# switch_alone COMPILE SWITCH: code is made, so that gcc sees unused functions and a compiler sees
+# what may not be inlined; what a switch forbids is not called.
+switch_alone()
+{
+    compile "$1 -DNN_$2 $(blas "$2") -O0" later.c
+    case $2 in
+    NO_STDIO) needs_only "$folder/a.o" "$stdio" ;;
+    NO_MALLOC) needs_only "$folder/a.o" "$heap" ;;
+    esac
+}
+
+# A library's own warnings are its own.
+blas()
+{
+    [ "$1" != USE_OPENBLAS ] || pkg-config --cflags openblas | sed 's/-I/-isystem /g'
+}
+
+# switch_pair CC CXX SWITCH SWITCH: what breaks is a name that one switch takes away and another
+# one's code wants, or leaves unused; no code need be made to see that. (gcc sees what is unused
+# only when it makes code; clang sees it always.)
+switch_pair()
+{
+    for command in "$1 -std=c99" "$2 -std=c++11"; do
+        diagnose "$command -DNN_$3 -DNN_$4 $(blas "$3") $(blas "$4")" later.c
+    done
+}
+
+# private COMPILE: two private copies in one program, optimised and not; they export nothing.
+private()
+{
+    compile "$1 -O2" private.c "$folder/a.o"
+    compile "$1 -O0" private2.c "$folder/b.o"
+    compile "$1 -O0 -DNN_STATIC -DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_SIMD" implement.c "$folder/c.o"
+    [ "$(nm -g --defined-only "$folder/a.o" | awk '{ print $3 }')" = main ]
+    [ -z "$(nm -g --defined-only "$folder/b.o")" ]
+    [ -z "$(nm -g --defined-only "$folder/c.o")" ]
+    $1 -o "$folder/program" "$folder/a.o" "$folder/b.o" -lm
+    "$folder/program"
+}
+
+# declares_only COMPILE: declarations make no symbol.
+declares_only()
+{
+    compile "$1 -O0" declare.c
+    [ -z "$(nm "$folder/a.o")" ]
+}
+
+# exports OBJECT: all that it exports begins with nn_ (nn__ is internal); it needs C's library only.
+exports()
+{
+    nm -g --defined-only "$1" >"$folder/names"
+    awk '$3 !~ /^nn_[a-z]/ { print; bad = 1 } END { exit bad || NR < 40 }' "$folder/names" >&2
+    needs_only "$1" '^$'
+}
+
+# needs_without COMPILE PATTERN: the same of optimised code under switches. The vector kernels' needs
+# are those of the object above.
+needs_without()
+{
+    compile "$1 -O2 -DNN_NO_SIMD" implement.c
+    needs_only "$folder/a.o" "$2"
+}
+
+# no_simd COMPILE OBJECT: NN_NO_SIMD looks at no processor and has no table of kernels, which OBJECT,
+# compiled without it, has.
+no_simd()
+{
+    compile "$1 -O2 -DNN_NO_SIMD" implement.c
+    for object in "$2" "$folder/a.o"; do
+        nm "$object" >"$folder/names"
+        grep -q ' T nn_fit$' "$folder/names"
+        grep -E "$simd_names" "$folder/names" >"$folder/found" || [ "$object" != "$2" ]
+        objdump -d "$object" >"$folder/code"
+        grep -q '<nn_fit>:' "$folder/code"
+        [ "$(uname -m)" != x86_64 ] || grep -wE 'cpuid|xgetbv' "$folder/code" >>"$folder/found" ||
+            [ "$object" != "$2" ]
+    done
+    [ ! -s "$folder/found" ] || { head -n 5 "$folder/found" >&2; return 1; }
+}
+simd_names='nn__(kernels|level|cpuid|find_kernels|saved_states)'
+
+# layers COMPILE: a net of more layers than NN_MODEL_SIZE takes.
+layers()
+{
+    printf '#include "nn.h"\nchar a[NN_MODEL_SIZE(%s)];\n' 1,2,3,4,5,6,7,8,9 >"$folder/eight.c"
+    printf '#include "nn.h"\nchar a[NN_MODEL_SIZE(%s)];\n' 1,2,3,4,5,6,7,8,9,10 >"$folder/nine.c"
+    $1 -fsyntax-only -I. "$folder/eight.c"
+    ! $1 -fsyntax-only -I. "$folder/nine.c" 2>"$folder/message" || return 1
+    grep -i negative "$folder/message"
+}
+
+# macros COMPILE, names COMPILE: what is left outside NN_ and nn_.
+macros()
+{
+    for source in declare implement; do
+        for flags in "" "-O3 -march=native"; do
+            $1 -E -dD $flags -I. "$work/$source.c" >"$folder/text"
+            grep -q NN_VERSION "$folder/text"
+            awk -f tests/platform/macros.awk "$folder/text" >&2
+        done
+    done
+}
+names()
+{
+    for source in declare implement; do
+        $1 -E -I. "$work/$source.c" >"$folder/text"
+        awk -f tests/platform/names.awk "$folder/text" >&2
+    done
+}
+
+# link_program COMPILE OBJECT CXX: a program with the implementation from elsewhere.
+link_program()
+{
+    $1 -c -I. -o "$folder/a.o" "$work/user.c"
+    $3 -o "$folder/program" "$folder/a.o" "$2" -lm
+    "$folder/program"
+}
+
+# refused COMPILE SOURCE: -ffast-math is, with a word on how to allow it.
+refused()
+{
+    ! $1 -ffast-math -fsyntax-only -I. "$2" 2>"$folder/message" || return 1
+    grep '#error' "$folder/message"
+    grep NN_ALLOW_FAST_MATH "$folder/message"
+}
+fast_math()
+{
+    refused "$1" "$work/implement.c"
+    diagnose "$1 -ffast-math -DNN_ALLOW_FAST_MATH" implement.c
+    compile "$1 -O2 -ffast-math -DNN_ALLOW_FAST_MATH -DNN_NO_SIMD" implement.c
+}
+
+# fuses COMPILE SOURCE: whether a product is fused with a sum in its code, for a processor that can.
+fuses()
+{
+    $1 -march=x86-64-v4 -std=gnu17 -c -I. -o "$folder/a.o" "$2" || exit 1
+    objdump -d --no-show-raw-insn "$folder/a.o" >"$folder/code" || exit 1
+    grep -m 5 -E 'vfn?m(add|sub)' "$folder/code" >&2
+}
+
+# Under NN_NO_FMA no compiler fuses, neither in the header nor in what nn_export_c writes; without it
+# they do, which shows that it would be seen. The header's clock, which is no part of it, is left out.
+# That -O3 fuses no more of the header than -O2 does is what the bits of tests/platform/portable.sh
+# show.
+fused()
+{
+    for level in -O2 -O3; do
+        fuses "$1 $level" "$2"
+        ! fuses "$1 $level -DNN_NO_FMA" "$2" || return 1
+    done
+}
+fused_header()
+{
+    fuses "$1 -O2 -DNN_NO_STDIO -DNN_NO_SIMD" "$work/implement.c"
+    ! fuses "$1 -O2 -DNN_NO_STDIO -DNN_NO_FMA" "$work/implement.c"
+}
+
+# exported CC CXX SOURCE: what nn_export_c writes gives no warning either, in C and in C++ (where 17
+# is the first to have hexadecimal floating constants).
+exported()
+{
+    { cat "$3"; echo 'int main(void) { return !exported[0][0]; }'; } >"$folder/models.c"
+    for flags in "" -DNN_NO_FMA; do
+        for command in "$1 -std=c99 -Wdouble-promotion -Wmissing-prototypes" "$2 -std=c++17"; do
+            $command $warnings $flags -O2 -c -o "$folder/a.o" "$folder/models.c"
+        done
+    done
+    refused "$1" "$folder/models.c"
+}
+
+# ---- The table ----------------------------------------------------------------------------------
+
+# objects CC CXX: rows that make the objects, for the rows below; the longest come first.
+objects()
+{
+    c="$1 -std=c99"
+    cxx="$2 -x c++ -std=c++11"
+    row "$1, what is fused" fused_header "$1"
+    row "$1 -DNN_DOUBLE, what is fused" fused_header "$1 -DNN_DOUBLE"
+    row "$c -O2" compile "$c -O2" implement.c "$work/$1.optimised.o"
+    row "$cxx -O2" compile "$cxx -O2" implement.c
+    row "$1, two private copies" private "$1"
+    row "$1 without flags" without_flags "$1" "$work/$1.o"
+    row "$2 without flags" without_flags "$2 -x c++" "$work/$2.o"
+}
+
+# checks CC CXX
+checks()
+{
+    c="$1 -std=c99"
+    cxx="$2 -x c++ -std=c++11"
+    row "$1 -ffast-math" fast_math "$1"
+    row "$1, the C library only" needs_without "$1" '^$'
+    row "$1 without stdio" needs_without "$1 -DNN_NO_STDIO" "$stdio"
+    row "$1 without a heap" needs_without "$1 -DNN_NO_MALLOC" "$heap"
+    row "$1 predicting only" needs_without "$1 -DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_TRAIN" \
+        '(alloc|free|qsort|fopen|clock)'
+    row "$1 -DNN_NO_SIMD" no_simd "$1" "$work/$1.optimised.o"
+    for double in "" _double; do
+        define=
+        [ -z "$double" ] || define=-DNN_DOUBLE
+        row "$1 $define, what was exported" exported "$1" "$2 -x c++" "$models$double.c"
+        row "$1 $define, what is fused of it" fused "$1 $define" "$models$double.c"
+    done
+    for standard in c11 gnu17; do
+        row "$1 -std=$standard" compile "$1 -std=$standard -O0" implement.c
+        row "$1 -std=$standard, small" small "$1 -std=$standard"
+    done
+    row "$2 -std=c++17" compile "$2 -x c++ -std=c++17 -O0" implement.c
+    row "$2 -std=c++17, small" small "$2 -x c++ -std=c++17"
+    for command in "$c" "$cxx"; do
+        row "$command, small" small "$command"
+        row "$command, twice" diagnose "$command" again.c later.c twice.c other.c
+    done
+    for command in "$1" "$2 -x c++"; do
+        for object in "$1" "$2"; do
+            row "$command with $object's" link_program "$command" "$work/$object.o" "$2"
+        done
+    done
+    row "$1, declarations" declares_only "$1"
+    row "$1, what it exports and needs" exports "$work/$1.optimised.o"
+    row "$1, too many layers" layers "$1"
+    row "$1, macros" macros "$1"
+    row "$1, names" names "$1"
+    switches "$1" "$2"
+}
+
+# switches CC CXX: each alone, in C and in C++, and each pair.
+switches()
+{
+    others="$all_switches"
+    for switch in $all_switches; do
+        others=${others#* }
+        row "$c -DNN_$switch" switch_alone "$c" "$switch"
+        # Clang makes code from what it has checked already: two switches can change that.
+        case $1,$switch in
+        gcc,* | *,DOUBLE | *,NO_FMA) row "$cxx -DNN_$switch" switch_alone "$cxx" "$switch" ;;
+        *) row "$cxx -DNN_$switch" diagnose "$cxx -DNN_$switch $(blas "$switch")" later.c ;;
+        esac
+        [ "$switch" != "${all_switches##* }" ] || break
+        for other in $others; do
+            row "$1 -DNN_$switch -DNN_$other" switch_pair "$1" "$2 -x c++" "$switch" "$other"
+        done
+    done
+}
+all_switches="STATIC NO_STDIO NO_MALLOC NO_TRAIN NO_SIMD NO_FMA DOUBLE"
+! pkg-config --exists openblas 2>/dev/null || all_switches="$all_switches USE_OPENBLAS"
+
+# with_each TABLE: its rows for each pair of compilers that is here.
+with_each()
+{
+    for pair in gcc:g++ clang:clang++; do
+        if command -v "${pair%:*}" >/dev/null && command -v "${pair#*:}" >/dev/null; then
+            "$1" "${pair%:*}" "${pair#*:}"
+        else
+            row "${pair%:*}" needs "${pair%:*} ${pair#*:}" "$(echo "$pair" | tr : ' ')"
+        fi
+    done
+}
+
+if first; then
+    make_sources
+    make build/exported.c build/exported_double.c >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+fi
+with_each objects
+run_rows
+with_each checks
+run_rows
+finish
