@@ -3429,13 +3429,13 @@ static nn_real nn__stored_real(const unsigned char *b)
     return nn__from_bits(bits);
 }
 
-/* The forward product with the parameters in a model file: w[out x in], then bias[out], each as
+/* The forward product with the parameters in a model file: w[out x in] and bias[out], each as
    nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
    are the same. */
-static void nn__stored_forward(const nn_real *x, const unsigned char *w, nn_real *y, int rows,
-                               int in, int out, nn_activation activation)
+static void nn__stored_forward(const nn_real *x, const unsigned char *w, const unsigned char *bias,
+                               nn_real *y, int rows, int in, int out, nn_activation activation)
 {
-    const unsigned char *bias = w + (size_t)in * (size_t)out * sizeof(nn_real), *stored;
+    const unsigned char *stored;
     nn_real *z = y, sum;
     int b, j, k;
 
@@ -5017,7 +5017,8 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
             NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, out, rows,
                     layer.inputs, layer.outputs, activation);
         else
-            nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real), out, rows,
+            nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real),
+                               model->file + layer.biases * sizeof(nn_real), out, rows,
                                layer.inputs, layer.outputs, activation);
     }
     return out;
