@@ -967,14 +967,14 @@ typedef struct nn__sums {
 
 /* What a checkpoint restores in addition to the arrays. */
 typedef struct nn__state {
-    uint64_t random;    /* state of the random generator */
-    uint64_t epoch_key; /* key of the permutation that orders the rows in this epoch */
-    uint32_t step;      /* number of updates so far */
-    int epoch;          /* number of complete epochs */
-    int position;       /* rows of the current epoch that have been used */
-    nn__sums sums;      /* over these rows */
-    int best_epoch;     /* number of the epoch with the lowest loss, from 1 */
-    int waited;         /* epochs since the best one, for early stopping */
+    uint64_t random_state; /* state of the random generator */
+    uint64_t epoch_key;    /* key of the permutation that orders the rows in this epoch */
+    uint32_t step;         /* number of updates so far */
+    int epoch;             /* number of complete epochs */
+    int position;          /* rows of the current epoch that have been used */
+    nn__sums sums;         /* over these rows */
+    int best_epoch;        /* number of the epoch with the lowest loss, from 1 */
+    int waited;            /* epochs since the best one, for early stopping */
     nn_real best_loss;
     nn_real gradient_norm;            /* global norm at the last update, for the callback */
     nn_real last_rate;                /* learning rate of the last update, for the callback */
@@ -1243,10 +1243,13 @@ static double nn__seconds(void)
    another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
+#define NN__CHECK_TABLE_BY(name, TABLE, count, NUMBER, COMPARE)                                    \
+    enum { TABLE(NUMBER) NN__NUMBER_OF_##name };                                                   \
+    typedef char nn__check_of_##name[1 TABLE(COMPARE) && (int)NN__NUMBER_OF_##name == (int)(count) \
+                                         ? 1                                                       \
+                                         : -1]
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
-    enum { TABLE(NN__NUMBER_ROW) NN__NUMBER_OF_##name };                                           \
-    typedef char nn__check_of_##name                                                               \
-        [1 TABLE(NN__COMPARE_ROW) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1 : -1]
+    NN__CHECK_TABLE_BY(name, TABLE, count, NN__NUMBER_ROW, NN__COMPARE_ROW)
 
 /* For tables whose rows say SIMPLE, ELEMENT or ROW. NN__KEEP_IF_##kind keeps its arguments in the
    rows that say SIMPLE or ELEMENT and drops them in the rows that say ROW.
@@ -1261,45 +1264,49 @@ static double nn__seconds(void)
 /* ---- Statuses -------------------------------------------------------------------------------- */
 
 #define NN__STATUSES(X)                                                                            \
-    X(OK, "no error")                                                                              \
-    X(ERROR_NULL, "a required pointer is NULL")                                                    \
-    X(ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")               \
-    X(ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")          \
-    X(ERROR_MEMORY, "out of memory")                                                               \
-    X(ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")                 \
-    X(ERROR_OPTION, "an option is outside its range")                                              \
-    X(ERROR_LAYER, "unknown kind of layer")                                                        \
-    X(ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")          \
-    X(ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")                  \
-    X(ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")              \
-    X(ERROR_BATCH, "there are more rows than the batch holds")                                     \
-    X(ERROR_STATE, "the function was called in the wrong order")                                   \
-    X(ERROR_READ_ONLY,                                                                             \
+    X(NN_OK, "no error")                                                                           \
+    X(NN_ERROR_NULL, "a required pointer is NULL")                                                 \
+    X(NN_ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")            \
+    X(NN_ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")       \
+    X(NN_ERROR_MEMORY, "out of memory")                                                            \
+    X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
+    X(NN_ERROR_OPTION, "an option is outside its range")                                           \
+    X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
+    X(NN_ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")       \
+    X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
+    X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
+    X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
+    X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
+    X(NN_ERROR_READ_ONLY,                                                                          \
       "the model's parameters are in a file's bytes: they cannot be changed or written")           \
-    X(ERROR_DATA, "the data has a value that is NaN, infinite or too large")                       \
-    X(ERROR_TARGET, "a target is outside [0, 1]")                                                  \
-    X(ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")          \
-    X(ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")        \
-    X(ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")         \
-    X(ERROR_OPEN, "the file cannot be opened")                                                     \
-    X(ERROR_READ, "the file cannot be read; it may be a folder")                                   \
-    X(ERROR_WRITE, "the file cannot be written")                                                   \
-    X(ERROR_CSV_EMPTY, "the CSV file has no row of data")                                          \
-    X(ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")        \
-    X(ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                              \
-    X(ERROR_CSV_QUOTE, "a CSV cell has a quote that is not closed, or a quote in a wrong place")   \
-    X(ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                       \
-    X(ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                        \
-    X(ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                    \
-    X(ERROR_TRUNCATED, "the model file is shorter or longer than its header says")                 \
-    X(ERROR_HEADER, "the model file's header is not a safetensors header")                         \
-    X(ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")               \
-    X(ERROR_TENSOR,                                                                                \
+    X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
+    X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
+    X(NN_ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")       \
+    X(NN_ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")     \
+    X(NN_ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")      \
+    X(NN_ERROR_OPEN, "the file cannot be opened")                                                  \
+    X(NN_ERROR_READ, "the file cannot be read; it may be a folder")                                \
+    X(NN_ERROR_WRITE, "the file cannot be written")                                                \
+    X(NN_ERROR_CSV_EMPTY, "the CSV file has no row of data")                                       \
+    X(NN_ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")     \
+    X(NN_ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                           \
+    X(NN_ERROR_CSV_QUOTE,                                                                          \
+      "a CSV cell has a quote that is not closed, or a quote in a wrong place")                    \
+    X(NN_ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                    \
+    X(NN_ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                     \
+    X(NN_ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                 \
+    X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
+    X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
+    X(NN_ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")            \
+    X(NN_ERROR_TENSOR,                                                                             \
       "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
-    X(ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")       \
-    X(ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+    X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
+    X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
-NN__CHECK_TABLE(statuses, NN__STATUSES, NN_STATUS_COUNT);
+/* The rows name the whole enumerators, because OK alone is a macro in other headers. */
+#define NN__NUMBER_STATUS(id, text)  NN__NUMBER_##id,
+#define NN__COMPARE_STATUS(id, text) &&(int)NN__NUMBER_##id == (int)id
+NN__CHECK_TABLE_BY(statuses, NN__STATUSES, NN_STATUS_COUNT, NN__NUMBER_STATUS, NN__COMPARE_STATUS);
 
 #define NN__STATUS_TEXT(ID, text) text "\0"
 NN_DEF const char *nn_status_text(nn_status status)
@@ -1339,14 +1346,14 @@ static void *nn__take(nn__block *block, size_t count, size_t size)
     return block->base ? block->base + start : NULL;
 }
 
-/* Takes an array [rows x columns]. */
-static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t columns)
+/* Takes an array [rows x cols]. */
+static nn_real *nn__take_reals(nn__block *block, size_t rows, size_t cols)
 {
-    if (columns && rows > SIZE_MAX / columns) {
+    if (cols && rows > SIZE_MAX / cols) {
         block->overflow = 1;
         return NULL;
     }
-    return (nn_real *)nn__take(block, rows * columns, sizeof(nn_real));
+    return (nn_real *)nn__take(block, rows * cols, sizeof(nn_real));
 }
 
 /* Returns the bytes of memory that a measured block needs, whatever the address of the memory is.
@@ -1781,10 +1788,10 @@ static nn_real nn__exp(nn_real x)
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
-    nn_real small = e / sum; /* sigmoid(-|x|) */
+    nn_real tail = e / sum; /* sigmoid(-|x|) */
 
-    small = nn__fma(-small * rest, 1 - small, small);
-    return x < 0 ? small : 1 - small;
+    tail = nn__fma(-tail * rest, 1 - tail, tail);
+    return x < 0 ? tail : 1 - tail;
 }
 
 #define NN__DEFINE_SIGMOID                                                                         \
@@ -1792,10 +1799,10 @@ static nn_real nn__sigmoid(nn_real x)
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1);                                                        \
         NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
-        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), small = NN__DIV(e, sum);                  \
+        NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), tail = NN__DIV(e, sum);                   \
                                                                                                    \
-        small = NN__FNMA(NN__MUL(small, rest), NN__SUB(one, small), small);                        \
-        return NN__SELECT_LESS(x, NN__SET1(0), small, NN__SUB(one, small));                        \
+        tail = NN__FNMA(NN__MUL(tail, rest), NN__SUB(one, tail), tail);                            \
+        return NN__SELECT_LESS(x, NN__SET1(0), tail, NN__SUB(one, tail));                          \
     }
 
 #define NN__C_MATH_SIGMOID                                                                         \
@@ -2225,7 +2232,7 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 
 #ifdef NN__SIMD
 
-/* c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns], c overwritten.
+/* c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols], c overwritten.
    Each c(i, j) is one chain of fma, from start(i, j) on, in the order of k = 0 ... depth - 1:
 
        a(i, k)     = a[i * a_row + k * a_step]
@@ -2245,7 +2252,7 @@ typedef struct nn__product {
     size_t start_row;
     nn_real *c;
     size_t c_row;
-    int rows, columns, depth;
+    int rows, cols, depth;
 } nn__product;
 
 #define NN__PANEL_DEPTH   256
@@ -2258,11 +2265,11 @@ static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* The functions and sizes of a back-end for products. panel computes a product whose columns fit
    one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
-   copies b[columns x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
+   copies b[cols x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
    not read beyond the columns of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
-    void (*transpose)(const nn_real *b, size_t b_row, int columns, int depth, nn_real *to,
+    void (*transpose)(const nn_real *b, size_t b_row, int cols, int depth, nn_real *to,
                       size_t to_row);
     int lanes, vectors; /* numbers in a register; registers in a row of a panel */
     size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
@@ -2270,7 +2277,7 @@ typedef struct nn__panels {
 
 /* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
    column + columns - 1 of c. */
-static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int columns)
+static nn__product nn__part(const nn__product *whole, int row, int rows, int column, int cols)
 {
     nn__product part = *whole;
 
@@ -2279,7 +2286,7 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     part.c += (size_t)row * part.c_row + (size_t)column;
     if (part.start != nn__zeros) part.start += (size_t)row * part.start_row + (size_t)column;
     part.rows = rows;
-    part.columns = columns;
+    part.cols = cols;
     return part;
 }
 
@@ -2287,7 +2294,7 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
    as little as whole vectors allow, because a narrow last panel would use few registers. */
 static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
 {
-    const int left = product->columns - column, vectors = (left + p->lanes - 1) / p->lanes;
+    const int left = product->cols - column, vectors = (left + p->lanes - 1) / p->lanes;
     int width;
 
     if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
@@ -2303,7 +2310,7 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* nn__tile_avx512, nn__tile_avx2, nn__tile_neon, nn__tile_wasm: one tile of a product,
 
-       c[rows x columns] = start[rows x columns] + a[rows x depth] * b[depth x columns]
+       c[rows x cols] = start[rows x cols] + a[rows x depth] * b[depth x cols]
 
    The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
    `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
@@ -2379,8 +2386,8 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
                                                                                                    \
     static NN__APART NN__TARGET void NN__NAME(wide_panel)(const nn__product *p)                    \
     {                                                                                              \
-        const int vectors = (p->columns + NN__LANES - 1) / NN__LANES;                              \
-        const int last = p->columns - (vectors - 1) * NN__LANES;                                   \
+        const int vectors = (p->cols + NN__LANES - 1) / NN__LANES;                                 \
+        const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
                                                                                                    \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
         case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
@@ -2397,41 +2404,41 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(row_of)(const nn_real *a, size_t a_step, const nn_real *b,      \
-                                           size_t b_row, const nn_real *start, const int columns,  \
+                                           size_t b_row, const nn_real *start, const int cols,     \
                                            int depth)                                              \
     {                                                                                              \
-        NN__VECTOR sum = NN__LOAD_UP_TO(start, columns);                                           \
+        NN__VECTOR sum = NN__LOAD_UP_TO(start, cols);                                              \
         int k;                                                                                     \
                                                                                                    \
         for (k = 0; k < depth; k++, a += a_step, b += b_row)                                       \
-            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, columns), sum);                          \
+            sum = NN__FMA(NN__SET1(*a), NN__LOAD_UP_TO(b, cols), sum);                             \
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(narrow_row)(const nn_real *a, size_t a_step, const nn_real *b,  \
-                                               size_t b_row, const nn_real *start, int columns,    \
+                                               size_t b_row, const nn_real *start, int cols,       \
                                                int depth)                                          \
     {                                                                                              \
-        if (columns == NN__LANES)                                                                  \
+        if (cols == NN__LANES)                                                                     \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES, depth);                 \
-        if (columns == NN__LANES / 2)                                                              \
+        if (cols == NN__LANES / 2)                                                                 \
             return NN__NAME(row_of)(a, a_step, b, b_row, start, NN__LANES / 2, depth);             \
-        if (columns == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);           \
-        return NN__NAME(row_of)(a, a_step, b, b_row, start, columns, depth);                       \
+        if (cols == 1) return NN__NAME(row_of)(a, a_step, b, b_row, start, 1, depth);              \
+        return NN__NAME(row_of)(a, a_step, b, b_row, start, cols, depth);                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(panel)(const nn__product *p)                                   \
     {                                                                                              \
-        if (p->rows > 1 || p->columns > NN__LANES) {                                               \
+        if (p->rows > 1 || p->cols > NN__LANES) {                                                  \
             NN__NAME(wide_panel)(p);                                                               \
         } else {                                                                                   \
             const NN__VECTOR v = NN__NAME(narrow_row)(p->a, p->a_step, p->b, p->b_row, p->start,   \
-                                                      p->columns, p->depth);                       \
-            NN__STORE_UP_TO(p->c, v, p->columns);                                                  \
+                                                      p->cols, p->depth);                          \
+            NN__STORE_UP_TO(p->c, v, p->cols);                                                     \
         }                                                                                          \
     }
 
-/* to[depth x to_row] = the transpose of b[columns x b_row], overwritten, no aliasing. The matrix is
+/* to[depth x to_row] = the transpose of b[cols x b_row], overwritten, no aliasing. The matrix is
    divided into squares of NN__LANES x NN__LANES. A square is transposed in registers by log2(lanes)
    perfect shuffles. Each shuffle rotates the bits of the index (row, lane) by one position; after
    the last one row and lane are exchanged. */
@@ -2450,18 +2457,18 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int columns,        \
+    static NN__TARGET void NN__NAME(transpose)(const nn_real *b, size_t b_row, int cols,           \
                                                int depth, nn_real *to, size_t to_row)              \
     {                                                                                              \
         NN__VECTOR v[NN__LANES];                                                                   \
         int column, k, i, n;                                                                       \
                                                                                                    \
-        for (column = 0; column < columns; column += NN__LANES)                                    \
+        for (column = 0; column < cols; column += NN__LANES)                                       \
             for (k = 0; k < depth; k += NN__LANES) {                                               \
                 n = NN__LANES_OF(depth - k);                                                       \
                 NN__UNROLL (i, NN__LANES) {                                                        \
                     v[i] = NN__SET1(0);                                                            \
-                    if (column + i < columns)                                                      \
+                    if (column + i < cols)                                                         \
                         v[i] = NN__LOAD_UP_TO(b + (size_t)(column + i) * b_row + k, n);            \
                 }                                                                                  \
                 NN__NAME(transpose_square)(v);                                                     \
@@ -2487,7 +2494,7 @@ static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
     const int most = p->vectors * p->lanes;
     int k, column, width, depth, i;
 
-    for (column = 0; column < whole->columns; column += width) {
+    for (column = 0; column < whole->cols; column += width) {
         width = nn__panel_width(p, whole, column);
         if (width > most) width = most;
         for (k = 0; k < whole->depth; k += depth) {
@@ -2528,7 +2535,7 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
         nn__multiply_packed(p, product);
         return;
     }
-    for (column = 0; column < product->columns; column += width) {
+    for (column = 0; column < product->cols; column += width) {
         width = nn__panel_width(p, product, column);
         part = nn__part(product, 0, product->rows, column, width);
         p->panel(&part);
@@ -2575,12 +2582,12 @@ static void nn__multiply_blas(const nn__product *p)
 
     for (i = 0; beta > 0 && p->start != p->c && i < p->rows; i++)
         memcpy(p->c + (size_t)i * p->c_row, p->start + (size_t)i * p->start_row,
-               (size_t)p->columns * sizeof(nn_real));
+               (size_t)p->cols * sizeof(nn_real));
 #ifdef NN_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_dgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #else
-    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->columns, p->depth, 1, p->a, a_row, p->b, b_row,
+    cblas_sgemm(CblasRowMajor, ta, tb, p->rows, p->cols, p->depth, 1, p->a, a_row, p->b, b_row,
                 beta, p->c, c_row);
 #endif
 }
@@ -2591,25 +2598,25 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
 {
 #ifdef NN_USE_OPENBLAS
     if (product->rows > 1 &&
-        (double)product->rows * product->columns * product->depth >= NN_OPENBLAS_WORK) {
+        (double)product->rows * product->cols * product->depth >= NN_OPENBLAS_WORK) {
         nn__multiply_blas(product);
         return;
     }
 #endif
 #ifdef NN__THREADS
     {
-        const int rows = product->rows, columns = product->columns;
-        const int pieces = nn__pieces((double)rows * columns * product->depth, NN__PRODUCT_GRAIN);
-        const int by_rows = rows >= columns && !product->b_transposed;
+        const int rows = product->rows, cols = product->cols;
+        const int pieces = nn__pieces((double)rows * cols * product->depth, NN__PRODUCT_GRAIN);
+        const int by_rows = rows >= cols && !product->b_transposed;
         int i;
 
         if (pieces > 1) {
 #pragma omp parallel for schedule(static)
             for (i = 0; i < pieces; i++) {
-                const int count = by_rows ? rows : columns, unit = by_rows ? 8 : p->lanes;
+                const int count = by_rows ? rows : cols, unit = by_rows ? 8 : p->lanes;
                 const int from = nn__piece(count, unit, i, pieces);
                 const int length = nn__piece(count, unit, i + 1, pieces) - from;
-                const nn__product part = by_rows ? nn__part(product, from, length, 0, columns)
+                const nn__product part = by_rows ? nn__part(product, from, length, 0, cols)
                                                  : nn__part(product, 0, rows, from, length);
                 if (length > 0) nn__multiply_alone(p, &part);
             }
@@ -2623,8 +2630,8 @@ static NN__APART void nn__multiply_large(const nn__panels *p, const nn__product 
 /* Computes a product with the panels of a back-end. */
 static void nn__multiply(const nn__panels *p, const nn__product *product)
 {
-    if (product->rows < 1 || product->columns < 1) return;
-    if (product->columns <= p->lanes && product->rows <= 64 && !product->b_transposed)
+    if (product->rows < 1 || product->cols < 1) return;
+    if (product->cols <= p->lanes && product->rows <= 64 && !product->b_transposed)
         p->panel(product); /* small nets use only this branch */
     else
         nn__multiply_large(p, product);
@@ -3123,14 +3130,13 @@ NN__HOT int nn__is_simple(nn_activation activation)
     static NN__TARGET void NN__NAME(activate)(nn_activation activation, nn_real * z, int rows,     \
                                               int width)                                           \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
             NN__ACTIVATIONS(NN__VECTOR_CALL)                                                       \
         case NN_SOFTMAX:                                                                           \
-            for (b = 0; b < rows; b++)                                                             \
-                (void)NN__NAME(softmax_row)(z + (size_t)b * columns, width);                       \
+            for (b = 0; b < rows; b++) (void)NN__NAME(softmax_row)(z + (size_t)b * cols, width);   \
             break;                                                                                 \
         default: break;                                                                            \
         }                                                                                          \
@@ -3231,7 +3237,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
     static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
                                                          const nn_real *dy, int rows, int width)   \
     {                                                                                              \
-        const size_t columns = (size_t)width, count = (size_t)rows * columns;                      \
+        const size_t cols = (size_t)width, count = (size_t)rows * cols;                            \
         int b;                                                                                     \
                                                                                                    \
         switch (activation) {                                                                      \
@@ -3381,7 +3387,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     product.start_row = 0;
     product.c = y;
     product.rows = rows;
-    product.columns = out;
+    product.cols = out;
     product.depth = in;
     nn__multiply(p, &product);
     if (activation != NN_LINEAR) nn__activate_in_parallel(activate, activation, y, rows, out);
@@ -3488,7 +3494,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start_row = accumulate ? (size_t)out : 0;
     product.c = dw;
     product.rows = in;
-    product.columns = out;
+    product.cols = out;
     product.depth = rows;
     if (out == 1) { /* the transpose, dz^T * x, fills the vectors, and dw is the same array */
         product.a = dz;
@@ -3496,7 +3502,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         product.b = x;
         product.b_row = (size_t)in;
         product.rows = 1;
-        product.columns = in;
+        product.cols = in;
     }
     nn__multiply(p, &product);
     product.a = &nn__one_real;
@@ -3506,7 +3512,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
     product.start = accumulate ? db : nn__zeros;
     product.c = db;
     product.rows = 1;
-    product.columns = out;
+    product.cols = out;
     nn__multiply(p, &product);
 }
 
@@ -3536,7 +3542,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
         const nn_real *rest, *first;                                                               \
-        int columns, depth;                                                                        \
+        int cols, depth;                                                                           \
                                                                                                    \
         if (rows != 1) {                                                                           \
             nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
@@ -3544,14 +3550,14 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
             return;                                                                                \
         }                                                                                          \
         depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
-        columns = out == 1 ? in : out;                                                             \
+        cols = out == 1 ? in : out;                                                                \
         first = out == 1 ? dz : x;                                                                 \
         rest = out == 1 ? x : dz;                                                                  \
         if (accumulate) {                                                                          \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 1);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 1);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
         } else {                                                                                   \
-            NN__NAME(outer_product)(first, rest, dw, depth, columns, 0);                           \
+            NN__NAME(outer_product)(first, rest, dw, depth, cols, 0);                              \
             NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
         }                                                                                          \
     }
@@ -3610,7 +3616,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
     product.c = plain ? y : buffer;
     product.c_row = (size_t)in;
     product.rows = rows;
-    product.columns = in;
+    product.cols = in;
     product.depth = out;
     nn__multiply(p, &product);
     if (plain) return;
@@ -4178,7 +4184,7 @@ typedef struct nn__kernels {
    their form without a mask. */
 #define NN__ALL512 NN__MASK512(NN__LANES)
 #define NN__WHOLE512(operation, a, b)                                                              \
-    NN__REALS512(_mm512_##operation##_si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
+    NN__REALS512(_mm512_##operation##si512(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 #define NN__BITS512(operation, a, b)                                                               \
     NN__REALS512(NN__I512(operation)(NN__INTEGERS512(a), NN__INTEGERS512(b)))
 
@@ -4232,8 +4238,8 @@ typedef struct nn__kernels {
 #endif
 #define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
 #define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
-#define NN__BITS_AND(a, b)   NN__WHOLE512(and, a, b)
-#define NN__BITS_OR(a, b)    NN__WHOLE512(or, a, b)
+#define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
+#define NN__BITS_OR(a, b)    NN__WHOLE512(or_, a, b)
 #define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
 #define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
@@ -4301,7 +4307,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
     _mm256_loadu_si256(                                                                            \
         (const __m256i *)(const void *)(nn__mask256 + 8 - (n) * (int)sizeof(nn_real) / 4))
 #define NN__WHOLE256(operation, a, b)                                                              \
-    NN__REALS256(_mm256_##operation##_si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
+    NN__REALS256(_mm256_##operation##si256(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 #define NN__BITS256(operation, a, b)                                                               \
     NN__REALS256(NN__I256(operation)(NN__INTEGERS256(a), NN__INTEGERS256(b)))
 
@@ -4351,8 +4357,8 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
-#define NN__BITS_AND(a, b)          NN__WHOLE256(and, a, b)
-#define NN__BITS_OR(a, b)           NN__WHOLE256(or, a, b)
+#define NN__BITS_AND(a, b)          NN__WHOLE256(and_, a, b)
+#define NN__BITS_OR(a, b)           NN__WHOLE256(or_, a, b)
 #define NN__BITS_LEFT(v, n)         NN__REALS256(NN__I256(slli)(NN__INTEGERS256(v), n))
 #define NN__BITS_RIGHT(v, n)        NN__REALS256(NN__I256(srli)(NN__INTEGERS256(v), n))
 #define NN__ANY_BITS(v)             (!_mm256_testz_si256(NN__INTEGERS256(v), NN__INTEGERS256(v)))
@@ -4753,7 +4759,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
        He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
-    uint64_t random = nn__random_start(seed);
+    uint64_t random_state = nn__random_start(seed);
     int i;
 
     if (!model) return NN_ERROR_NULL;
@@ -4769,7 +4775,8 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
         const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
         size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
 
-        for (; k < layer.biases; k++) model->parameters[k] = bound * (2 * nn__uniform(&random) - 1);
+        for (; k < layer.biases; k++)
+            model->parameters[k] = bound * (2 * nn__uniform(&random_state) - 1);
         for (; k < end; k++) model->parameters[k] = 0;
     }
     model->changes++;
@@ -5608,29 +5615,28 @@ static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling sc
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
     const nn_real *x = rows->data->x + first, *row;
     const nn_real n = (nn_real)rows->count;
-    nn__column columns[NN__COLUMNS], *column;
+    nn__column cols[NN__COLUMNS], *column;
     int i, b;
 
-    memset(columns, 0, sizeof columns);
+    memset(cols, 0, sizeof cols);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
-        for (i = 0, column = columns; i < count; i++, column++) {
+        for (i = 0, column = cols; i < count; i++, column++) {
             if (b == 0 || row[i] < column->low) column->low = row[i];
             if (b == 0 || row[i] > column->high) column->high = row[i];
             nn__add(&column->sum, row[i]);
         }
     }
-    for (i = 0, column = columns; i < count; i++, column++)
+    for (i = 0, column = cols; i < count; i++, column++)
         offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
                         ? column->low
                         : nn__total(&column->sum) / n;
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)model->inputs;
         for (i = 0; i < count; i++)
-            nn__add(&columns[i].squares,
-                    nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
+            nn__add(&cols[i].squares, nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
     }
-    for (i = 0, column = columns; i < count; i++, column++) {
+    for (i = 0, column = cols; i < count; i++, column++) {
         spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
                                              : NN_SQRT(nn__total(&column->squares) / n);
         factor[i] = 1 / spread;
@@ -5995,7 +6001,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
                                 const nn_options *o)
 {
     const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
-    size_t columns = 0, layer_columns;
+    size_t cols = 0, layer_columns;
     int layer;
 #ifdef NN__SIMD
     int widest = 0;
@@ -6006,8 +6012,8 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 
     for (layer = 0; layer < model->count; layer++) {
         layer_columns = nn__layer_columns(model, o, layer);
-        if (layer_columns > SIZE_MAX - columns) block->overflow = 1;
-        columns += layer_columns;
+        if (layer_columns > SIZE_MAX - cols) block->overflow = 1;
+        cols += layer_columns;
     }
     (void)nn__take(block, 1, sizeof *trainer);
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
@@ -6017,7 +6023,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     if (nn__needs_second(o)) trainer->second = nn__take_reals(block, 1, count);
     if (o->patience > 0) trainer->best = nn__take_reals(block, 1, count);
     trainer->input = nn__take_reals(block, batch, (size_t)model->inputs);
-    trainer->planes = nn__take_reals(block, batch, columns);
+    trainer->planes = nn__take_reals(block, batch, cols);
     trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
     trainer->losses = nn__take_reals(block, 1, batch);
 #ifdef NN__SIMD
@@ -6072,7 +6078,7 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->model = model;
     made->options = options;
     made->batch = nn__micro_batch_rows(options);
-    made->state.random = nn__random_start(options->seed);
+    made->state.random_state = nn__random_start(options->seed);
     made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
     made->state.beta1_power = made->state.beta2_power = 1;
     *trainer = made;
@@ -6221,7 +6227,7 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     size_t i;
 
     for (i = 0; i < count; i++) {
-        planes->mask[i] = nn__uniform(&trainer->state.random) >= share ? kept : 0;
+        planes->mask[i] = nn__uniform(&trainer->state.random_state) >= share ? kept : 0;
         planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
 }
@@ -6707,8 +6713,8 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     int rows;
 
     if (state->position == 0) {
-        state->epoch_key = (uint64_t)nn__random(&state->random) << 32;
-        state->epoch_key |= nn__random(&state->random);
+        state->epoch_key = (uint64_t)nn__random(&state->random_state) << 32;
+        state->epoch_key |= nn__random(&state->random_state);
         memset(&state->sums, 0, sizeof state->sums);
     }
     range.data = run->training.data;
@@ -7591,7 +7597,7 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
 typedef struct nn__table {
     const nn_csv_options *options;
     nn__parser start; /* the parser before the first row of data */
-    long columns;
+    long cols;
     long *target; /* [targets] the column of each target, from 0 */
     int targets, rows, dropped;
     int labels;        /* 1: the target is a class */
@@ -7696,7 +7702,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
     *bad = 0;
     for (column = 0, cell.last = 0; !cell.last; column++) {
         status = nn__next_cell(parser, &cell);
-        if (status == NN_OK && column == table->columns) status = NN_ERROR_CSV_CELLS;
+        if (status == NN_OK && column == table->cols) status = NN_ERROR_CSV_CELLS;
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
             return status;
@@ -7713,7 +7719,7 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
         if (!*bad) nn__mark_location(table, parser, &cell);
         *bad = 1;
     }
-    if (column < table->columns) {
+    if (column < table->cols) {
         nn__mark_location(table, parser, NULL);
         return NN_ERROR_CSV_CELLS;
     }
@@ -7742,7 +7748,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
 
     if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
     first = *parser;
-    for (table->columns = 0, cell.last = 0; !cell.last; table->columns++) {
+    for (table->cols = 0, cell.last = 0; !cell.last; table->cols++) {
         status = nn__next_cell(parser, &cell);
         if (status != NN_OK) {
             nn__mark_location(table, parser, &cell);
@@ -7750,12 +7756,12 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         }
         for (i = 0; o->target_names && i < table->targets; i++) {
             if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
-            table->target[i] = table->columns;
+            table->target[i] = table->cols;
             break; /* a column is at most one target, even where two names are equal */
         }
     }
     nn__mark_location(table, parser, NULL);
-    if (table->columns <= table->targets) return NN_ERROR_CSV_CELLS;
+    if (table->cols <= table->targets) return NN_ERROR_CSV_CELLS;
     for (i = 0; o->target_names && i < table->targets; i++) {
         if (table->target[i] >= 0) continue;
         table->location.column = 0;
@@ -7764,7 +7770,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
         return NN_ERROR_CSV_TARGET;
     }
     for (i = 0; !o->target_names && i < table->targets; i++)
-        table->target[i] = table->columns - table->targets + i;
+        table->target[i] = table->cols - table->targets + i;
     table->start = *parser;
     *parser = first;
     for (i = 0, cell.last = 0; !cell.last; i++) {
@@ -7845,8 +7851,8 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
     data->rows = table->rows;
     data->dropped = table->dropped;
     data->outputs = table->targets;
-    if (table->columns - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
-    data->inputs = (int)(table->columns - table->targets);
+    if (table->cols - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
+    data->inputs = (int)(table->cols - table->targets);
     if (table->labels) {
         if (table->count < 2) return NN_ERROR_LABEL;
         data->classes = table->count;
@@ -8226,7 +8232,7 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
 
     numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
                  (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
-    numbers[1] = state->random;
+    numbers[1] = state->random_state;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
     for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
@@ -8304,7 +8310,7 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
    module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
    end. */
 static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
-                             size_t columns, size_t *offset)
+                             size_t cols, size_t *offset)
 {
     nn__write_text(writer, ",\"");
     if (module >= 0) nn__write_number(writer, (size_t)module);
@@ -8315,10 +8321,10 @@ static void nn__write_tensor(nn__writer *writer, int module, const char *name, s
         nn__write_number(writer, rows);
         nn__write_text(writer, ",");
     }
-    nn__write_number(writer, columns);
+    nn__write_number(writer, cols);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (rows ? rows : 1) * columns * sizeof(nn_real);
+    *offset += (rows ? rows : 1) * cols * sizeof(nn_real);
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -9437,7 +9443,7 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
     if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
-    state->random = n[1];
+    state->random_state = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
     for (i = 0; i < NN__COUNT(ints); i++) {
@@ -9954,17 +9960,17 @@ static void nn__write_gap(nn__exporter *to, size_t i, int in_line)
     nn__write_text(&to->writer, i % (size_t)in_line ? " " : "\n    ");
 }
 
-/* Writes an array after its name: "[]", and the transpose of values[rows x columns]. */
-static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int columns)
+/* Writes an array after its name: "[]", and the transpose of values[rows x cols]. */
+static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, int cols)
 {
     size_t i = 0;
     int j, k;
 
     nn__write_text(&to->writer, "[] NN_FLASH = {");
-    for (j = 0; j < columns; j++) {
+    for (j = 0; j < cols; j++) {
         for (k = 0; k < rows; k++) {
             nn__write_gap(to, i++, sizeof(nn_real) == 4 ? 5 : 3);
-            nn__write_constant(&to->writer, values[(size_t)k * (size_t)columns + (size_t)j]);
+            nn__write_constant(&to->writer, values[(size_t)k * (size_t)cols + (size_t)j]);
         }
     }
     nn__write_text(&to->writer, "};\n");
