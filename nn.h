@@ -1277,7 +1277,7 @@ static double nn__seconds(void)
     X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
     X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
     X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
-    X(ERROR_READ_ONLY,                                                                             \
+    X(NN_ERROR_READ_ONLY,                                                                          \
       "the model's parameters are in a file's bytes: they cannot be changed or written")           \
     X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
     X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
@@ -1298,7 +1298,7 @@ static double nn__seconds(void)
     X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
     X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
     X(NN_ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")            \
-    X(ERROR_TENSOR,                                                                                \
+    X(NN_ERROR_TENSOR,                                                                             \
       "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
     X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
     X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
