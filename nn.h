@@ -1243,11 +1243,11 @@ static double nn__seconds(void)
    another order than the enum. */
 #define NN__NUMBER_ROW(ID, ...)  NN__NUMBER_##ID,
 #define NN__COMPARE_ROW(ID, ...) &&(int)NN__NUMBER_##ID == (int)NN_##ID
-#define NN__CHECK_TABLE_BY(name, TABLE, count, NUMBER, COMPARE)                                    \
-    enum { TABLE(NUMBER) NN__NUMBER_OF_##name };                                                   \
-    typedef char nn__check_of_##name[1 TABLE(COMPARE) && (int)NN__NUMBER_OF_##name == (int)(count) \
-                                         ? 1                                                       \
-                                         : -1]
+#define NN__CHECK_TABLE_BY(name, TABLE, count, NUMBERED, COMPARED)                                 \
+    enum { TABLE(NUMBERED) NN__NUMBER_OF_##name };                                                 \
+    typedef char                                                                                   \
+        nn__check_of_##name[1 TABLE(COMPARED) && (int)NN__NUMBER_OF_##name == (int)(count) ? 1     \
+                                                                                           : -1]
 #define NN__CHECK_TABLE(name, TABLE, count)                                                        \
     NN__CHECK_TABLE_BY(name, TABLE, count, NN__NUMBER_ROW, NN__COMPARE_ROW)
 
@@ -5949,20 +5949,27 @@ static int nn__in_range(const nn_options *o, const unsigned short *offsets, int 
     return 1;
 }
 
-static nn_status nn__check_options(const nn_model *model, const nn_options *o)
+/* Whether all numbers among the options are in their ranges. */
+static int nn__ranges_fit(const nn_options *o)
 {
     int i, n;
 
-    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     for (i = 0; i < NN__COUNT(nn__counts); i++) {
         memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
-        if (n < 0) return NN_ERROR_OPTION;
+        if (n < 0) return 0;
     }
-    if (!nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), 0, INFINITY) ||
-        !nn__in_range(o, nn__shares, NN__COUNT(nn__shares), NN__ZEROABLE_SHARES, 1) ||
-        !nn__has_optimizer(o->optimizer) || (unsigned)o->schedule > NN_SCHEDULE_COSINE ||
-        (unsigned)o->scaling > NN_SCALE_MIN_MAX || (o->nesterov && !(o->momentum > 0)) ||
-        (o->validation && o->validation_fraction > 0))
+    return nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), 0, INFINITY) &&
+           nn__in_range(o, nn__shares, NN__COUNT(nn__shares), NN__ZEROABLE_SHARES, 1);
+}
+
+static nn_status nn__check_options(const nn_model *model, const nn_options *o)
+{
+    int i;
+
+    if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (!nn__ranges_fit(o) || !nn__has_optimizer(o->optimizer) ||
+        (unsigned)o->schedule > NN_SCHEDULE_COSINE || (unsigned)o->scaling > NN_SCALE_MIN_MAX ||
+        (o->nesterov && !(o->momentum > 0)) || (o->validation && o->validation_fraction > 0))
         return NN_ERROR_OPTION;
     for (i = 0; o->dropout && i < model->count; i++)
         if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
@@ -7177,10 +7184,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
     if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    if (options && !(options->label_smoothing >= 0 && options->label_smoothing < 1 &&
-                     options->quantile >= 0 && options->quantile < 1 && options->huber_delta >= 0 &&
-                     nn__is_finite(options->huber_delta)))
-        return NN_ERROR_OPTION;
+    if (options && !nn__ranges_fit(options)) return NN_ERROR_OPTION;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);

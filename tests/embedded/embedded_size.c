@@ -1,5 +1,12 @@
 /* Programs whose code is weighed: embedded.sh links each with nn.h compiled on its own, for a
-   microcontroller, and counts what nn.h and the libraries behind it take. PROGRAM is which. */
+   microcontroller, and counts what nn.h and the libraries behind it take. PROGRAM is which. Each
+   compiles in the operations that it uses, or under ALL_OPERATIONS all of them. */
+
+#ifndef ALL_OPERATIONS
+#define NN_ONLY_ACTIVATIONS (1u << NN_RELU | 1u << NN_SIGMOID)
+#define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY)
+#define NN_ONLY_OPTIMIZERS  (1u << NN_ADAM)
+#endif
 
 #define NN_NO_STDIO
 #define NN_NO_MALLOC
@@ -34,7 +41,7 @@ static const unsigned char *volatile file; /* where it is in flash */
 
 static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 1, 2, 8, 1)];
 static const nn_real targets[4] = {0, 1, 1, 0};
-/* Volatile, lest the compiler leave out the other losses and optimizers. */
+/* Volatile, so that the compiler leaves out no other loss or optimizer that is compiled in. */
 static volatile nn_loss loss = NN_BINARY_CROSS_ENTROPY;
 static volatile nn_optimizer optimizer = NN_ADAM;
 
