@@ -8691,7 +8691,8 @@ static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_laye
     const int last = activations->at == activations->end;
 
     if (activation < 0) return NN_ERROR_METADATA;
-    if (activation == NN_SOFTMAX && !last) return NN_ERROR_ACTIVATION;
+    if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && !last))
+        return NN_ERROR_ACTIVATION;
     if (layers) {
         layers[sizes->count].kind = NN_LAYER_DENSE;
         layers[sizes->count].width = out;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Firmware that trains on the device: sh tests/embedded/embedded.sh, from the repository root.
-# Builds embedded.c and embedded_export.c for microcontrollers and runs them in emulators: what they
+# Builds embedded.c, embedded_smooth.c and embedded_export.c for microcontrollers and runs them in emulators: what they
 # print must be what the PC's build prints, to the last bit. Then what the header costs a
 # microcontroller: code, memory and stack, against budgets; and what it must not have there. With the
 # argument "sizes": what each function of embedded_size.c's programs takes.
@@ -458,6 +458,12 @@ machines()
         "qemu-system-riscv32 -M virt -bios none"
     machine "ATmega2560 (cycles)" "$avr_packages" NN_NO_FMA embedded \
         "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
+    machine "Cortex-M0, smooth" "$arm_packages" NN_NO_FMA embedded_smooth \
+        "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
+    machine "Cortex-M4F, smooth" "$arm_packages" fma embedded_smooth \
+        "$arm $m4f $hosted $mps2" "qemu-system-arm -M mps2-an386"
+    machine "ATmega2560, smooth" "$avr_packages" NN_NO_FMA embedded_smooth \
+        "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
     machine "Cortex-M0, exported" "$arm_packages" NN_NO_FMA embedded_export \
         "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
     machine "Cortex-M4F, exported" "$arm_packages" fma embedded_export \
@@ -532,7 +538,7 @@ if first; then
     make_rows
     make_exported || exit 1
 fi
-for program in embedded embedded_export; do
+for program in embedded embedded_smooth embedded_export; do
     for arithmetic in fma NN_NO_FMA; do
         row "$program.c on the PC, $arithmetic" make_expected $program $arithmetic
     done

@@ -23,6 +23,21 @@ typedef float nn_real;
 
 #ifdef WRITE
 
+/* A net of the other activations, whose weights are as they were drawn. */
+static int write_smooth(const char *folder)
+{
+    static const nn_export_options smooth = {"predict_smooth", 0};
+    const nn_layer layers[] = {NN_DENSE(6, NN_GELU), NN_DENSE(4, NN_SILU), NN_DENSE(3, NN_ELU),
+                               NN_DENSE(1, NN_SOFTPLUS)};
+    char path[2][4096];
+    nn_model *model;
+
+    sprintf(path[0], "%s/exported_smooth.c", folder);
+    sprintf(path[1], "%s/exported_smooth.safetensors", folder);
+    return nn_model_create(&model, 2, layers, 4, 1) == NN_OK &&
+           nn_export_c(model, path[0], &smooth) == NN_OK && nn_save(model, path[1]) == NN_OK;
+}
+
 static int write_files(nn_model *model, const char *folder)
 {
     static const nn_export_options whole = {"predict_whole", 0}, small = {"predict_int8", 1};
@@ -54,7 +69,8 @@ int main(int argc, char **argv)
     how.learning_rate = 0.01f;
     how.scaling = NN_SCALE_STANDARD;
     return argc != 2 || nn_model_create(&model, 2, layers, 2, 1) != NN_OK ||
-           nn_fit(model, &data, &how) != NN_OK || !write_files(model, argv[1]);
+           nn_fit(model, &data, &how) != NN_OK || !write_files(model, argv[1]) ||
+           !write_smooth(argv[1]);
 }
 
 #else
@@ -88,6 +104,10 @@ int main(void)
     check(nn_quantize(model) == NN_OK, "nn_quantize");
     check(nn_predict(model, test_x, TEST_ROWS, answers, NULL) == NN_OK, "nn_predict");
     put_answers("int8");
+    check(nn_load(&model, FOLDER "/exported_smooth.safetensors", NULL) == NN_OK, "nn_load");
+    if (failed) return 1;
+    check(nn_predict(model, test_x, TEST_ROWS, answers, NULL) == NN_OK, "nn_predict");
+    put_answers("smooth");
     put_text(failed ? "FAILED\n" : "done\n");
     return failed;
 }
@@ -96,6 +116,7 @@ int main(void)
 
 #include "exported.c"
 #include "exported_int8.c"
+#include "exported_smooth.c"
 
 int main(void)
 {
@@ -111,6 +132,8 @@ int main(void)
     put_answers("whole");
     for (row = 0; row < TEST_ROWS; row++) predict_int8(test_x + 2 * row, answers + row);
     put_answers("int8");
+    for (row = 0; row < TEST_ROWS; row++) predict_smooth(test_x + 2 * row, answers + row);
+    put_answers("smooth");
     put_text("done\n");
     machine_end();
     return 0;
