@@ -58,6 +58,7 @@
        nn_evaluate(model, &test, &how, &result);          // result.accuracy, ...
        nn_save(model, "iris2.safetensors");
        nn_model_free(model);
+       nn_data_free(&test), nn_data_free(&train), nn_data_free(&data);
 
    A real program checks the status that each function returns.
 
@@ -77,10 +78,11 @@
    means the default.
 
    ERRORS. Every function that can fail returns an nn_status: NN_OK, or the reason. After a failure
-   nothing has changed and nothing leaks; outputs are NULL or zero. There is one exception: after
-   NN_ERROR_DIVERGED the model has its last finite weights. The library never prints, exits, aborts,
-   or touches global state. NN_ASSERT checks the library's own invariants, never input. It is
-   assert, or nothing under NN_NO_STDIO.
+   nothing has changed and nothing leaks; what the function should have made is NULL or zero.
+   NN_ERROR_DIVERGED is the exception: the model has its last finite weights, and gradients that
+   were added together are zeroed. An nn_location then says where, if one was given. The library
+   never prints, exits, aborts, or touches global state. NN_ASSERT checks the library's own
+   invariants, never input. It is assert, or nothing under NN_NO_STDIO.
 
    MEMORY. nn_model_create and nn_trainer_create allocate one block each. nn_model_create_in and
    nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
@@ -122,20 +124,23 @@
      - under NN_DOUBLE, a C library whose fma is not exact;
      - the times in nn_progress.
 
-   FILES. nn_save writes a safetensors file, which PyTorch's load_state_dict takes.
-   nn_load_parameters reads what PyTorch writes. Files are never trusted: any byte may be wrong.
-   Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
+   FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
+   gives what PyTorch's load_state_dict takes. nn_load_parameters reads the file that
+   safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
+   wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
    damage, not forgery. nn_export_c writes C source: the model as one function, for machines that
    only predict.
 
-   SWITCHES. Define them before the #include, and the same ones wherever the header is included:
+   SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
+   program includes the header:
 
        NN_IMPLEMENTATION   in one file: the functions' bodies
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
-       NN_NO_MALLOC        no heap: only the caller's blocks; no nn_model_create, no nn_export_c,
-                           nothing that reads data
-       NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving
+       NN_NO_MALLOC        no heap: only the caller's blocks (..._create_in); no nn_fit, no
+                           nn_export_c, no files by path, nothing that reads or divides data
+       NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
+                           no nn_quantize and no nn_export_c
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_USE_OPENBLAS     OpenBLAS computes large products of more than one row (link it), where
                            there are vector kernels
@@ -258,10 +263,10 @@ typedef enum nn_status {
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
-    NN_ERROR_BATCH,      /* more rows than the batch holds, or fewer than one batch in all */
+    NN_ERROR_BATCH,      /* more rows than the batch holds */
     NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
     NN_ERROR_READ_ONLY,  /* the model was opened over a file and has no parameters of its own */
-    NN_ERROR_DATA,       /* NaN or infinity in the inputs or targets */
+    NN_ERROR_DATA,       /* NaN, infinity, or too large numbers in the inputs or targets */
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
     NN_ERROR_LABEL,      /* a label outside the classes, or fewer than two classes */
     NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or none that is positive */
@@ -424,7 +429,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 /* Rows to train on or to measure on. Fill the struct from arrays of your own, or read a file. */
 typedef struct nn_data {
     int rows, inputs, outputs;
-    int classes;      /* 0: regression. 2 with 1 output, or one one-hot output for each class */
+    int classes;      /* 0: regression; 2: one output, 0 or 1; else one-hot, classes == outputs */
     const nn_real *x; /* [rows x inputs] */
     const nn_real *y; /* [rows x outputs] */
     const nn_real *weight; /* [rows] the row's weight in its batch's mean loss, >= 0; NULL means 1.
@@ -518,7 +523,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 
 typedef enum nn_loss {
     NN_MSE = 0,              /* mean of (p - t)^2 over rows and outputs */
-    NN_HUBER,                /* quadratic up to huber_delta, linear beyond it (Huber 1964) */
+    NN_HUBER,                /* d^2 / 2 up to |d| = huber_delta, linear beyond (Huber 1964) */
     NN_BINARY_CROSS_ENTROPY, /* needs a last layer NN_SIGMOID; computed from its logits */
     NN_CROSS_ENTROPY,        /* needs a last layer NN_SOFTMAX; computed from its logits */
     NN_MAE,                  /* mean of |p - t| over rows and outputs */
@@ -554,8 +559,8 @@ typedef struct nn_options {
     nn_loss loss;
     nn_optimizer optimizer;
     int batch_size; /* rows for each update; 0 means 32. All rows, if there are fewer. */
-    /* Of those, the rows that go through the net at a time; 0 means all. Fewer need less memory
-       and, without dropout, give the same results. */
+    /* Rows of a batch that go through the net at a time; 0 means all of them. Fewer need less
+       memory and, without dropout, give the same results. */
     int micro_batch_size;
     nn_real learning_rate; /* > 0; 0 means 1e-2, Adam 1e-3 */
     nn_real momentum;      /* SGD, RMSprop: in [0, 1); 0 means none */
@@ -582,10 +587,10 @@ typedef struct nn_options {
     /* nn_fit and nn_trainer_fit compute the scaling from the training rows if the model has none.
        For other training call nn_fit_scaling first. */
     nn_scaling scaling;
-    /* Rows that are measured after each epoch; NULL means none. They must outlive the trainer. Or
-       else a share of the data's rows, in [0, 1), which the seed separates from the training
-       rows. */
+    /* Rows that are measured after each epoch; NULL means none. They must outlive the trainer. */
     const nn_data *validation;
+    /* Instead of these, a share of the data's rows, in [0, 1), which the seed separates from the
+       training rows. NN_ERROR_OPTION when both are given. */
     nn_real validation_fraction;
     /* Early stopping: training stops after this many epochs without a lower validation loss
        (without validation: training loss). 0 means that it never does. The best weights are then
@@ -650,9 +655,10 @@ NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
                                 nn_real *loss);
 
-/* The same without the update: adds the gradient of the batch's mean loss to the gradients. For row
-   weights, gradient accumulation, or sums of gradients over processes before nn_update. If a later
-   micro-batch diverges, all gradients are zeroed. */
+/* The same without the update: adds the gradient of the batch's mean loss to the gradients, or
+   starts them again after an nn_update. For row weights, gradient accumulation, or sums of
+   gradients over processes before nn_update. If a later micro-batch diverges, all gradients are
+   zeroed. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
 /* *y becomes the outputs [rows x outputs] for x[rows x inputs], with dropout. rows is at most
@@ -660,11 +666,12 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
    call. */
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y);
 
-/* Adds to the gradients, from dy[rows x outputs] = dL/dy for the rows of the last nn_forward. (For
-   a mean loss over the rows, divide by their number.) If dx is not NULL, dx[rows x inputs] receives
-   dL/dx, the gradient with respect to the input that is not yet scaled. The outputs of nn_forward
-   are overwritten: each nn_forward serves one nn_backward. NN_ERROR_STATE without an nn_forward,
-   and when the model was trained, loaded or changed by another function since. */
+/* Adds to the gradients (or, after an nn_update, starts them again), from dy[rows x outputs] =
+   dL/dy for the rows of the last nn_forward. (For a mean loss over the rows, divide by their
+   number.) If dx is not NULL, dx[rows x inputs] receives dL/dx, the gradient with respect to the
+   input that is not yet scaled. The outputs of nn_forward are overwritten: each nn_forward serves
+   one nn_backward. NN_ERROR_STATE without an nn_forward, and when the model was trained, loaded or
+   changed by another function since. */
 NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx);
 
 /* Applies the gradients to the parameters. Gradients are kept, as they were before clipping. The
@@ -845,10 +852,10 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
        static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
        static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 4, 2, 8, 1)];    Adam, 4 rows
 
-   NN_TRAINER_SIZE(state arrays per parameter, rows at a time, inputs, widths...). The state arrays
-   are 0 for SGD, 1 for SGD with momentum or RMSprop, 2 for Adam or RMSprop with momentum, and one
-   more with patience. The rows are micro_batch_size, or batch_size without it. Dropout, SiLU, GELU
-   and softplus need more: see nn_trainer_size. */
+   NN_TRAINER_SIZE(state arrays per parameter, rows at a time, inputs, widths...). State arrays: SGD
+   0, SGD with momentum 1, Adam 2, RMSprop 1, RMSprop with momentum 2; one more with patience. The
+   rows are micro_batch_size, or batch_size without it. Dropout, SiLU, GELU and softplus need more:
+   see nn_trainer_size. */
 #define NN_MODEL_SIZE(...) NN__EXPAND(NN__MODEL_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 #define NN_MODEL_OPEN_SIZE(...)                                                                    \
     NN__EXPAND(NN__MODEL_OPEN_SIZE(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0))
@@ -1494,10 +1501,10 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__DEFINE_LOADS                                                                           \
     NN__INLINE NN__VECTOR NN__NAME(load_up_to)(const nn_real *p, const int n)                      \
     {                                                                                              \
-        return n == NN__LANES       ? NN__LOAD(p)                                                  \
-               : n == NN__LANES / 2 ? NN__LOAD_HALF(p)                                             \
-               : n == 1             ? NN__SET1(*p)                                                 \
-                                    : NN__LOAD_SOME(p, n);                                                     \
+        if (n == NN__LANES) return NN__LOAD(p);                                                    \
+        if (n == NN__LANES / 2) return NN__LOAD_HALF(p);                                           \
+        if (n == 1) return NN__SET1(*p);                                                           \
+        return NN__LOAD_SOME(p, n);                                                                \
     }                                                                                              \
                                                                                                    \
     NN__INLINE void NN__NAME(store_up_to)(nn_real * p, const NN__VECTOR v, const int n)            \
@@ -2645,15 +2652,15 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
 /* ================================================================================================
    >>activation
    ------------------------------------------------------------------------------------------------
-   y = f(z) for each number, or for softmax each row, of a layer's z. A room for each activation,
-   one row in a table for all. A room has f, the derivative, both again with vectors, and f as the
-   text that nn_export_c writes. The scalar functions define the result; the others compute the same
-   bits.
+   y = f(z) for each number of a layer's z, or for softmax for each row. Each activation has one row
+   in the table and one part below. A part has the scalar f, the scalar derivative, both with
+   vectors, and f as the C text that nn_export_c writes. The scalar functions define the result; the
+   vector functions compute the same bits.
 
-   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y, or z itself in
-   the rooms whose row says NN__KEEPS_Z: there y does not determine f'(z), or not well enough.
+   A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y. Where the row
+   says NN__KEEPS_Z it is z, because f'(z) cannot be computed from y, or only with a loss of digits.
 
-   To add an activation: its enumerator in nn_activation, its row here, its room below.
+   To add an activation: its enumerator in nn_activation, its row here, its part below.
    ============================================================================================= */
 
 /* X(enumerator, name in files, what f takes, traits), in the order of the enum. f takes an ELEMENT,
@@ -2725,7 +2732,7 @@ static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
 
 static nn_real nn__relu(nn_real z)
 {
-    return z <= 0 ? 0 : z; /* z > 0 ? z : 0 would make -0 of -0 with some compilers only */
+    return z <= 0 ? 0 : z; /* z > 0 ? z : 0 gives -0 for -0 with some compilers, 0 with others */
 }
 
 static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
@@ -2758,7 +2765,9 @@ static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
 
 static nn_real nn__leaky_relu(nn_real z)
 {
-    return z > 0 ? z : nn__fma((nn_real)NN__LEAKY_SLOPE, z, 0); /* fma: see nn__exp */
+    return z > 0 ? z
+                 : nn__fma((nn_real)NN__LEAKY_SLOPE, z,
+                           0); /* fma: no product is left that a compiler could fuse with a sum */
 }
 
 static inline nn_real nn__leaky_relu_gradient(nn_real y, nn_real dy)
@@ -5113,16 +5122,16 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
 /* ================================================================================================
    >>loss
    ------------------------------------------------------------------------------------------------
-   One row of the table and one room for each loss. A row's loss is a mean or a sum over its
+   Each loss has one row in the table and one part below. A row's loss is a mean or a sum over its
    outputs; a batch's is the weighted mean over its rows. p are the outputs, t the targets, z the
    logits (the last layer's sums, before its activation).
 
-   Where the table says ELEMENT, a room has a function of the difference d = p - t of one output,
+   Where the table says ELEMENT, a part has a function of the difference d = p - t of one output,
    and its derivative with respect to p. Where it says ROW, the loss belongs to one activation of
    the last layer, and is computed from z, so that nothing is lost where p rounds to 0 or 1; its
-   room has a function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
+   part has a function for rows, and dL/dz. Either way a caller gets dL/dz, from nn__loss_backward.
 
-   To add a loss: its enumerator in nn_loss, its row here, its room below.
+   To add a loss: its enumerator in nn_loss, its row here, its part below.
    ============================================================================================= */
 
 /* X(enumerator, name, ELEMENT or ROW, the activation that the last layer must have, or -1: any). In
