@@ -5359,7 +5359,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__KEEP_IF_ROW_ELEMENT(...)
 #define NN__KEEP_IF_ROW_ROW(...) __VA_ARGS__
 #define NN__FITS_CASE(ID, name, form, last)                                                        \
-    case NN_##ID: return (last) < 0 || (int)(last) == (int)activation;
+    case NN_##ID: needed = last; break;
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
@@ -5384,11 +5384,14 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 /* Whether there is such a loss, and it goes with the last layer's activation. */
 static int nn__loss_fits(nn_loss loss, nn_activation activation)
 {
+    int needed = -1;
+
     if ((unsigned)loss >= (unsigned)NN_LOSS_COUNT || !NN__ONLY(NN_ONLY_LOSSES, loss)) return 0;
     switch (loss) {
         NN__LOSSES(NN__FITS_CASE)
-    default: return 0;
+    default: break;
     }
+    return needed < 0 || needed == (int)activation;
 }
 
 /* Whether a loss is one of ROW, computed from the logits: a cross-entropy. */

@@ -3,6 +3,7 @@
 #define NN_ONLY_ACTIVATIONS (1u << NN_LINEAR | 1u << NN_RELU | 1u << NN_SIGMOID | 1u << NN_GELU)
 #define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY | 1u << NN_QUANTILE)
 #define NN_ONLY_OPTIMIZERS  (1u << NN_RMSPROP)
+#define NN_NO_SIMD /* the scalar kernels alone leave anything out */
 #define NN_IMPLEMENTATION
 #include "files.h"
 

@@ -215,6 +215,30 @@ static void test_evaluate_smoothing(void)
     nn_model_free(model);
 }
 
+/* Where a prediction is its target to the bit, MAE and the quantile loss have no slope. */
+static void test_at_the_target(void)
+{
+    static const nn_loss losses[] = {NN_MAE, NN_QUANTILE};
+    int i;
+    for (i = 0; i < 2; i++) {
+        nn_options how = make_options(losses[i], NN_SGD, 0.5);
+        nn_model *model = make_unit(NN_LINEAR, 2, 0.25);
+        nn_trainer *trainer = make_trainer(model, &how);
+        const nn_real at = 1, on = 2.25f, above = 2.5f, below = 2;
+        nn_real loss = NAN;
+        CHECK(nn_train_batch(trainer, &at, &on, 1, &loss) == NN_OK && loss == 0);
+        CHECK(nn_gradients(trainer)[0] == 0 && nn_gradients(trainer)[1] == 0);
+        CHECK(nn_train_batch(trainer, &at, &above, 1, &loss) == NN_OK && loss > 0);
+        CHECK(nn_gradients(trainer)[1] == (i ? -0.5f : -1));
+        nn_parameters(model)[0] = 2;
+        nn_parameters(model)[1] = 0.25f;
+        CHECK(nn_train_batch(trainer, &at, &below, 1, &loss) == NN_OK && loss > 0);
+        CHECK(nn_gradients(trainer)[1] == (i ? 0.5f : 1));
+        nn_trainer_free(trainer);
+        nn_model_free(model);
+    }
+}
+
 /* The median and the quantiles of the targets are what the loss is smallest at: a constant model
    learns them. */
 static void test_learns_quantiles(void)
@@ -251,6 +275,7 @@ int main(void)
     RUN(test_zero_shares);
     RUN(test_adam_of_zeros);
     RUN(test_step_to_zero);
+    RUN(test_at_the_target);
     RUN(test_evaluate);
     RUN(test_evaluate_smoothing);
     RUN(test_learns_quantiles);

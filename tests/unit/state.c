@@ -212,6 +212,29 @@ static nn_status call_load_parameters(void)
     return nn_load_parameters_memory(model, model_file.at, model_file.size, NULL);
 }
 
+/* A file of another program: the parameters alone, all 0. */
+static nn_status call_load_foreign(void)
+{
+    const int size = (int)sizeof(nn_real);
+    char file[1024];
+    const int length =
+        sprintf(file + 8,
+                "{\"0.weight\":{\"dtype\":\"%s\",\"shape\":[3,2],\"data_offsets\":[0,%d]},"
+                "\"0.bias\":{\"dtype\":\"%s\",\"shape\":[3],\"data_offsets\":[%d,%d]},"
+                "\"2.weight\":{\"dtype\":\"%s\",\"shape\":[1,3],\"data_offsets\":[%d,%d]},"
+                "\"2.bias\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[%d,%d]}}",
+                OWN_TYPE, 6 * size, OWN_TYPE, 6 * size, 9 * size, OWN_TYPE, 9 * size, 12 * size,
+                OWN_TYPE, 12 * size, 13 * size);
+    put_length((unsigned char *)file, (uint64_t)length);
+    memset(file + 8 + length, 0, (size_t)(13 * size));
+    return nn_load_parameters_memory(model, file, (size_t)(8 + length + 13 * size), NULL);
+}
+
+static nn_status call_load_checkpoint_of_another(void)
+{
+    return nn_load_checkpoint_memory(other, checkpoint.at, checkpoint.size, NULL);
+}
+
 static nn_status call_load_checkpoint(void)
 {
     return nn_load_checkpoint_memory(trainer, checkpoint.at, checkpoint.size, NULL);
@@ -248,7 +271,9 @@ static const event changes[] = {
     {"nn_accumulate", call_accumulate, NN_OK},
     {"nn_backward", call_backward, NN_OK},
     {"nn_load_parameters_memory", call_load_parameters, NN_OK},
+    {"nn_load_parameters_memory of PyTorch's", call_load_foreign, NN_OK},
     {"nn_load_checkpoint_memory", call_load_checkpoint, NN_OK},
+    {"nn_load_checkpoint_memory into another trainer", call_load_checkpoint_of_another, NN_OK},
     {"nn_initialize", call_initialize, NN_OK},
     {"nn_fit_scaling", call_fit_scaling, NN_OK},
     {"nn_fit_scaling, to none", call_clear_scaling, NN_OK},
