@@ -1614,7 +1614,7 @@ typedef uint64_t nn__bits;
 #define NN__ROUNDER        6755399441055744.0 /* 1.5 * 2^52: adding it rounds x to an integer */
 #define NN__LN2_HIGH       6.93147180369123816490e-01 /* 32 bits: its products with n are exact */
 #define NN__LN2_LOW        1.90821492927058770002e-10
-#define NN__ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
+#define NN__ROOT_HALF_BITS 0x3fe6a09e667f3bcdu
 #define NN__LOG2_E         1.44269504088896341
 #define NN__EXP_LOW        (-746.0) /* exp(x) is 0 for x <= this */
 #define NN__EXP_HIGH       710.0    /* exp(x) is infinite for x >= this */
@@ -1627,7 +1627,7 @@ typedef uint32_t nn__bits;
 #define NN__ROUNDER        12582912.0f /* 1.5 * 2^23 */
 #define NN__LN2_HIGH       0.693359375f
 #define NN__LN2_LOW        (-2.12194440e-4f)
-#define NN__ROOT_HALF_BITS UINT32_C(0x3f3504f3)
+#define NN__ROOT_HALF_BITS 0x3f3504f3u
 #define NN__LOG2_E         1.44269504088896341f
 #define NN__EXP_LOW        (-104.0f)
 #define NN__EXP_HIGH       89.0f
