@@ -3,7 +3,9 @@
 #define NN_ONLY_ACTIVATIONS (1u << NN_LINEAR | 1u << NN_RELU | 1u << NN_SIGMOID | 1u << NN_GELU)
 #define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY | 1u << NN_QUANTILE)
 #define NN_ONLY_OPTIMIZERS  (1u << NN_RMSPROP)
+#ifndef NN_NO_SIMD
 #define NN_NO_SIMD /* the scalar kernels alone leave anything out */
+#endif
 #define NN_IMPLEMENTATION
 #include "files.h"
 
