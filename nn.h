@@ -6856,8 +6856,9 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
 /* Early stopping: gives the model the weights of the best epoch. */
 static void nn__restore_best(nn_trainer *trainer)
 {
-    if (trainer->best && trainer->state.best_epoch)
-        nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+    if (!trainer->best || !trainer->state.best_epoch) return;
+    nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+    trainer->model->changes++;
 }
 
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
@@ -6892,7 +6893,8 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
     nn_trainer *trainer;
     nn_status status;
 
-    if (data && data->rows > 0 && o.batch_size > data->rows) o.batch_size = data->rows;
+    if (!model || !data) return NN_ERROR_NULL;
+    if (data->rows > 0 && o.batch_size > data->rows) o.batch_size = data->rows;
     status = nn_trainer_create(&trainer, model, &o);
     if (status != NN_OK) return status;
     status = nn_trainer_fit(trainer, data);
