@@ -8639,13 +8639,14 @@ typedef struct nn__file {
 /* Finds header and data in bytes[size]. */
 static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
 {
-    const unsigned char *start = (const unsigned char *)bytes + 8;
+    const unsigned char *start;
     uint32_t length = 0;
     int i;
 
     memset(file, 0, sizeof *file);
     if (!bytes) return NN_ERROR_NULL;
     if (size < 8) return NN_ERROR_TRUNCATED;
+    start = (const unsigned char *)bytes + 8;
     for (i = 1; i <= 8; i++) {
         length = length << 8 | NN_READ_BYTE(start - i);
         if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
