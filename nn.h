@@ -124,6 +124,14 @@
      - under NN_DOUBLE, a C library whose fma is not exact;
      - the times in nn_progress.
 
+   NUMBERS NEAR ZERO. Denormal numbers are correct wherever they occur, but many processors compute
+   with them a hundred times more slowly, and training makes them: what decays by a factor never
+   reaches zero by itself. Therefore some results are defined as zero. Velocities, the
+   mean of gradients, and what exp, sigmoid and softmax return are zero below the smallest normal
+   number (1.2e-38, or 2.2e-308 in double). dL/dz of nonlinear layers, and parameters that decay,
+   are zero below 2^26 times that number, because their products would be denormal. In the mean of
+   squared gradients, no gradient counts less than one whose square is a normal number.
+
    FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
    gives what PyTorch's load_state_dict takes. nn_load_parameters reads the file that
    safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
@@ -161,8 +169,8 @@
    NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
-   in >>math is 2 ulp (units in the last place). Denormal numbers work. x86-64 processors without
-   fma (before 2013) compute the same bits, much slower; NN_NO_FMA is faster there.
+   in >>math is 2 ulp (units in the last place). x86-64 processors without fma (before
+   2013) compute the same bits, much slower; NN_NO_FMA is faster there.
 */
 
 /* ================================================================================================
@@ -365,10 +373,11 @@ NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
 /* Frees a model; NULL is allowed. A model in the caller's memory is left alone. */
 NN_DEF void nn_model_free(nn_model *model);
 
-/* How initial weights are drawn: uniform in [-bound, bound), biases zero. fan_in is the number of a
-   layer's inputs, fan_out of its outputs. */
+/* How initial weights are drawn: uniform in [-bound, bound). fan_in is the number of a layer's
+   inputs, fan_out of its outputs. Biases are zero, but for the default: that is PyTorch's Linear,
+   and suits most nets. He is for deep nets of ReLU layers. */
 typedef enum nn_initialization {
-    NN_INITIALIZE_DEFAULT = 0, /* He before ReLU and leaky ReLU, Glorot before all others */
+    NN_INITIALIZE_DEFAULT = 0, /* bound sqrt(1 / fan_in), for biases too */
     NN_INITIALIZE_HE,          /* bound sqrt(6 / fan_in) (He et al. 2015) */
     NN_INITIALIZE_GLOROT,      /* bound sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010) */
     NN_INITIALIZE_LECUN        /* bound sqrt(3 / fan_in) (LeCun et al. 1998) */
@@ -986,7 +995,7 @@ typedef struct nn__state {
     nn_real gradient_norm;            /* global norm at the last update, for the callback */
     nn_real last_rate;                /* learning rate of the last update, for the callback */
     nn_real learning_rate;            /* base rate, before the schedule */
-    nn_real beta1_power, beta2_power; /* beta1^step and beta2^step, Adam's bias correction */
+    nn__sum correction1, correction2; /* 1 - beta1^step, 1 - beta2^step: Adam's bias correction */
 } nn__state;
 
 struct nn_trainer {
@@ -1523,11 +1532,13 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__LOAD_IN_TILE(p, n)   ((n) == NN__LANES ? NN__LOAD(p) : NN__LOAD_SOME(p, n))
 #define NN__LANES_OF(left)       ((left) < NN__LANES ? (int)(left) : NN__LANES)
 
-/* NN__ABSOLUTE(v) is |v|, NN__LESS_ABSOLUTE(v) is -|v|. NN__SIGN has only the sign bits set. */
-#define NN__SIGN             NN__SET1(-(nn_real)0)
-#define NN__SET1_BITS(bits)  NN__SET1(nn__from_bits(bits))
-#define NN__ABSOLUTE(v)      NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
-#define NN__LESS_ABSOLUTE(v) NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
+/* NN__ABSOLUTE(v) is |v|, NN__LESS_ABSOLUTE(v) is -|v|. NN__FLUSHED is nn__flushed. NN__SIGN has
+   only the sign bits set. */
+#define NN__SIGN              NN__SET1(-(nn_real)0)
+#define NN__SET1_BITS(bits)   NN__SET1(nn__from_bits(bits))
+#define NN__ABSOLUTE(v)       NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
+#define NN__FLUSHED(v, limit) NN__SELECT_LESS(NN__ABSOLUTE(v), limit, NN__SET1(0), v)
+#define NN__LESS_ABSOLUTE(v)  NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
 
 /* ---- Primitives ------------------------------------------------------------------------------
    Each block of >>simd defines these for one instruction set.
@@ -1616,10 +1627,11 @@ typedef uint64_t nn__bits;
 #define NN__LN2_LOW        1.90821492927058770002e-10
 #define NN__ROOT_HALF_BITS 0x3fe6a09e667f3bcdu
 #define NN__LOG2_E         1.44269504088896341
-#define NN__EXP_LOW        (-746.0) /* exp(x) is 0 for x <= this */
-#define NN__EXP_HIGH       710.0    /* exp(x) is infinite for x >= this */
-#define NN__EXPM1_LOW      (-40.0)  /* exp(x) - 1 is -1 for x <= this */
-#define NN__ERF_HIGH       5.95     /* erf(x) is 1 for x >= this */
+#define NN__SMALLEST       2.2250738585072014e-308 /* the smallest normal number */
+#define NN__EXP_LOW        (-708.39) /* exp(x) is 0 for x < this: it would soon be denormal */
+#define NN__EXP_HIGH       710.0     /* exp(x) is infinite for x >= this */
+#define NN__EXPM1_LOW      (-40.0)   /* exp(x) - 1 is -1 for x <= this */
+#define NN__ERF_HIGH       5.95      /* erf(x) is 1 for x >= this */
 #else
 typedef uint32_t nn__bits;
 #define NN__MANTISSA       23
@@ -1629,13 +1641,16 @@ typedef uint32_t nn__bits;
 #define NN__LN2_LOW        (-2.12194440e-4f)
 #define NN__ROOT_HALF_BITS 0x3f3504f3u
 #define NN__LOG2_E         1.44269504088896341f
-#define NN__EXP_LOW        (-104.0f)
+#define NN__SMALLEST       1.17549435e-38f
+#define NN__EXP_LOW        (-87.33f)
 #define NN__EXP_HIGH       89.0f
 #define NN__EXPM1_LOW      (-20.0f)
 #define NN__ERF_HIGH       3.95f
 #endif
-#define NN__ERF_LIMIT  0.9 /* erf(x) is x + x p(x^2) where |x| < this */
-#define NN__TANH_LIMIT 0.6 /* tanh(x) is x + x^3 p(x^2) where |x| < this */
+#define NN__ERF_LIMIT  0.9     /* erf(x) is x + x p(x^2) where |x| < this */
+#define NN__TANH_LIMIT 0.6     /* tanh(x) is x + x^3 p(x^2) where |x| < this */
+#define NN__TINY       8.7e-19 /* about 2^-60: its square is far below the last digit of 1 */
+#define NN__NEGLIGIBLE (NN__SMALLEST * 67108864) /* 2^26 times: 2^-100, or 2^-996 in double */
 #define NN__ONE_BITS   ((nn__bits)NN__BIAS << NN__MANTISSA)
 #define NN__SIGN_BIT   ((nn__bits)1 << (sizeof(nn_real) * CHAR_BIT - 1))
 
@@ -1656,6 +1671,12 @@ static nn_real nn__from_bits(nn__bits bits)
 static nn_real nn__absolute(nn_real x)
 {
     return nn__from_bits(nn__to_bits(x) & ~NN__SIGN_BIT);
+}
+
+/* Returns x, or 0 where |x| is below a limit. NaN stays NaN. See NUMBERS NEAR ZERO in >>doc. */
+static nn_real nn__flushed(nn_real x, nn_real limit)
+{
+    return (nn__to_bits(x) & ~NN__SIGN_BIT) < nn__to_bits(limit) ? 0 : x;
 }
 
 /* Returns 0 for NaN and infinity, else 1. */
@@ -1719,15 +1740,15 @@ static const nn_real nn__exp_terms[] = {
 
 /* exp(x) = 2^n exp(r), where x = n ln 2 + r and |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6).
    exp(r) = 1 + r + r^2 q(r), where q is a minimax polynomial. rest is the rounding error of 1 + r;
-   it is added to the smaller terms. 2^n is applied as two factors, because 2^n alone may overflow
-   or be denormal. A denormal result is still rounded only once. The last product is an fma with 0:
-   a compiler could fuse a plain product with a sum to which the caller adds the result. */
+   it is added to the smaller terms. 2^n is applied as two factors, because 2^n alone may overflow.
+   A result that would be denormal is 0. The last product is an fma with 0: a compiler could fuse a
+   plain product with a sum to which the caller adds the result. */
 static nn_real nn__exp(nn_real x)
 {
     nn_real rounded, count, r, q, sum, rest;
     nn__bits n, half;
 
-    if (x < NN__EXP_LOW) x = NN__EXP_LOW; /* NaN stays NaN */
+    if (x < NN__EXP_LOW) return 0; /* NaN stays NaN */
     if (x > NN__EXP_HIGH) x = NN__EXP_HIGH;
     rounded = nn__fma(x, NN__LOG2_E, NN__ROUNDER);
     count = rounded - NN__ROUNDER;
@@ -1745,23 +1766,27 @@ static nn_real nn__exp(nn_real x)
     NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
+        const NN__VECTOR low = NN__SET1(NN__EXP_LOW), bounded = may_be_low ? NN__MAX(low, x) : x;  \
         NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
                                                                                                    \
-        if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
-        if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
-        rounded = NN__FMA(x, NN__SET1(NN__LOG2_E), rounder);                                       \
+        r = may_be_high ? NN__MIN(NN__SET1(NN__EXP_HIGH), bounded) : bounded;                      \
+        rounded = NN__FMA(r, NN__SET1(NN__LOG2_E), rounder);                                       \
         count = NN__SUB(rounded, rounder);                                                         \
-        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), x);                                            \
+        r = NN__FNMA(count, NN__SET1(NN__LN2_HIGH), r);                                            \
         r = NN__FNMA(count, NN__SET1(NN__LN2_LOW), r);                                             \
         q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
         sum = NN__ADD(r, one);                                                                     \
         sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
-        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
-        n = NN__BITS_SUB(rounded, n);                                                              \
-        half = NN__BITS_RIGHT(n, 1);                                                               \
-        n = NN__BITS_SUB(n, half);                                                                 \
-        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
-        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
+        if (may_be_high) {                                                                         \
+            n = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS));     \
+            half = NN__BITS_RIGHT(n, 1);                                                           \
+            n = NN__BITS_SUB(n, half);                                                             \
+            sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                 \
+        } else {                                                                                   \
+            n = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - NN__BIAS));         \
+        }                                                                                          \
+        sum = NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                           \
+        return may_be_low ? NN__SELECT_LESS(x, low, NN__SET1(0), sum) : sum;                       \
     }
 
 /* What expm1 takes of exp. */
@@ -1774,11 +1799,12 @@ static nn_real nn__exp(nn_real x)
 #define NN__C_MATH_EXP                                                                             \
     NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
     NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
+    NN__C_CONSTANT("tiny", NN__TINY)                                                               \
     "static @ $_exp(@ x)\n"                                                                        \
     "{\n"                                                                                          \
     "    @ rounded, count, r, q, sum, rest;\n"                                                     \
     "    $_bits n;\n\n"                                                                            \
-    "    if (x < $_exp_low) x = $_exp_low;\n"                                                      \
+    "    if (x < $_exp_low) return 0;\n"                                                           \
     "    if (x > $_exp_high) x = $_exp_high;\n"                                                    \
     "    rounded = $_fma(x, $_log2_e, $_rounder);\n"                                               \
     "    count = rounded - $_rounder;\n"                                                           \
@@ -1794,11 +1820,12 @@ static nn_real nn__exp(nn_real x)
 
 /* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
    sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
-   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. */
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. A
+   tiny e has a quotient without an error, and would make the correction denormal. */
 static nn_real nn__sigmoid(nn_real x)
 {
-    nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
-    nn_real tail = e / sum; /* sigmoid(-|x|) */
+    nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1;
+    nn_real rest = e < (nn_real)NN__TINY ? 0 : e - (sum - 1), tail = e / sum; /* sigmoid(-|x|) */
 
     tail = nn__fma(-tail * rest, 1 - tail, tail);
     return x < 0 ? tail : 1 - tail;
@@ -1811,6 +1838,7 @@ static nn_real nn__sigmoid(nn_real x)
         NN__VECTOR e = NN__NAME(exp)(NN__LESS_ABSOLUTE(x), 1, 0), sum = NN__ADD(e, one);           \
         NN__VECTOR rest = NN__SUB(e, NN__SUB(sum, one)), tail = NN__DIV(e, sum);                   \
                                                                                                    \
+        rest = NN__SELECT_LESS(e, NN__SET1((nn_real)NN__TINY), NN__SET1(0), rest);                 \
         tail = NN__FNMA(NN__MUL(tail, rest), NN__SUB(one, tail), tail);                            \
         return NN__SELECT_LESS(x, NN__SET1(0), tail, NN__SUB(one, tail));                          \
     }
@@ -1818,8 +1846,8 @@ static nn_real nn__sigmoid(nn_real x)
 #define NN__C_MATH_SIGMOID                                                                         \
     "static @ $_sigmoid(@ x)\n"                                                                    \
     "{\n"                                                                                          \
-    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
-    "    @ tail = e / sum;\n\n"                                                                    \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1;\n"                                              \
+    "    @ rest = e < (@)$_tiny ? 0 : e - (sum - 1), tail = e / sum;\n\n"                          \
     "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
     "    return x < 0 ? tail : 1 - tail;\n"                                                        \
     "}\n\n"
@@ -2038,10 +2066,12 @@ static nn_real nn__log1p(nn_real x)
 }
 
 /* log1p(exp(-|z|)). softplus(z) = log(1 + exp(z)) is max(z, 0) plus this, and the logarithm of
-   sigmoid(z) is min(z, 0) minus this. */
+   sigmoid(z) is min(z, 0) minus this. The square of a tiny x would be denormal: log1p(x) is x. */
 static nn_real nn__softplus_tail(nn_real z)
 {
-    return nn__log1p(nn__exp(-nn__absolute(z)));
+    const nn_real x = nn__exp(-nn__absolute(z));
+
+    return x < (nn_real)NN__TINY ? x : nn__log1p(x);
 }
 
 /* The argument of log1p is in [0, 1] or NaN here. Therefore k is 0 or 1. */
@@ -2061,6 +2091,7 @@ static nn_real nn__softplus_tail(nn_real z)
         f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);                   \
         f = NN__SELECT_LESS(zero, k, f, x);                                                        \
         s = NN__DIV(f, NN__ADD(f, NN__SET1(2)));                                                   \
+        s = NN__SELECT_LESS(x, NN__SET1((nn_real)NN__TINY), zero, s);                              \
         w = NN__MUL(s, s);                                                                         \
         w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w), f);  \
         f = NN__FNMA(s, w, f);                                                                     \
@@ -2075,6 +2106,7 @@ static nn_real nn__softplus_tail(nn_real z)
     "    const @ x = $_exp(z < 0 ? z : -z), u = x + 1;\n"                                          \
     "    $_bits bits = $_to_bits(u) + ($_to_bits(1) - $_root_half_bits);\n"                        \
     "    @ k = (@)((int)(bits >> $_mantissa) - $_bias), c = 0, f = x, s, w;\n\n"                   \
+    "    if (x < (@)$_tiny) return x;\n"                                                           \
     "    if (k > 0) {\n"                                                                           \
     "        c = (x - (u - 1)) / u;\n"                                                             \
     "        bits = (bits & ((($_bits)1 << $_mantissa) - 1)) + $_root_half_bits;\n"                \
@@ -2850,7 +2882,7 @@ static nn_real nn__softmax_row_scalar(nn_real *row, int width)
         row[j] = nn__exp(row[j] - largest);
         if (j != top) others += row[j]; /* at top it is 1, or NaN */
     }
-    for (j = 0; j < width; j++) row[j] /= others + 1;
+    for (j = 0; j < width; j++) row[j] = nn__flushed(row[j] / (others + 1), NN__SMALLEST);
     return others;
 }
 
@@ -2862,7 +2894,7 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
     int j;
 
     for (j = 0; j < width; j++) sum = nn__fma(dy[j], y[j], sum);
-    for (j = 0; j < width; j++) y[j] *= dy[j] - sum;
+    for (j = 0; j < width; j++) y[j] = nn__flushed(y[j] * (dy[j] - sum), NN__NEGLIGIBLE);
 }
 #endif
 
@@ -2886,7 +2918,9 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
         v = NN__SET1(others + 1);                                                                  \
         for (j = 0; j < width; j += NN__LANES) {                                                   \
             n = NN__LANES_OF(width - j);                                                           \
-            NN__STORE_UP_TO(row + j, NN__DIV(NN__LOAD_UP_TO(row + j, n), v), n);                   \
+            NN__STORE_UP_TO(                                                                       \
+                row + j,                                                                           \
+                NN__FLUSHED(NN__DIV(NN__LOAD_UP_TO(row + j, n), v), NN__SET1(NN__SMALLEST)), n);   \
         }                                                                                          \
         return others;                                                                             \
     }                                                                                              \
@@ -2900,11 +2934,13 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
         for (j = 0; j < width; j += NN__LANES) {                                                   \
             n = NN__LANES_OF(width - j);                                                           \
             v = NN__SUB(NN__LOAD_UP_TO(dy + j, n), sum);                                           \
-            NN__STORE_UP_TO(y + j, NN__MUL(NN__LOAD_UP_TO(y + j, n), v), n);                       \
+            v = NN__MUL(NN__LOAD_UP_TO(y + j, n), v);                                              \
+            NN__STORE_UP_TO(y + j, NN__FLUSHED(v, NN__SET1(NN__NEGLIGIBLE)), n);                   \
         }                                                                                          \
     })
 
 #define NN__C_SOFTMAX                                                                              \
+    NN__C_CONSTANT("smallest", NN__SMALLEST)                                                       \
     "static void $_softmax(@ *y, int count)\n"                                                     \
     "{\n"                                                                                          \
     "    @ others = 0, largest;\n"                                                                 \
@@ -2916,7 +2952,8 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
     "        y[j] = $_exp(y[j] - largest);\n"                                                      \
     "        if (j != top) others += y[j];\n"                                                      \
     "    }\n"                                                                                      \
-    "    for (j = 0; j < count; j++) y[j] /= others + 1;\n"                                        \
+    "    for (j = 0; j < count; j++)\n"                                                            \
+    "        if ((y[j] /= others + 1) < $_smallest) y[j] = 0;\n"                                   \
     "}\n\n"
 
 /* ---- ELU ------------------------------------------------------------------------------------- */
@@ -3191,19 +3228,21 @@ NN__HOT int nn__keeps_z(nn_activation activation)
     return nn__activation_traits[activation] & NN__KEEPS_Z;
 }
 
-/* dL/dz from s, which is y or z as the traits say, and dy = dL/dy. */
+/* dL/dz from s, which is y or z as the traits say, and dy = dL/dy. Behind a nonlinear activation, a
+   dL/dz below NN__NEGLIGIBLE is 0. */
 #define NN__GRADIENT(ID, name, form, traits)                                                       \
-    NN__KEEP_IF_##form(                                                                            \
-        case NN_##ID                                                                               \
-        : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) return nn__##name##_gradient(s, dy);         \
-        break;)
+    NN__KEEP_IF_##form(case NN_##ID                                                                \
+                       : if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_##ID)) dy =                          \
+                             nn__##name##_gradient(s, dy);                                         \
+                       break;)
 static nn_real nn__activation_gradient_one(nn_activation activation, nn_real s, nn_real dy)
 {
+    if (activation == NN_LINEAR) return dy;
     switch (activation) {
         NN__ACTIVATIONS(NN__GRADIENT)
     default: break;
     }
-    return dy;
+    return nn__flushed(dy, NN__NEGLIGIBLE);
 }
 
 /* s[rows x width] becomes dL/dz, from dy[rows x width] = dL/dy. */
@@ -3221,7 +3260,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
 }
 
 #define NN__VECTOR_GRADIENT(ID, name, form, traits)                                                \
-    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : return NN__NAME(name##_gradient)(s, dy);)
+    NN__KEEP_SIMPLE_IF_##form(case NN_##ID : dy = NN__NAME(name##_gradient)(s, dy); break;)
 #define NN__VECTOR_GRADIENT_LOOP(ID, name, form, traits)                                           \
     NN__KEEP_IF_##form(static NN__APART NN__TARGET void NN__NAME(name##_gradient_loop)(            \
         nn_real * s, const nn_real *dy, size_t count) {                                            \
@@ -3230,21 +3269,30 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
         for (i = 0; i < count; i += NN__LANES) {                                                   \
             const int n = NN__LANES_OF(count - i);                                                 \
             const NN__VECTOR v = NN__LOAD_UP_TO(s + i, n), d = NN__LOAD_UP_TO(dy + i, n);          \
-            NN__STORE_UP_TO(s + i, NN__NAME(name##_gradient)(v, d), n);                            \
+            const NN__VECTOR dz = NN__NAME(name##_gradient)(v, d);                                 \
+            NN__STORE_UP_TO(s + i, NN_##ID == NN_LINEAR ? dz : NN__NAME(negligible_to_zero)(dz),   \
+                            n);                                                                    \
         }                                                                                          \
     })
 #define NN__VECTOR_GRADIENT_CALL(ID, name, form, traits)                                           \
     NN__KEEP_IF_##form(case NN_##ID : NN__NAME(name##_gradient_loop)(s, dy, count); break;)
 #define NN__DEFINE_ACTIVATION_GRADIENT                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(negligible_to_zero)(NN__VECTOR dz)                              \
+    {                                                                                              \
+        return NN__FLUSHED(dz, NN__SET1(NN__NEGLIGIBLE));                                          \
+    }                                                                                              \
+                                                                                                   \
     NN__ACTIVATIONS(NN__VECTOR_GRADIENT_LOOP)                                                      \
                                                                                                    \
     NN__INLINE NN__VECTOR NN__NAME(differentiated)(nn_activation activation, NN__VECTOR s,         \
                                                    NN__VECTOR dy)                                  \
     {                                                                                              \
+        if (activation == NN_LINEAR) return dy;                                                    \
         switch (activation) {                                                                      \
             NN__ACTIVATIONS(NN__VECTOR_GRADIENT)                                                   \
-        default: return dy;                                                                        \
+        default: break;                                                                            \
         }                                                                                          \
+        return NN__NAME(negligible_to_zero)(dy);                                                   \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(activation_gradient)(nn_activation activation, nn_real * s,    \
@@ -3704,7 +3752,24 @@ typedef struct nn__step {
     int nesterov;
     nn_real beta1, beta2, epsilon; /* for RMSprop beta2 is alpha */
     nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
+    nn_real least;                 /* Adam, RMSprop: see nn__least_gradient */
+    nn_real negligible;            /* parameters of smaller magnitude become 0 */
 } nn__step;
+
+/* Returns the magnitude that a gradient g has at least in the mean of g^2, because (1 - beta) g^2
+   and the mean would otherwise become denormal. In float, with beta = 0.999, it is 4.8e-18. */
+static nn_real nn__least_gradient(nn_real beta)
+{
+    return NN_SQRT(2 * NN__SMALLEST / (1 - beta));
+}
+
+/* Returns |g|, or `least` where that is greater. NaN stays NaN. */
+static nn_real nn__at_least(nn_real g, nn_real least)
+{
+    const nn_real size = nn__absolute(g);
+
+    return least > size ? least : size;
+}
 
 /* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
 static nn_real nn__or(nn_real value, nn_real standard)
@@ -3749,8 +3814,8 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
             good = 0;
             continue;
         }
-        theta[i] = next;
-        if (velocity) velocity[i] = v;
+        theta[i] = nn__flushed(next, step->negligible);
+        if (velocity) velocity[i] = nn__flushed(v, NN__SMALLEST);
     }
     return good;
 }
@@ -3761,6 +3826,8 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
     {                                                                                              \
         const NN__VECTOR mu = NN__SET1(step->momentum), rate = NN__SET1(step->learning_rate);      \
         const NN__VECTOR decay = NN__SET1(step->decay), clip = NN__SET1(step->clip);               \
+        const NN__VECTOR negligible = NN__SET1(step->negligible);                                  \
+        const int decays = step->negligible > 0;                                                   \
         NN__VECTOR bad = NN__SET1(0);                                                              \
         size_t i;                                                                                  \
                                                                                                    \
@@ -3778,9 +3845,12 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
             next = NN__FNMA(rate, g, old);                                                         \
             check = NN__SUB(next, next);                                                           \
             bad = NN__BITS_OR(bad, check);                                                         \
+            if (decays) next = NN__FLUSHED(next, negligible);                                      \
             NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, NN__SET1(1), next, old), n);         \
-            if (momentum)                                                                          \
+            if (momentum) {                                                                        \
+                v = NN__FLUSHED(v, NN__SET1(NN__SMALLEST));                                        \
                 NN__STORE_UP_TO(velocity + i, NN__SELECT_LESS(check, NN__SET1(1), v, before), n);  \
+            }                                                                                      \
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
     }                                                                                              \
@@ -3804,17 +3874,25 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
                - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 
    (Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019). The array first is m,
-   second is v. t is the number of this update, counted from 1. */
+   second is v. t is the number of this update, counted from 1.
+
+   1 - beta^t is not computed from beta^t, which is a rounded product and close to 1 at first. It is
+   the sum of (1 - beta) beta^k for k = 0 ... t - 1, kept in two numbers. */
+static nn_real nn__correction(nn__sum *correction, nn_real beta)
+{
+    nn__add(correction, nn__rounded_product(1 - beta, 1 - nn__total(correction)));
+    return nn__total(correction);
+}
+
 static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     step->beta1 = nn__or(o->beta1, (nn_real)0.9);
     step->beta2 = nn__or(o->beta2, (nn_real)0.999);
     step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
-    state->beta1_power *= step->beta1;
-    state->beta2_power *= step->beta2;
     step->decay = nn__fma(-step->learning_rate, o->weight_decay, 1);
-    step->learning_rate /= 1 - state->beta1_power;
-    step->root = 1 / NN_SQRT(1 - state->beta2_power);
+    step->learning_rate /= nn__correction(&state->correction1, step->beta1);
+    step->root = 1 / NN_SQRT(nn__correction(&state->correction2, step->beta2));
+    step->least = nn__least_gradient(step->beta2);
 }
 
 static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
@@ -3825,53 +3903,67 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
     size_t i;
 
     for (i = 0; i < count; i++) {
-        nn_real g = gradient[i] * step->clip;
+        nn_real g = gradient[i] * step->clip, size = nn__at_least(g, step->least);
         nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
-        nn_real v = nn__fma(step->beta2, second[i], rest2 * g * g);
+        nn_real v = nn__fma(step->beta2, second[i], rest2 * size * size);
         nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
         nn_real next = nn__fma(-step->learning_rate, ratio, theta[i] * step->decay);
         if (!nn__is_finite(next) || !nn__is_finite(v)) {
             good = 0;
             continue;
         }
-        theta[i] = next;
-        first[i] = m;
+        theta[i] = nn__flushed(next, step->negligible);
+        first[i] = nn__flushed(m, NN__SMALLEST);
         second[i] = v;
     }
     return good;
 }
 
-#define NN__OPTIMIZER_ADAM                                                                         \
-    static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
-                                         nn_real *second, size_t count, const nn__step *step)      \
-    {                                                                                              \
-        const NN__VECTOR beta1 = NN__SET1(step->beta1), rest1 = NN__SET1(1 - step->beta1);         \
-        const NN__VECTOR beta2 = NN__SET1(step->beta2), rest2 = NN__SET1(1 - step->beta2);         \
-        const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
-        const NN__VECTOR clip = NN__SET1(step->clip), root = NN__SET1(step->root);                 \
-        const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
-        NN__VECTOR bad = NN__SET1(0);                                                              \
-        size_t i;                                                                                  \
-                                                                                                   \
-        for (i = 0; i < count; i += NN__LANES) {                                                   \
-            const int n = NN__LANES_OF(count - i);                                                 \
-            const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip);                   \
-            const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
-            const NN__VECTOR old_m = NN__LOAD_UP_TO(first + i, n);                                 \
-            const NN__VECTOR old_v = NN__LOAD_UP_TO(second + i, n);                                \
-            const NN__VECTOR m = NN__FMA(beta1, old_m, NN__MUL(rest1, g));                         \
-            const NN__VECTOR v = NN__FMA(beta2, old_v, NN__MUL(NN__MUL(rest2, g), g));             \
-            NN__VECTOR next, check;                                                                \
-                                                                                                   \
-            next = NN__DIV(m, NN__FMA(NN__SQRT(v), root, epsilon));                                \
-            next = NN__FNMA(rate, next, NN__MUL(old, decay));                                      \
-            check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                   \
-            bad = NN__BITS_OR(bad, check);                                                         \
-            NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, one, next, old), n);                 \
-            NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);                  \
-            NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
-        }                                                                                          \
-        return !NN__ANY_BITS(bad);                                                                 \
+#define NN__OPTIMIZER_ADAM                                                                             \
+    /* The update of n parameters, at most a vector. Returns what is not zero where one of them would\
+       not be finite. */ \
+    NN__INLINE NN__VECTOR NN__NAME(adam_vector)(nn_real * theta, const nn_real *gradient,              \
+                                                nn_real *first, nn_real *second, const int n,          \
+                                                const nn__step *s)                                     \
+    {                                                                                                  \
+        const NN__VECTOR old = NN__LOAD_UP_TO(theta, n), one = NN__SET1(1);                            \
+        const NN__VECTOR old_m = NN__LOAD_UP_TO(first, n), old_v = NN__LOAD_UP_TO(second, n);          \
+        const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient, n), NN__SET1(s->clip));                  \
+        const NN__VECTOR size = NN__MAX(NN__SET1(s->least), NN__ABSOLUTE(g));                          \
+        const NN__VECTOR g2 = NN__MUL(NN__MUL(NN__SET1(1 - s->beta2), size), size);                    \
+        const NN__VECTOR v = NN__FMA(NN__SET1(s->beta2), old_v, g2);                                   \
+        NN__VECTOR m = NN__MUL(NN__SET1(1 - s->beta1), g), next, check;                                \
+                                                                                                       \
+        m = NN__FMA(NN__SET1(s->beta1), old_m, m);                                                     \
+        next = NN__DIV(m, NN__FMA(NN__SQRT(v), NN__SET1(s->root), NN__SET1(s->epsilon)));              \
+        next = NN__FNMA(NN__SET1(s->learning_rate), next, NN__MUL(old, NN__SET1(s->decay)));           \
+        check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                           \
+        if (s->negligible > 0) next = NN__FLUSHED(next, NN__SET1(s->negligible));                      \
+        m = NN__FLUSHED(m, NN__SET1(NN__SMALLEST));                                                    \
+        NN__STORE_UP_TO(theta, NN__SELECT_LESS(check, one, next, old), n);                             \
+        NN__STORE_UP_TO(first, NN__SELECT_LESS(check, one, m, old_m), n);                              \
+        NN__STORE_UP_TO(second, NN__SELECT_LESS(check, one, v, old_v), n);                             \
+        return check;                                                                                  \
+    }                                                                                                  \
+                                                                                                       \
+    static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first,     \
+                                         nn_real *second, size_t count, const nn__step *step)          \
+    {                                                                                                  \
+        const nn__step s = *step; /* a copy, which the arrays cannot be thought to overlap */          \
+        NN__VECTOR bad = NN__SET1(0), check;                                                           \
+        size_t i;                                                                                      \
+                                                                                                       \
+        for (i = 0; count - i >= NN__LANES; i += NN__LANES) {                                          \
+            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,              \
+                                          NN__LANES, &s);                                              \
+            bad = NN__BITS_OR(bad, check);                                                             \
+        }                                                                                              \
+        if (i < count) {                                                                               \
+            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,              \
+                                          (int)(count - i), &s);                                       \
+            bad = NN__BITS_OR(bad, check);                                                             \
+        }                                                                                              \
+        return !NN__ANY_BITS(bad);                                                                     \
     }
 
 /* ---- RMSprop --------------------------------------------------------------------------------- */
@@ -3892,6 +3984,7 @@ static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *
     step->momentum = o->momentum;
     step->beta2 = nn__or(o->alpha, (nn_real)0.99);
     step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+    step->least = nn__least_gradient(step->beta2);
 }
 
 static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *first,
@@ -3903,7 +3996,8 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
 
     for (i = 0; i < count; i++) {
         nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip);
-        nn_real v = nn__fma(step->beta2, second[i], rest * g * g);
+        nn_real size = nn__at_least(g, step->least);
+        nn_real v = nn__fma(step->beta2, second[i], rest * size * size);
         nn_real ratio = g / (NN_SQRT(v) + step->epsilon);
         nn_real m = first ? nn__fma(step->momentum, first[i], ratio) : ratio;
         nn_real next = nn__fma(-step->learning_rate, m, theta[i]);
@@ -3911,9 +4005,9 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
             good = 0;
             continue;
         }
-        theta[i] = next;
+        theta[i] = nn__flushed(next, step->negligible);
         second[i] = v;
-        if (first) first[i] = m;
+        if (first) first[i] = nn__flushed(m, NN__SMALLEST);
     }
     return good;
 }
@@ -3927,6 +4021,9 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
         const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
         const NN__VECTOR clip = NN__SET1(step->clip), mu = NN__SET1(step->momentum);               \
         const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
+        const NN__VECTOR least = NN__SET1(step->least), smallest = NN__SET1(NN__SMALLEST);         \
+        const NN__VECTOR negligible = NN__SET1(step->negligible);                                  \
+        const int decays = step->negligible > 0;                                                   \
         NN__VECTOR bad = NN__SET1(0);                                                              \
         size_t i;                                                                                  \
                                                                                                    \
@@ -3935,10 +4032,11 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
             const NN__VECTOR old = NN__LOAD_UP_TO(theta + i, n);                                   \
             const NN__VECTOR old_v = NN__LOAD_UP_TO(second + i, n);                                \
             NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient + i, n), clip), old_m, v, m, next;      \
-            NN__VECTOR check;                                                                      \
+            NN__VECTOR size, check;                                                                \
                                                                                                    \
             g = NN__FMA(decay, old, g);                                                            \
-            v = NN__FMA(alpha, old_v, NN__MUL(NN__MUL(rest, g), g));                               \
+            size = NN__MAX(least, NN__ABSOLUTE(g));                                                \
+            v = NN__FMA(alpha, old_v, NN__MUL(NN__MUL(rest, size), size));                         \
             m = NN__DIV(g, NN__ADD(NN__SQRT(v), epsilon));                                         \
             if (momentum) {                                                                        \
                 old_m = NN__LOAD_UP_TO(first + i, n);                                              \
@@ -3947,9 +4045,13 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
             next = NN__FNMA(rate, m, old);                                                         \
             check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                   \
             bad = NN__BITS_OR(bad, check);                                                         \
+            if (decays) next = NN__FLUSHED(next, negligible);                                      \
             NN__STORE_UP_TO(theta + i, NN__SELECT_LESS(check, one, next, old), n);                 \
             NN__STORE_UP_TO(second + i, NN__SELECT_LESS(check, one, v, old_v), n);                 \
-            if (momentum) NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);    \
+            if (momentum) {                                                                        \
+                m = NN__FLUSHED(m, smallest);                                                      \
+                NN__STORE_UP_TO(first + i, NN__SELECT_LESS(check, one, m, old_m), n);              \
+            }                                                                                      \
         }                                                                                          \
         return !NN__ANY_BITS(bad);                                                                 \
     }                                                                                              \
@@ -4765,13 +4867,20 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->count = sizes->count;
 }
 
-/* Weight initialisation (initialization): each weight is uniform in [-bound, bound), and biases are
-   0. The bounds of He initialisation (He et al. 2015), Glorot initialisation, which is also called
-   Xavier (Glorot and Bengio 2010), and LeCun initialisation (LeCun et al. 1998):
+/* Weight initialisation (initialization): each weight is uniform in [-bound, bound). The bounds of
+   PyTorch's Linear, which is the default, of He initialisation (He et al. 2015), Glorot
+   initialisation, which is also called Xavier (Glorot and Bengio 2010), and LeCun initialisation
+   (LeCun et al. 1998):
 
-       He  sqrt(6 / fan_in)    Glorot  sqrt(6 / (fan_in + fan_out))    LeCun  sqrt(3 / fan_in) */
+       default  sqrt(1 / fan_in)
+       He       sqrt(6 / fan_in)
+       Glorot   sqrt(6 / (fan_in + fan_out))
+       LeCun    sqrt(3 / fan_in)
+
+   The default draws the biases within the same bound. The other schemes set them to 0. */
 NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64_t seed)
 {
+    static const unsigned char squares[] = {1, 6, 6, 3}; /* bound^2 times the sum of the fans */
     uint64_t random_state = nn__random_start(seed);
     int i;
 
@@ -4780,17 +4889,16 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int rectified = layer.activation == NN_RELU || layer.activation == NN_LEAKY_RELU;
-        const int glorot =
-            scheme == NN_INITIALIZE_GLOROT || (scheme == NN_INITIALIZE_DEFAULT && !rectified);
-        const nn_real fan_in = (nn_real)layer.inputs, fan_out = (nn_real)layer.outputs;
-        const nn_real fans = glorot ? fan_in + fan_out : fan_in;
-        const nn_real bound = NN_SQRT((scheme == NN_INITIALIZE_LECUN ? 3 : 6) / fans);
-        size_t k = layer.weights, end = layer.biases + (size_t)layer.outputs;
+        const int fan_out = scheme == NN_INITIALIZE_GLOROT ? layer.outputs : 0;
+        const nn_real fans = (nn_real)layer.inputs + (nn_real)fan_out;
+        const nn_real bound = NN_SQRT((nn_real)squares[scheme] / fans);
+        const size_t end = layer.biases + (size_t)layer.outputs;
+        size_t k;
 
-        for (; k < layer.biases; k++)
-            model->parameters[k] = bound * (2 * nn__uniform(&random_state) - 1);
-        for (; k < end; k++) model->parameters[k] = 0;
+        for (k = layer.weights; k < end; k++)
+            model->parameters[k] = k < layer.biases || scheme == NN_INITIALIZE_DEFAULT
+                                       ? bound * (2 * nn__uniform(&random_state) - 1)
+                                       : 0;
     }
     model->changes++;
     return NN_OK;
@@ -5304,7 +5412,8 @@ static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn
     int j;
 
     (void)factor;
-    for (j = 0; j < objective->outputs; j++) p[j] = (p[j] - t[j]) * share;
+    for (j = 0; j < objective->outputs; j++)
+        p[j] = nn__flushed((p[j] - t[j]) * share, NN__NEGLIGIBLE);
 }
 
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
@@ -5350,7 +5459,8 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
     (void)share;
     for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
     for (j = 0; j < outputs; j++)
-        p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
+        p[j] = nn__flushed(nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor,
+                           NN__NEGLIGIBLE);
 }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -6104,7 +6214,6 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
     made->batch = nn__micro_batch_rows(options);
     made->state.random_state = nn__random_start(options->seed);
     made->state.learning_rate = nn__or(options->learning_rate, nn__default_learning_rate(options));
-    made->state.beta1_power = made->state.beta2_power = 1;
     *trainer = made;
     return NN_OK;
 }
@@ -6480,6 +6589,7 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     trainer->state.step++;
     trainer->model->changes++;
     step.learning_rate = rate;
+    step.negligible = o->weight_decay > 0 ? NN__NEGLIGIBLE : 0; /* without decay none gets there */
     nn__prepare_step(&step, o, &trainer->state);
     return nn__update_all(trainer, &step) ? NN_OK : NN_ERROR_DIVERGED;
 }
@@ -8166,7 +8276,7 @@ static const char *const nn__keys[] = {"",        "version",        "widths", "a
                                        "scaling", "scaling_values", "crc32",  "state"};
 
 /* The numbers that an nn__state is in a file. */
-enum { NN__STATE_NUMBERS = 21 };
+enum { NN__STATE_NUMBERS = 23 };
 
 #ifndef NN_NO_TRAIN
 
@@ -8240,8 +8350,8 @@ typedef struct nn__image {
     {                                                                                              \
         &(state)->sums.loss.high, &(state)->sums.loss.low, &(state)->sums.weight.high,             \
             &(state)->sums.weight.low, &(state)->best_loss, &(state)->learning_rate,               \
-            &(state)->beta1_power, &(state)->beta2_power, &(state)->last_rate,                     \
-            &(state)->gradient_norm                                                                \
+            &(state)->correction1.high, &(state)->correction1.low, &(state)->correction2.high,     \
+            &(state)->correction2.low, &(state)->last_rate, &(state)->gradient_norm                \
     }
 
 /* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
@@ -9447,6 +9557,14 @@ static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer
     return NN_OK;
 }
 
+/* Whether a sum can be 1 - beta^step. */
+static int nn__is_correction(const nn__sum *sum)
+{
+    const nn_real total = nn__total(sum), most = (nn_real)1.001; /* more than rounding makes of 1 */
+
+    return sum->high >= 0 && sum->high <= most && total >= 0 && total <= most;
+}
+
 /* Reads the state, which must fit the trainer; *state changes in any case. */
 static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
 {
@@ -9480,8 +9598,7 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
         *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
     }
     if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
-        !(state->beta1_power >= 0 && state->beta1_power <= 1) ||
-        !(state->beta2_power >= 0 && state->beta2_power <= 1) ||
+        !nn__is_correction(&state->correction1) || !nn__is_correction(&state->correction2) ||
         !nn__is_finite(state->sums.loss.high) || !nn__is_finite(state->sums.loss.low) ||
         !nn__is_finite(state->sums.weight.high) || !nn__is_finite(state->sums.weight.low) ||
         state->sums.weight.high < 0)

@@ -193,7 +193,8 @@ TEST_FUNCTION nn_model *make_identity(int width, nn_activation activation)
     const nn_layer layer = dense_layer(width, activation);
     nn_model *model = make_model(width, &layer, 1, 1);
     int i;
-    for (i = 0; i < width * width; i++) nn_parameters(model)[i] = (nn_real)(i % (width + 1) == 0);
+    memset(nn_parameters(model), 0, nn_parameter_count(model) * sizeof(nn_real));
+    for (i = 0; i < width; i++) nn_parameters(model)[i * (width + 1)] = 1;
     return model;
 }
 

@@ -105,7 +105,7 @@ speed()
 outputs()
 {
     awk '/^[a-z_0-9]*\.c/ { name = $1; sub(/\.c.*/, "", name) }
-        /^[^ a-z]/ { name = "" }
+        /^[^ a-z]|^python/ { name = "" }
         /^    / && name { print name " " substr($0, 5) }' examples/README.md >"$folder/shown"
     number=0
     while IFS= read -r line; do

@@ -66,7 +66,8 @@ static void test_classes(void)
             layers[1] = dense_layer(2, NN_TANH);
             layers[2] = dense_layer(outputs, last[i]);
             if (outputs == 1 && last[i] == NN_SOFTMAX) continue; /* 1, always */
-            model = make_model(3, layers, 3, (uint64_t)outputs);
+            model = make_model(3, layers, 3, 1);
+            CHECK(nn_initialize(model, NN_INITIALIZE_GLOROT, (uint64_t)outputs) == NN_OK);
             if (outputs == 1 && last[i] != NN_SIGMOID)
                 nn_parameters(model)[nn_parameter_count(model) - 1] = (nn_real)0.5;
             check_classes(model, outputs);

@@ -96,7 +96,8 @@ static nn_real number(int from, int to)
 
 static nn_real odd_number(void)
 {
-    static const double numbers[] = {0, 1, 2, 88.5, 103.5, 709.5, 745.5};
+    static const double numbers[] = {0,    1,      2,     87.32, 87.34,   88.5,
+                                     70.1, 708.38, 708.4, 709.5, 0x1p-100};
     const int i = below(COUNT(numbers) + 4);
     const nn__bits sign = below(2) ? NN__SIGN_BIT : 0;
     nn_real x;
@@ -519,6 +520,8 @@ static void choose_options(problem *p)
     s->beta2 = usual ? (nn_real)0.999 : nn__uniform(&state);
     s->epsilon = (nn_real)1e-8;
     s->root = usual ? 1 : 1 + 30 * nn__uniform(&state);
+    s->least = usual ? nn__least_gradient(s->beta2) : nn__uniform(&state);
+    s->negligible = usual ? 0 : below(2) ? NN__NEGLIGIBLE : nn__uniform(&state);
 }
 
 static void set_size(problem *p, int rows, int in, int out)

@@ -62,6 +62,20 @@ static void test_perfect_prediction(void)
     nn_model_free(model);
 }
 
+/* A gradient whose products would be denormal is 0; its loss is not. */
+static void test_negligible_gradient(void)
+{
+    static const nn_real zero = 0;
+    const double counts = sizeof(nn_real) == 4 ? -69 : -690, too_low = counts - 1;
+    nn_real g[2];
+    nn_model *model = make_unit(NN_SIGMOID, 0, counts); /* exp(-69) is 1.08e-30, 2^-100 7.9e-31 */
+    CHECK(loss_of_row(model, NN_BINARY_CROSS_ENTROPY, &zero, &zero, g) > 0 && g[1] > 0);
+    nn_model_free(model);
+    model = make_unit(NN_SIGMOID, 0, too_low);
+    CHECK(loss_of_row(model, NN_BINARY_CROSS_ENTROPY, &zero, &zero, g) > 0 && g[1] == 0);
+    nn_model_free(model);
+}
+
 /* Cranium's MSE omits the activation's derivative: dL/dz = 2 (p - t) p'. */
 static void test_mse_through_the_activation(void)
 {
@@ -269,6 +283,7 @@ int main(void)
 {
     RUN(test_binary_cross_entropy_from_logits);
     RUN(test_perfect_prediction);
+    RUN(test_negligible_gradient);
     RUN(test_mse_through_the_activation);
     RUN(test_loss_options);
     RUN(test_losses);

@@ -26,6 +26,7 @@ typedef double wide;
 
 static wide sigmoid_wide(wide x)
 {
+    if (x < NN__EXP_LOW) return 0;
     return x < 0 ? WIDE(exp)(x) / (1 + WIDE(exp)(x)) : 1 / (1 + WIDE(exp)(-x));
 }
 
@@ -66,7 +67,7 @@ static double largest_error(nn_real (*function)(nn_real), wide (*truth)(wide))
 
 static wide exp_wide(wide x)
 {
-    return WIDE(exp)(x);
+    return x < NN__EXP_LOW ? 0 : WIDE(exp)(x);
 }
 
 static wide tanh_wide(wide x)
@@ -131,6 +132,21 @@ static void test_exp(void)
 {
     check_function(nn__exp, exp_wide, "exp", 0);
     CHECK(nn__exp(0) == 1);
+}
+
+/* exp and sigmoid are 0 where they would be denormal, from little above the smallest normal number
+   on, which is given by the C library here. */
+static void test_no_denormals(void)
+{
+    const nn_real smallest = sizeof(nn_real) == 4 ? (nn_real)FLT_MIN : (nn_real)DBL_MIN;
+    const nn_real low = (nn_real)NN__EXP_LOW, below = (nn_real)(low * (1 + 3e-7));
+    nn_real row[3] = {0, low, 0};
+    CHECK(NN__SMALLEST == smallest && NN__NEGLIGIBLE == smallest * 67108864);
+    CHECK(nn__exp(low) >= smallest && nn__exp(low) < (nn_real)1.01 * smallest);
+    CHECK(nn__sigmoid(low) >= smallest && nn__softplus_tail(low) >= smallest);
+    CHECK(nn__exp(below) == 0 && nn__sigmoid(below) == 0 && nn__softplus_tail(below) == 0);
+    (void)nn__softmax_row_scalar(row, 3); /* exp(low) / 2 would be denormal */
+    CHECK(row[0] == (nn_real)0.5 && row[1] == 0 && row[2] == (nn_real)0.5);
 }
 
 static void test_tanh(void)
@@ -271,6 +287,7 @@ static void test_shuffle_is_uniform(void)
 int main(void)
 {
     RUN(test_exp);
+    RUN(test_no_denormals);
     RUN(test_tanh);
     RUN(test_sigmoid);
     RUN(test_log1p);

@@ -131,10 +131,10 @@ static void test_layer_kinds(void)
     end();
 }
 
-/* The weights of a layer [in x out] lie in [-bound, bound) and fill it evenly; the biases are 0. Of
-   n weights the mean lies within five standard deviations of 0, bound / sqrt(3 n) each, and the
+/* The weights of a layer [in x out] lie in [-bound, bound) and fill it evenly; the biases lie there
+   too and are not all the same, or are 0. Of n weights the mean lies within five standard deviations of 0, bound / sqrt(3 n) each, and the
    mean square within five of bound^2 / 3, bound^2 sqrt(4 / 45 n) each. */
-static void check_uniform(const nn_real *w, int in, int out, double bound)
+static void check_uniform(const nn_real *w, int in, int out, double bound, int biased)
 {
     const int n = in * out;
     double sum = 0, squares = 0, largest = 0;
@@ -147,7 +147,13 @@ static void check_uniform(const nn_real *w, int in, int out, double bound)
     CHECK(largest <= bound * (1 + 1e-6) && largest > 0.99 * bound);
     CHECK(fabs(sum / n) < 5 * bound / sqrt(3.0 * n));
     CHECK(fabs(squares / n - bound * bound / 3) < 5 * bound * bound * sqrt(4 / (45.0 * n)));
-    for (i = 0; i < out; i++) CHECK(w[n + i] == 0);
+    largest = 0;
+    for (i = 0; i < out; i++) {
+        CHECK(biased ? w[n + i] != 0 : w[n + i] == 0);
+        if (fabs((double)w[n + i]) > largest) largest = fabs((double)w[n + i]);
+        if (i > 0 && biased) CHECK(w[n + i] != w[n + i - 1]);
+    }
+    CHECK(!biased || (largest <= bound * (1 + 1e-6) && largest > 0.8 * bound));
 }
 
 /* fan_in and fan_out differ, so that one cannot stand for the other. */
@@ -170,8 +176,8 @@ static void test_initialize(void)
                           scheme == NN_INITIALIZE_HE       ? he
                           : scheme == NN_INITIALIZE_GLOROT ? glorot
                           : scheme == NN_INITIALIZE_LECUN  ? sqrt(3.0 / in)
-                          : i % 2                          ? glorot
-                                                           : he);
+                                                           : sqrt(1.0 / in),
+                          scheme == NN_INITIALIZE_DEFAULT);
             w += (in + 1) * out;
         }
         CHECK(nn_initialize(same, (nn_initialization)scheme, 8) == NN_OK);

@@ -4,6 +4,89 @@
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
+/* One parameter, the weight of a line, which each update finds at 0, with a gradient of our own:
+   returns where the update leaves it. */
+static double step_from_zero(nn_trainer *trainer, nn_model *model, nn_real gradient)
+{
+    nn_parameters(model)[0] = 0;
+    CHECK(nn_clear_gradients(trainer) == NN_OK);
+    nn_gradients(trainer)[0] = gradient;
+    CHECK(nn_update(trainer) == NN_OK);
+    return (double)nn_parameters(model)[0];
+}
+
+/* With one gradient all the time, each of Adam's steps is of the size of the learning rate, the
+   20,000th too: 1 - beta^t keeps its digits. As a difference of a rounded power it is off by up to
+   1.5e-3 where beta is 0.99999. What remains is the rounding of the moments. */
+static void test_adam_correction(void)
+{
+    static const double betas[][2] = {{0.9, 0.999}, {0.99, 0.9999}, {0.999, 0.99999}};
+    int i, t;
+    for (i = 0; i < COUNT_OF(betas); i++) {
+        nn_options how = make_options(NN_MSE, NN_ADAM, 1);
+        nn_model *model = make_line(1);
+        nn_trainer *trainer;
+        double step = 0, worst = 0;
+        how.beta1 = (nn_real)betas[i][0];
+        how.beta2 = (nn_real)betas[i][1];
+        trainer = make_trainer(model, &how);
+        for (t = 1; t <= 20000; t++) {
+            step = -step_from_zero(trainer, model, 3);
+            if (fabs(step - 1) > worst) worst = fabs(step - 1);
+        }
+        printf("Adam, beta2 %g: step off by %.1e at most\n", betas[i][1], worst);
+        CHECK(worst < 5e-5);
+        nn_trainer_free(trainer);
+        nn_model_free(model);
+    }
+}
+
+/* What decays ends at zero: after one gradient, and then none, the velocity and both moments are 0
+   and not for ever the smallest denormal number, which 0.9 times rounds to itself. The rate is so
+   large that a denormal velocity would move the parameter. */
+static void test_state_ends_at_zero(void)
+{
+    static const nn_optimizer optimizers[] = {NN_SGD, NN_ADAM, NN_RMSPROP};
+    int i, t;
+    for (i = 0; i < COUNT_OF(optimizers); i++) {
+        nn_options how = make_options(NN_MSE, optimizers[i], sizeof(nn_real) == 4 ? 1e20 : 1e200);
+        nn_model *model = make_line(1);
+        nn_trainer *trainer;
+        if (optimizers[i] != NN_ADAM) how.momentum = 0.9f;
+        trainer = make_trainer(model, &how);
+        CHECK(step_from_zero(trainer, model, 1e-3f) != 0);
+        for (t = 0; t < 8000; t++) {
+            const double step = step_from_zero(trainer, model, 0);
+            if (t == 10) CHECK(step != 0);
+            if (t == 7999) CHECK(step == 0);
+        }
+        nn_trainer_free(trainer);
+        nn_model_free(model);
+    }
+}
+
+/* A parameter that only weight decay moves ends at zero too. */
+static void test_parameter_ends_at_zero(void)
+{
+    static const nn_optimizer optimizers[] = {NN_SGD, NN_ADAM};
+    int i, t;
+    for (i = 0; i < COUNT_OF(optimizers); i++) {
+        nn_options how = make_options(NN_MSE, optimizers[i], 1);
+        nn_model *model = make_line(1);
+        nn_trainer *trainer;
+        how.weight_decay = 0.1f;
+        trainer = make_trainer(model, &how);
+        nn_parameters(model)[0] = 1;
+        for (t = 0; t < 8000; t++) {
+            CHECK(nn_clear_gradients(trainer) == NN_OK && nn_update(trainer) == NN_OK);
+            if (t == 500) CHECK(nn_parameters(model)[0] > 0);
+        }
+        CHECK(nn_parameters(model)[0] == 0);
+        nn_trainer_free(trainer);
+        nn_model_free(model);
+    }
+}
+
 /* Step by one update of gradient (30, -40) times scale at rate 1: the clipped gradient itself. */
 static void clipped(double scale, double clip, double *w, double *b)
 {
@@ -279,6 +362,9 @@ int main(void)
 {
     RUN(test_clipping);
     RUN(test_adam_counts_steps);
+    RUN(test_adam_correction);
+    RUN(test_state_ends_at_zero);
+    RUN(test_parameter_ends_at_zero);
     RUN(test_weight_decay_is_scaled);
     RUN(test_biases_are_trained);
     RUN(test_set_learning_rate);
