@@ -284,7 +284,7 @@ typedef enum nn_status {
     NN_ERROR_WRITE,      /* the file cannot be written whole; the old one is intact */
     NN_ERROR_CSV_EMPTY,  /* no row of data */
     NN_ERROR_CSV_CELLS,  /* a row with too few or too many cells */
-    NN_ERROR_CSV_NUMBER, /* a cell that is empty or not a finite number */
+    NN_ERROR_CSV_NUMBER, /* a cell that is missing or not a finite number */
     NN_ERROR_CSV_QUOTE,  /* a quote that does not end, or stands where none may */
     NN_ERROR_CSV_TARGET, /* no column has the target's name */
     NN_ERROR_IDX_MAGIC,  /* not an IDX file of unsigned bytes */
@@ -307,6 +307,7 @@ typedef struct nn_location {
     const char *path; /* the path as the caller gave it, NULL for memory */
     long line;        /* CSV: line of the file where the row begins, from 1 */
     long column;      /* CSV: cell of the line, from 1 */
+    int dropped;      /* CSV: rows that drop_bad_rows had left out before the failure */
     char name[64];    /* CSV: the cell's text; model files: the tensor's name. Cut to fit. */
 } nn_location;
 
@@ -487,7 +488,10 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 NN_DEF void nn_data_free(nn_data *data);
 
 typedef enum nn_csv_header {
-    NN_CSV_HEADER_AUTO = 0, /* the first row is a header when none of its input cells is a number */
+    /* The first row is a header when it is made of names: when among its input cells are text and no
+       number; or when its target is text and all others in that column are numbers. Missing marks
+       are no names. */
+    NN_CSV_HEADER_AUTO = 0,
     NN_CSV_HEADER_YES,
     NN_CSV_HEADER_NO
 } nn_csv_header;
@@ -504,14 +508,15 @@ typedef struct nn_csv_options {
     int classes;       /* with class_names: how many there are */
     const char *const *class_names; /* [classes] the classes and their order, for example those of
                                        another data set; NULL: the classes that are found */
-    int drop_bad_rows;     /* 1: rows with an empty or non-numeric cell are left out and counted */
+    int drop_bad_rows;     /* 1: rows with a missing or non-numeric cell are left out and counted */
     nn_location *location; /* receives the place of a failure; may be NULL */
 } nn_csv_options;
 
 /* Reads a table from CSV text[length]. Inputs are numbers. The target is a number, or a class where
    its column is text. Classes that are found (at most 4,096) are sorted, numbers by value, text by
-   its bytes. Two classes become one output, 0 or 1; more become one-hot outputs. Spaces around
-   unquoted cells are ignored. Numbers are read to the nearest nn_real, whatever the C locale.
+   its bytes. Equal numbers are one class (1 and 1.0). Two classes become one output, 0 or 1; more
+   become one-hot outputs. A cell that is empty, NA, N/A, nan, null or ?, in upper or lower case, is
+   missing: it is neither a number nor a class. Spaces around unquoted cells are ignored. Numbers are read to the nearest nn_real, whatever the C locale.
    options may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
@@ -718,7 +723,8 @@ typedef struct nn_metrics {
     int rows, correct;             /* rows; with classes or a cross-entropy: rows predicted right */
     nn_real accuracy;              /* correct / rows */
     nn_real precision, recall, f1; /* two classes: of class 1 */
-    nn_real macro_precision, macro_recall, macro_f1; /* mean over the classes */
+    nn_real macro_precision, macro_recall, macro_f1; /* mean over the classes that occur in the data
+                                                        or in the predictions */
     nn_real auc;      /* two classes: area under the ROC curve, ties count half */
     nn_real mse, mae; /* mean over rows and outputs */
     nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
@@ -741,6 +747,7 @@ typedef struct nn_scores {
     nn_real recall;    /* of the rows of the class, the share that is predicted as it */
     nn_real f1;        /* harmonic mean of the two */
     int support;       /* rows of the class */
+    int predicted;     /* rows that are predicted as the class */
 } nn_scores;
 
 /* Fills *scores from matrix[classes x classes], a confusion matrix; of_class counts from 0. */
@@ -1305,7 +1312,7 @@ static double nn__seconds(void)
     X(NN_ERROR_WRITE, "the file cannot be written")                                                \
     X(NN_ERROR_CSV_EMPTY, "the CSV file has no row of data")                                       \
     X(NN_ERROR_CSV_CELLS, "a CSV row has too few or too many cells (is the delimiter right?)")     \
-    X(NN_ERROR_CSV_NUMBER, "a CSV cell is empty or not a finite number")                           \
+    X(NN_ERROR_CSV_NUMBER, "a CSV cell is missing or not a finite number")                         \
     X(NN_ERROR_CSV_QUOTE,                                                                          \
       "a CSV cell has a quote that is not closed, or a quote in a wrong place")                    \
     X(NN_ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                    \
@@ -7076,6 +7083,7 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
     scores->recall = actual ? hit / (nn_real)actual : 0;
     scores->f1 = predicted + actual ? 2 * hit / (nn_real)(predicted + actual) : 0;
     scores->support = (int)actual;
+    scores->predicted = (int)predicted;
     return NN_OK;
 }
 
@@ -7234,18 +7242,20 @@ static int nn__classes(const nn_data *data, nn_loss loss)
 static void nn__class_metrics(nn_metrics *metrics, const int *matrix, int classes)
 {
     nn_scores scores;
+    nn_real present = 0; /* classes of which there is a row, or a prediction */
     int c;
 
     metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = 0;
     for (c = 0; c < classes; c++) {
         (void)nn_class_scores(matrix, classes, c, &scores);
+        if (scores.support || scores.predicted) present += 1;
         metrics->macro_precision += scores.precision;
         metrics->macro_recall += scores.recall;
         metrics->macro_f1 += scores.f1;
     }
-    metrics->macro_precision /= (nn_real)classes;
-    metrics->macro_recall /= (nn_real)classes;
-    metrics->macro_f1 /= (nn_real)classes;
+    metrics->macro_precision /= present;
+    metrics->macro_recall /= present;
+    metrics->macro_f1 /= present;
     if (classes == 2) { /* after the loop, scores are those of class 1 */
         metrics->precision = scores.precision;
         metrics->recall = scores.recall;
@@ -7722,6 +7732,22 @@ static int nn__cell_is(const nn__cell *cell, const char *name)
     return name[at] == 0;
 }
 
+/* Returns whether a cell marks a missing value. Upper and lower case are the same. */
+static int nn__is_missing(const nn__cell *cell)
+{
+    static const char *const marks[] = {"", "na", "n/a", "nan", "null", "?"};
+    int i, at;
+
+    for (i = 0; i < NN__COUNT(marks); i++) {
+        for (at = 0; marks[i][at] && (size_t)at < cell->length; at++) {
+            const char c = cell->text[at];
+            if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != marks[i][at]) break;
+        }
+        if (!marks[i][at] && (size_t)at == cell->length) return 1;
+    }
+    return 0;
+}
+
 /* The most classes that are found in a file. A column with more different texts is probably not a
    class but a name or a key. */
 #define NN__MOST_CLASSES 4096
@@ -7740,8 +7766,8 @@ typedef struct nn__table {
     nn_location location;
 } nn__table;
 
-/* Compares two labels. Numbers come before text and are ordered by value. Text, and numbers of the
-   same value, are ordered by their bytes. */
+/* Compares two labels. Numbers come before text and are ordered by value; text is ordered by its
+   bytes. Numbers of the same value are the same label. */
 static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
 {
     const size_t length = a->length < b->length ? a->length : b->length;
@@ -7751,7 +7777,8 @@ static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
     int order = number_b - number_a;
 
     if (order == 0) order = (x > y) - (x < y);
-    if (order == 0) order = memcmp(a->text, b->text, length);
+    if (order || number_a) return order;
+    order = memcmp(a->text, b->text, length);
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
@@ -7843,7 +7870,9 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
         target = nn__target_of(table, column);
         if (target >= 0 && table->labels) {
             label = cell;
-            if (cell.length && !memchr(cell.text, 0, cell.length)) continue;
+            if ((table->fixed || !nn__is_missing(&cell)) && cell.length &&
+                !memchr(cell.text, 0, cell.length))
+                continue;
         } else if (nn__parse_number(cell.text, cell.length, &value)) {
             if (target >= 0 && y) y[target] = value;
             if (target < 0 && x) *x++ = value;
@@ -7869,6 +7898,32 @@ static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *dat
     return NN_OK;
 }
 
+/* What stands in the first target's column below the header: whether there are numbers, and text
+   that marks nothing missing. Stops at a row that cannot be read; a later pass reports it. */
+typedef struct nn__contents {
+    int numbers, text;
+} nn__contents;
+
+static nn__contents nn__target_contents(const nn__table *table)
+{
+    nn__parser parser = table->start;
+    nn__contents found = {0, 0};
+    nn__cell cell;
+    nn_real value;
+    long column;
+
+    while (nn__next_row(&parser))
+        for (column = 0, cell.last = 0; !cell.last; column++) {
+            if (nn__next_cell(&parser, &cell) != NN_OK) return found;
+            if (column != table->target[0] || nn__is_missing(&cell)) continue;
+            if (nn__parse_number(cell.text, cell.length, &value))
+                found.numbers = 1;
+            else
+                found.text = 1;
+        }
+    return found;
+}
+
 /* Finds the columns, the targets and the header in the first row. */
 static nn_status nn__read_header(nn__table *table, nn__parser *parser)
 {
@@ -7877,7 +7932,7 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     nn__cell cell;
     nn_status status;
     nn_real value;
-    int i, numbers = 0;
+    int i, numbers = 0, names = 0, target_name = 0;
 
     if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
     first = *parser;
@@ -7908,12 +7963,22 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
     *parser = first;
     for (i = 0, cell.last = 0; !cell.last; i++) {
         if (nn__next_cell(parser, &cell) != NN_OK) return NN_ERROR_CSV_QUOTE;
-        if (nn__target_of(table, i) < 0)
-            numbers += nn__parse_number(cell.text, cell.length, &value);
+        const int number = nn__parse_number(cell.text, cell.length, &value);
+        const int name = !number && !nn__is_missing(&cell);
+        if (nn__target_of(table, i) < 0) {
+            numbers += number;
+            names += name;
+        } else {
+            target_name |= name;
+        }
     }
-    if (!o->target_names &&
-        (o->header == NN_CSV_HEADER_NO || (o->header == NN_CSV_HEADER_AUTO && numbers)))
-        table->start = first;
+    if (o->target_names || o->header == NN_CSV_HEADER_YES) return NN_OK;
+    if (o->header == NN_CSV_HEADER_AUTO && names && !numbers) return NN_OK;
+    if (o->header == NN_CSV_HEADER_AUTO && target_name) {
+        const nn__contents below = nn__target_contents(table);
+        if (below.numbers && !below.text) return NN_OK;
+    }
+    table->start = first;
     return NN_OK;
 }
 
@@ -7921,22 +7986,10 @@ static nn_status nn__read_header(nn__table *table, nn__parser *parser)
    it is a number. */
 static int nn__has_labels(const nn__table *table)
 {
-    nn__parser parser = table->start;
-    nn__cell cell;
-    nn_real value;
-    long column;
-    int text = 0;
+    const nn__contents found = nn__target_contents(table);
 
     if (table->options->labels || table->fixed) return 1;
-    if (table->targets != 1) return 0;
-    while (nn__next_row(&parser))
-        for (column = 0, cell.last = 0; !cell.last; column++) {
-            if (nn__next_cell(&parser, &cell) != NN_OK) return 0;
-            if (column != table->target[0] || !cell.length) continue;
-            if (nn__parse_number(cell.text, cell.length, &value)) return 0;
-            text = 1;
-        }
-    return text;
+    return table->targets == 1 && found.text && !found.numbers;
 }
 
 /* Reads all rows. The first pass, with data NULL, counts them and finds the classes. The second
@@ -7944,20 +7997,27 @@ static int nn__has_labels(const nn__table *table)
 static nn_status nn__read_rows(nn__table *table, nn_data *data)
 {
     nn__parser parser = table->start;
+    nn_location first_bad;
     nn_status status;
     int bad;
 
     table->rows = table->dropped = 0;
+    nn__mark_location(table, &parser, NULL);
+    first_bad = table->location;
     while (nn__next_row(&parser)) {
         status = nn__read_row(table, &parser, data, &bad);
         if (status != NN_OK) return status;
         if (bad && !table->options->drop_bad_rows) return NN_ERROR_CSV_NUMBER;
-        if (table->rows == INT_MAX) return NN_ERROR_OVERFLOW;
+        if (table->rows == INT_MAX || table->dropped == INT_MAX) return NN_ERROR_OVERFLOW;
+        if (bad && !table->dropped) first_bad = table->location;
         table->dropped += bad;
         table->rows += !bad;
+        table->location.dropped = table->dropped;
     }
-    nn__mark_location(table, &parser, NULL);
-    return table->rows ? NN_OK : NN_ERROR_CSV_EMPTY;
+    if (table->rows) return NN_OK;
+    if (table->dropped) table->location = first_bad;
+    table->location.dropped = table->dropped;
+    return NN_ERROR_CSV_EMPTY;
 }
 
 /* Copies the names of the classes that were found into the data's block: see nn__copy_names. */

@@ -340,6 +340,7 @@ static void test_drop(void)
 {
     static const nn_real x[] = {1, 2, 4, 5}, y[] = {3, 6};
     nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
     how.drop_bad_rows = 1;
     if (CHECK(parse(&data, "a,b,t\n1,2,3\nNA,2,3\n4,5,6\n7,,8\n9,1,\n1e999,nan,0\n", &how) ==
@@ -352,7 +353,11 @@ static void test_drop(void)
     if (CHECK(parse(&data, "1,a\n2,b\n?,a\n3,b\n", &how) == NN_OK))
         CHECK(data.rows == 3 && data.dropped == 1 && data.classes == 2 && data.y[2] == 1);
     nn_data_free(&data);
-    CHECK(parse(&data, "a,b,t\n,2,3\n4,,6\n", &how) == NN_ERROR_CSV_EMPTY);
+    how.location = &place; /* all rows dropped: the first bad cell, and how many rows there were */
+    CHECK(parse(&data, "a,b,t\n1,x,3\n,2,3\n4,,6\n", &how) == NN_ERROR_CSV_EMPTY);
+    CHECK(place.line == 2 && place.column == 2 && !strcmp(place.name, "x") && place.dropped == 3);
+    CHECK(parse(&data, "a,b,t\n,2,3\n4,5\n", &how) == NN_ERROR_CSV_CELLS);
+    CHECK(place.line == 3 && place.dropped == 1);
     CHECK(parse(&data, "1,2,3\n4,5\n", &how) == NN_ERROR_CSV_CELLS);
     CHECK(parse(&data, "1,2,3\n4,5,\"6", &how) == NN_ERROR_CSV_QUOTE);
 }
@@ -430,11 +435,109 @@ static void test_text_among_numbers(void)
     for (i = 0; i < 3; i++) {
         CHECK(parse(&data, texts[i], &how) == NN_ERROR_CSV_NUMBER);
         CHECK(place.line == i + 1 && place.column == 2);
-        how.labels = 1;
-        if (CHECK(parse(&data, texts[i], &how) == NN_OK)) CHECK(data.classes == 3);
+        how.labels = 1; /* x is a class, a missing mark is none */
+        if (i < 2)
+            CHECK(parse(&data, texts[i], &how) == NN_ERROR_CSV_NUMBER && place.line == i + 1);
+        else if (CHECK(parse(&data, texts[i], &how) == NN_OK))
+            CHECK(data.classes == 3);
         nn_data_free(&data);
         how.labels = 0;
     }
+}
+
+/* A missing class is no class, whatever its mark; where the caller has named the mark as a class, it
+   is that class. */
+static void test_missing_labels(void)
+{
+    static const char *const marks[] = {"",    "NA",   "na",   "N/A", "n/a", "nan",
+                                        "NaN", "null", "NULL", "?",   " ? ", "\"NA\""};
+    static const char *const names[] = {"NA", "no", "yes"};
+    nn_csv_options how = plain();
+    nn_location place;
+    nn_data data;
+    char text[99];
+    int i;
+    how.location = &place;
+    for (i = 0; i < COUNT_OF(marks); i++) {
+        snprintf(text, sizeof text, "x,y\n0.5,yes\n0.7,no\n0.9,%s\n0.2,yes\n", marks[i]);
+        how.drop_bad_rows = 0;
+        CHECK(parse(&data, text, &how) == NN_ERROR_CSV_NUMBER);
+        CHECK(place.line == 4 && place.column == 2 && place.dropped == 0);
+        how.drop_bad_rows = 1;
+        if (!CHECK(parse(&data, text, &how) == NN_OK)) continue;
+        CHECK(data.rows == 3 && data.dropped == 1 && data.classes == 2);
+        CHECK(!strcmp(data.class_names[0], "no") && !strcmp(data.class_names[1], "yes"));
+        CHECK(data.y[0] == 1 && data.y[1] == 0 && data.y[2] == 1);
+        nn_data_free(&data);
+    }
+    how = plain();
+    how.classes = 3;
+    how.class_names = names;
+    if (CHECK(parse(&data, "x,y\n1,yes\n2,NA\n", &how) == NN_OK))
+        CHECK(data.rows == 2 && data.y[2] == 1 && data.y[3] == 1);
+    nn_data_free(&data);
+}
+
+/* A header is made of names: a row of missing marks is a row. */
+static void test_header_of_marks(void)
+{
+    static const char *const rows[] = {"NA,NA,1", "?,,1", ",,1", "null,nan,NA"};
+    nn_csv_options how = plain();
+    nn_location place;
+    nn_data data;
+    char text[99];
+    int i;
+    how.location = &place;
+    for (i = 0; i < COUNT_OF(rows); i++) {
+        snprintf(text, sizeof text, "%s\n2,3,4\n4,5,6\n", rows[i]);
+        how.drop_bad_rows = 0;
+        CHECK(parse(&data, text, &how) == NN_ERROR_CSV_NUMBER);
+        CHECK(place.line == 1 && place.column == 1);
+        how.drop_bad_rows = 1;
+        if (CHECK(parse(&data, text, &how) == NN_OK)) CHECK(data.rows == 2 && data.dropped == 1);
+        nn_data_free(&data);
+    }
+    how = plain(); /* as pandas writes its index: one column has no name */
+    if (CHECK(parse(&data, ",a,y\n0,2,3\n1,4,5\n", &how) == NN_OK))
+        CHECK(data.rows == 2 && data.inputs == 2 && data.x[1] == 2);
+    nn_data_free(&data);
+}
+
+/* Numbers may be names where the target's name is text above a column of numbers. */
+static void test_header_of_numbers(void)
+{
+    static const char table[] = "0,1,2,label\n5.1,3.5,1.4,0\n4.9,3.0,1.3,1\n6.0,2.2,4.0,0\n";
+    static const char text_target[] = "5.1,1.4,a\n4.9,1.3,b\n";
+    nn_csv_options how = plain();
+    nn_data data;
+    int labels;
+    for (labels = 0; labels < 2; labels++) {
+        how.labels = labels;
+        if (CHECK(parse(&data, table, &how) == NN_OK)) CHECK(data.rows == 3 && data.inputs == 3);
+        if (data.rows == 3) CHECK(data.classes == 2 * labels && data.x[0] == (nn_real)5.1);
+        nn_data_free(&data);
+    }
+    how.header = NN_CSV_HEADER_NO;
+    if (CHECK(parse(&data, table, &how) == NN_OK)) CHECK(data.rows == 4 && data.classes == 3);
+    nn_data_free(&data);
+    how = plain();
+    if (CHECK(parse(&data, text_target, &how) == NN_OK)) CHECK(data.rows == 2 && data.classes == 2);
+    nn_data_free(&data);
+}
+
+/* Equal numbers are one class, and its name is the first of their forms. */
+static void test_equal_labels(void)
+{
+    nn_csv_options how = plain();
+    nn_data data;
+    how.labels = 1;
+    if (CHECK(parse(&data, "x,y\n0.5,1\n0.7,1.0\n0.9,0\n0.2,0.0\n0.1,+1e0\n", &how) == NN_OK)) {
+        CHECK(data.rows == 5 && data.classes == 2 && data.outputs == 1);
+        CHECK(!strcmp(data.class_names[0], "0") && !strcmp(data.class_names[1], "1"));
+        CHECK(data.y[0] == 1 && data.y[1] == 1 && data.y[2] == 0 && data.y[3] == 0 &&
+              data.y[4] == 1);
+    }
+    nn_data_free(&data);
 }
 
 /* One column cannot be two targets: the second would be read from nowhere. */
@@ -553,6 +656,10 @@ int main(void)
     RUN(test_drop_places);
     RUN(test_odd_labels);
     RUN(test_text_among_numbers);
+    RUN(test_missing_labels);
+    RUN(test_header_of_marks);
+    RUN(test_header_of_numbers);
+    RUN(test_equal_labels);
     RUN(test_target_named_twice);
     RUN(test_paths);
     RUN(test_csv_options);

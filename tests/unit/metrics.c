@@ -237,7 +237,7 @@ static int slow_count(const sample *s, int a, int b)
 static void check_classes(const sample *s, const nn_metrics *m, const int *matrix)
 {
     double precision = 0, recall = 0, f1 = 0;
-    int a, b, correct = 0;
+    int a, b, correct = 0, present = 0;
     for (a = 0; a < s->classes; a++) {
         int hits = slow_count(s, a, a);
         double p = ratio(hits, slow_count(s, -1, a)), r = ratio(hits, slow_count(s, a, -1));
@@ -249,6 +249,8 @@ static void check_classes(const sample *s, const nn_metrics *m, const int *matri
         CHECK_NEAR(scores.recall, r, EXACT, 1e-300);
         CHECK_NEAR(scores.f1, f, EXACT, 1e-300);
         CHECK(scores.support == slow_count(s, a, -1));
+        CHECK(scores.predicted == slow_count(s, -1, a));
+        present += slow_count(s, a, -1) + slow_count(s, -1, a) > 0;
         if (a == 1 && s->classes == 2) {
             CHECK_NEAR(m->precision, p, EXACT, 1e-300);
             CHECK_NEAR(m->recall, r, EXACT, 1e-300);
@@ -258,9 +260,9 @@ static void check_classes(const sample *s, const nn_metrics *m, const int *matri
     }
     CHECK(m->rows == slow_count(s, -1, -1) && m->correct == correct);
     CHECK_NEAR(m->accuracy, (double)correct / m->rows, EXACT, 1e-300);
-    CHECK_NEAR(m->macro_precision, precision / s->classes, EXACT, 1e-300);
-    CHECK_NEAR(m->macro_recall, recall / s->classes, EXACT, 1e-300);
-    CHECK_NEAR(m->macro_f1, f1 / s->classes, EXACT, 1e-300);
+    CHECK_NEAR(m->macro_precision, precision / present, EXACT, 1e-300);
+    CHECK_NEAR(m->macro_recall, recall / present, EXACT, 1e-300);
+    CHECK_NEAR(m->macro_f1, f1 / present, EXACT, 1e-300);
 }
 
 static void check_sample(const sample *s, const nn_model *model, int weights)
@@ -413,9 +415,9 @@ static void test_nothing_of_a_class(void)
     CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
     CHECK(m.accuracy == 1 && m.correct == 3 && m.rows == 3);
     CHECK(m.precision == 0 && m.recall == 0 && m.f1 == 0);
-    CHECK_NEAR(m.macro_precision, 0.5, EXACT, 0);
-    CHECK_NEAR(m.macro_recall, 0.5, EXACT, 0);
-    CHECK_NEAR(m.macro_f1, 0.5, EXACT, 0);
+    CHECK_NEAR(m.macro_precision, 1, EXACT, 0);
+    CHECK_NEAR(m.macro_recall, 1, EXACT, 0);
+    CHECK_NEAR(m.macro_f1, 1, EXACT, 0);
     CHECK(isnan(m.auc));
     nn_model_free(model);
 }
