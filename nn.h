@@ -4998,12 +4998,12 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
-/* Computes the model's outputs [rows x outputs] for x[rows x inputs], and returns where they are.
-   They are written to y. When y is NULL, the last layer's logits (its sums before the activation)
-   are written to scratch instead. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
+/* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
+   layer's sums before the activation) where logits is 1. They are written to y, or to scratch where
+   y is NULL. Returns where they are. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
    width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
-                          nn_real *y)
+                          nn_real *y, int logits)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
     const nn_real *w = model->parameters;
@@ -5017,7 +5017,7 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
     for (i = 0; i < model->count; i++, x = out) {
         const nn__layer layer = nn__layer_at(model, i);
         const int last = i == model->count - 1;
-        const nn_activation activation = last && !y ? NN_LINEAR : layer.activation;
+        const nn_activation activation = last && logits ? NN_LINEAR : layer.activation;
 
         out = last && y ? y : other;
         other = next;
@@ -5077,7 +5077,7 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     outputs = (size_t)nn__outputs(model);
     for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
-        (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
+        (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y, 0);
         x += (size_t)count * inputs;
         y += (size_t)count * outputs;
     }
@@ -5109,8 +5109,7 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
         nn_real *y;
 
         count = nn__predict_rows(rows - first);
-        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL);
-        NN__RUN(model, activate, model->layers[model->count - 1].activation, y, count, outputs);
+        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL, 0);
         for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
         x += (size_t)count * (size_t)model->inputs;
     }
@@ -5150,39 +5149,30 @@ NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
-    nn_activation activation; /* of the last layer */
+    const nn_options *options; /* for the losses' own options; NULL: their defaults */
     int outputs;
-    nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
-                                          t * target_share + target_rest */
-    nn_real delta, quantile;           /* Huber's; the quantile loss's */
-    const nn_real *targets;            /* [... x outputs], row index[b] for row b, */
-    const size_t *index;               /* or row b where index is NULL */
-    const nn_real *weights;            /* of the same rows, NULL: 1; for the gradient */
-    nn_real total;                     /* the sum of the weights of the whole batch */
+    const nn_real *targets; /* [... x outputs], row index[b] for row b, */
+    const size_t *index;    /* or row b where index is NULL */
+    const nn_real *weights; /* of the same rows, NULL: 1; for the gradient */
+    nn_real total;          /* the sum of the weights of the whole batch */
 } nn__objective;
 
-/* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
-static void nn__set_objective(nn__objective *objective, const nn_model *model,
-                              const nn_options *options)
+/* Without options: the mean squared error. The fields behind outputs are the caller's to set. */
+NN__HOT void nn__set_objective(nn__objective *objective, const nn_model *model,
+                               const nn_options *options)
 {
-    const nn_real smoothing = options ? options->label_smoothing : 0;
-
     objective->model = model;
     objective->loss = options ? options->loss : NN_MSE;
-    objective->activation = nn__output_activation(model);
+    objective->options = options;
     objective->outputs = nn__outputs(model);
-    objective->target_share = 1 - smoothing;
-    objective->target_rest = smoothing / (nn_real)objective->outputs;
-    objective->delta = options ? nn__or(options->huber_delta, 1) : 1;
-    objective->quantile = nn__or(options ? options->quantile : 0, (nn_real)0.5);
 }
 
-static size_t nn__data_row(const nn__objective *objective, int b)
+NN__HOT size_t nn__data_row(const nn__objective *objective, int b)
 {
     return objective->index ? objective->index[b] : (size_t)b;
 }
 
-static const nn_real *nn__targets_of(const nn__objective *objective, int b)
+NN__HOT const nn_real *nn__targets_of(const nn__objective *objective, int b)
 {
     return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
 }
@@ -5213,9 +5203,14 @@ static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
 /* The mean over the outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); derivative
    d / outputs where |d| <= delta, else +-delta / outputs (Huber 1964). */
 
+static nn_real nn__delta(const nn__objective *objective)
+{
+    return nn__or(objective->options ? objective->options->huber_delta : 0, 1);
+}
+
 static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
 {
-    const nn_real delta = objective->delta, size = nn__absolute(d);
+    const nn_real delta = nn__delta(objective), size = nn__absolute(d);
 
     if (size > delta) return nn__fma(delta, nn__fma(-(nn_real)0.5, delta, size), sum);
     return nn__fma((nn_real)0.5 * size, size, sum);
@@ -5223,7 +5218,9 @@ static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
 
 static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
 {
-    if (nn__absolute(d) > objective->delta) return d > 0 ? objective->delta : -objective->delta;
+    const nn_real delta = nn__delta(objective);
+
+    if (nn__absolute(d) > delta) return d > 0 ? delta : -delta;
     return d;
 }
 
@@ -5248,16 +5245,21 @@ static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
 /* The mean over the outputs of (1 - q) d where d > 0, else -q d; derivative (1 - q) / outputs where
    d > 0, -q / outputs where d < 0, else 0. q is the quantile (Koenker and Bassett 1978). */
 
+static nn_real nn__q(const nn__objective *objective)
+{
+    return nn__or(objective->options ? objective->options->quantile : 0, (nn_real)0.5);
+}
+
 static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
 {
-    const nn_real q = objective->quantile;
+    const nn_real q = nn__q(objective);
 
     return nn__fma(d > 0 ? 1 - q : -q, d, sum);
 }
 
 static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
 {
-    const nn_real q = objective->quantile;
+    const nn_real q = nn__q(objective);
 
     return d > 0 ? 1 - q : d < 0 ? -q : 0;
 }
@@ -5310,18 +5312,19 @@ static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
 /* For softmax. The sum over the outputs of -t log p, computed from the logits as the sum of
-   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing (Szegedy et
-   al. 2016), t stands for t * target_share + target_rest. */
+   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s (Szegedy
+   et al. 2016), t stands for t * (1 - s) + s / outputs. */
 
-static nn_real nn__smooth(const nn__objective *objective, nn_real t)
+static nn_real nn__smoothing(const nn__objective *objective)
 {
-    return nn__fma(t, objective->target_share, objective->target_rest);
+    return objective->options ? objective->options->label_smoothing : 0;
 }
 
 /* z[rows x outputs] becomes p. */
 static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, z += outputs) {
@@ -5331,7 +5334,7 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
         for (j = 1; j < outputs; j++)
             if (z[j] > largest) largest = z[j];
         for (j = 0; j < outputs; j++) {
-            const nn_real target = nn__smooth(objective, t[j]);
+            const nn_real target = nn__fma(t[j], kept, rest);
             sum = nn__fma(target, largest - z[j], sum);
             total += target;
         }
@@ -5344,13 +5347,14 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
                                        nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
     nn_real total = 0;
     int j;
 
     (void)share;
-    for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
+    for (j = 0; j < outputs; j++) total += nn__fma(t[j], kept, rest);
     for (j = 0; j < outputs; j++)
-        p[j] = nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor;
+        p[j] = nn__fma(total, p[j], -nn__fma(t[j], kept, rest)) * factor;
 }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -5363,22 +5367,24 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
+        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
+            sum = nn__##name(objective, p[j] - t[j], sum);                                         \
         break;)
 #define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
+        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
+            d[j] = nn__##name##_gradient(objective, p[j] - t[j]) * share;                          \
         break;)
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name(objective, z, rows, losses);                 \
+            nn__##name(objective, p, rows, losses);                 \
         return;)
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
             nn__##name##_gradient(objective, row, t, factor, share);                               \
-        continue;)
+        break;)
 /* clang-format on */
 
 /* Whether there is such a loss, and it goes with the last layer's activation. */
@@ -5400,28 +5406,9 @@ static int nn__is_cross_entropy(nn_loss loss)
     return 0 NN__LOSSES(NN__IS_ROW_LOSS);
 }
 
-static nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
-{
-    switch (objective->loss) {
-        NN__LOSSES(NN__ELEMENT_CASE)
-    default: break;
-    }
-    return sum;
-}
-
-static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
-{
-    switch (objective->loss) {
-        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
-    default: break;
-    }
-    return d;
-}
-
-/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may
-   be z, and losses[rows]. */
-static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p, int rows,
-                             nn_real *losses)
+/* The losses[rows] of p[rows x outputs]. p are the outputs, and stay as they are; or, for a
+   cross-entropy, p are the logits, and become the outputs. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *p, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
@@ -5430,13 +5417,14 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
         NN__LOSSES(NN__ROW_CASE)
     default: break;
     }
-    if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
-    NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
     for (b = 0; b < rows; b++, p += outputs) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
+        switch (objective->loss) {
+            NN__LOSSES(NN__ELEMENT_CASE)
+        default: break;
+        }
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -5460,13 +5448,13 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
+            NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
         default: break;
         }
-        for (j = 0; j < outputs; j++)
-            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
-    NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
+    NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
+            rows, outputs);
 }
 
 /* ================================================================================================
@@ -6229,7 +6217,8 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 
 /* Copies rows of x to the batch, trainer->input[rows x inputs], and scales them with the model's
    scaling. Row b is row index[b] of x, or row b when index is NULL. */
-static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
+static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const size_t *index,
+                           int rows)
 {
     const nn_model *model = trainer->model;
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
@@ -6256,44 +6245,46 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     }
 }
 
-/* The forward pass of the batch in trainer->input through all layers. The last layer computes only
-   its logits, because the losses need them; they are in its state. Dropout is used where training
-   is 1. */
-static void nn__forward(nn_trainer *trainer, int rows, int training)
+/* The forward pass of x[rows x inputs], scaled, through all layers. Where logits is 1, the last
+   layer computes only its logits, in its state. Dropout is used where training is 1. Returns the
+   arrays of the last layer. */
+static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, int training,
+                              int logits)
 {
     const nn_model *model = trainer->model;
-    const nn_real *x = trainer->input;
-    nn_real *next = trainer->planes;
+    nn__planes planes;
     int i;
 
-    for (i = 0; i < model->count; i++) {
+    planes.end = trainer->planes;
+    for (i = 0; i < model->count; i++, x = training ? planes.dropped : planes.outputs) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn__planes planes = nn__planes_at(trainer, i, next);
-        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
+        const int linear = logits && i == model->count - 1;
+        int keeps_z;
 
+        planes = nn__planes_at(trainer, i, planes.end);
+        keeps_z = planes.outputs != planes.state;
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
                 model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
-                last || keeps_z ? NN_LINEAR : layer.activation);
-        if (last) return;
-        if (keeps_z) {
+                linear || keeps_z ? NN_LINEAR : layer.activation);
+        if (keeps_z && !linear) {
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
         if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
-        x = training ? planes.dropped : planes.outputs;
-        next = planes.end;
     }
+    return planes;
 }
 
-/* The backward pass. The state of the last layer holds its dL/dz. For each layer from the last to
-   the first,
+/* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
+   For each layer from the last to the first,
 
        dw = x^T * dz    db = sums of the columns of dz    dz of the layer before: see
                                                           nn__dense_input_gradient_scalar
 
    and the state of the layer before is overwritten with its dL/dz. dw and db are added to the
    gradients when trainer->pending is 1, and overwrite them when it is 0. */
-static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
+static void nn__backward(nn_trainer *trainer, const nn_real *input, const nn__planes *last,
+                         int rows)
 {
     const nn_model *model = trainer->model;
     nn__planes planes = *last;
@@ -6301,7 +6292,7 @@ static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 
     for (i = model->count - 1; i >= 0; i--) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn_real *dz = planes.state, *x = trainer->input;
+        const nn_real *dz = planes.state, *x = input;
 
         if (i > 0) {
             planes =
@@ -6327,8 +6318,6 @@ static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
     const nn_model *model;
-    nn__planes planes;
-    int width;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
@@ -6337,15 +6326,9 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     model = trainer->model;
     if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
     nn__load_batch(trainer, x, NULL, rows);
-    nn__forward(trainer, rows, 1);
-    width = nn__outputs(model);
-    planes = nn__last_planes(trainer);
-    if (planes.outputs != planes.state)
-        nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
-    NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
+    *y = nn__forward(trainer, trainer->input, rows, 1, 0).outputs;
     trainer->rows = rows;
     trainer->changes = model->changes;
-    *y = planes.outputs;
     return NN_OK;
 }
 
@@ -6366,7 +6349,7 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     planes = nn__last_planes(trainer);
     NN__RUN(model, activation_gradient, nn__output_activation(model), planes.state, dy, rows,
             outputs);
-    nn__backward(trainer, &planes, rows);
+    nn__backward(trainer, trainer->input, &planes, rows);
     if (dx) {
         NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
                 rows, model->inputs, model->layers[0].width, NN_LINEAR);
@@ -6487,9 +6470,9 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 /* ---- The batch level ------------------------------------------------------------------------- */
 
 /* Adds the weighted loss of a row to a sum. */
-static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
+NN__HOT void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
-    nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
+    nn__add(losses, data->weight ? nn__rounded_product(data->weight[row], loss) : loss);
 }
 
 /* Returns the mean of the rows' losses, weighted by the row weights. */
@@ -6515,61 +6498,103 @@ typedef struct nn__range {
     int next, end;
 } nn__range;
 
+/* The rows of one micro-batch. Row b is row index[b] of the data, or row first + b where index is
+   NULL. */
+typedef struct nn__batch {
+    const size_t *index;
+    int first, rows;
+    const nn_real *input; /* [rows x inputs], scaled */
+    nn__planes last;      /* the arrays of the last layer */
+} nn__batch;
+
 /* Returns the index in the data of row i. */
 static size_t nn__row_of(const nn__range *range, int i)
 {
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Computes the forward pass and the loss of one micro-batch: of the next rows of the range, without
-   those of weight 0. Returns the number of rows; their losses are in trainer->losses. Dropout is
-   used where training is 1. The losses are added to the sums; where measure is 1, so are the
-   weights, the number of rows and the number of correct predictions. */
-static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
-                            const nn__planes *last, nn__range *range, int training, int measure,
-                            nn__sums *sums)
+/* Takes the next micro-batch of a range: its next rows, without those of weight 0. Rows in the order
+   of the data that need no scaling are used where they are. */
+static void nn__next_batch(nn_trainer *trainer, nn__range *range, nn__batch *batch)
 {
     const nn_data *data = range->data;
-    const nn_real *p = last->outputs;
-    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
-    int b, i = range->next, count = 0;
+    int i = range->next, count = 0;
 
-    for (; i < range->end && count < trainer->batch; i++) {
-        trainer->index[count] = nn__row_of(range, i);
-        count += nn__row_weight(data, trainer->index[count]) != 0;
+    batch->first = i;
+    if (range->order || data->weight) {
+        for (; i < range->end && count < trainer->batch; i++) {
+            trainer->index[count] = nn__row_of(range, i);
+            count += nn__row_weight(data, trainer->index[count]) != 0;
+        }
+        batch->index = trainer->index;
+        batch->first = 0;
+    } else {
+        count = range->end - i < trainer->batch ? range->end - i : trainer->batch;
+        i += count;
+        batch->index = NULL;
     }
+    batch->rows = count;
     range->next = i;
-    nn__load_batch(trainer, data->x, trainer->index, count);
-    nn__forward(trainer, count, training);
-    nn__loss_forward(objective, last->state, last->outputs, count, trainer->losses);
-    for (b = 0; b < count; b++, p += data->outputs) {
-        nn__add_loss(&loss, data, trainer->index[b], trainer->losses[b]);
-        if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
-    }
+    batch->input = data->x + (size_t)batch->first * (size_t)data->inputs;
+    if (!batch->index && trainer->model->scaling == NN_SCALE_NONE) return;
+    nn__load_batch(trainer, batch->input, batch->index, count);
+    batch->input = trainer->input;
+}
+
+/* Computes the forward pass and the losses of a micro-batch; the losses are in trainer->losses, and
+   are added to the sums. Dropout is used where training is 1. */
+static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, const nn_data *data,
+                              nn__batch *batch, int training, nn__sums *sums)
+{
+    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
+    int b;
+
+    objective->index = batch->index;
+    objective->targets = data->y + (size_t)batch->first * (size_t)data->outputs;
+    batch->last = nn__forward(trainer, batch->input, batch->rows, training,
+                              nn__is_cross_entropy(objective->loss));
+    nn__loss_forward(objective, batch->last.outputs, batch->rows, trainer->losses);
+    for (b = 0; b < batch->rows; b++)
+        nn__add_loss(&loss, data, nn__data_row(objective, b), trainer->losses[b]);
     sums->loss = loss;
-    return count;
+}
+
+/* Adds the rest of a micro-batch to the sums: the weights, the number of rows, and in a
+   classification the number of rows that are predicted correctly. */
+static void nn__count_batch(const nn__objective *objective, const nn_data *data,
+                            const nn__batch *batch, nn__sums *sums)
+{
+    const int classes = nn__is_classification(data, objective->loss);
+    const nn_real *p = batch->last.outputs;
+    int b;
+
+    for (b = 0; b < batch->rows && (classes || data->weight); b++, p += data->outputs) {
+        if (data->weight) nn__add(&sums->weight, data->weight[nn__data_row(objective, b)]);
+        if (classes)
+            sums->correct += nn__is_correct(data, objective->loss, p, nn__targets_of(objective, b));
+    }
+    if (!data->weight) nn__add(&sums->weight, (nn_real)batch->rows);
+    sums->counted += batch->rows;
 }
 
 static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
                                        const nn_data *data)
 {
     nn__set_objective(objective, trainer->model, trainer->options);
-    objective->targets = data->y;
-    objective->index = trainer->index;
     objective->weights = data->weight;
 }
 
 /* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
-   goes through the range by micro-batches and adds to the sums as nn__forward_rows does. *weight
-   receives the sum of the row weights. If that is 0, nothing is added to the gradients. If a later
-   micro-batch diverges, all gradients are zeroed. */
+   goes through the range by micro-batches and adds the losses to the sums; where measure is 1, it
+   adds all else too. *weight receives the sum of the row weights. If that is 0, nothing is added to
+   the gradients. If a later micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
     const nn_data *data = range->data;
-    const nn__planes last = nn__last_planes(trainer);
     nn__objective objective;
-    int i, count, begun = 0;
+    nn__batch batch;
+    int i, begun = 0;
 
     nn__set_training_objective(&objective, trainer, data);
     *weight = 0;
@@ -6579,14 +6604,17 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
     objective.total = *weight;
     trainer->rows = 0;
     for (; range->next < range->end; begun = 1) {
-        count = nn__forward_rows(trainer, &objective, &last, range, 1, measure, sums);
+        nn__next_batch(trainer, range, &batch);
+        nn__forward_batch(trainer, &objective, data, &batch, 1, sums);
+        if (measure) nn__count_batch(&objective, data, &batch, sums);
         if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
-        if (!count) continue;
-        nn__loss_backward(&objective, last.state, last.outputs, count, trainer->output_gradients);
-        nn__backward(trainer, &last, count);
+        if (!batch.rows) continue;
+        nn__loss_backward(&objective, batch.last.state, batch.last.outputs, batch.rows,
+                          trainer->output_gradients);
+        nn__backward(trainer, batch.input, &batch.last, batch.rows);
     }
     return NN_OK;
 }
@@ -6640,8 +6668,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    uses the trainer's buffers. */
 static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
 {
-    const nn__planes last = nn__last_planes(trainer);
     nn__objective objective;
+    nn__batch batch;
     nn__range range;
     nn__sums sums;
 
@@ -6651,8 +6679,11 @@ static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
     range.order = rows;
     range.next = 0;
     range.end = rows->count;
-    while (range.next < range.end)
-        (void)nn__forward_rows(trainer, &objective, &last, &range, 0, 1, &sums);
+    while (range.next < range.end) {
+        nn__next_batch(trainer, &range, &batch);
+        nn__forward_batch(trainer, &objective, rows->data, &batch, 0, &sums);
+        nn__count_batch(&objective, rows->data, &batch, &sums);
+    }
     return sums;
 }
 
@@ -7095,11 +7126,12 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     for (first = 0; first < data->rows; first += count) {
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
-        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
+        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL,
+                      nn__is_cross_entropy(objective.loss));
         /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
         if (p == losses) losses += (size_t)count * model->first_width;
         objective.targets = data->y + (size_t)first * outputs;
-        nn__loss_forward(&objective, p, p, count, losses);
+        nn__loss_forward(&objective, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
             if (nn__row_weight(data, row) == 0) continue;
