@@ -2199,15 +2199,21 @@ static nn_real nn__uniform(uint64_t *state)
 }
 
 #ifndef NN_NO_TRAIN
-/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
-   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
-   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
-   fewer, the permutations of small sets are not equally probable. */
-static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
+
+/* ---- Random permutations --------------------------------------------------------------------- */
+
+/* A Feistel network: it permutes the numbers that have as many bits as `mask`. Each of its rounds
+   changes the low half of the bits by a function of the high half, or the other way round. */
+typedef struct nn__network {
+    uint64_t key;
+    uint32_t mask, low, low_mask; /* all bits; the number of bits in the low half; those bits */
+} nn__network;
+
+/* Returns the network of a key for the numbers 0 ... n - 1. It has at least 4 bits. */
+static nn__network nn__network_of(uint32_t n, uint64_t key)
 {
-    uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
-    int round;
+    nn__network network;
+    uint32_t mask = (n - 1) | 15, low = 2;
 
     mask |= mask >> 1;
     mask |= mask >> 2;
@@ -2215,19 +2221,99 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 8;
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
-    low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* with key 0 the network would map 0 to 0 */
+    network.key = key + UINT64_C(0x9e3779b97f4a7c15); /* with key 0 it would map 0 to 0 */
+    network.mask = mask;
+    network.low = low;
+    network.low_mask = ((uint32_t)1 << low) - 1;
+    return network;
+}
+
+/* Returns 16 bits that depend on all bits of x. */
+NN__HOT uint32_t nn__scramble(uint32_t x)
+{
+    x *= 0x85ebca77u;
+    return ((x ^ (x >> 15)) * 0xc2b2ae3du) >> 16;
+}
+
+/* The key of the next round. */
+NN__HOT uint32_t nn__next_round_key(const nn__network *network, uint32_t round_key)
+{
+    return round_key * 0x9e3779b1u + (uint32_t)(network->key >> 32);
+}
+
+/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
+   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
+   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
+   fewer, the permutations of small sets are not equally probable. */
+static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
+{
+    const nn__network network = nn__network_of(n, key);
+    uint32_t round_key;
+    int round;
+
     do {
-        round_key = (uint32_t)key;
+        round_key = (uint32_t)network.key;
         for (round = 0; round < 12; round++) {
-            round_key = round_key * 0x9e3779b1u + (uint32_t)(key >> 32);
-            mixed = ((round & 1 ? i >> low : i & low_mask) + round_key) * 0x85ebca77u;
-            mixed = ((mixed ^ (mixed >> 15)) * 0xc2b2ae3du) >> 16;
-            i ^= round & 1 ? mixed & low_mask : (mixed << low) & mask;
+            round_key = nn__next_round_key(&network, round_key);
+            i ^= round & 1 ? nn__scramble((i >> network.low) + round_key) & network.low_mask
+                           : (nn__scramble((i & network.low_mask) + round_key) << network.low) &
+                                 network.mask;
         }
     } while (i >= n);
     return i;
 }
+
+#ifdef NN__SIMD
+/* elements[count] become nn__permute(element, n, key), count <= NN__PERMUTED. */
+#define NN__PERMUTED 64
+static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t n, uint64_t key)
+{
+    int i;
+
+    for (i = 0; i < count; i++) elements[i] = nn__permute(elements[i], n, key);
+}
+#endif
+
+/* The same. The network is applied to all elements, 16 at a time in loops that compilers vectorise,
+   and then again to those that are not less than n: v has only these, and at has their places. */
+#define NN__DEFINE_PERMUTE_ELEMENTS                                                                \
+    NN__INLINE void NN__NAME(permute_16)(uint32_t * v, const nn__network *network)                 \
+    {                                                                                              \
+        const uint32_t mask = network->mask, low = network->low, low_mask = network->low_mask;     \
+        uint32_t round_key = (uint32_t)network->key;                                               \
+        int round, i;                                                                              \
+                                                                                                   \
+        for (round = 0; round < 12; round += 2) {                                                  \
+            round_key = nn__next_round_key(network, round_key);                                    \
+            for (i = 0; i < 16; i++)                                                               \
+                v[i] ^= (nn__scramble((v[i] & low_mask) + round_key) << low) & mask;                    \
+            round_key = nn__next_round_key(network, round_key);                                    \
+            for (i = 0; i < 16; i++) v[i] ^= nn__scramble((v[i] >> low) + round_key) & low_mask;        \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(permute_elements)(uint32_t * elements, int count, uint32_t n,  \
+                                                      uint64_t key)                                \
+    {                                                                                              \
+        const nn__network network = nn__network_of(n, key);                                        \
+        uint32_t v[NN__PERMUTED] = {0};                                                            \
+        int at[NN__PERMUTED], i, left;                                                             \
+                                                                                                   \
+        for (i = 0; i < count; i++) {                                                              \
+            v[i] = elements[i];                                                                    \
+            at[i] = i;                                                                             \
+        }                                                                                          \
+        for (; count; count = left) {                                                              \
+            for (i = 0; i < count; i += 16) NN__NAME(permute_16)(v + i, &network);                 \
+            for (i = left = 0; i < count; i++) {                                                   \
+                elements[at[i]] = v[i];                                                            \
+                v[left] = v[i];                                                                    \
+                at[left] = at[i];                                                                  \
+                left += v[i] >= n;                                                                 \
+            }                                                                                      \
+        }                                                                                          \
+    }
 #endif
 
 /* ================================================================================================
@@ -3322,6 +3408,10 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
         NN__VECTOR v;                                                                              \
         int b, i, n;                                                                               \
                                                                                                    \
+        if (width < 4) { /* scalar stores: the next kernel loads single numbers */                 \
+            nn__scale_rows_scalar(x, index, offset, factor, out, rows, width);                     \
+            return;                                                                                \
+        }                                                                                          \
         for (b = 0; b < rows; b++, out += width) {                                                 \
             const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
             for (i = 0; i < width; i += NN__LANES) {                                               \
@@ -4108,6 +4198,7 @@ typedef struct nn__kernels {
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
     void (*softplus_tails)(const nn_real *z, nn_real *out, size_t count);
+    void (*permute_elements)(uint32_t *elements, int count, uint32_t n, uint64_t key);
     NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
 } nn__kernels;
@@ -4134,12 +4225,14 @@ typedef struct nn__kernels {
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
         NN__NAME(activation_gradient),                                                             \
-        NN__NAME(softplus_tails) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
+        NN__NAME(softplus_tails),                                                                  \
+        NN__NAME(permute_elements) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
     NN__DEFINE_SOFTPLUS_TAILS                                                                      \
+    NN__DEFINE_PERMUTE_ELEMENTS                                                                    \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
 
@@ -4546,7 +4639,8 @@ NN__DEFINE_KERNELS
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
         nn__activation_gradient_scalar,                                                            \
-        nn__softplus_tails_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
+        nn__softplus_tails_scalar,                                                                 \
+        nn__permute_elements_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -5574,27 +5668,74 @@ typedef struct nn__rows {
     int first, count;        /* these are rows first ... first + count - 1 of the separated data */
     int separated, shuffled; /* 1: the first permutation is used; the second one is used */
     uint64_t separation_key, order_key;
+#ifdef NN__SIMD
+    /* The vector kernels permute many rows in the time of one: ahead[ahead_count] are the indices
+       in the data of the rows ahead_first, ahead_first + 1 ... */
+    const nn_model *model;
+    int ahead_first, ahead_count;
+    uint32_t ahead[NN__PERMUTED];
+#endif
 } nn__rows;
 
-static nn__rows nn__all_rows(const nn_data *data)
+static nn__rows nn__all_rows(const nn_data *data, const nn_model *model)
 {
     nn__rows rows;
 
     memset(&rows, 0, sizeof rows);
     rows.data = data;
     rows.count = data->rows;
+#ifdef NN__SIMD
+    rows.model = model;
+#else
+    (void)model;
+#endif
     return rows;
 }
 
-/* Returns the index in the data of row i, 0 <= i < rows->count. */
-static size_t nn__row(const nn__rows *rows, int i)
+static void nn__shuffle(nn__rows *rows, uint64_t key)
 {
+    rows->shuffled = 1;
+    rows->order_key = key;
+#ifdef NN__SIMD
+    rows->ahead_count = 0;
+#endif
+}
+
+#ifdef NN__SIMD
+/* Fills `ahead` from row i on. */
+static void nn__look_ahead(nn__rows *rows, int i)
+{
+    const int left = rows->count - i, count = left < NN__PERMUTED ? left : NN__PERMUTED;
+    int k;
+
+    for (k = 0; k < count; k++) rows->ahead[k] = (uint32_t)(i + k);
+    if (rows->shuffled)
+        NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->count,
+                rows->order_key);
+    for (k = 0; k < count; k++) rows->ahead[k] += (uint32_t)rows->first;
+    if (rows->separated)
+        NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->data->rows,
+                rows->separation_key);
+    rows->ahead_first = i;
+    rows->ahead_count = count;
+}
+#endif
+
+/* Returns the index in the data of row i, 0 <= i < rows->count. */
+NN__HOT size_t nn__row(nn__rows *rows, int i)
+{
+#ifdef NN__SIMD
+    if (i < rows->ahead_first || i - rows->ahead_first >= rows->ahead_count)
+        nn__look_ahead(rows, i);
+    return rows->ahead[i - rows->ahead_first];
+#else
     uint32_t row = (uint32_t)i;
 
     if (rows->shuffled) row = nn__permute(row, (uint32_t)rows->count, rows->order_key);
     row += (uint32_t)rows->first;
     return rows->separated ? nn__permute(row, (uint32_t)rows->data->rows, rows->separation_key)
                            : row;
+#endif
 }
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
@@ -5614,7 +5755,7 @@ typedef struct nn__column {
        min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
 
    A constant column gets factor 1. */
-static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
+static void nn__fit_columns(nn_model *model, nn__rows *rows, nn_scaling scaling, int first,
                             int count)
 {
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
@@ -5662,7 +5803,7 @@ static int nn__can_be_scaled(const nn_data *data)
     return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
 }
 
-static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
+static void nn__fit_scaling(nn_model *model, nn__rows *rows, nn_scaling scaling)
 {
     int first, left;
 
@@ -5691,7 +5832,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__can_be_scaled(data))
         return NN_ERROR_DATA;
-    rows = nn__all_rows(data);
+    rows = nn__all_rows(data, model);
     nn__fit_scaling(model, &rows, scaling);
     return NN_OK;
 }
@@ -6494,7 +6635,7 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
    the data. */
 typedef struct nn__range {
     const nn_data *data;
-    const nn__rows *order;
+    nn__rows *order;
     int next, end;
 } nn__range;
 
@@ -6666,7 +6807,7 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* Returns the sums of the loss and of the correct predictions over some rows, without dropout. It
    uses the trainer's buffers. */
-static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
+static nn__sums nn__validate(nn_trainer *trainer, nn__rows *rows)
 {
     nn__objective objective;
     nn__batch batch;
@@ -6774,8 +6915,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     }
     range.data = run->training.data;
     range.order = &run->training;
-    run->training.shuffled = 1;
-    run->training.order_key = state->epoch_key;
+    nn__shuffle(&run->training, state->epoch_key);
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
         range.next = state->position;
@@ -6825,7 +6965,7 @@ static nn_status nn__end_epoch(nn__run *run)
 }
 
 /* Returns whether one of the rows has a positive weight. */
-static int nn__has_weight(const nn__rows *rows)
+static int nn__has_weight(nn__rows *rows)
 {
     int i;
 
@@ -6847,13 +6987,13 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     if (status != NN_OK) return status;
     memset(run, 0, sizeof *run);
     run->trainer = trainer;
-    run->training = nn__all_rows(data);
+    run->training = nn__all_rows(data, trainer->model);
     run->validation = run->training;
     run->validation.count = 0;
     if (o->validation) {
         status = nn__check_fits(o->validation, trainer->model, o->loss);
         if (status != NN_OK) return status;
-        run->validation = nn__all_rows(o->validation);
+        run->validation = nn__all_rows(o->validation, trainer->model);
     } else if (o->validation_fraction > 0) {
         held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
