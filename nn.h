@@ -2265,8 +2265,9 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 }
 
 #ifdef NN__SIMD
-/* elements[count] become nn__permute(element, n, key), count <= NN__PERMUTED. */
-#define NN__PERMUTED 64
+/* elements[count] become nn__permute(element, n, key). The array has NN__PERMUTED elements; those
+   after count become undefined. */
+#define NN__PERMUTED 128
 static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t n, uint64_t key)
 {
     int i;
@@ -2276,7 +2277,7 @@ static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t 
 #endif
 
 /* The same. The network is applied to all elements, 16 at a time in loops that compilers vectorise,
-   and then again to those that are not less than n: v has only these, and at has their places. */
+   and then again to those that are not less than n: v[left], at the places at[left]. */
 #define NN__DEFINE_PERMUTE_ELEMENTS                                                                \
     NN__INLINE void NN__NAME(permute_16)(uint32_t * v, const nn__network *network)                 \
     {                                                                                              \
@@ -2287,9 +2288,9 @@ static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t 
         for (round = 0; round < 12; round += 2) {                                                  \
             round_key = nn__next_round_key(network, round_key);                                    \
             for (i = 0; i < 16; i++)                                                               \
-                v[i] ^= (nn__scramble((v[i] & low_mask) + round_key) << low) & mask;                    \
+                v[i] ^= (nn__scramble((v[i] & low_mask) + round_key) << low) & mask;               \
             round_key = nn__next_round_key(network, round_key);                                    \
-            for (i = 0; i < 16; i++) v[i] ^= nn__scramble((v[i] >> low) + round_key) & low_mask;        \
+            for (i = 0; i < 16; i++) v[i] ^= nn__scramble((v[i] >> low) + round_key) & low_mask;   \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2298,19 +2299,20 @@ static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t 
     {                                                                                              \
         const nn__network network = nn__network_of(n, key);                                        \
         uint32_t v[NN__PERMUTED] = {0};                                                            \
-        int at[NN__PERMUTED], i, left;                                                             \
+        int at[NN__PERMUTED], i, left, again;                                                      \
                                                                                                    \
-        for (i = 0; i < count; i++) {                                                              \
-            v[i] = elements[i];                                                                    \
-            at[i] = i;                                                                             \
+        for (i = 0; i < count; i += 16) NN__NAME(permute_16)(elements + i, &network);              \
+        for (i = left = 0; i < count; i++) {                                                       \
+            at[left] = i;                                                                          \
+            left += elements[i] >= n;                                                              \
         }                                                                                          \
-        for (; count; count = left) {                                                              \
-            for (i = 0; i < count; i += 16) NN__NAME(permute_16)(v + i, &network);                 \
-            for (i = left = 0; i < count; i++) {                                                   \
+        for (; left; left = again) {                                                               \
+            for (i = 0; i < left; i++) v[i] = elements[at[i]];                                     \
+            for (i = 0; i < left; i += 16) NN__NAME(permute_16)(v + i, &network);                  \
+            for (i = again = 0; i < left; i++) {                                                   \
                 elements[at[i]] = v[i];                                                            \
-                v[left] = v[i];                                                                    \
-                at[left] = at[i];                                                                  \
-                left += v[i] >= n;                                                                 \
+                at[again] = at[i];                                                                 \
+                again += v[i] >= n;                                                                \
             }                                                                                      \
         }                                                                                          \
     }
@@ -4224,8 +4226,7 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient),                                                             \
-        NN__NAME(softplus_tails),                                                                  \
+        NN__NAME(activation_gradient), NN__NAME(softplus_tails),                                   \
         NN__NAME(permute_elements) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
@@ -4638,8 +4639,7 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar,                                                            \
-        nn__softplus_tails_scalar,                                                                 \
+        nn__activation_gradient_scalar, nn__softplus_tails_scalar,                                 \
         nn__permute_elements_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
@@ -5447,8 +5447,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 
     (void)share;
     for (j = 0; j < outputs; j++) total += nn__fma(t[j], kept, rest);
-    for (j = 0; j < outputs; j++)
-        p[j] = nn__fma(total, p[j], -nn__fma(t[j], kept, rest)) * factor;
+    for (j = 0; j < outputs; j++) p[j] = nn__fma(total, p[j], -nn__fma(t[j], kept, rest)) * factor;
 }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -5708,11 +5707,11 @@ static void nn__look_ahead(nn__rows *rows, int i)
     const int left = rows->count - i, count = left < NN__PERMUTED ? left : NN__PERMUTED;
     int k;
 
-    for (k = 0; k < count; k++) rows->ahead[k] = (uint32_t)(i + k);
+    for (k = 0; k < NN__PERMUTED; k++) rows->ahead[k] = (uint32_t)i + (uint32_t)k;
     if (rows->shuffled)
         NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->count,
                 rows->order_key);
-    for (k = 0; k < count; k++) rows->ahead[k] += (uint32_t)rows->first;
+    for (k = 0; k < NN__PERMUTED; k++) rows->ahead[k] += (uint32_t)rows->first;
     if (rows->separated)
         NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->data->rows,
                 rows->separation_key);
