@@ -1492,6 +1492,15 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
+/* Before a loop: its body is repeated four times, so that one step has fewer instructions. */
+#if defined(__clang__)
+#define NN__BY_FOUR _Pragma("clang loop unroll_count(4)")
+#elif defined(__GNUC__)
+#define NN__BY_FOUR _Pragma("GCC unroll 4")
+#else
+#define NN__BY_FOUR
+#endif
+
 /* Loads or stores the first n lanes at p. After a load the other lanes are 0 or copies of these. n
    is NN__LANES except in the last step of a loop. Half a register and one number do not use masks:
    a masked load after a masked store stalls until the store has reached the cache, and in small
@@ -1539,6 +1548,7 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
    NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
    NaN.
+   NN__SCALE(x, n, r) is x * 2^n, rounded once, for r = NN__ROUNDER + n.
    NN__BITS_... treat each lane as an unsigned integer. NN__ANY_BITS tells whether any bit of a
    register is set.
    NN__ZIP_LOW(a, b) interleaves the lower halves: a0 b0 a1 b1 ... NN__ZIP_HIGH(a, b) interleaves
@@ -1741,11 +1751,22 @@ static nn_real nn__exp(nn_real x)
     return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
 }
 
+/* times_power(x, rounded) is x * 2^n for rounded = NN__ROUNDER + n, as in nn__exp: what NN__SCALE
+   does in one instruction where the instruction set has it. */
 #define NN__DEFINE_EXP                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(times_power)(NN__VECTOR x, NN__VECTOR rounded)                  \
+    {                                                                                              \
+        const NN__VECTOR zero = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);            \
+        const NN__VECTOR n = NN__BITS_SUB(rounded, zero), half = NN__BITS_RIGHT(n, 1);             \
+                                                                                                   \
+        x = NN__MUL(x, NN__BITS_LEFT(half, NN__MANTISSA));                                         \
+        return NN__FMA(x, NN__BITS_LEFT(NN__BITS_SUB(n, half), NN__MANTISSA), NN__SET1(0));        \
+    }                                                                                              \
+                                                                                                   \
     NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
-        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
+        NN__VECTOR rounded, count, r, q, sum;                                                      \
                                                                                                    \
         if (may_be_low) x = NN__MAX(NN__SET1(NN__EXP_LOW), x);                                     \
         if (may_be_high) x = NN__MIN(NN__SET1(NN__EXP_HIGH), x);                                   \
@@ -1756,12 +1777,7 @@ static nn_real nn__exp(nn_real x)
         q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
         sum = NN__ADD(r, one);                                                                     \
         sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
-        n = NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS);                                \
-        n = NN__BITS_SUB(rounded, n);                                                              \
-        half = NN__BITS_RIGHT(n, 1);                                                               \
-        n = NN__BITS_SUB(n, half);                                                                 \
-        sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
-        return NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                          \
+        return NN__SCALE(sum, count, rounded);                                                     \
     }
 
 /* What expm1 takes of exp. */
@@ -3500,22 +3516,68 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
 
 #endif
 
-#define NN__DEFINE_DENSE_FORWARD                                                                   \
-    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
-                                                   const nn_real *bias, nn_real *y, int rows,      \
-                                                   int in, int out, nn_activation activation)      \
-    {                                                                                              \
-        NN__VECTOR v;                                                                              \
-                                                                                                   \
-        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                           \
-            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
-                                 NN__NAME(activate));                                              \
-            return;                                                                                \
-        }                                                                                          \
-        if (rows < 1 || out < 1) return;                                                           \
-        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
-        v = NN__NAME(activated)(activation, v);                                                    \
-        NN__STORE_UP_TO(y, v, out);                                                                \
+/* A kernel that small nets use calls the code for larger ones as its last act, with its own
+   arguments. Then it needs no stack frame, which costs more than a small product. */
+#define NN__DEFINE_DENSE_FORWARD                                                                     \
+    /* One row of at most four vectors, whose sums do not wait for each other. last is the number  \
+       of lanes of the last vector. */ \
+    NN__INLINE void NN__NAME(forward_row)(const nn_real *x, const nn_real *w, const nn_real *bias,   \
+                                          nn_real *y, int in, int out, const int vectors,            \
+                                          const int last)                                            \
+    {                                                                                                \
+        NN__VECTOR sum[4], factor;                                                                   \
+        int k, v;                                                                                    \
+                                                                                                     \
+        NN__UNROLL (v, vectors)                                                                      \
+            sum[v] = NN__LOAD_IN_TILE(bias + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);     \
+        NN__BY_FOUR                                                                                  \
+        for (k = 0; k < in; k++, w += out) {                                                         \
+            factor = NN__SET1(x[k]);                                                                 \
+            NN__UNROLL (v, vectors)                                                                  \
+                sum[v] = NN__FMA(                                                                    \
+                    factor,                                                                          \
+                    NN__LOAD_IN_TILE(w + v * NN__LANES, v < vectors - 1 ? NN__LANES : last),         \
+                    sum[v]);                                                                         \
+        }                                                                                            \
+        NN__UNROLL (v, vectors)                                                                      \
+            NN__STORE_UP_TO(y + v * NN__LANES, sum[v], v < vectors - 1 ? NN__LANES : last);          \
+    }                                                                                                \
+                                                                                                     \
+    static NN__APART NN__TARGET void NN__NAME(wide_forward)(                                         \
+        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,       \
+        int out, nn_activation activation)                                                           \
+    {                                                                                                \
+        const int vectors = (out - 1) / NN__LANES + 1, last = out - (vectors - 1) * NN__LANES;       \
+                                                                                                     \
+        switch (rows == 1 && in <= 4096 ? (last == NN__LANES ? -vectors : vectors) : 0) {            \
+        case 2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, last); break;                       \
+        case 3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, last); break;                       \
+        case 4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, last); break;                       \
+        case -2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, NN__LANES); break;                 \
+        case -3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, NN__LANES); break;                 \
+        case -4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, NN__LANES); break;                 \
+        default:                                                                                     \
+            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,        \
+                                 NN__NAME(activate));                                                \
+            return;                                                                                  \
+        }                                                                                            \
+        NN__NAME(activate)(activation, y, 1, out);                                                   \
+    }                                                                                                \
+                                                                                                     \
+    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,               \
+                                                   const nn_real *bias, nn_real *y, int rows,        \
+                                                   int in, int out, nn_activation activation)        \
+    {                                                                                                \
+        NN__VECTOR v;                                                                                \
+                                                                                                     \
+        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                             \
+            NN__NAME(wide_forward)(x, w, bias, y, rows, in, out, activation);                        \
+            return;                                                                                  \
+        }                                                                                            \
+        if (rows < 1 || out < 1) return;                                                             \
+        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                               \
+        v = NN__NAME(activated)(activation, v);                                                      \
+        NN__STORE_UP_TO(y, v, out);                                                                  \
     }
 
 /* Returns the number at b in a model file: little-endian, at any address. */
@@ -3642,6 +3704,13 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    static NN__APART NN__TARGET void NN__NAME(wide_weight_gradient)(                               \
+        const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db, int rows, int in, int out,  \
+        int accumulate)                                                                            \
+    {                                                                                              \
+        nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out, accumulate); \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(dense_weight_gradient)(const nn_real *x, const nn_real *dz,    \
                                                            nn_real *dw, nn_real *db, int rows,     \
                                                            int in, int out, int accumulate)        \
@@ -3650,8 +3719,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         int cols, depth;                                                                           \
                                                                                                    \
         if (rows != 1) {                                                                           \
-            nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
-                                         accumulate);                                              \
+            NN__NAME(wide_weight_gradient)(x, dz, dw, db, rows, in, out, accumulate);              \
             return;                                                                                \
         }                                                                                          \
         depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
@@ -3747,6 +3815,14 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    static NN__APART NN__TARGET void NN__NAME(wide_input_gradient)(                                \
+        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
+        int rows, int in, int out, nn_activation activation)                                       \
+    {                                                                                              \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
+                                    activation, NN__NAME(activation_gradient));                    \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
@@ -3755,8 +3831,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
-        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
-                                    activation, NN__NAME(activation_gradient));                    \
+        NN__NAME(wide_input_gradient)(dz, w, mask, y, buffer, rows, in, out, activation);          \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -4343,6 +4418,7 @@ typedef struct nn__kernels {
 #else
 #define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x)
 #endif
+#define NN__SCALE(x, n, r)   NN__M512(maskz_scalef)(NN__ALL512, x, n)
 #define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
 #define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
 #define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
@@ -4380,6 +4456,7 @@ NN__DEFINE_KERNELS
 #undef NN__MAX
 #undef NN__MIN
 #undef NN__SELECT_LESS
+#undef NN__SCALE
 #undef NN__BITS_ADD
 #undef NN__BITS_SUB
 #undef NN__BITS_AND
@@ -4462,6 +4539,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__FNMA(a, b, c) NN__M256(fnmadd)(a, b, c)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
+#define NN__SCALE(x, n, r)          NN__NAME(times_power)(x, r)
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
 #define NN__BITS_AND(a, b)          NN__WHOLE256(and_, a, b)
@@ -4539,6 +4617,7 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__FNMA(a, b, c) NN__F(vfmsq)(c, a, b)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__F(vbslq)(NN__F(vcltq)(a, b), x, y)
+#define NN__SCALE(x, n, r)          NN__NAME(times_power)(x, r)
 #define NN__BITS_ADD(a, b)          NN__REALS(NN__U(vaddq)(NN__INTEGERS(a), NN__INTEGERS(b)))
 #define NN__BITS_SUB(a, b)          NN__REALS(NN__U(vsubq)(NN__INTEGERS(a), NN__INTEGERS(b)))
 #define NN__BITS_AND(a, b)          NN__REALS(NN__U(vandq)(NN__INTEGERS(a), NN__INTEGERS(b)))
@@ -4609,6 +4688,7 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__MAX(a, b)               NN__F(pmax)(b, a)
 #define NN__MIN(a, b)               NN__F(pmin)(b, a)
 #define NN__SELECT_LESS(a, b, x, y) wasm_v128_bitselect(x, y, NN__F(lt)(a, b))
+#define NN__SCALE(x, n, r)          NN__NAME(times_power)(x, r)
 #define NN__BITS_ADD(a, b)          NN__I(add)(a, b)
 #define NN__BITS_SUB(a, b)          NN__I(sub)(a, b)
 #define NN__BITS_AND(a, b)          wasm_v128_and(a, b)
