@@ -1195,6 +1195,7 @@ static double nn__seconds(void)
 #define NN__HOT static inline
 #else
 #define NN__HOT static
+#define NN__APART
 #endif
 
 /* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
@@ -3516,68 +3517,79 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
 
 #endif
 
-/* A kernel that small nets use calls the code for larger ones as its last act, with its own
-   arguments. Then it needs no stack frame, which costs more than a small product. */
-#define NN__DEFINE_DENSE_FORWARD                                                                     \
-    /* One row of at most four vectors, whose sums do not wait for each other. last is the number  \
-       of lanes of the last vector. */ \
-    NN__INLINE void NN__NAME(forward_row)(const nn_real *x, const nn_real *w, const nn_real *bias,   \
-                                          nn_real *y, int in, int out, const int vectors,            \
-                                          const int last)                                            \
-    {                                                                                                \
-        NN__VECTOR sum[4], factor;                                                                   \
-        int k, v;                                                                                    \
-                                                                                                     \
-        NN__UNROLL (v, vectors)                                                                      \
-            sum[v] = NN__LOAD_IN_TILE(bias + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);     \
-        NN__BY_FOUR                                                                                  \
-        for (k = 0; k < in; k++, w += out) {                                                         \
-            factor = NN__SET1(x[k]);                                                                 \
-            NN__UNROLL (v, vectors)                                                                  \
-                sum[v] = NN__FMA(                                                                    \
-                    factor,                                                                          \
-                    NN__LOAD_IN_TILE(w + v * NN__LANES, v < vectors - 1 ? NN__LANES : last),         \
-                    sum[v]);                                                                         \
-        }                                                                                            \
-        NN__UNROLL (v, vectors)                                                                      \
-            NN__STORE_UP_TO(y + v * NN__LANES, sum[v], v < vectors - 1 ? NN__LANES : last);          \
-    }                                                                                                \
-                                                                                                     \
-    static NN__APART NN__TARGET void NN__NAME(wide_forward)(                                         \
-        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,       \
-        int out, nn_activation activation)                                                           \
-    {                                                                                                \
-        const int vectors = (out - 1) / NN__LANES + 1, last = out - (vectors - 1) * NN__LANES;       \
-                                                                                                     \
-        switch (rows == 1 && in <= 4096 ? (last == NN__LANES ? -vectors : vectors) : 0) {            \
-        case 2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, last); break;                       \
-        case 3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, last); break;                       \
-        case 4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, last); break;                       \
-        case -2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, NN__LANES); break;                 \
-        case -3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, NN__LANES); break;                 \
-        case -4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, NN__LANES); break;                 \
-        default:                                                                                     \
-            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,        \
-                                 NN__NAME(activate));                                                \
-            return;                                                                                  \
-        }                                                                                            \
-        NN__NAME(activate)(activation, y, 1, out);                                                   \
-    }                                                                                                \
-                                                                                                     \
-    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,               \
-                                                   const nn_real *bias, nn_real *y, int rows,        \
-                                                   int in, int out, nn_activation activation)        \
-    {                                                                                                \
-        NN__VECTOR v;                                                                                \
-                                                                                                     \
-        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                             \
-            NN__NAME(wide_forward)(x, w, bias, y, rows, in, out, activation);                        \
-            return;                                                                                  \
-        }                                                                                            \
-        if (rows < 1 || out < 1) return;                                                             \
-        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                               \
-        v = NN__NAME(activated)(activation, v);                                                      \
-        NN__STORE_UP_TO(y, v, out);                                                                  \
+/* forward_row: one row of at most four vectors, whose sums do not wait for each other. The last
+   vector has `last` lanes.
+
+   A kernel that small nets use calls the code for larger ones as its last act, with its own
+   arguments. Then it needs no stack frame, which would cost more than a small product. */
+#define NN__DEFINE_DENSE_FORWARD                                                                   \
+    NN__INLINE void NN__NAME(forward_row)(const nn_real *x, const nn_real *w, const nn_real *bias, \
+                                          nn_real *y, int in, int out, const int vectors,          \
+                                          const int last)                                          \
+    {                                                                                              \
+        NN__VECTOR sum[4], factor;                                                                 \
+        int k, v, n;                                                                               \
+                                                                                                   \
+        NN__UNROLL (v, vectors) {                                                                  \
+            n = v < vectors - 1 ? NN__LANES : last;                                                \
+            sum[v] = NN__LOAD_IN_TILE(bias + v * NN__LANES, n);                                    \
+        }                                                                                          \
+        NN__BY_FOUR                                                                                \
+        for (k = 0; k < in; k++, w += out) {                                                       \
+            factor = NN__SET1(x[k]);                                                               \
+            NN__UNROLL (v, vectors) {                                                              \
+                n = v < vectors - 1 ? NN__LANES : last;                                            \
+                sum[v] = NN__FMA(factor, NN__LOAD_IN_TILE(w + v * NN__LANES, n), sum[v]);          \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (v, vectors)                                                                    \
+            NN__STORE_UP_TO(y + v * NN__LANES, sum[v], v < vectors - 1 ? NN__LANES : last);        \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(matrix_forward)(                                     \
+        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,     \
+        int out, nn_activation activation)                                                         \
+    {                                                                                              \
+        nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,          \
+                             NN__NAME(activate));                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(row_forward)(                                        \
+        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,     \
+        int out, nn_activation activation)                                                         \
+    {                                                                                              \
+        const int vectors = (out - 1) / NN__LANES + 1, last = out - (vectors - 1) * NN__LANES;     \
+                                                                                                   \
+        switch (in > 4096 ? 0 : last == NN__LANES ? -vectors : vectors) {                          \
+        case 2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, last); break;                     \
+        case 3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, last); break;                     \
+        case 4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, last); break;                     \
+        case -2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, NN__LANES); break;               \
+        case -3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, NN__LANES); break;               \
+        case -4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, NN__LANES); break;               \
+        default: NN__NAME(matrix_forward)(x, w, bias, y, rows, in, out, activation); return;       \
+        }                                                                                          \
+        NN__NAME(activate)(activation, y, 1, out);                                                 \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
+                                                   const nn_real *bias, nn_real *y, int rows,      \
+                                                   int in, int out, nn_activation activation)      \
+    {                                                                                              \
+        NN__VECTOR v;                                                                              \
+                                                                                                   \
+        if (rows != 1) {                                                                           \
+            NN__NAME(matrix_forward)(x, w, bias, y, rows, in, out, activation);                    \
+            return;                                                                                \
+        }                                                                                          \
+        if (out > NN__LANES || !nn__is_simple(activation)) {                                       \
+            NN__NAME(row_forward)(x, w, bias, y, rows, in, out, activation);                       \
+            return;                                                                                \
+        }                                                                                          \
+        if (out < 1) return;                                                                       \
+        v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
+        v = NN__NAME(activated)(activation, v);                                                    \
+        NN__STORE_UP_TO(y, v, out);                                                                \
     }
 
 /* Returns the number at b in a model file: little-endian, at any address. */
@@ -3595,8 +3607,9 @@ static nn_real nn__stored_real(const unsigned char *b)
 /* The forward product with the parameters in a model file: w[out x in] and bias[out], each as
    nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
    are the same. */
-static void nn__stored_forward(const nn_real *x, const unsigned char *w, const unsigned char *bias,
-                               nn_real *y, int rows, int in, int out, nn_activation activation)
+static NN__APART void nn__stored_forward(const nn_real *x, const unsigned char *w,
+                                         const unsigned char *bias, nn_real *y, int rows, int in,
+                                         int out, nn_activation activation)
 {
     const unsigned char *stored;
     nn_real *z = y, sum;
@@ -3704,7 +3717,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__APART NN__TARGET void NN__NAME(wide_weight_gradient)(                               \
+    static NN__APART NN__TARGET void NN__NAME(matrix_weight_gradient)(                             \
         const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db, int rows, int in, int out,  \
         int accumulate)                                                                            \
     {                                                                                              \
@@ -3719,7 +3732,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         int cols, depth;                                                                           \
                                                                                                    \
         if (rows != 1) {                                                                           \
-            NN__NAME(wide_weight_gradient)(x, dz, dw, db, rows, in, out, accumulate);              \
+            NN__NAME(matrix_weight_gradient)(x, dz, dw, db, rows, in, out, accumulate);            \
             return;                                                                                \
         }                                                                                          \
         depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
@@ -3815,7 +3828,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__APART NN__TARGET void NN__NAME(wide_input_gradient)(                                \
+    static NN__APART NN__TARGET void NN__NAME(matrix_input_gradient)(                              \
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
     {                                                                                              \
@@ -3831,7 +3844,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
-        NN__NAME(wide_input_gradient)(dz, w, mask, y, buffer, rows, in, out, activation);          \
+        NN__NAME(matrix_input_gradient)(dz, w, mask, y, buffer, rows, in, out, activation);        \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -6733,8 +6746,8 @@ static size_t nn__row_of(const nn__range *range, int i)
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Takes the next micro-batch of a range: its next rows, without those of weight 0. Rows in the order
-   of the data that need no scaling are used where they are. */
+/* Takes the next micro-batch of a range: its next rows, without those of weight 0. Rows in the
+   order of the data that need no scaling are used where they are. */
 static void nn__next_batch(nn_trainer *trainer, nn__range *range, nn__batch *batch)
 {
     const nn_data *data = range->data;
