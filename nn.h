@@ -3701,7 +3701,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 #define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
     /* dw[in x out] = x[in]^T * dz[out]: the weight gradient of one row, or added to dw. */        \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
-                                            int in, int out, const int accumulate)                 \
+                                            int in, const int out, const int accumulate)           \
     {                                                                                              \
         int k, j, n;                                                                               \
                                                                                                    \
@@ -3717,6 +3717,20 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    /* The same. What is common in small nets is constant. */                                      \
+    NN__INLINE void NN__NAME(row_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw,       \
+                                           int in, int out, int accumulate)                        \
+    {                                                                                              \
+        if (out == NN__LANES)                                                                      \
+            NN__NAME(outer_product)(x, dz, dw, in, NN__LANES, accumulate);                         \
+        else if (out == NN__LANES / 2)                                                             \
+            NN__NAME(outer_product)(x, dz, dw, in, NN__LANES / 2, accumulate);                     \
+        else if (accumulate)                                                                       \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 1);                                        \
+        else                                                                                       \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 0);                                        \
+    }                                                                                              \
+                                                                                                   \
     static NN__APART NN__TARGET void NN__NAME(matrix_weight_gradient)(                             \
         const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db, int rows, int in, int out,  \
         int accumulate)                                                                            \
@@ -3728,23 +3742,14 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
                                                            nn_real *dw, nn_real *db, int rows,     \
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
-        const nn_real *rest, *first;                                                               \
-        int cols, depth;                                                                           \
-                                                                                                   \
         if (rows != 1) {                                                                           \
             NN__NAME(matrix_weight_gradient)(x, dz, dw, db, rows, in, out, accumulate);            \
-            return;                                                                                \
-        }                                                                                          \
-        depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
-        cols = out == 1 ? in : out;                                                                \
-        first = out == 1 ? dz : x;                                                                 \
-        rest = out == 1 ? x : dz;                                                                  \
-        if (accumulate) {                                                                          \
-            NN__NAME(outer_product)(first, rest, dw, depth, cols, 1);                              \
-            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
+        } else if (out == 1) { /* dw^T = dz * x fills the vectors */                               \
+            NN__NAME(row_gradient)(dz, x, dw, 1, in, accumulate);                                  \
+            *db = (accumulate ? *db : 0) + *dz;                                                    \
         } else {                                                                                   \
-            NN__NAME(outer_product)(first, rest, dw, depth, cols, 0);                              \
-            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
+            NN__NAME(row_gradient)(x, dz, dw, in, out, accumulate);                                \
+            NN__NAME(row_gradient)(&nn__one_real, dz, db, 1, out, accumulate);                     \
         }                                                                                          \
     }
 
