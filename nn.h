@@ -1211,6 +1211,7 @@ static double nn__seconds(void)
 #define NN__HOT static inline
 #else
 #define NN__HOT static
+#define NN__APART
 #endif
 
 /* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
@@ -1508,6 +1509,15 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__UNROLL(i, count) for (i = 0; i < (count); i++)
 #endif
 
+/* Before a loop: its body is repeated four times, so that one step has fewer instructions. */
+#if defined(__clang__)
+#define NN__BY_FOUR _Pragma("clang loop unroll_count(4)")
+#elif defined(__GNUC__)
+#define NN__BY_FOUR _Pragma("GCC unroll 4")
+#else
+#define NN__BY_FOUR
+#endif
+
 /* Loads or stores the first n lanes at p. After a load the other lanes are 0 or copies of these. n
    is NN__LANES except in the last step of a loop. Half a register and one number do not use masks:
    a masked load after a masked store stalls until the store has reached the cache, and in small
@@ -1557,6 +1567,8 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
    NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
    NaN.
+   NN__SCALE(x, n, r, high) is x * 2^n for r = NN__ROUNDER + n. The result is normal, or, where high
+   is not 0, may be infinite.
    NN__BITS_... treat each lane as an unsigned integer. NN__ANY_BITS tells whether any bit of a
    register is set.
    NN__ZIP_LOW(a, b) interleaves the lower halves: a0 b0 a1 b1 ... NN__ZIP_HIGH(a, b) interleaves
@@ -1769,12 +1781,29 @@ static nn_real nn__exp(nn_real x)
     return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
 }
 
+/* times_power(x, rounded) is x * 2^n for rounded = NN__ROUNDER + n, as in nn__exp. NN__SCALE does it
+   in one instruction where the instruction set has it. */
 #define NN__DEFINE_EXP                                                                             \
+    NN__INLINE NN__VECTOR NN__NAME(times_power)(NN__VECTOR x, NN__VECTOR rounded,                  \
+                                                const int may_be_high)                             \
+    {                                                                                              \
+        const nn__bits zero = nn__to_bits(NN__ROUNDER) - NN__BIAS;                                 \
+        NN__VECTOR n = NN__BITS_SUB(rounded, NN__SET1_BITS(zero)), half;                           \
+                                                                                                   \
+        if (may_be_high) {                                                                         \
+            n = NN__BITS_SUB(rounded, NN__SET1_BITS(zero - NN__BIAS));                             \
+            half = NN__BITS_RIGHT(n, 1);                                                           \
+            n = NN__BITS_SUB(n, half);                                                             \
+            x = NN__MUL(x, NN__BITS_LEFT(half, NN__MANTISSA));                                     \
+        }                                                                                          \
+        return NN__FMA(x, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                            \
+    }                                                                                              \
+                                                                                                   \
     NN__INLINE NN__VECTOR NN__NAME(exp)(NN__VECTOR x, const int may_be_low, const int may_be_high) \
     {                                                                                              \
         const NN__VECTOR one = NN__SET1(1), rounder = NN__SET1(NN__ROUNDER);                       \
         const NN__VECTOR low = NN__SET1(NN__EXP_LOW), bounded = may_be_low ? NN__MAX(low, x) : x;  \
-        NN__VECTOR rounded, count, r, q, sum, n, half;                                             \
+        NN__VECTOR rounded, count, r, q, sum;                                                      \
                                                                                                    \
         r = may_be_high ? NN__MIN(NN__SET1(NN__EXP_HIGH), bounded) : bounded;                      \
         rounded = NN__FMA(r, NN__SET1(NN__LOG2_E), rounder);                                       \
@@ -1784,15 +1813,7 @@ static nn_real nn__exp(nn_real x)
         q = NN__NAME(polynomial)(nn__exp_terms, NN__COUNT(nn__exp_terms), r);                      \
         sum = NN__ADD(r, one);                                                                     \
         sum = NN__ADD(sum, NN__FMA(NN__MUL(r, r), q, NN__SUB(r, NN__SUB(sum, one))));              \
-        if (may_be_high) {                                                                         \
-            n = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - 2 * NN__BIAS));     \
-            half = NN__BITS_RIGHT(n, 1);                                                           \
-            n = NN__BITS_SUB(n, half);                                                             \
-            sum = NN__MUL(sum, NN__BITS_LEFT(half, NN__MANTISSA));                                 \
-        } else {                                                                                   \
-            n = NN__BITS_SUB(rounded, NN__SET1_BITS(nn__to_bits(NN__ROUNDER) - NN__BIAS));         \
-        }                                                                                          \
-        sum = NN__FMA(sum, NN__BITS_LEFT(n, NN__MANTISSA), NN__SET1(0));                           \
+        sum = NN__SCALE(sum, count, rounded, may_be_high);                                         \
         return may_be_low ? NN__SELECT_LESS(x, low, NN__SET1(0), sum) : sum;                       \
     }
 
@@ -2238,15 +2259,21 @@ static nn_real nn__uniform(uint64_t *state)
 }
 
 #ifndef NN_NO_TRAIN
-/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
-   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
-   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
-   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
-   fewer, the permutations of small sets are not equally probable. */
-static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
+
+/* ---- Random permutations --------------------------------------------------------------------- */
+
+/* A Feistel network: it permutes the numbers that have as many bits as `mask`. Each of its rounds
+   changes the low half of the bits by a function of the high half, or the other way round. */
+typedef struct nn__network {
+    uint64_t key;
+    uint32_t mask, low, low_mask; /* all bits; the number of bits in the low half; those bits */
+} nn__network;
+
+/* Returns the network of a key for the numbers 0 ... n - 1. It has at least 4 bits. */
+static nn__network nn__network_of(uint32_t n, uint64_t key)
 {
-    uint32_t mask = (n - 1) | 15, low = 2, low_mask, round_key, mixed;
-    int round;
+    nn__network network;
+    uint32_t mask = (n - 1) | 15, low = 2;
 
     mask |= mask >> 1;
     mask |= mask >> 2;
@@ -2254,19 +2281,101 @@ static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
     mask |= mask >> 8;
     mask |= mask >> 16;
     while ((mask >> low) >= ((uint32_t)1 << low)) low++;
-    low_mask = ((uint32_t)1 << low) - 1;
-    key += UINT64_C(0x9e3779b97f4a7c15); /* with key 0 the network would map 0 to 0 */
+    network.key = key + UINT64_C(0x9e3779b97f4a7c15); /* with key 0 it would map 0 to 0 */
+    network.mask = mask;
+    network.low = low;
+    network.low_mask = ((uint32_t)1 << low) - 1;
+    return network;
+}
+
+/* Returns 16 bits that depend on all bits of x. */
+NN__HOT uint32_t nn__scramble(uint32_t x)
+{
+    x *= 0x85ebca77u;
+    return ((x ^ (x >> 15)) * 0xc2b2ae3du) >> 16;
+}
+
+/* The key of the next round. */
+NN__HOT uint32_t nn__next_round_key(const nn__network *network, uint32_t round_key)
+{
+    return round_key * 0x9e3779b1u + (uint32_t)(network->key >> 32);
+}
+
+/* Returns element i of a random permutation of 0 ... n - 1, 0 <= i < n. Each key gives one
+   permutation. No table is needed: a Feistel network permutes the numbers that have as many bits as
+   n - 1, and is applied again until the result is less than n (cycle walking: Black and Rogaway
+   2002, "Ciphers with arbitrary finite domains"). At least 4 bits and 12 rounds are used: with
+   fewer, the permutations of small sets are not equally probable. */
+static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
+{
+    const nn__network network = nn__network_of(n, key);
+    uint32_t round_key;
+    int round;
+
     do {
-        round_key = (uint32_t)key;
+        round_key = (uint32_t)network.key;
         for (round = 0; round < 12; round++) {
-            round_key = round_key * 0x9e3779b1u + (uint32_t)(key >> 32);
-            mixed = ((round & 1 ? i >> low : i & low_mask) + round_key) * 0x85ebca77u;
-            mixed = ((mixed ^ (mixed >> 15)) * 0xc2b2ae3du) >> 16;
-            i ^= round & 1 ? mixed & low_mask : (mixed << low) & mask;
+            round_key = nn__next_round_key(&network, round_key);
+            i ^= round & 1 ? nn__scramble((i >> network.low) + round_key) & network.low_mask
+                           : (nn__scramble((i & network.low_mask) + round_key) << network.low) &
+                                 network.mask;
         }
     } while (i >= n);
     return i;
 }
+
+#ifdef NN__SIMD
+/* elements[count] become nn__permute(element, n, key). The array has NN__PERMUTED elements; those
+   after count become undefined. */
+#define NN__PERMUTED 128
+static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t n, uint64_t key)
+{
+    int i;
+
+    for (i = 0; i < count; i++) elements[i] = nn__permute(elements[i], n, key);
+}
+#endif
+
+/* The same. The network is applied to all elements, 16 at a time in loops that compilers vectorise,
+   and then again to those that are not less than n: v[left], at the places at[left]. */
+#define NN__DEFINE_PERMUTE_ELEMENTS                                                                \
+    NN__INLINE void NN__NAME(permute_16)(uint32_t * v, const nn__network *network)                 \
+    {                                                                                              \
+        const uint32_t mask = network->mask, low = network->low, low_mask = network->low_mask;     \
+        uint32_t round_key = (uint32_t)network->key;                                               \
+        int round, i;                                                                              \
+                                                                                                   \
+        for (round = 0; round < 12; round += 2) {                                                  \
+            round_key = nn__next_round_key(network, round_key);                                    \
+            for (i = 0; i < 16; i++)                                                               \
+                v[i] ^= (nn__scramble((v[i] & low_mask) + round_key) << low) & mask;               \
+            round_key = nn__next_round_key(network, round_key);                                    \
+            for (i = 0; i < 16; i++) v[i] ^= nn__scramble((v[i] >> low) + round_key) & low_mask;   \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(permute_elements)(uint32_t * elements, int count, uint32_t n,  \
+                                                      uint64_t key)                                \
+    {                                                                                              \
+        const nn__network network = nn__network_of(n, key);                                        \
+        uint32_t v[NN__PERMUTED] = {0};                                                            \
+        int at[NN__PERMUTED], i, left, again;                                                      \
+                                                                                                   \
+        for (i = 0; i < count; i += 16) NN__NAME(permute_16)(elements + i, &network);              \
+        for (i = left = 0; i < count; i++) {                                                       \
+            at[left] = i;                                                                          \
+            left += elements[i] >= n;                                                              \
+        }                                                                                          \
+        for (; left; left = again) {                                                               \
+            for (i = 0; i < left; i++) v[i] = elements[at[i]];                                     \
+            for (i = 0; i < left; i += 16) NN__NAME(permute_16)(v + i, &network);                  \
+            for (i = again = 0; i < left; i++) {                                                   \
+                elements[at[i]] = v[i];                                                            \
+                at[again] = at[i];                                                                 \
+                again += v[i] >= n;                                                                \
+            }                                                                                      \
+        }                                                                                          \
+    }
 #endif
 
 /* ================================================================================================
@@ -3377,6 +3486,10 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
         NN__VECTOR v;                                                                              \
         int b, i, n;                                                                               \
                                                                                                    \
+        if (width < 4) { /* scalar stores: the next kernel loads single numbers */                 \
+            nn__scale_rows_scalar(x, index, offset, factor, out, rows, width);                     \
+            return;                                                                                \
+        }                                                                                          \
         for (b = 0; b < rows; b++, out += width) {                                                 \
             const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
             for (i = 0; i < width; i += NN__LANES) {                                               \
@@ -3463,19 +3576,76 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
 
 #endif
 
+/* forward_row: one row of at most four vectors, whose sums do not wait for each other. The last
+   vector has `last` lanes.
+
+   A kernel that small nets use calls the code for larger ones as its last act, with its own
+   arguments. Then it needs no stack frame, which would cost more than a small product. */
 #define NN__DEFINE_DENSE_FORWARD                                                                   \
+    NN__INLINE void NN__NAME(forward_row)(const nn_real *x, const nn_real *w, const nn_real *bias, \
+                                          nn_real *y, int in, int out, const int vectors,          \
+                                          const int last)                                          \
+    {                                                                                              \
+        NN__VECTOR sum[4], factor;                                                                 \
+        int k, v, n;                                                                               \
+                                                                                                   \
+        NN__UNROLL (v, vectors) {                                                                  \
+            n = v < vectors - 1 ? NN__LANES : last;                                                \
+            sum[v] = NN__LOAD_IN_TILE(bias + v * NN__LANES, n);                                    \
+        }                                                                                          \
+        NN__BY_FOUR                                                                                \
+        for (k = 0; k < in; k++, w += out) {                                                       \
+            factor = NN__SET1(x[k]);                                                               \
+            NN__UNROLL (v, vectors) {                                                              \
+                n = v < vectors - 1 ? NN__LANES : last;                                            \
+                sum[v] = NN__FMA(factor, NN__LOAD_IN_TILE(w + v * NN__LANES, n), sum[v]);          \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (v, vectors)                                                                    \
+            NN__STORE_UP_TO(y + v * NN__LANES, sum[v], v < vectors - 1 ? NN__LANES : last);        \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(matrix_forward)(                                     \
+        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,     \
+        int out, nn_activation activation)                                                         \
+    {                                                                                              \
+        nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,          \
+                             NN__NAME(activate));                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(row_forward)(                                        \
+        const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y, int rows, int in,     \
+        int out, nn_activation activation)                                                         \
+    {                                                                                              \
+        const int vectors = (out - 1) / NN__LANES + 1, last = out - (vectors - 1) * NN__LANES;     \
+                                                                                                   \
+        switch (in > 4096 ? 0 : last == NN__LANES ? -vectors : vectors) {                          \
+        case 2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, last); break;                     \
+        case 3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, last); break;                     \
+        case 4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, last); break;                     \
+        case -2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, NN__LANES); break;               \
+        case -3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, NN__LANES); break;               \
+        case -4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, NN__LANES); break;               \
+        default: NN__NAME(matrix_forward)(x, w, bias, y, rows, in, out, activation); return;       \
+        }                                                                                          \
+        NN__NAME(activate)(activation, y, 1, out);                                                 \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(dense_forward)(const nn_real *x, const nn_real *w,             \
                                                    const nn_real *bias, nn_real *y, int rows,      \
                                                    int in, int out, nn_activation activation)      \
     {                                                                                              \
         NN__VECTOR v;                                                                              \
                                                                                                    \
-        if (rows > 1 || out > NN__LANES || !nn__is_simple(activation)) {                           \
-            nn__multiply_forward(&NN__NAME(panels), x, w, bias, y, rows, in, out, activation,      \
-                                 NN__NAME(activate));                                              \
+        if (rows != 1) {                                                                           \
+            NN__NAME(matrix_forward)(x, w, bias, y, rows, in, out, activation);                    \
             return;                                                                                \
         }                                                                                          \
-        if (rows < 1 || out < 1) return;                                                           \
+        if (out > NN__LANES || !nn__is_simple(activation)) {                                       \
+            NN__NAME(row_forward)(x, w, bias, y, rows, in, out, activation);                       \
+            return;                                                                                \
+        }                                                                                          \
+        if (out < 1) return;                                                                       \
         v = NN__NAME(narrow_row)(x, 1, w, (size_t)out, bias, out, in);                             \
         v = NN__NAME(activated)(activation, v);                                                    \
         NN__STORE_UP_TO(y, v, out);                                                                \
@@ -3496,8 +3666,9 @@ static nn_real nn__stored_real(const unsigned char *b)
 /* The forward product with the parameters in a model file: w[out x in] and bias[out], each as
    nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
    are the same. */
-static void nn__stored_forward(const nn_real *x, const unsigned char *w, const unsigned char *bias,
-                               nn_real *y, int rows, int in, int out, nn_activation activation)
+static NN__APART void nn__stored_forward(const nn_real *x, const unsigned char *w,
+                                         const unsigned char *bias, nn_real *y, int rows, int in,
+                                         int out, nn_activation activation)
 {
     const unsigned char *stored;
     nn_real *z = y, sum;
@@ -3589,7 +3760,7 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
 #define NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                           \
     /* dw[in x out] = x[in]^T * dz[out]: the weight gradient of one row, or added to dw. */        \
     NN__INLINE void NN__NAME(outer_product)(const nn_real *x, const nn_real *dz, nn_real *dw,      \
-                                            int in, int out, const int accumulate)                 \
+                                            int in, const int out, const int accumulate)           \
     {                                                                                              \
         int k, j, n;                                                                               \
                                                                                                    \
@@ -3605,28 +3776,39 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    /* The same. What is common in small nets is constant. */                                      \
+    NN__INLINE void NN__NAME(row_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw,       \
+                                           int in, int out, int accumulate)                        \
+    {                                                                                              \
+        if (out == NN__LANES)                                                                      \
+            NN__NAME(outer_product)(x, dz, dw, in, NN__LANES, accumulate);                         \
+        else if (out == NN__LANES / 2)                                                             \
+            NN__NAME(outer_product)(x, dz, dw, in, NN__LANES / 2, accumulate);                     \
+        else if (accumulate)                                                                       \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 1);                                        \
+        else                                                                                       \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 0);                                        \
+    }                                                                                              \
+                                                                                                   \
+    static NN__APART NN__TARGET void NN__NAME(matrix_weight_gradient)(                             \
+        const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db, int rows, int in, int out,  \
+        int accumulate)                                                                            \
+    {                                                                                              \
+        nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out, accumulate); \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(dense_weight_gradient)(const nn_real *x, const nn_real *dz,    \
                                                            nn_real *dw, nn_real *db, int rows,     \
                                                            int in, int out, int accumulate)        \
     {                                                                                              \
-        const nn_real *rest, *first;                                                               \
-        int cols, depth;                                                                           \
-                                                                                                   \
         if (rows != 1) {                                                                           \
-            nn__multiply_weight_gradient(&NN__NAME(panels), x, dz, dw, db, rows, in, out,          \
-                                         accumulate);                                              \
-            return;                                                                                \
-        }                                                                                          \
-        depth = out == 1 ? 1 : in; /* with one output, dw^T = dz * x fills the vectors */          \
-        cols = out == 1 ? in : out;                                                                \
-        first = out == 1 ? dz : x;                                                                 \
-        rest = out == 1 ? x : dz;                                                                  \
-        if (accumulate) {                                                                          \
-            NN__NAME(outer_product)(first, rest, dw, depth, cols, 1);                              \
-            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 1);                             \
+            NN__NAME(matrix_weight_gradient)(x, dz, dw, db, rows, in, out, accumulate);            \
+        } else if (out == 1) { /* dw^T = dz * x fills the vectors */                               \
+            NN__NAME(row_gradient)(dz, x, dw, 1, in, accumulate);                                  \
+            *db = (accumulate ? *db : 0) + *dz;                                                    \
         } else {                                                                                   \
-            NN__NAME(outer_product)(first, rest, dw, depth, cols, 0);                              \
-            NN__NAME(outer_product)(&nn__one_real, dz, db, 1, out, 0);                             \
+            NN__NAME(row_gradient)(x, dz, dw, in, out, accumulate);                                \
+            NN__NAME(row_gradient)(&nn__one_real, dz, db, 1, out, accumulate);                     \
         }                                                                                          \
     }
 
@@ -3710,6 +3892,14 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    static NN__APART NN__TARGET void NN__NAME(matrix_input_gradient)(                              \
+        const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
+        int rows, int in, int out, nn_activation activation)                                       \
+    {                                                                                              \
+        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
+                                    activation, NN__NAME(activation_gradient));                    \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(dense_input_gradient)(                                         \
         const nn_real *dz, const nn_real *w, const nn_real *mask, nn_real *y, nn_real *buffer,     \
         int rows, int in, int out, nn_activation activation)                                       \
@@ -3718,8 +3908,7 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
             NN__NAME(narrow_input_gradient)(*dz, w, y, in, activation);                            \
             return;                                                                                \
         }                                                                                          \
-        nn__multiply_input_gradient(&NN__NAME(panels), dz, w, mask, y, buffer, rows, in, out,      \
-                                    activation, NN__NAME(activation_gradient));                    \
+        NN__NAME(matrix_input_gradient)(dz, w, mask, y, buffer, rows, in, out, activation);        \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -4217,6 +4406,7 @@ typedef struct nn__kernels {
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
     void (*softplus_tails)(const nn_real *z, nn_real *out, size_t count);
+    void (*permute_elements)(uint32_t *elements, int count, uint32_t n, uint64_t key);
     NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
 } nn__kernels;
@@ -4242,13 +4432,14 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient),                                                             \
-        NN__NAME(softplus_tails) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
+        NN__NAME(activation_gradient), NN__NAME(softplus_tails),                                   \
+        NN__NAME(permute_elements) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
     NN__DEFINE_SOFTPLUS_TAILS                                                                      \
+    NN__DEFINE_PERMUTE_ELEMENTS                                                                    \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
 
@@ -4358,15 +4549,16 @@ typedef struct nn__kernels {
 #else
 #define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x)
 #endif
-#define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
-#define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
-#define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
-#define NN__BITS_OR(a, b)    NN__WHOLE512(or_, a, b)
-#define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
-#define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
-#define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
-#define NN__ZIP_LOW(a, b)    NN__ZIP512(a, b, 0)
-#define NN__ZIP_HIGH(a, b)   NN__ZIP512(a, b, NN__LANES / 2)
+#define NN__SCALE(x, n, r, high) NN__M512(maskz_scalef)(NN__ALL512, x, n)
+#define NN__BITS_ADD(a, b)       NN__BITS512(add, a, b)
+#define NN__BITS_SUB(a, b)       NN__BITS512(sub, a, b)
+#define NN__BITS_AND(a, b)       NN__WHOLE512(and_, a, b)
+#define NN__BITS_OR(a, b)        NN__WHOLE512(or_, a, b)
+#define NN__BITS_LEFT(v, n)      NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__BITS_RIGHT(v, n)     NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__ANY_BITS(v)          NN__ANY512(NN__INTEGERS512(v))
+#define NN__ZIP_LOW(a, b)        NN__ZIP512(a, b, 0)
+#define NN__ZIP_HIGH(a, b)       NN__ZIP512(a, b, NN__LANES / 2)
 
 NN__DEFINE_KERNELS
 
@@ -4395,6 +4587,7 @@ NN__DEFINE_KERNELS
 #undef NN__MAX
 #undef NN__MIN
 #undef NN__SELECT_LESS
+#undef NN__SCALE
 #undef NN__BITS_ADD
 #undef NN__BITS_SUB
 #undef NN__BITS_AND
@@ -4477,6 +4670,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__FNMA(a, b, c) NN__M256(fnmadd)(a, b, c)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
+#define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
 #define NN__BITS_AND(a, b)          NN__WHOLE256(and_, a, b)
@@ -4554,6 +4748,7 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__FNMA(a, b, c) NN__F(vfmsq)(c, a, b)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__F(vbslq)(NN__F(vcltq)(a, b), x, y)
+#define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__REALS(NN__U(vaddq)(NN__INTEGERS(a), NN__INTEGERS(b)))
 #define NN__BITS_SUB(a, b)          NN__REALS(NN__U(vsubq)(NN__INTEGERS(a), NN__INTEGERS(b)))
 #define NN__BITS_AND(a, b)          NN__REALS(NN__U(vandq)(NN__INTEGERS(a), NN__INTEGERS(b)))
@@ -4624,6 +4819,7 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__MAX(a, b)               NN__F(pmax)(b, a)
 #define NN__MIN(a, b)               NN__F(pmin)(b, a)
 #define NN__SELECT_LESS(a, b, x, y) wasm_v128_bitselect(x, y, NN__F(lt)(a, b))
+#define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__I(add)(a, b)
 #define NN__BITS_SUB(a, b)          NN__I(sub)(a, b)
 #define NN__BITS_AND(a, b)          wasm_v128_and(a, b)
@@ -4654,8 +4850,8 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar,                                                            \
-        nn__softplus_tails_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
+        nn__activation_gradient_scalar, nn__softplus_tails_scalar,                                 \
+        nn__permute_elements_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
 static const nn__kernels nn__kernels_scalar = {"scalar",
@@ -5113,12 +5309,12 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
-/* Computes the model's outputs [rows x outputs] for x[rows x inputs], and returns where they are.
-   They are written to y. When y is NULL, the last layer's logits (its sums before the activation)
-   are written to scratch instead. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
+/* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
+   layer's sums before the activation) where logits is 1. They are written to y, or to scratch where
+   y is NULL. Returns where they are. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
    width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
-                          nn_real *y)
+                          nn_real *y, int logits)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
     const nn_real *w = model->parameters;
@@ -5132,7 +5328,7 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
     for (i = 0; i < model->count; i++, x = out) {
         const nn__layer layer = nn__layer_at(model, i);
         const int last = i == model->count - 1;
-        const nn_activation activation = last && !y ? NN_LINEAR : layer.activation;
+        const nn_activation activation = last && logits ? NN_LINEAR : layer.activation;
 
         out = last && y ? y : other;
         other = next;
@@ -5192,7 +5388,7 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     outputs = (size_t)nn__outputs(model);
     for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
-        (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y);
+        (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y, 0);
         x += (size_t)count * inputs;
         y += (size_t)count * outputs;
     }
@@ -5224,8 +5420,7 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
         nn_real *y;
 
         count = nn__predict_rows(rows - first);
-        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL);
-        NN__RUN(model, activate, model->layers[model->count - 1].activation, y, count, outputs);
+        y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL, 0);
         for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
         x += (size_t)count * (size_t)model->inputs;
     }
@@ -5265,39 +5460,30 @@ NN__CHECK_TABLE(losses, NN__LOSSES, NN_LOSS_COUNT);
 typedef struct nn__objective {
     const nn_model *model;
     nn_loss loss;
-    nn_activation activation; /* of the last layer */
+    const nn_options *options; /* for the losses' own options; NULL: their defaults */
     int outputs;
-    nn_real target_share, target_rest; /* label smoothing (Szegedy et al. 2016) makes of a target t
-                                          t * target_share + target_rest */
-    nn_real delta, quantile;           /* Huber's; the quantile loss's */
-    const nn_real *targets;            /* [... x outputs], row index[b] for row b, */
-    const size_t *index;               /* or row b where index is NULL */
-    const nn_real *weights;            /* of the same rows, NULL: 1; for the gradient */
-    nn_real total;                     /* the sum of the weights of the whole batch */
+    const nn_real *targets; /* [... x outputs], row index[b] for row b, */
+    const size_t *index;    /* or row b where index is NULL */
+    const nn_real *weights; /* of the same rows, NULL: 1; for the gradient */
+    nn_real total;          /* the sum of the weights of the whole batch */
 } nn__objective;
 
-/* Without options: the mean squared error. The fields behind quantile are the caller's to set. */
-static void nn__set_objective(nn__objective *objective, const nn_model *model,
-                              const nn_options *options)
+/* Without options: the mean squared error. The fields behind outputs are the caller's to set. */
+NN__HOT void nn__set_objective(nn__objective *objective, const nn_model *model,
+                               const nn_options *options)
 {
-    const nn_real smoothing = options ? options->label_smoothing : 0;
-
     objective->model = model;
     objective->loss = options ? options->loss : NN_MSE;
-    objective->activation = nn__output_activation(model);
+    objective->options = options;
     objective->outputs = nn__outputs(model);
-    objective->target_share = 1 - smoothing;
-    objective->target_rest = smoothing / (nn_real)objective->outputs;
-    objective->delta = options ? nn__or(options->huber_delta, 1) : 1;
-    objective->quantile = nn__or(options ? options->quantile : 0, (nn_real)0.5);
 }
 
-static size_t nn__data_row(const nn__objective *objective, int b)
+NN__HOT size_t nn__data_row(const nn__objective *objective, int b)
 {
     return objective->index ? objective->index[b] : (size_t)b;
 }
 
-static const nn_real *nn__targets_of(const nn__objective *objective, int b)
+NN__HOT const nn_real *nn__targets_of(const nn__objective *objective, int b)
 {
     return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
 }
@@ -5328,9 +5514,14 @@ static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
 /* The mean over the outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); derivative
    d / outputs where |d| <= delta, else +-delta / outputs (Huber 1964). */
 
+static nn_real nn__delta(const nn__objective *objective)
+{
+    return nn__or(objective->options ? objective->options->huber_delta : 0, 1);
+}
+
 static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
 {
-    const nn_real delta = objective->delta, size = nn__absolute(d);
+    const nn_real delta = nn__delta(objective), size = nn__absolute(d);
 
     if (size > delta) return nn__fma(delta, nn__fma(-(nn_real)0.5, delta, size), sum);
     return nn__fma((nn_real)0.5 * size, size, sum);
@@ -5338,7 +5529,9 @@ static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
 
 static nn_real nn__huber_gradient(const nn__objective *objective, nn_real d)
 {
-    if (nn__absolute(d) > objective->delta) return d > 0 ? objective->delta : -objective->delta;
+    const nn_real delta = nn__delta(objective);
+
+    if (nn__absolute(d) > delta) return d > 0 ? delta : -delta;
     return d;
 }
 
@@ -5363,16 +5556,21 @@ static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
 /* The mean over the outputs of (1 - q) d where d > 0, else -q d; derivative (1 - q) / outputs where
    d > 0, -q / outputs where d < 0, else 0. q is the quantile (Koenker and Bassett 1978). */
 
+static nn_real nn__q(const nn__objective *objective)
+{
+    return nn__or(objective->options ? objective->options->quantile : 0, (nn_real)0.5);
+}
+
 static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
 {
-    const nn_real q = objective->quantile;
+    const nn_real q = nn__q(objective);
 
     return nn__fma(d > 0 ? 1 - q : -q, d, sum);
 }
 
 static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
 {
-    const nn_real q = objective->quantile;
+    const nn_real q = nn__q(objective);
 
     return d > 0 ? 1 - q : d < 0 ? -q : 0;
 }
@@ -5426,18 +5624,19 @@ static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
 /* For softmax. The sum over the outputs of -t log p, computed from the logits as the sum of
-   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing (Szegedy et
-   al. 2016), t stands for t * target_share + target_rest. */
+   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s (Szegedy
+   et al. 2016), t stands for t * (1 - s) + s / outputs. */
 
-static nn_real nn__smooth(const nn__objective *objective, nn_real t)
+static nn_real nn__smoothing(const nn__objective *objective)
 {
-    return nn__fma(t, objective->target_share, objective->target_rest);
+    return objective->options ? objective->options->label_smoothing : 0;
 }
 
 /* z[rows x outputs] becomes p. */
 static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
     int b, j;
 
     for (b = 0; b < rows; b++, z += outputs) {
@@ -5447,7 +5646,7 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
         for (j = 1; j < outputs; j++)
             if (z[j] > largest) largest = z[j];
         for (j = 0; j < outputs; j++) {
-            const nn_real target = nn__smooth(objective, t[j]);
+            const nn_real target = nn__fma(t[j], kept, rest);
             sum = nn__fma(target, largest - z[j], sum);
             total += target;
         }
@@ -5460,14 +5659,15 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
                                        nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
     nn_real total = 0;
     int j;
 
     (void)share;
-    for (j = 0; j < outputs; j++) total += nn__smooth(objective, t[j]);
+    for (j = 0; j < outputs; j++) total += nn__fma(t[j], kept, rest);
     for (j = 0; j < outputs; j++)
-        p[j] = nn__flushed(nn__fma(total, p[j], -nn__smooth(objective, t[j])) * factor,
-                           NN__NEGLIGIBLE);
+        p[j] =
+            nn__flushed(nn__fma(total, p[j], -nn__fma(t[j], kept, rest)) * factor, NN__NEGLIGIBLE);
 }
 
 /* ---- What the table drives ------------------------------------------------------------------- */
@@ -5480,22 +5680,24 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
+        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
+            sum = nn__##name(objective, p[j] - t[j], sum);                                         \
         break;)
 #define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
+        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
+            d[j] = nn__##name##_gradient(objective, p[j] - t[j]) * share;                          \
         break;)
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name(objective, z, rows, losses);                 \
+            nn__##name(objective, p, rows, losses);                 \
         return;)
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
             nn__##name##_gradient(objective, row, t, factor, share);                               \
-        continue;)
+        break;)
 /* clang-format on */
 
 /* Whether there is such a loss, and it goes with the last layer's activation. */
@@ -5517,28 +5719,9 @@ static int nn__is_cross_entropy(nn_loss loss)
     return 0 NN__LOSSES(NN__IS_ROW_LOSS);
 }
 
-static nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
-{
-    switch (objective->loss) {
-        NN__LOSSES(NN__ELEMENT_CASE)
-    default: break;
-    }
-    return sum;
-}
-
-static nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
-{
-    switch (objective->loss) {
-        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
-    default: break;
-    }
-    return d;
-}
-
-/* Outputs and losses: from z[rows x outputs], the logits, p = f(z) in p[rows x outputs], which may
-   be z, and losses[rows]. */
-static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real *p, int rows,
-                             nn_real *losses)
+/* The losses[rows] of p[rows x outputs]. p are the outputs, and stay as they are; or, for a
+   cross-entropy, p are the logits, and become the outputs. */
+static void nn__loss_forward(const nn__objective *objective, nn_real *p, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
     int b, j;
@@ -5547,13 +5730,14 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *z, nn_real
         NN__LOSSES(NN__ROW_CASE)
     default: break;
     }
-    if (p != z) memcpy(p, z, (size_t)rows * (size_t)outputs * sizeof *p);
-    NN__RUN(objective->model, activate, objective->activation, p, rows, outputs);
     for (b = 0; b < rows; b++, p += outputs) {
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
+        switch (objective->loss) {
+            NN__LOSSES(NN__ELEMENT_CASE)
+        default: break;
+        }
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -5577,13 +5761,13 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
+            NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
         default: break;
         }
-        for (j = 0; j < outputs; j++)
-            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
-    NN__RUN(objective->model, activation_gradient, objective->activation, s, dp, rows, outputs);
+    NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
+            rows, outputs);
 }
 
 /* ================================================================================================
@@ -5703,27 +5887,74 @@ typedef struct nn__rows {
     int first, count;        /* these are rows first ... first + count - 1 of the separated data */
     int separated, shuffled; /* 1: the first permutation is used; the second one is used */
     uint64_t separation_key, order_key;
+#ifdef NN__SIMD
+    /* The vector kernels permute many rows in the time of one: ahead[ahead_count] are the indices
+       in the data of the rows ahead_first, ahead_first + 1 ... */
+    const nn_model *model;
+    int ahead_first, ahead_count;
+    uint32_t ahead[NN__PERMUTED];
+#endif
 } nn__rows;
 
-static nn__rows nn__all_rows(const nn_data *data)
+static nn__rows nn__all_rows(const nn_data *data, const nn_model *model)
 {
     nn__rows rows;
 
     memset(&rows, 0, sizeof rows);
     rows.data = data;
     rows.count = data->rows;
+#ifdef NN__SIMD
+    rows.model = model;
+#else
+    (void)model;
+#endif
     return rows;
 }
 
-/* Returns the index in the data of row i, 0 <= i < rows->count. */
-static size_t nn__row(const nn__rows *rows, int i)
+static void nn__shuffle(nn__rows *rows, uint64_t key)
 {
+    rows->shuffled = 1;
+    rows->order_key = key;
+#ifdef NN__SIMD
+    rows->ahead_count = 0;
+#endif
+}
+
+#ifdef NN__SIMD
+/* Fills `ahead` from row i on. */
+static void nn__look_ahead(nn__rows *rows, int i)
+{
+    const int left = rows->count - i, count = left < NN__PERMUTED ? left : NN__PERMUTED;
+    int k;
+
+    for (k = 0; k < NN__PERMUTED; k++) rows->ahead[k] = (uint32_t)i + (uint32_t)k;
+    if (rows->shuffled)
+        NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->count,
+                rows->order_key);
+    for (k = 0; k < NN__PERMUTED; k++) rows->ahead[k] += (uint32_t)rows->first;
+    if (rows->separated)
+        NN__RUN(rows->model, permute_elements, rows->ahead, count, (uint32_t)rows->data->rows,
+                rows->separation_key);
+    rows->ahead_first = i;
+    rows->ahead_count = count;
+}
+#endif
+
+/* Returns the index in the data of row i, 0 <= i < rows->count. */
+NN__HOT size_t nn__row(nn__rows *rows, int i)
+{
+#ifdef NN__SIMD
+    if (i < rows->ahead_first || i - rows->ahead_first >= rows->ahead_count)
+        nn__look_ahead(rows, i);
+    return rows->ahead[i - rows->ahead_first];
+#else
     uint32_t row = (uint32_t)i;
 
     if (rows->shuffled) row = nn__permute(row, (uint32_t)rows->count, rows->order_key);
     row += (uint32_t)rows->first;
     return rows->separated ? nn__permute(row, (uint32_t)rows->data->rows, rows->separation_key)
                            : row;
+#endif
 }
 
 /* ---- Scaling --------------------------------------------------------------------------------- */
@@ -5743,7 +5974,7 @@ typedef struct nn__column {
        min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
 
    A constant column gets factor 1. */
-static void nn__fit_columns(nn_model *model, const nn__rows *rows, nn_scaling scaling, int first,
+static void nn__fit_columns(nn_model *model, nn__rows *rows, nn_scaling scaling, int first,
                             int count)
 {
     nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
@@ -5791,7 +6022,7 @@ static int nn__can_be_scaled(const nn_data *data)
     return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
 }
 
-static void nn__fit_scaling(nn_model *model, const nn__rows *rows, nn_scaling scaling)
+static void nn__fit_scaling(nn_model *model, nn__rows *rows, nn_scaling scaling)
 {
     int first, left;
 
@@ -5820,7 +6051,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__can_be_scaled(data))
         return NN_ERROR_DATA;
-    rows = nn__all_rows(data);
+    rows = nn__all_rows(data, model);
     nn__fit_scaling(model, &rows, scaling);
     return NN_OK;
 }
@@ -6345,7 +6576,8 @@ static nn_real *nn__buffer_of(const nn_trainer *trainer)
 
 /* Copies rows of x to the batch, trainer->input[rows x inputs], and scales them with the model's
    scaling. Row b is row index[b] of x, or row b when index is NULL. */
-static void nn__load_batch(nn_trainer *trainer, const nn_real *x, const size_t *index, int rows)
+static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const size_t *index,
+                           int rows)
 {
     const nn_model *model = trainer->model;
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
@@ -6372,44 +6604,46 @@ static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, i
     }
 }
 
-/* The forward pass of the batch in trainer->input through all layers. The last layer computes only
-   its logits, because the losses need them; they are in its state. Dropout is used where training
-   is 1. */
-static void nn__forward(nn_trainer *trainer, int rows, int training)
+/* The forward pass of x[rows x inputs], scaled, through all layers. Where logits is 1, the last
+   layer computes only its logits, in its state. Dropout is used where training is 1. Returns the
+   arrays of the last layer. */
+static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, int training,
+                              int logits)
 {
     const nn_model *model = trainer->model;
-    const nn_real *x = trainer->input;
-    nn_real *next = trainer->planes;
+    nn__planes planes;
     int i;
 
-    for (i = 0; i < model->count; i++) {
+    planes.end = trainer->planes;
+    for (i = 0; i < model->count; i++, x = training ? planes.dropped : planes.outputs) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn__planes planes = nn__planes_at(trainer, i, next);
-        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
+        const int linear = logits && i == model->count - 1;
+        int keeps_z;
 
+        planes = nn__planes_at(trainer, i, planes.end);
+        keeps_z = planes.outputs != planes.state;
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
                 model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
-                last || keeps_z ? NN_LINEAR : layer.activation);
-        if (last) return;
-        if (keeps_z) {
+                linear || keeps_z ? NN_LINEAR : layer.activation);
+        if (keeps_z && !linear) {
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
         if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
-        x = training ? planes.dropped : planes.outputs;
-        next = planes.end;
     }
+    return planes;
 }
 
-/* The backward pass. The state of the last layer holds its dL/dz. For each layer from the last to
-   the first,
+/* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
+   For each layer from the last to the first,
 
        dw = x^T * dz    db = sums of the columns of dz    dz of the layer before: see
                                                           nn__dense_input_gradient_scalar
 
    and the state of the layer before is overwritten with its dL/dz. dw and db are added to the
    gradients when trainer->pending is 1, and overwrite them when it is 0. */
-static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
+static void nn__backward(nn_trainer *trainer, const nn_real *input, const nn__planes *last,
+                         int rows)
 {
     const nn_model *model = trainer->model;
     nn__planes planes = *last;
@@ -6417,7 +6651,7 @@ static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 
     for (i = model->count - 1; i >= 0; i--) {
         const nn__layer layer = nn__layer_at(model, i);
-        const nn_real *dz = planes.state, *x = trainer->input;
+        const nn_real *dz = planes.state, *x = input;
 
         if (i > 0) {
             planes =
@@ -6443,8 +6677,6 @@ static void nn__backward(nn_trainer *trainer, const nn__planes *last, int rows)
 NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, const nn_real **y)
 {
     const nn_model *model;
-    nn__planes planes;
-    int width;
 
     if (y) *y = NULL;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
@@ -6453,15 +6685,9 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     model = trainer->model;
     if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
     nn__load_batch(trainer, x, NULL, rows);
-    nn__forward(trainer, rows, 1);
-    width = nn__outputs(model);
-    planes = nn__last_planes(trainer);
-    if (planes.outputs != planes.state)
-        nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)width);
-    NN__RUN(model, activate, nn__output_activation(model), planes.outputs, rows, width);
+    *y = nn__forward(trainer, trainer->input, rows, 1, 0).outputs;
     trainer->rows = rows;
     trainer->changes = model->changes;
-    *y = planes.outputs;
     return NN_OK;
 }
 
@@ -6482,7 +6708,7 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     planes = nn__last_planes(trainer);
     NN__RUN(model, activation_gradient, nn__output_activation(model), planes.state, dy, rows,
             outputs);
-    nn__backward(trainer, &planes, rows);
+    nn__backward(trainer, trainer->input, &planes, rows);
     if (dx) {
         NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
                 rows, model->inputs, model->layers[0].width, NN_LINEAR);
@@ -6604,9 +6830,9 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
 /* ---- The batch level ------------------------------------------------------------------------- */
 
 /* Adds the weighted loss of a row to a sum. */
-static void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
+NN__HOT void nn__add_loss(nn__sum *losses, const nn_data *data, size_t row, nn_real loss)
 {
-    nn__add(losses, nn__rounded_product(nn__row_weight(data, row), loss));
+    nn__add(losses, data->weight ? nn__rounded_product(data->weight[row], loss) : loss);
 }
 
 /* Returns the mean of the rows' losses, weighted by the row weights. */
@@ -6628,9 +6854,18 @@ static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_lo
    the data. */
 typedef struct nn__range {
     const nn_data *data;
-    const nn__rows *order;
+    nn__rows *order;
     int next, end;
 } nn__range;
+
+/* The rows of one micro-batch. Row b is row index[b] of the data, or row first + b where index is
+   NULL. */
+typedef struct nn__batch {
+    const size_t *index;
+    int first, rows;
+    const nn_real *input; /* [rows x inputs], scaled */
+    nn__planes last;      /* the arrays of the last layer */
+} nn__batch;
 
 /* Returns the index in the data of row i. */
 static size_t nn__row_of(const nn__range *range, int i)
@@ -6638,55 +6873,88 @@ static size_t nn__row_of(const nn__range *range, int i)
     return range->order ? nn__row(range->order, i) : (size_t)i;
 }
 
-/* Computes the forward pass and the loss of one micro-batch: of the next rows of the range, without
-   those of weight 0. Returns the number of rows; their losses are in trainer->losses. Dropout is
-   used where training is 1. The losses are added to the sums; where measure is 1, so are the
-   weights, the number of rows and the number of correct predictions. */
-static int nn__forward_rows(nn_trainer *trainer, const nn__objective *objective,
-                            const nn__planes *last, nn__range *range, int training, int measure,
-                            nn__sums *sums)
+/* Takes the next micro-batch of a range: its next rows, without those of weight 0. Rows in the
+   order of the data that need no scaling are used where they are. */
+static void nn__next_batch(nn_trainer *trainer, nn__range *range, nn__batch *batch)
 {
     const nn_data *data = range->data;
-    const nn_real *p = last->outputs;
-    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
-    int b, i = range->next, count = 0;
+    int i = range->next, count = 0;
 
-    for (; i < range->end && count < trainer->batch; i++) {
-        trainer->index[count] = nn__row_of(range, i);
-        count += nn__row_weight(data, trainer->index[count]) != 0;
+    batch->first = i;
+    if (range->order || data->weight) {
+        for (; i < range->end && count < trainer->batch; i++) {
+            trainer->index[count] = nn__row_of(range, i);
+            count += nn__row_weight(data, trainer->index[count]) != 0;
+        }
+        batch->index = trainer->index;
+        batch->first = 0;
+    } else {
+        count = range->end - i < trainer->batch ? range->end - i : trainer->batch;
+        i += count;
+        batch->index = NULL;
     }
+    batch->rows = count;
     range->next = i;
-    nn__load_batch(trainer, data->x, trainer->index, count);
-    nn__forward(trainer, count, training);
-    nn__loss_forward(objective, last->state, last->outputs, count, trainer->losses);
-    for (b = 0; b < count; b++, p += data->outputs) {
-        nn__add_loss(&loss, data, trainer->index[b], trainer->losses[b]);
-        if (measure) nn__count_row(sums, data, trainer->index[b], objective->loss, p);
-    }
+    batch->input = data->x + (size_t)batch->first * (size_t)data->inputs;
+    if (!batch->index && trainer->model->scaling == NN_SCALE_NONE) return;
+    nn__load_batch(trainer, batch->input, batch->index, count);
+    batch->input = trainer->input;
+}
+
+/* Computes the forward pass and the losses of a micro-batch; the losses are in trainer->losses, and
+   are added to the sums. Dropout is used where training is 1. */
+static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, const nn_data *data,
+                              nn__batch *batch, int training, nn__sums *sums)
+{
+    nn__sum loss = sums->loss; /* a local copy, which the compiler can keep in registers */
+    int b;
+
+    objective->index = batch->index;
+    objective->targets = data->y + (size_t)batch->first * (size_t)data->outputs;
+    batch->last = nn__forward(trainer, batch->input, batch->rows, training,
+                              nn__is_cross_entropy(objective->loss));
+    nn__loss_forward(objective, batch->last.outputs, batch->rows, trainer->losses);
+    for (b = 0; b < batch->rows; b++)
+        nn__add_loss(&loss, data, nn__data_row(objective, b), trainer->losses[b]);
     sums->loss = loss;
-    return count;
+}
+
+/* Adds the rest of a micro-batch to the sums: the weights, the number of rows, and in a
+   classification the number of rows that are predicted correctly. */
+static void nn__count_batch(const nn__objective *objective, const nn_data *data,
+                            const nn__batch *batch, nn__sums *sums)
+{
+    const int classes = nn__is_classification(data, objective->loss);
+    const nn_real *p = batch->last.outputs;
+    int b;
+
+    for (b = 0; b < batch->rows && (classes || data->weight); b++, p += data->outputs) {
+        if (data->weight) nn__add(&sums->weight, data->weight[nn__data_row(objective, b)]);
+        if (classes)
+            sums->correct += nn__is_correct(data, objective->loss, p, nn__targets_of(objective, b));
+    }
+    if (!data->weight) nn__add(&sums->weight, (nn_real)batch->rows);
+    sums->counted += batch->rows;
 }
 
 static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
                                        const nn_data *data)
 {
     nn__set_objective(objective, trainer->model, trainer->options);
-    objective->targets = data->y;
-    objective->index = trainer->index;
     objective->weights = data->weight;
 }
 
 /* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
-   goes through the range by micro-batches and adds to the sums as nn__forward_rows does. *weight
-   receives the sum of the row weights. If that is 0, nothing is added to the gradients. If a later
-   micro-batch diverges, all gradients are zeroed. */
+   goes through the range by micro-batches and adds the losses to the sums; where measure is 1, it
+   adds all else too. *weight receives the sum of the row weights. If that is 0, nothing is added to
+   the gradients. If a later micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
     const nn_data *data = range->data;
-    const nn__planes last = nn__last_planes(trainer);
     nn__objective objective;
-    int i, count, begun = 0;
+    nn__batch batch;
+    int i, begun = 0;
 
     nn__set_training_objective(&objective, trainer, data);
     *weight = 0;
@@ -6696,14 +6964,17 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
     objective.total = *weight;
     trainer->rows = 0;
     for (; range->next < range->end; begun = 1) {
-        count = nn__forward_rows(trainer, &objective, &last, range, 1, measure, sums);
+        nn__next_batch(trainer, range, &batch);
+        nn__forward_batch(trainer, &objective, data, &batch, 1, sums);
+        if (measure) nn__count_batch(&objective, data, &batch, sums);
         if (!nn__is_finite(sums->loss.high)) {
             if (begun) (void)nn_clear_gradients(trainer);
             return NN_ERROR_DIVERGED;
         }
-        if (!count) continue;
-        nn__loss_backward(&objective, last.state, last.outputs, count, trainer->output_gradients);
-        nn__backward(trainer, &last, count);
+        if (!batch.rows) continue;
+        nn__loss_backward(&objective, batch.last.state, batch.last.outputs, batch.rows,
+                          trainer->output_gradients);
+        nn__backward(trainer, batch.input, &batch.last, batch.rows);
     }
     return NN_OK;
 }
@@ -6755,10 +7026,10 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
 /* Returns the sums of the loss and of the correct predictions over some rows, without dropout. It
    uses the trainer's buffers. */
-static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
+static nn__sums nn__validate(nn_trainer *trainer, nn__rows *rows)
 {
-    const nn__planes last = nn__last_planes(trainer);
     nn__objective objective;
+    nn__batch batch;
     nn__range range;
     nn__sums sums;
 
@@ -6768,8 +7039,11 @@ static nn__sums nn__validate(nn_trainer *trainer, const nn__rows *rows)
     range.order = rows;
     range.next = 0;
     range.end = rows->count;
-    while (range.next < range.end)
-        (void)nn__forward_rows(trainer, &objective, &last, &range, 0, 1, &sums);
+    while (range.next < range.end) {
+        nn__next_batch(trainer, &range, &batch);
+        nn__forward_batch(trainer, &objective, rows->data, &batch, 0, &sums);
+        nn__count_batch(&objective, rows->data, &batch, &sums);
+    }
     return sums;
 }
 
@@ -6860,8 +7134,7 @@ static nn_status nn__train_epoch(nn__run *run, int *stop)
     }
     range.data = run->training.data;
     range.order = &run->training;
-    run->training.shuffled = 1;
-    run->training.order_key = state->epoch_key;
+    nn__shuffle(&run->training, state->epoch_key);
     while (state->position < count && !*stop) {
         rows = count - state->position < batch ? count - state->position : batch;
         range.next = state->position;
@@ -6911,7 +7184,7 @@ static nn_status nn__end_epoch(nn__run *run)
 }
 
 /* Returns whether one of the rows has a positive weight. */
-static int nn__has_weight(const nn__rows *rows)
+static int nn__has_weight(nn__rows *rows)
 {
     int i;
 
@@ -6933,13 +7206,13 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     if (status != NN_OK) return status;
     memset(run, 0, sizeof *run);
     run->trainer = trainer;
-    run->training = nn__all_rows(data);
+    run->training = nn__all_rows(data, trainer->model);
     run->validation = run->training;
     run->validation.count = 0;
     if (o->validation) {
         status = nn__check_fits(o->validation, trainer->model, o->loss);
         if (status != NN_OK) return status;
-        run->validation = nn__all_rows(o->validation);
+        run->validation = nn__all_rows(o->validation, trainer->model);
     } else if (o->validation_fraction > 0) {
         held = (int)nn__fma(o->validation_fraction, (nn_real)data->rows, (nn_real)0.5);
         if (held == 0) held = 1;
@@ -7213,11 +7486,12 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
     for (first = 0; first < data->rows; first += count) {
         nn_real *p, *losses = model->scratch;
         count = nn__predict_rows(data->rows - first);
-        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL);
+        p = nn__infer(model, data->x + (size_t)first * inputs, count, model->scratch, NULL,
+                      nn__is_cross_entropy(objective.loss));
         /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
         if (p == losses) losses += (size_t)count * model->first_width;
         objective.targets = data->y + (size_t)first * outputs;
-        nn__loss_forward(&objective, p, p, count, losses);
+        nn__loss_forward(&objective, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
             if (nn__row_weight(data, row) == 0) continue;
