@@ -2102,19 +2102,18 @@ static nn_real nn__softplus_tail(nn_real z)
     return x < (nn_real)NN__TINY ? x : nn__log1p(x);
 }
 
-/* The argument of log1p is in [0, 1] or NaN here. Therefore k is 0 or 1. */
-#define NN__DEFINE_SOFTPLUS_TAIL                                                                   \
-    NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
+/* For x >= 0 or NaN. Where x is at most 1, and may_be_high is 0, k is 0 or 1. */
+#define NN__DEFINE_LOG1P                                                                           \
+    NN__INLINE NN__VECTOR NN__NAME(log1p)(NN__VECTOR x, const int may_be_high)                     \
     {                                                                                              \
-        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
-        const NN__VECTOR x = NN__NAME(exp)(NN__LESS_ABSOLUTE(z), 1, 0), u = NN__ADD(x, one);       \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1), u = NN__ADD(x, one);               \
         NN__VECTOR bits = NN__BITS_ADD(u, NN__SET1_BITS(NN__ONE_BITS - NN__ROOT_HALF_BITS));       \
-        NN__VECTOR k, c, f, s, w;                                                                  \
+        NN__VECTOR k, c = NN__SUB(x, NN__SUB(u, one)), f, s, w;                                    \
                                                                                                    \
         k = NN__BITS_ADD(NN__BITS_RIGHT(bits, NN__MANTISSA), NN__SET1(NN__ROUNDER));               \
         k = NN__SUB(k, NN__SET1(NN__ROUNDER + NN__BIAS));                                          \
-        c = NN__DIV(NN__SUB(x, NN__SUB(u, one)), u);                                               \
-        c = NN__SELECT_LESS(zero, k, c, zero);                                                     \
+        if (may_be_high) c = NN__SELECT_LESS(one, k, NN__SUB(one, NN__SUB(u, x)), c);              \
+        c = NN__SELECT_LESS(zero, k, NN__DIV(c, u), zero);                                         \
         bits = NN__BITS_AND(bits, NN__SET1_BITS(((nn__bits)1 << NN__MANTISSA) - 1));               \
         f = NN__SUB(NN__BITS_ADD(bits, NN__SET1_BITS(NN__ROOT_HALF_BITS)), one);                   \
         f = NN__SELECT_LESS(zero, k, f, x);                                                        \
@@ -2124,7 +2123,13 @@ static nn_real nn__softplus_tail(nn_real z)
         w = NN__FNMA(w, NN__NAME(polynomial)(nn__log1p_terms, NN__COUNT(nn__log1p_terms), w), f);  \
         f = NN__FNMA(s, w, f);                                                                     \
         c = NN__FMA(k, NN__SET1(NN__LN2_LOW), c);                                                  \
-        return NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                  \
+        f = NN__FMA(k, NN__SET1(NN__LN2_HIGH), NN__ADD(c, f));                                     \
+        return may_be_high ? NN__SELECT_LESS(NN__SUB(x, x), one, f, x) : f;                        \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE NN__VECTOR NN__NAME(softplus_tail)(NN__VECTOR z)                                    \
+    {                                                                                              \
+        return NN__NAME(log1p)(NN__NAME(exp)(NN__LESS_ABSOLUTE(z), 1, 0), 0);                      \
     }
 
 #define NN__C_MATH_SOFTPLUS_TAIL                                                                   \
@@ -2149,6 +2154,15 @@ static nn_real nn__softplus_tail(nn_real z)
     "}\n\n"
 
 #ifndef NN_NO_TRAIN
+/* x[count] becomes log1p(x). x >= 0 or NaN. */
+static void nn__log1ps_scalar(nn_real *x, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (!(x[i] < (nn_real)NN__TINY)) x[i] = nn__log1p(x[i]);
+}
+
 /* out[count] = log1p(exp(-|z[count]|)), overwritten. */
 static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t count)
 {
@@ -2158,7 +2172,17 @@ static void nn__softplus_tails_scalar(const nn_real *z, nn_real *out, size_t cou
 }
 #endif
 
-#define NN__DEFINE_SOFTPLUS_TAILS                                                                  \
+#define NN__DEFINE_LOGARITHMS                                                                      \
+    static NN__TARGET void NN__NAME(log1ps)(nn_real * x, size_t count)                             \
+    {                                                                                              \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; i < count; i += NN__LANES) {                                                   \
+            const int n = NN__LANES_OF(count - i);                                                 \
+            NN__STORE_UP_TO(x + i, NN__NAME(log1p)(NN__LOAD_UP_TO(x + i, n), 1), n);               \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
     static NN__TARGET void NN__NAME(softplus_tails)(const nn_real *z, nn_real *out, size_t count)  \
     {                                                                                              \
         size_t i;                                                                                  \
@@ -4406,6 +4430,7 @@ typedef struct nn__kernels {
     void (*activation_gradient)(nn_activation activation, nn_real *y, const nn_real *dy, int rows,
                                 int width);
     void (*softplus_tails)(const nn_real *z, nn_real *out, size_t count);
+    void (*log1ps)(nn_real *x, size_t count);
     void (*permute_elements)(uint32_t *elements, int count, uint32_t n, uint64_t key);
     NN__OPTIMIZERS(NN__OPTIMIZER_MEMBER)
 #endif
@@ -4432,13 +4457,13 @@ typedef struct nn__kernels {
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
     , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
-        NN__NAME(activation_gradient), NN__NAME(softplus_tails),                                   \
+        NN__NAME(activation_gradient), NN__NAME(softplus_tails), NN__NAME(log1ps),                 \
         NN__NAME(permute_elements) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
-    NN__DEFINE_SOFTPLUS_TAILS                                                                      \
+    NN__DEFINE_LOGARITHMS                                                                          \
     NN__DEFINE_PERMUTE_ELEMENTS                                                                    \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
 #define NN__DEFINE_TRANSPOSE_OR_NOT NN__DEFINE_TRANSPOSE
@@ -4456,7 +4481,7 @@ typedef struct nn__kernels {
     NN__DEFINE_TANH                                                                                \
     NN__DEFINE_EXPM1                                                                               \
     NN__DEFINE_ERF                                                                                 \
-    NN__DEFINE_SOFTPLUS_TAIL                                                                       \
+    NN__DEFINE_LOG1P                                                                               \
     NN__DEFINE_PANELS                                                                              \
     NN__DEFINE_ACTIVATE                                                                            \
     NN__DEFINE_ALL_FINITE                                                                          \
@@ -4850,7 +4875,7 @@ NN__DEFINE_KERNELS
 #else
 #define NN__TRAINING_SCALAR                                                                        \
     , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
-        nn__activation_gradient_scalar, nn__softplus_tails_scalar,                                 \
+        nn__activation_gradient_scalar, nn__softplus_tails_scalar, nn__log1ps_scalar,              \
         nn__permute_elements_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
@@ -5632,26 +5657,40 @@ static nn_real nn__smoothing(const nn__objective *objective)
     return objective->options ? objective->options->label_smoothing : 0;
 }
 
+/* Without smoothing, an output whose target is 0 adds nothing. */
+static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
+{
+    return s > 0 ? nn__fma(t, 1 - s, rest) : t;
+}
+
 /* z[rows x outputs] becomes p. */
 static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
-    int b, j;
+    const nn_real s = nn__smoothing(objective), rest = s / (nn_real)outputs;
+    nn_real sums[NN__TAILS], totals[NN__TAILS];
+    int first, count, b, j;
 
-    for (b = 0; b < rows; b++, z += outputs) {
-        const nn_real *t = nn__targets_of(objective, b);
-        nn_real sum = 0, total = 0, largest = z[0];
+    for (first = 0; first < rows; first += count, losses += count) {
+        count = rows - first < NN__TAILS ? rows - first : NN__TAILS;
+        for (b = 0; b < count; b++, z += outputs) {
+            const nn_real *t = nn__targets_of(objective, first + b);
+            nn_real sum = 0, total = 0, largest = z[0];
 
-        for (j = 1; j < outputs; j++)
-            if (z[j] > largest) largest = z[j];
-        for (j = 0; j < outputs; j++) {
-            const nn_real target = nn__fma(t[j], kept, rest);
-            sum = nn__fma(target, largest - z[j], sum);
-            total += target;
+            for (j = 1; j < outputs; j++)
+                if (z[j] > largest) largest = z[j];
+            for (j = 0; j < outputs; j++) {
+                const nn_real target = nn__target(t[j], s, rest);
+                if (target == 0) continue;
+                sum = nn__fma(target, largest - z[j], sum);
+                total += target;
+            }
+            sums[b] = sum;
+            totals[b] = total;
+            losses[b] = NN__RUN(objective->model, softmax_row, z, outputs);
         }
-        losses[b] =
-            nn__fma(total, nn__log1p(NN__RUN(objective->model, softmax_row, z, outputs)), sum);
+        NN__RUN(objective->model, log1ps, losses, (size_t)count);
+        for (b = 0; b < count; b++) losses[b] = nn__fma(totals[b], losses[b], sums[b]);
     }
 }
 
@@ -5659,15 +5698,17 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
                                        nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
-    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / (nn_real)outputs;
+    const nn_real s = nn__smoothing(objective), rest = s / (nn_real)outputs;
     nn_real total = 0;
     int j;
 
     (void)share;
-    for (j = 0; j < outputs; j++) total += nn__fma(t[j], kept, rest);
-    for (j = 0; j < outputs; j++)
-        p[j] =
-            nn__flushed(nn__fma(total, p[j], -nn__fma(t[j], kept, rest)) * factor, NN__NEGLIGIBLE);
+    for (j = 0; j < outputs; j++) total += nn__target(t[j], s, rest);
+    for (j = 0; j < outputs; j++) {
+        const nn_real target = nn__target(t[j], s, rest);
+        const nn_real d = total == 1 ? p[j] - target : nn__fma(total, p[j], -target);
+        p[j] = nn__flushed(d * factor, NN__NEGLIGIBLE);
+    }
 }
 
 /* ---- What the table drives ------------------------------------------------------------------- */

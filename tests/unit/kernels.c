@@ -325,6 +325,16 @@ static int run_softplus(const nn__kernels *k, const problem *p, nn_real *const *
     return 0;
 }
 
+/* Of magnitudes: it is for numbers >= 0. */
+static int run_log1ps(const nn__kernels *k, const problem *p, nn_real *const *a)
+{
+    int i;
+
+    for (i = 0; i < p->out; i++) a[0][i] = nn__absolute(a[0][i]);
+    k->log1ps(a[0], (size_t)p->out);
+    return 0;
+}
+
 static int run_sgd(const nn__kernels *k, const problem *p, nn_real *const *a)
 {
     return k->sgd(a[0], a[1], p->extra ? a[2] : NULL, NULL, (size_t)p->out, &p->step);
@@ -379,6 +389,7 @@ static const kernel vectors[] = {
     {"scale_rows", run_scale_rows, {{OUT, DATA}, {OUT, DATA}, {OUT, DATA}, {OUT, RESULT}}},
     {"all_finite", run_all_finite, {{OUT, DATA}}},
     {"softplus", run_softplus, {{OUT, DATA}, {OUT, RESULT}}},
+    {"log1ps", run_log1ps, {{OUT, DATA}}},
     {"softmax_row", run_softmax_row, {{OUT, DATA}, {ROWS, RESULT}}}};
 
 static size_t size_of(enum size size, const problem *p)
