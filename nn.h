@@ -5558,13 +5558,11 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
-            sum = nn__##name(objective, p[j] - t[j], sum);                                         \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
         break;)
 #define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
-            d[j] = nn__##name##_gradient(objective, p[j] - t[j]) * share;                          \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
         break;)
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
@@ -5575,7 +5573,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
             nn__##name##_gradient(objective, row, t, factor, share);                               \
-        break;)
+        continue;)
 /* clang-format on */
 
 /* Whether there is such a loss, and it goes with the last layer's activation. */
@@ -5597,6 +5595,24 @@ static int nn__is_cross_entropy(nn_loss loss)
     return 0 NN__LOSSES(NN__IS_ROW_LOSS);
 }
 
+NN__HOT nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_CASE)
+    default: break;
+    }
+    return sum;
+}
+
+NN__HOT nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
+    default: break;
+    }
+    return d;
+}
+
 /* The losses[rows] of p[rows x outputs]. p are the outputs, and stay as they are; or, for a
    cross-entropy, p are the logits, and become the outputs. */
 static void nn__loss_forward(const nn__objective *objective, nn_real *p, int rows, nn_real *losses)
@@ -5612,10 +5628,7 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *p, int row
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        switch (objective->loss) {
-            NN__LOSSES(NN__ELEMENT_CASE)
-        default: break;
-        }
+        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -5639,9 +5652,10 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
-            NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
         default: break;
         }
+        for (j = 0; j < outputs; j++)
+            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
@@ -6490,17 +6504,14 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
                               int logits)
 {
     const nn_model *model = trainer->model;
-    nn__planes planes;
+    nn__planes planes = nn__planes_at(trainer, 0, trainer->planes);
     int i;
 
-    planes.end = trainer->planes;
-    for (i = 0; i < model->count; i++, x = training ? planes.dropped : planes.outputs) {
+    for (i = 0;; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int linear = logits && i == model->count - 1;
-        int keeps_z;
+        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
+        const int linear = logits && last;
 
-        planes = nn__planes_at(trainer, i, planes.end);
-        keeps_z = planes.outputs != planes.state;
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
                 model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
                 linear || keeps_z ? NN_LINEAR : layer.activation);
@@ -6509,8 +6520,10 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
         if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
+        if (last) return planes;
+        x = training ? planes.dropped : planes.outputs;
+        planes = nn__planes_at(trainer, i + 1, planes.end);
     }
-    return planes;
 }
 
 /* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
