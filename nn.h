@@ -2266,16 +2266,15 @@ NN__HOT uint32_t nn__next_round_key(const nn__network *network, uint32_t round_k
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     const nn__network network = nn__network_of(n, key);
-    uint32_t round_key;
+    uint32_t round_key, mixed;
     int round;
 
     do {
         round_key = (uint32_t)network.key;
         for (round = 0; round < 12; round++) {
             round_key = nn__next_round_key(&network, round_key);
-            i ^= round & 1 ? nn__scramble((i >> network.low) + round_key) & network.low_mask
-                           : (nn__scramble((i & network.low_mask) + round_key) << network.low) &
-                                 network.mask;
+            mixed = nn__scramble((round & 1 ? i >> network.low : i & network.low_mask) + round_key);
+            i ^= round & 1 ? mixed & network.low_mask : (mixed << network.low) & network.mask;
         }
     } while (i >= n);
     return i;
@@ -6733,8 +6732,8 @@ static nn_real nn__mean_loss(const nn__sums *sums)
 }
 
 /* Adds a row to the sums, all but its loss: its weight, and whether p[outputs] is correct. */
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
-                          const nn_real *p)
+NN__HOT void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
+                           const nn_real *p)
 {
     nn__add(&sums->weight, nn__row_weight(data, row));
     sums->counted++;
@@ -6792,6 +6791,23 @@ static void nn__next_batch(nn_trainer *trainer, nn__range *range, nn__batch *bat
     batch->input = trainer->input;
 }
 
+/* Adds the rest of a micro-batch to the sums, as nn__count_row does for a row. In a regression no
+   row is correct or wrong. */
+static void nn__count_batch(const nn__objective *objective, const nn_data *data,
+                            const nn__batch *batch, nn__sums *sums)
+{
+    const nn_real *p = batch->last.outputs;
+    int b;
+
+    if (!data->weight && !nn__is_classification(data, objective->loss)) {
+        nn__add(&sums->weight, (nn_real)batch->rows);
+        sums->counted += batch->rows;
+        return;
+    }
+    for (b = 0; b < batch->rows; b++, p += data->outputs)
+        nn__count_row(sums, data, nn__data_row(objective, b), objective->loss, p);
+}
+
 /* Computes the forward pass and the losses of a micro-batch; the losses are in trainer->losses, and
    are added to the sums. Dropout is used where training is 1. */
 static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, const nn_data *data,
@@ -6808,24 +6824,6 @@ static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, con
     for (b = 0; b < batch->rows; b++)
         nn__add_loss(&loss, data, nn__data_row(objective, b), trainer->losses[b]);
     sums->loss = loss;
-}
-
-/* Adds the rest of a micro-batch to the sums: the weights, the number of rows, and in a
-   classification the number of rows that are predicted correctly. */
-static void nn__count_batch(const nn__objective *objective, const nn_data *data,
-                            const nn__batch *batch, nn__sums *sums)
-{
-    const int classes = nn__is_classification(data, objective->loss);
-    const nn_real *p = batch->last.outputs;
-    int b;
-
-    for (b = 0; b < batch->rows && (classes || data->weight); b++, p += data->outputs) {
-        if (data->weight) nn__add(&sums->weight, data->weight[nn__data_row(objective, b)]);
-        if (classes)
-            sums->correct += nn__is_correct(data, objective->loss, p, nn__targets_of(objective, b));
-    }
-    if (!data->weight) nn__add(&sums->weight, (nn_real)batch->rows);
-    sums->counted += batch->rows;
 }
 
 static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
