@@ -2333,16 +2333,15 @@ NN__HOT uint32_t nn__next_round_key(const nn__network *network, uint32_t round_k
 static uint32_t nn__permute(uint32_t i, uint32_t n, uint64_t key)
 {
     const nn__network network = nn__network_of(n, key);
-    uint32_t round_key;
+    uint32_t round_key, mixed;
     int round;
 
     do {
         round_key = (uint32_t)network.key;
         for (round = 0; round < 12; round++) {
             round_key = nn__next_round_key(&network, round_key);
-            i ^= round & 1 ? nn__scramble((i >> network.low) + round_key) & network.low_mask
-                           : (nn__scramble((i & network.low_mask) + round_key) << network.low) &
-                                 network.mask;
+            mixed = nn__scramble((round & 1 ? i >> network.low : i & network.low_mask) + round_key);
+            i ^= round & 1 ? mixed & network.low_mask : (mixed << network.low) & network.mask;
         }
     } while (i >= n);
     return i;
@@ -5721,13 +5720,11 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
-            sum = nn__##name(objective, p[j] - t[j], sum);                                         \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name(objective, d, sum);               \
         break;)
 #define NN__ELEMENT_GRADIENT_CASE(ID, name, form, last)                                            \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
-        for (j = 0; NN__ONLY(NN_ONLY_LOSSES, NN_##ID) && j < outputs; j++)                         \
-            d[j] = nn__##name##_gradient(objective, p[j] - t[j]) * share;                          \
+        if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID)) return nn__##name##_gradient(objective, d);         \
         break;)
 #define NN__ROW_CASE(ID, name, form, last)                                                         \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
@@ -5738,7 +5735,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
             nn__##name##_gradient(objective, row, t, factor, share);                               \
-        break;)
+        continue;)
 /* clang-format on */
 
 /* Whether there is such a loss, and it goes with the last layer's activation. */
@@ -5760,6 +5757,24 @@ static int nn__is_cross_entropy(nn_loss loss)
     return 0 NN__LOSSES(NN__IS_ROW_LOSS);
 }
 
+NN__HOT nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn_real sum)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_CASE)
+    default: break;
+    }
+    return sum;
+}
+
+NN__HOT nn_real nn__difference_gradient(const nn__objective *objective, nn_real d)
+{
+    switch (objective->loss) {
+        NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
+    default: break;
+    }
+    return d;
+}
+
 /* The losses[rows] of p[rows x outputs]. p are the outputs, and stay as they are; or, for a
    cross-entropy, p are the logits, and become the outputs. */
 static void nn__loss_forward(const nn__objective *objective, nn_real *p, int rows, nn_real *losses)
@@ -5775,10 +5790,7 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *p, int row
         const nn_real *t = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        switch (objective->loss) {
-            NN__LOSSES(NN__ELEMENT_CASE)
-        default: break;
-        }
+        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -5802,9 +5814,10 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         }
         switch (objective->loss) {
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
-            NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
         default: break;
         }
+        for (j = 0; j < outputs; j++)
+            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
@@ -6652,17 +6665,14 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
                               int logits)
 {
     const nn_model *model = trainer->model;
-    nn__planes planes;
+    nn__planes planes = nn__planes_at(trainer, 0, trainer->planes);
     int i;
 
-    planes.end = trainer->planes;
-    for (i = 0; i < model->count; i++, x = training ? planes.dropped : planes.outputs) {
+    for (i = 0;; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int linear = logits && i == model->count - 1;
-        int keeps_z;
+        const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
+        const int linear = logits && last;
 
-        planes = nn__planes_at(trainer, i, planes.end);
-        keeps_z = planes.outputs != planes.state;
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
                 model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
                 linear || keeps_z ? NN_LINEAR : layer.activation);
@@ -6671,8 +6681,10 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
         if (training && planes.mask) nn__drop(trainer, i, &planes, rows);
+        if (last) return planes;
+        x = training ? planes.dropped : planes.outputs;
+        planes = nn__planes_at(trainer, i + 1, planes.end);
     }
-    return planes;
 }
 
 /* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
@@ -6883,8 +6895,8 @@ static nn_real nn__mean_loss(const nn__sums *sums)
 }
 
 /* Adds a row to the sums, all but its loss: its weight, and whether p[outputs] is correct. */
-static void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
-                          const nn_real *p)
+NN__HOT void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_loss loss,
+                           const nn_real *p)
 {
     nn__add(&sums->weight, nn__row_weight(data, row));
     sums->counted++;
@@ -6942,6 +6954,23 @@ static void nn__next_batch(nn_trainer *trainer, nn__range *range, nn__batch *bat
     batch->input = trainer->input;
 }
 
+/* Adds the rest of a micro-batch to the sums, as nn__count_row does for a row. In a regression no
+   row is correct or wrong. */
+static void nn__count_batch(const nn__objective *objective, const nn_data *data,
+                            const nn__batch *batch, nn__sums *sums)
+{
+    const nn_real *p = batch->last.outputs;
+    int b;
+
+    if (!data->weight && !nn__is_classification(data, objective->loss)) {
+        nn__add(&sums->weight, (nn_real)batch->rows);
+        sums->counted += batch->rows;
+        return;
+    }
+    for (b = 0; b < batch->rows; b++, p += data->outputs)
+        nn__count_row(sums, data, nn__data_row(objective, b), objective->loss, p);
+}
+
 /* Computes the forward pass and the losses of a micro-batch; the losses are in trainer->losses, and
    are added to the sums. Dropout is used where training is 1. */
 static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, const nn_data *data,
@@ -6958,24 +6987,6 @@ static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, con
     for (b = 0; b < batch->rows; b++)
         nn__add_loss(&loss, data, nn__data_row(objective, b), trainer->losses[b]);
     sums->loss = loss;
-}
-
-/* Adds the rest of a micro-batch to the sums: the weights, the number of rows, and in a
-   classification the number of rows that are predicted correctly. */
-static void nn__count_batch(const nn__objective *objective, const nn_data *data,
-                            const nn__batch *batch, nn__sums *sums)
-{
-    const int classes = nn__is_classification(data, objective->loss);
-    const nn_real *p = batch->last.outputs;
-    int b;
-
-    for (b = 0; b < batch->rows && (classes || data->weight); b++, p += data->outputs) {
-        if (data->weight) nn__add(&sums->weight, data->weight[nn__data_row(objective, b)]);
-        if (classes)
-            sums->correct += nn__is_correct(data, objective->loss, p, nn__targets_of(objective, b));
-    }
-    if (!data->weight) nn__add(&sums->weight, (nn_real)batch->rows);
-    sums->counted += batch->rows;
 }
 
 static void nn__set_training_objective(nn__objective *objective, const nn_trainer *trainer,
