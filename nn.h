@@ -5670,6 +5670,7 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
     nn_real sums[NN__TAILS], totals[NN__TAILS];
     int first, count, b, j;
 
+    sums[0] = totals[0] = 0; /* some compilers do not see that they are set below */
     for (first = 0; first < rows; first += count, losses += count) {
         count = rows - first < NN__TAILS ? rows - first : NN__TAILS;
         for (b = 0; b < count; b++, z += outputs) {
