@@ -1827,7 +1827,6 @@ static nn_real nn__exp(nn_real x)
 #define NN__C_MATH_EXP                                                                             \
     NN__C_CONSTANT("exp_low", NN__EXP_LOW)                                                         \
     NN__C_CONSTANT("exp_high", NN__EXP_HIGH)                                                       \
-    NN__C_CONSTANT("tiny", NN__TINY)                                                               \
     "static @ $_exp(@ x)\n"                                                                        \
     "{\n"                                                                                          \
     "    @ rounded, count, r, q, sum, rest;\n"                                                     \
@@ -1848,12 +1847,12 @@ static nn_real nn__exp(nn_real x)
 
 /* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
    sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
-   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. A
-   tiny e has a quotient without an error, and would make the correction denormal. */
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. With
+   a tiny e the correction changes nothing, and would be denormal: vectors leave it out. */
 static nn_real nn__sigmoid(nn_real x)
 {
-    nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1;
-    nn_real rest = e < (nn_real)NN__TINY ? 0 : e - (sum - 1), tail = e / sum; /* sigmoid(-|x|) */
+    nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
+    nn_real tail = e / sum; /* sigmoid(-|x|) */
 
     tail = nn__fma(-tail * rest, 1 - tail, tail);
     return x < 0 ? tail : 1 - tail;
@@ -1874,8 +1873,8 @@ static nn_real nn__sigmoid(nn_real x)
 #define NN__C_MATH_SIGMOID                                                                         \
     "static @ $_sigmoid(@ x)\n"                                                                    \
     "{\n"                                                                                          \
-    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1;\n"                                              \
-    "    @ rest = e < (@)$_tiny ? 0 : e - (sum - 1), tail = e / sum;\n\n"                          \
+    "    @ e = $_exp(x < 0 ? x : -x), sum = e + 1, rest = e - (sum - 1);\n"                        \
+    "    @ tail = e / sum;\n\n"                                                                    \
     "    tail = $_fma(-tail * rest, 1 - tail, tail);\n"                                            \
     "    return x < 0 ? tail : 1 - tail;\n"                                                        \
     "}\n\n"
@@ -2094,15 +2093,14 @@ static nn_real nn__log1p(nn_real x)
 }
 
 /* log1p(exp(-|z|)). softplus(z) = log(1 + exp(z)) is max(z, 0) plus this, and the logarithm of
-   sigmoid(z) is min(z, 0) minus this. The square of a tiny x would be denormal: log1p(x) is x. */
+   sigmoid(z) is min(z, 0) minus this. */
 static nn_real nn__softplus_tail(nn_real z)
 {
-    const nn_real x = nn__exp(-nn__absolute(z));
-
-    return x < (nn_real)NN__TINY ? x : nn__log1p(x);
+    return nn__log1p(nn__exp(-nn__absolute(z)));
 }
 
-/* For x >= 0 or NaN. Where x is at most 1, and may_be_high is 0, k is 0 or 1. */
+/* For x >= 0 or NaN. Where x is at most 1, and may_be_high is 0, k is 0 or 1. For a tiny x the result
+   is x; the square of s would be denormal, and is left out. */
 #define NN__DEFINE_LOG1P                                                                           \
     NN__INLINE NN__VECTOR NN__NAME(log1p)(NN__VECTOR x, const int may_be_high)                     \
     {                                                                                              \
@@ -2139,7 +2137,6 @@ static nn_real nn__softplus_tail(nn_real z)
     "    const @ x = $_exp(z < 0 ? z : -z), u = x + 1;\n"                                          \
     "    $_bits bits = $_to_bits(u) + ($_to_bits(1) - $_root_half_bits);\n"                        \
     "    @ k = (@)((int)(bits >> $_mantissa) - $_bias), c = 0, f = x, s, w;\n\n"                   \
-    "    if (x < (@)$_tiny) return x;\n"                                                           \
     "    if (k > 0) {\n"                                                                           \
     "        c = (x - (u - 1)) / u;\n"                                                             \
     "        bits = (bits & ((($_bits)1 << $_mantissa) - 1)) + $_root_half_bits;\n"                \
@@ -2159,8 +2156,7 @@ static void nn__log1ps_scalar(nn_real *x, size_t count)
 {
     size_t i;
 
-    for (i = 0; i < count; i++)
-        if (!(x[i] < (nn_real)NN__TINY)) x[i] = nn__log1p(x[i]);
+    for (i = 0; i < count; i++) x[i] = nn__log1p(x[i]);
 }
 
 /* out[count] = log1p(exp(-|z[count]|)), overwritten. */
