@@ -689,6 +689,27 @@ static void test_updates_refuse(void)
             }
 }
 
+/* Rows of an order are permuted many at a time: each as nn__permute does it, for every number of
+   rows, where few or nearly half of the results must be permuted again, and where n is largest. */
+static void test_permutation(void)
+{
+    static const uint32_t sizes[] = {1, 2, 15, 16, 17, 33, 1000, 1024, 1025, 65537, INT_MAX};
+    uint32_t elements[NN__PERMUTED], wanted[NN__PERMUTED];
+    int i, j, count, b;
+
+    for (i = 0; back_ends[i]; i++)
+        for (j = 0; j < COUNT(sizes); j++)
+            for (count = 0; count <= NN__PERMUTED; count++) {
+                const uint64_t key = (uint64_t)nn__random(&state) << 32 | nn__random(&state);
+                for (b = 0; b < NN__PERMUTED; b++) {
+                    elements[b] = nn__random(&state) % sizes[j];
+                    wanted[b] = nn__permute(elements[b], sizes[j], key);
+                }
+                back_ends[i]->permute_elements(elements, count, sizes[j], key);
+                CHECK(memcmp(elements, wanted, (size_t)count * sizeof *elements) == 0);
+            }
+}
+
 /* ---- Tests: every number --------------------------------------------------------------------- */
 
 /* Values and derivatives over all numbers: of float one in `stride`, of double as many, spread over
@@ -739,13 +760,13 @@ static void test_every_number(void)
 /* ---- Tests: larger sizes --------------------------------------------------------------------- */
 
 /* Deep in each of the three products, powers of two, and what networks have. */
-static const int large[][3] = {{0, 70, 600},    {70, 0, 600},    {70, 600, 0},    {9, 20, 2050},
-                               {9, 2050, 20},   {2050, 9, 20},   {5, 1030, 130},  {33, 40, 2050},
-                               {33, 2050, 40},  {2050, 33, 40},  {1, 4100, 70},   {70, 1030, 17},
-                               {17, 1300, 100}, {1300, 17, 100}, {17, 100, 1300}, {3, 1024, 1024},
-                               {40, 256, 256},  {7, 2048, 256},  {5, 512, 2048},  {65, 1030, 67},
-                               {65, 67, 1030},  {1030, 65, 67},  {128, 784, 128}, {32, 784, 128},
-                               {1, 784, 128},   {257, 257, 257}, {67, 1025, 258}};
+static const int large[][3] = {
+    {0, 70, 600},    {70, 0, 600},    {70, 600, 0},    {9, 20, 2050},   {9, 2050, 20},
+    {2050, 9, 20},   {5, 1030, 130},  {33, 40, 2050},  {33, 2050, 40},  {2050, 33, 40},
+    {1, 4100, 70},   {70, 1030, 17},  {17, 1300, 100}, {1300, 17, 100}, {17, 100, 1300},
+    {3, 1024, 1024}, {40, 256, 256},  {7, 2048, 256},  {5, 512, 2048},  {65, 1030, 67},
+    {65, 67, 1030},  {1030, 65, 67},  {128, 784, 128}, {32, 784, 128},  {1, 784, 128},
+    {257, 257, 257}, {67, 1025, 258}, {1, 33, 50},     {1, 33, 64},     {1, 4097, 30}};
 
 static void check_threads(const kernel *the, const problem *p)
 {
@@ -956,6 +977,7 @@ int main(int argc, char **argv)
     RUN(test_vectors);
     RUN(test_one_bad_number);
     RUN(test_updates_refuse);
+    RUN(test_permutation);
     RUN(test_every_number);
     RUN(test_products);
     RUN(test_large_products);
