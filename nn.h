@@ -1183,8 +1183,8 @@ static double nn__seconds(void)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 #define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
-/* Functions that small nets do not call are not inlined: then small nets do not set up their stack
-   frame. */
+/* Functions that are not inlined: small nets do not call them, and then do not set up their stack
+   frame; or they are called once a run, and code is smaller without a copy. */
 #define NN__APART         __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
@@ -1211,7 +1211,11 @@ static double nn__seconds(void)
 #define NN__HOT static inline
 #else
 #define NN__HOT static
+#ifdef __GNUC__
+#define NN__APART __attribute__((noinline))
+#else
 #define NN__APART
+#endif
 #endif
 
 /* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
@@ -3967,23 +3971,23 @@ typedef struct nn__step {
     int nesterov;
     nn_real beta1, beta2, epsilon; /* for RMSprop beta2 is alpha */
     nn_real root;                  /* Adam: 1 / sqrt(1 - beta2^t) */
-    nn_real least;                 /* Adam, RMSprop: see nn__least_gradient */
     nn_real negligible;            /* parameters of smaller magnitude become 0 */
 } nn__step;
 
-/* Returns the magnitude that a gradient g has at least in the mean of g^2, because (1 - beta) g^2
-   and the mean would otherwise become denormal. In float, with beta = 0.999, it is 4.8e-18. */
-static nn_real nn__least_gradient(nn_real beta)
-{
-    return NN_SQRT(2 * NN__SMALLEST / (1 - beta));
-}
+/* The magnitude that a gradient g has at least in a mean of g^2: (1 - beta) g^2 is then normal for
+   all beta < 1, and the mean does not decay to denormal numbers either. */
+#ifdef NN_DOUBLE
+#define NN__LEAST_GRADIENT 2e-146
+#else
+#define NN__LEAST_GRADIENT 6.4e-16f
+#endif
 
-/* Returns |g|, or `least` where that is greater. NaN stays NaN. */
-static nn_real nn__at_least(nn_real g, nn_real least)
+/* Returns |g|, or NN__LEAST_GRADIENT where that is greater. NaN stays NaN. */
+static nn_real nn__size_of(nn_real g)
 {
     const nn_real size = nn__absolute(g);
 
-    return least > size ? least : size;
+    return NN__LEAST_GRADIENT > size ? NN__LEAST_GRADIENT : size;
 }
 
 /* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
@@ -4107,7 +4111,6 @@ static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *sta
     step->decay = nn__fma(-step->learning_rate, o->weight_decay, 1);
     step->learning_rate /= nn__correction(&state->correction1, step->beta1);
     step->root = 1 / NN_SQRT(nn__correction(&state->correction2, step->beta2));
-    step->least = nn__least_gradient(step->beta2);
 }
 
 static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *first, nn_real *second,
@@ -4118,7 +4121,7 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
     size_t i;
 
     for (i = 0; i < count; i++) {
-        nn_real g = gradient[i] * step->clip, size = nn__at_least(g, step->least);
+        nn_real g = gradient[i] * step->clip, size = nn__size_of(g);
         nn_real m = nn__fma(step->beta1, first[i], rest1 * g);
         nn_real v = nn__fma(step->beta2, second[i], rest2 * size * size);
         nn_real ratio = m / nn__fma(NN_SQRT(v), step->root, step->epsilon);
@@ -4144,7 +4147,7 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
         const NN__VECTOR old = NN__LOAD_UP_TO(theta, n), one = NN__SET1(1);                            \
         const NN__VECTOR old_m = NN__LOAD_UP_TO(first, n), old_v = NN__LOAD_UP_TO(second, n);          \
         const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient, n), NN__SET1(s->clip));                  \
-        const NN__VECTOR size = NN__MAX(NN__SET1(s->least), NN__ABSOLUTE(g));                          \
+        const NN__VECTOR size = NN__MAX(NN__SET1(NN__LEAST_GRADIENT), NN__ABSOLUTE(g));                \
         const NN__VECTOR g2 = NN__MUL(NN__MUL(NN__SET1(1 - s->beta2), size), size);                    \
         const NN__VECTOR v = NN__FMA(NN__SET1(s->beta2), old_v, g2);                                   \
         NN__VECTOR m = NN__MUL(NN__SET1(1 - s->beta1), g), next, check;                                \
@@ -4199,7 +4202,6 @@ static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *
     step->momentum = o->momentum;
     step->beta2 = nn__or(o->alpha, (nn_real)0.99);
     step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
-    step->least = nn__least_gradient(step->beta2);
 }
 
 static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *first,
@@ -4211,7 +4213,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
 
     for (i = 0; i < count; i++) {
         nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip);
-        nn_real size = nn__at_least(g, step->least);
+        nn_real size = nn__size_of(g);
         nn_real v = nn__fma(step->beta2, second[i], rest * size * size);
         nn_real ratio = g / (NN_SQRT(v) + step->epsilon);
         nn_real m = first ? nn__fma(step->momentum, first[i], ratio) : ratio;
@@ -4236,7 +4238,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
         const NN__VECTOR rate = NN__SET1(step->learning_rate), decay = NN__SET1(step->decay);      \
         const NN__VECTOR clip = NN__SET1(step->clip), mu = NN__SET1(step->momentum);               \
         const NN__VECTOR epsilon = NN__SET1(step->epsilon), one = NN__SET1(1);                     \
-        const NN__VECTOR least = NN__SET1(step->least), smallest = NN__SET1(NN__SMALLEST);         \
+        const NN__VECTOR least = NN__SET1(NN__LEAST_GRADIENT), smallest = NN__SET1(NN__SMALLEST);  \
         const NN__VECTOR negligible = NN__SET1(step->negligible);                                  \
         const int decays = step->negligible > 0;                                                   \
         NN__VECTOR bad = NN__SET1(0);                                                              \
@@ -7293,7 +7295,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
 }
 
 /* Early stopping: gives the model the weights of the best epoch. */
-static void nn__restore_best(nn_trainer *trainer)
+static NN__APART void nn__restore_best(nn_trainer *trainer)
 {
     if (!trainer->best || !trainer->state.best_epoch) return;
     nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);

@@ -531,7 +531,6 @@ static void choose_options(problem *p)
     s->beta2 = usual ? (nn_real)0.999 : nn__uniform(&state);
     s->epsilon = (nn_real)1e-8;
     s->root = usual ? 1 : 1 + 30 * nn__uniform(&state);
-    s->least = usual ? nn__least_gradient(s->beta2) : nn__uniform(&state);
     s->negligible = usual ? 0 : below(2) ? NN__NEGLIGIBLE : nn__uniform(&state);
 }
 
