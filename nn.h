@@ -88,8 +88,8 @@
    nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
    nn_trainer_size bytes and may begin at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE give the
    same numbers as constants. No step, batch, epoch or prediction allocates anything. Functions that
-   read files, divide data or evaluate allocate what they need; their comments say so. The vector
-   kernels use up to 50 kB of stack.
+   read files, divide data or evaluate allocate what they need; their comments say so. With the
+   vector kernels, training and predicting use up to 64 kB of stack; without them, a few kB.
 
    MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
@@ -1166,10 +1166,16 @@ static double nn__seconds(void)
 #define NN__APART  __declspec(noinline)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
-#define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
+/* Without optimisation each inlined copy of a function would have a part of the stack to itself,
+   and a kernel of many copies would need hundreds of kilobytes. */
+#ifdef __OPTIMIZE__
+#define NN__INLINE static inline __attribute__((always_inline)) NN__TARGET
+#else
+#define NN__INLINE static inline NN__TARGET
+#endif
 /* Functions that small nets do not call are not inlined: then small nets do not set up their stack
    frame. */
-#define NN__APART         __attribute__((noinline))
+#define NN__APART __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -2617,7 +2623,8 @@ static void nn__packing_panel(const nn__panels *p, nn__product *part, nn_real *c
 /* Computes a product in blocks of its depth with packing of b, and of strips of a where packs_a is
    1. A block after the first one starts from c, so that the order of each sum does not change. The
    depths of the blocks differ as little as possible. */
-static void nn__multiply_packed(const nn__panels *p, const nn__product *whole, int packs_a)
+static NN__APART void nn__multiply_packed(const nn__panels *p, const nn__product *whole,
+                                          int packs_a)
 {
     nn_real memory[NN__PACKED + 16];
     nn_real *const copy = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
