@@ -2687,6 +2687,15 @@ static void nn__multiply_unpacked(const nn__panels *p, const nn__product *produc
     }
 }
 
+/* Computes a product, or a block of its rows. */
+static void nn__multiply_rows(const nn__panels *p, const nn__product *rows, int packs, int packs_a)
+{
+    if (packs)
+        nn__multiply_packed(p, rows, packs_a);
+    else
+        nn__multiply_unpacked(p, rows);
+}
+
 /* Computes a product in one thread. Many rows are divided into blocks, so that each block of a stays
    in the second cache. Their numbers of rows are multiples of a tile's, except the last one. */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
@@ -2698,17 +2707,17 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
     int row, rows, left, most = 64;
 
     if (product->rows > most && depth < NN__A_BLOCK / most) most = NN__A_BLOCK / (depth + 1);
+    if (product->rows <= most) {
+        nn__multiply_rows(p, product, packs, packs_a);
+        return;
+    }
     for (row = 0; row < product->rows; row += rows) {
-        left = rows = product->rows - row;
-        if (left > most) {
-            rows = left / ((left - 1) / most + 1);
-            rows = ((rows - 1) / p->tile_rows + 1) * p->tile_rows;
-        }
+        left = product->rows - row;
+        rows = left / ((left - 1) / most + 1);
+        rows = ((rows - 1) / p->tile_rows + 1) * p->tile_rows;
+        if (rows > left) rows = left;
         block = nn__part(product, row, rows, 0, product->cols);
-        if (packs)
-            nn__multiply_packed(p, &block, packs_a);
-        else
-            nn__multiply_unpacked(p, &block);
+        nn__multiply_rows(p, &block, packs, packs_a);
     }
 }
 
