@@ -2279,9 +2279,12 @@ typedef struct nn__product {
 static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* The functions and sizes of a back-end for products. panel computes a product whose columns fit
-   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
-   copies b[cols x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
-   not read beyond the columns of b. */
+   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed.
+   copying_tile computes the first tile_rows rows of such a panel of at most `vectors` vectors. On
+   the way it copies b, with whole vectors, to copy[depth x vectors * lanes]. copy copies rows of a
+   transposed matrix a[depth x a_step] to to[depth x to_step]. transpose copies b[cols x depth] to
+   its transpose to[depth x to_row]. It writes whole vectors, but does not read beyond the columns
+   of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
     void (*copying_tile)(const nn__product *product, nn_real *copy);
@@ -2463,9 +2466,8 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }
 
-/* nn__copying_tile_avx512 and its like: the first NN__TILE_ROWS rows of a panel. b is copied on the
-   way, see nn__panels. The processor waits for b's distant rows and multiplies at the same time, so
-   that copying costs little. */
+/* nn__copying_tile_avx512 and its like: the first NN__TILE_ROWS rows of a panel, see nn__panels. The
+   processor multiplies while it waits for the next rows of b, so that copying takes little time. */
 #define NN__DEFINE_COPYING_TILE                                                                    \
     NN__INLINE void NN__NAME(copying)(const nn__product *p, const int vectors, const int last,     \
                                       nn_real *copy)                                               \
@@ -2488,17 +2490,17 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         }                                                                                          \
     }
 
-/* to[depth x to_row] = a[depth x a_step], cols numbers of each row. Whole vectors are copied, except
-   the last ones of a row. No aliasing. */
+/* to[depth x to_step] = the first `rows` numbers of each row of a[depth x a_step]: the rows of a
+   transposed matrix. No aliasing. */
 #define NN__DEFINE_COPY                                                                            \
-    static NN__TARGET void NN__NAME(copy)(const nn_real *a, size_t a_step, int cols, int depth,    \
-                                          nn_real *to, size_t to_row)                              \
+    static NN__TARGET void NN__NAME(copy)(const nn_real *a, size_t a_step, int rows, int depth,    \
+                                          nn_real *to, size_t to_step)                             \
     {                                                                                              \
         int k, i, n;                                                                               \
                                                                                                    \
-        for (k = 0; k < depth; k++, a += a_step, to += to_row)                                     \
-            for (i = 0; i < cols; i += NN__LANES) {                                                \
-                n = NN__LANES_OF(cols - i);                                                        \
+        for (k = 0; k < depth; k++, a += a_step, to += to_step)                                    \
+            for (i = 0; i < rows; i += NN__LANES) {                                                \
+                n = NN__LANES_OF(rows - i);                                                        \
                 NN__STORE_UP_TO(to + i, NN__LOAD_UP_TO(a + i, n), n);                              \
             }                                                                                      \
     }
@@ -2550,23 +2552,25 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 /* ---- Packing --------------------------------------------------------------------------------- */
 
-/* Rows of a matrix that are far apart are slow to read again and again. A cache keeps a line only in
-   the few places that some bits of its address select. Where the distance of two rows is a multiple
-   of 4096 bytes, for example, their lines have the same places in the first cache, and displace one
-   another although the rest of the cache is free. Each row also needs an entry of its own in the
-   table of pages. Therefore a panel of b is packed where that matters: it is copied to contiguous
-   memory when its first tile reads it, and all other tiles read the copy. The copy has the size of
-   a block: NN__BLOCK_DEPTH rows of the widest panel, which has 3 vectors of 64 bytes.
+/* Rows of a matrix that are far apart are slow to read again and again. A cache can keep a line only
+   in a few places, which some bits of the line's address select. Where the distance of two rows is
+   a multiple of 4096 bytes, their lines have the same places in the first cache, and displace each
+   other although the rest of the cache is free. Each row also needs its own entry in the table of
+   pages. Therefore a panel of b is packed where that matters: its first tile copies it to
+   contiguous memory while reading it, and the other tiles read the copy. The product is then
+   divided into blocks of NN__BLOCK_DEPTH steps of k. The memory holds one block of the widest
+   panel, which has 3 vectors of 64 bytes.
 
-   The matrix a is read directly. Its rows are divided into blocks which stay in the second cache
-   while all panels of b pass. In the weight gradient, however, a is a transposed matrix: each step
-   of k reads a few numbers of another row. Where such rows share places in the cache, and the tiles
-   are too small to hide that, strips of a are packed as well: NN__STRIP_ROWS rows in blocks of
-   NN__STRIP_DEPTH. A strip is used for several panels, which share the memory with it. */
+   The matrix a is read where it is. Its rows are divided into blocks that stay in the second cache
+   while all panels of b use them. In the weight gradient a is a transposed matrix: each step of k
+   reads a few numbers of another row. Where these rows have the same places in the cache, and the
+   tiles are too small to hide the time that this takes, a is packed as well: a strip of
+   NN__STRIP_ROWS rows in blocks of NN__STRIP_DEPTH steps. Several panels use a strip, and share the
+   memory with it. */
 #define NN__BLOCK_DEPTH 256
 #define NN__STRIP_DEPTH 64
 #define NN__STRIP_ROWS  48
-#define NN__PACKED      (NN__BLOCK_DEPTH * 192 / (int)sizeof(nn_real)) /* numbers; 48 kB */
+#define NN__PACKED      (NN__BLOCK_DEPTH * 192 / (int)sizeof(nn_real)) /* numbers in 48 kB */
 #define NN__A_BLOCK     (512 * 1024 / (int)sizeof(nn_real)) /* numbers of a in the second cache */
 
 /* Returns 1 when rows that are `row` numbers apart have the same places in the first cache: their
@@ -2576,22 +2580,23 @@ static int nn__collide(size_t row)
     return (row * sizeof(nn_real) + 63) % 4096 < 127;
 }
 
-/* Returns 1 when a panel of b should be packed, because its `depth` rows collide, or do not fit the
-   second cache. If the distance of rows is a multiple of 2^n bytes, they can use only the 2^n-th
-   part of its places, which are 1 MB or more. A row has 192 bytes. The first tile gains nothing. */
+/* Returns 1 when b should be packed: its rows collide in the first cache, or there are too many for
+   the second cache. That one has 1 MB or more. Where a power of 2 divides the distance of the rows,
+   they use only one of so many bytes; the width of a panel, about 256 bytes, is the least. Packing
+   takes a little time, which only several tiles regain. */
 static int nn__should_pack(const nn__panels *p, const nn__product *product)
 {
     const size_t distance = product->b_row * sizeof(nn_real);
     const size_t power = distance & (~distance + 1); /* the largest power of 2 that divides it */
-    const size_t share = power < 256 ? 256 : power;
+    const size_t used = power < 256 ? 256 : power;   /* bytes of the cache for each row */
 
     if (product->rows <= 4 * p->tile_rows || product->depth < 1 || product->cols <= p->lanes)
         return 0;
     if (product->rows > 7 * p->tile_rows && product->b_row >= p->pack_row) return 1;
-    return nn__collide(product->b_row) || (size_t)product->depth > 1024 * 1024 / share;
+    return nn__collide(product->b_row) || (size_t)product->depth > 1024 * 1024 / used;
 }
 
-/* Returns 1 when strips of a should be packed: see above. */
+/* Returns 1 when a should be packed. */
 static int nn__should_pack_a(const nn__panels *p, const nn__product *product)
 {
     return p->packs_a && product->a_row == 1 && nn__collide(product->a_step) &&
@@ -2599,78 +2604,87 @@ static int nn__should_pack_a(const nn__panels *p, const nn__product *product)
            product->depth > 1;
 }
 
-/* Computes one panel of a block, and packs its b into copy[depth x copy_row] on the way. The panel
-   has at least the rows of a tile, unless b is transposed. */
-static void nn__packing_panel(const nn__panels *p, nn__product *part, nn_real *copy,
-                              size_t copy_row)
+/* Computes one panel, and packs its b into copy[depth x copy_row] first or on the way. The panel has
+   at least the rows of the largest tile, unless b is transposed. */
+static void nn__multiply_packing(const nn__panels *p, nn__product *panel, nn_real *copy,
+                                 size_t copy_row)
 {
     const int rows = p->tile_rows;
 
-    if (part->b_transposed) {
-        p->transpose(part->b, part->b_row, part->cols, part->depth, copy, copy_row);
+    if (panel->b_transposed) {
+        p->transpose(panel->b, panel->b_row, panel->cols, panel->depth, copy, copy_row);
     } else {
-        p->copying_tile(part, copy);
-        part->a += (size_t)rows * part->a_row;
-        part->start += (size_t)rows * part->start_row;
-        part->c += (size_t)rows * part->c_row;
-        part->rows -= rows;
+        p->copying_tile(panel, copy);
+        panel->a += (size_t)rows * panel->a_row;
+        panel->start += (size_t)rows * panel->start_row;
+        panel->c += (size_t)rows * panel->c_row;
+        panel->rows -= rows;
     }
-    part->b = copy;
-    part->b_row = copy_row;
-    if (part->rows > 0) p->panel(part);
+    panel->b = copy;
+    panel->b_row = copy_row;
+    if (panel->rows > 0) p->panel(panel);
 }
 
-/* Computes a product in blocks of its depth with packing of b, and of strips of a where packs_a is
-   1. A block after the first one starts from c, so that the order of each sum does not change. The
-   depths of the blocks differ as little as possible. */
+/* Computes up to `panels` panels, from a column on, and returns the column after them. Where first
+   is 1, each panel's b is packed into copy[depth x widest panel], one after the other; otherwise an
+   earlier call has done that. */
+static int nn__multiply_panels(const nn__panels *p, const nn__product *product, int column,
+                               int panels, nn_real *copy, int first)
+{
+    const int most = p->vectors * p->lanes; /* columns of the widest panel */
+    nn__product panel;
+    int width;
+
+    for (; panels > 0 && column < product->cols; panels--, column += width) {
+        width = nn__panel_width(p, product, column);
+        if (width > most) width = most;
+        panel = nn__part(product, 0, product->rows, column, width);
+        if (first) {
+            nn__multiply_packing(p, &panel, copy, (size_t)most);
+        } else {
+            panel.b = copy;
+            panel.b_row = (size_t)most;
+            p->panel(&panel);
+        }
+        copy += most * product->depth;
+    }
+    return column;
+}
+
+/* Computes a product with b packed, and a too where packs_a is 1. A block of the depth after the
+   first one starts from c, so that the order of each sum does not change. The depths of the blocks
+   differ as little as possible. */
 static NN__APART void nn__multiply_packed(const nn__panels *p, const nn__product *whole,
                                           int packs_a)
 {
     nn_real memory[NN__PACKED + 16];
     nn_real *const copy = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
-    const int most = p->vectors * p->lanes; /* columns of a panel */
+    nn_real *const a_copy = copy + NN__PACKED - NN__STRIP_DEPTH * NN__STRIP_ROWS;
     const int deepest = packs_a ? NN__STRIP_DEPTH : NN__BLOCK_DEPTH;
     const int strip = packs_a ? NN__STRIP_ROWS : whole->rows;
-    const int panels = packs_a ? (NN__PACKED / NN__STRIP_DEPTH - NN__STRIP_ROWS) / most : 1;
-    nn_real *const a_copy = copy + panels * most * deepest;
-    int k, column, next = 0, row, at, panel, width, depth;
+    const int columns = NN__PACKED / NN__STRIP_DEPTH - NN__STRIP_ROWS;
+    const int panels = packs_a ? columns / (p->vectors * p->lanes) : 1;
+    nn__product block = *whole, part;
+    int k, column, next = 0, row, rows;
 
-    for (k = 0; k < whole->depth; k += depth) {
-        depth = (whole->depth - k) / ((whole->depth - k - 1) / deepest + 1);
+    for (k = 0; k < whole->depth; k += block.depth) {
+        const int left = whole->depth - k;
+        block.depth = left / ((left - 1) / deepest + 1);
         for (column = 0; column < whole->cols; column = next)
-            for (row = 0; row < whole->rows; row += strip) {
-                const int rows = whole->rows - row < strip ? whole->rows - row : strip;
-                at = column;
-                for (panel = 0; panel < panels && at < whole->cols; panel++, at += width) {
-                    nn_real *const b_copy = copy + panel * most * deepest;
-                    nn__product part;
-
-                    width = nn__panel_width(p, whole, at);
-                    if (width > most) width = most;
-                    part = nn__part(whole, row, rows, at, width);
-                    part.a += (size_t)k * part.a_step;
-                    part.b += (size_t)k * (part.b_transposed ? 1 : part.b_row);
-                    part.depth = depth;
-                    if (k) {
-                        part.start = part.c;
-                        part.start_row = part.c_row;
-                    }
-                    if (packs_a) {
-                        if (panel == 0)
-                            p->copy(part.a, part.a_step, rows, depth, a_copy, (size_t)strip);
-                        part.a = a_copy;
-                        part.a_step = (size_t)strip;
-                    }
-                    if (row == 0) {
-                        nn__packing_panel(p, &part, b_copy, (size_t)most);
-                    } else {
-                        part.b = b_copy;
-                        part.b_row = (size_t)most;
-                        p->panel(&part);
-                    }
+            for (row = 0; row < whole->rows; row += rows) {
+                rows = whole->rows - row < strip ? whole->rows - row : strip;
+                part = nn__part(&block, row, rows, 0, whole->cols);
+                if (packs_a) {
+                    p->copy(part.a, part.a_step, rows, part.depth, a_copy, NN__STRIP_ROWS);
+                    part.a = a_copy;
+                    part.a_step = NN__STRIP_ROWS;
                 }
-                next = at;
+                next = nn__multiply_panels(p, &part, column, panels, copy, row == 0);
             }
+        block.a += (size_t)block.depth * block.a_step;
+        block.b += (size_t)block.depth * (block.b_transposed ? 1 : block.b_row);
+        block.start = block.c;
+        block.start_row = block.c_row;
     }
 }
 
