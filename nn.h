@@ -2312,14 +2312,15 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     return part;
 }
 
-/* Returns the width of the panel that begins at a column. The widths of a product's panels differ
-   as little as whole vectors allow, because a narrow last panel would use few registers. */
-static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
+/* Returns the width of the next panel, where `left` columns of a product are left. The widths of a
+   product's panels differ as little as whole vectors allow, because a narrow last panel would use
+   few registers. wide is 1 where the panels may have the width of those with one row. */
+static int nn__panel_width(const nn__panels *p, int left, int wide)
 {
-    const int left = product->cols - column, vectors = (left + p->lanes - 1) / p->lanes;
+    const int vectors = (left + p->lanes - 1) / p->lanes;
     int width;
 
-    if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
+    if (wide && vectors >= NN__WIDE_VECTORS)
         width = NN__WIDE_VECTORS * p->lanes;
     else if (vectors <= p->vectors)
         width = left;
@@ -2636,8 +2637,7 @@ static int nn__multiply_panels(const nn__panels *p, const nn__product *product, 
     int width;
 
     for (; panels > 0 && column < product->cols; panels--, column += width) {
-        width = nn__panel_width(p, product, column);
-        if (width > most) width = most;
+        width = nn__panel_width(p, product->cols - column, 0);
         panel = nn__part(product, 0, product->rows, column, width);
         if (first) {
             nn__multiply_packing(p, &panel, copy, (size_t)most);
@@ -2695,7 +2695,7 @@ static void nn__multiply_unpacked(const nn__panels *p, const nn__product *produc
     int column, width;
 
     for (column = 0; column < product->cols; column += width) {
-        width = nn__panel_width(p, product, column);
+        width = nn__panel_width(p, product->cols - column, product->rows == 1);
         part = nn__part(product, 0, product->rows, column, width);
         p->panel(&part);
     }
