@@ -88,8 +88,8 @@
    nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
    nn_trainer_size bytes and may begin at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE give the
    same numbers as constants. No step, batch, epoch or prediction allocates anything. Functions that
-   read files, divide data or evaluate allocate what they need; their comments say so. The vector
-   kernels use up to 50 kB of stack.
+   read files, divide data or evaluate allocate what they need; their comments say so. With the
+   vector kernels, training and predicting use up to 64 kB of stack; without them, a few kB.
 
    MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
@@ -1182,10 +1182,16 @@ static double nn__seconds(void)
 #define NN__APART  __declspec(noinline)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
-#define NN__INLINE        static inline __attribute__((always_inline)) NN__TARGET
+/* Without optimisation each inlined copy of a function would have a part of the stack to itself,
+   and a kernel of many copies would need hundreds of kilobytes. */
+#ifdef __OPTIMIZE__
+#define NN__INLINE static inline __attribute__((always_inline)) NN__TARGET
+#else
+#define NN__INLINE static inline NN__TARGET
+#endif
 /* Functions that are not inlined: small nets do not call them, and then do not set up their stack
    frame; or they are called once a run, and code is smaller without a copy. */
-#define NN__APART         __attribute__((noinline))
+#define NN__APART __attribute__((noinline))
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -1579,8 +1585,9 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    the upper halves.
    NN__TILE_ROWS x NN__TILE_VECTORS is the size of a tile in registers. They are chosen so that its
    sums and their operands just fill the register file.
-   NN__PACK_ROW is the length of a row of b from which on a product copies its panels: see
-   nn__panels. It is larger where panels are wider, because copying then saves less.
+   NN__PACK_ROW is the length of a row of b from which on a product always packs its panels. It is
+   larger where panels are wider, because packing then saves less. NN__PACK_A is 1 where tiles are
+   so small that strips of a may have to be packed: see Packing in >>product.
    ---------------------------------------------------------------------------------------------- */
 
 #ifdef NN_NO_FMA
@@ -2436,24 +2443,29 @@ typedef struct nn__product {
     int rows, cols, depth;
 } nn__product;
 
-#define NN__PANEL_DEPTH   256
-#define NN__PANEL_COLUMNS (192 / sizeof(nn_real)) /* of the widest panel: 3 vectors of 64 bytes */
-#define NN__WIDE_VECTORS  8                       /* vectors in a panel that has only one row */
+#define NN__WIDE_VECTORS 8 /* vectors in a panel that has only one row */
 
 /* A row of zeros for nn__product.start, as long as the widest panel: a vector has at most 16
    lanes. */
 static const nn_real nn__zeros[NN__WIDE_VECTORS * 16] = {0};
 
 /* The functions and sizes of a back-end for products. panel computes a product whose columns fit
-   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed. transpose
-   copies b[cols x depth] to its transpose to[depth x to_row]. It writes whole vectors, but does
-   not read beyond the columns of b. */
+   one panel: `vectors` vectors, or NN__WIDE_VECTORS for one row. Its b is not transposed.
+   copying_tile computes the first tile_rows rows of such a panel of at most `vectors` vectors. On
+   the way it copies b, with whole vectors, to copy[depth x vectors * lanes]. copy copies rows of a
+   transposed matrix a[depth x a_step] to to[depth x to_step]. transpose copies b[cols x depth] to
+   its transpose to[depth x to_row]. It writes whole vectors, but does not read beyond the columns
+   of b. */
 typedef struct nn__panels {
     void (*panel)(const nn__product *product);
+    void (*copying_tile)(const nn__product *product, nn_real *copy);
+    void (*copy)(const nn_real *a, size_t a_step, int rows, int depth, nn_real *to, size_t to_step);
     void (*transpose)(const nn_real *b, size_t b_row, int cols, int depth, nn_real *to,
                       size_t to_row);
     int lanes, vectors; /* numbers in a register; registers in a row of a panel */
-    size_t pack_row;    /* where b_row is at least this, each panel of b is packed: copied first */
+    int tile_rows;      /* in the largest tile */
+    size_t pack_row;    /* where b_row is at least this, each panel of b is packed */
+    int packs_a;        /* strips of a may be packed */
 } nn__panels;
 
 /* Returns the part of a product that computes rows row ... row + rows - 1 and columns column ...
@@ -2471,14 +2483,15 @@ static nn__product nn__part(const nn__product *whole, int row, int rows, int col
     return part;
 }
 
-/* Returns the width of the panel that begins at a column. The widths of a product's panels differ
-   as little as whole vectors allow, because a narrow last panel would use few registers. */
-static int nn__panel_width(const nn__panels *p, const nn__product *product, int column)
+/* Returns the width of the next panel, where `left` columns of a product are left. The widths of a
+   product's panels differ as little as whole vectors allow, because a narrow last panel would use
+   few registers. wide is 1 where the panels may have the width of those with one row. */
+static int nn__panel_width(const nn__panels *p, int left, int wide)
 {
-    const int left = product->cols - column, vectors = (left + p->lanes - 1) / p->lanes;
+    const int vectors = (left + p->lanes - 1) / p->lanes;
     int width;
 
-    if (product->rows == 1 && vectors >= NN__WIDE_VECTORS)
+    if (wide && vectors >= NN__WIDE_VECTORS)
         width = NN__WIDE_VECTORS * p->lanes;
     else if (vectors <= p->vectors)
         width = left;
@@ -2495,12 +2508,14 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
    The layout is that of nn__product. The columns are `vectors` vectors, of which the last one has
    `last` lanes. c is overwritten; it may be start, but overlaps neither a nor b. Each sum is one
-   chain of fma in the order of k, from start on, and stays in a register until it is complete. The
-   function is inlined with constant rows and vectors, and with a constant last where that is
-   NN__LANES, so that all loops but the one over k are unrolled. */
+   chain of fma in the order of k, from start on, and stays in a register until it is complete.
+   Where copy is not NULL, b is also copied to copy[depth x NN__TILE_VECTORS * NN__LANES], which has
+   whole vectors. The function is inlined with constant rows and vectors, and with a constant last
+   where that is NN__LANES, so that all loops but the one over k are unrolled. */
 #define NN__DEFINE_TILE                                                                            \
     NN__INLINE void NN__NAME(tile)(const nn__product *p, const nn_real *a, const nn_real *start,   \
-                                   nn_real *c, const int rows, const int vectors, const int last)  \
+                                   nn_real *c, const int rows, const int vectors, const int last,  \
+                                   nn_real *copy)                                                  \
     {                                                                                              \
         const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;                       \
         const size_t start_row = p->start_row, c_row = p->c_row;                                   \
@@ -2517,6 +2532,10 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         for (k = 0; k < depth; k++, a += a_step, b += b_row) {                                     \
             NN__UNROLL (v, vectors)                                                                \
                 row[v] = NN__LOAD_IN_TILE(b + v * NN__LANES, v < vectors - 1 ? NN__LANES : last);  \
+            if (copy) {                                                                            \
+                NN__UNROLL (v, vectors) NN__STORE(copy + v * NN__LANES, row[v]);                   \
+                copy += NN__TILE_VECTORS * NN__LANES;                                              \
+            }                                                                                      \
             NN__UNROLL (i, rows) {                                                                 \
                 factor = NN__SET1(a[(size_t)i * a_row]);                                           \
                 NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);            \
@@ -2531,7 +2550,7 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
 
 #define NN__TILE_CASE(n)                                                                           \
     case n:                                                                                        \
-        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last);                  \
+        if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last, NULL);            \
         break;
 
 /* nn__panel_avx512 and its like: one panel of a product, see nn__panels. Its rows are divided into
@@ -2578,9 +2597,9 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
         case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
         case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
         case NN__WIDE_VECTORS:                                                                     \
-            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last);                    \
+            NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last, NULL);              \
             break;                                                                                 \
-        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES);          \
+        default: NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, NN__LANES, NULL);    \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -2617,6 +2636,45 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
                                                       p->cols, p->depth);                          \
             NN__STORE_UP_TO(p->c, v, p->cols);                                                     \
         }                                                                                          \
+    }
+
+/* nn__copying_tile_avx512 and its like: the first NN__TILE_ROWS rows of a panel, see nn__panels. The
+   processor multiplies while it waits for the next rows of b, so that copying takes little time. */
+#define NN__DEFINE_COPYING_TILE                                                                    \
+    NN__INLINE void NN__NAME(copying)(const nn__product *p, const int vectors, const int last,     \
+                                      nn_real *copy)                                               \
+    {                                                                                              \
+        NN__NAME(tile)(p, p->a, p->start, p->c, NN__TILE_ROWS, vectors, last, copy);               \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(copying_tile)(const nn__product *p, nn_real *copy)             \
+    {                                                                                              \
+        const int vectors = (p->cols + NN__LANES - 1) / NN__LANES;                                 \
+        const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
+                                                                                                   \
+        switch (last == NN__LANES ? -vectors : vectors) {                                          \
+        case 1: NN__NAME(copying)(p, 1, last, copy); break;                                        \
+        case 2: NN__NAME(copying)(p, 2, last, copy); break;                                        \
+        case 3: NN__NAME(copying)(p, 3, last, copy); break;                                        \
+        case -1: NN__NAME(copying)(p, 1, NN__LANES, copy); break;                                  \
+        case -2: NN__NAME(copying)(p, 2, NN__LANES, copy); break;                                  \
+        case -3: NN__NAME(copying)(p, 3, NN__LANES, copy); break;                                  \
+        }                                                                                          \
+    }
+
+/* to[depth x to_step] = the first `rows` numbers of each row of a[depth x a_step]: the rows of a
+   transposed matrix. No aliasing. */
+#define NN__DEFINE_COPY                                                                            \
+    static NN__TARGET void NN__NAME(copy)(const nn_real *a, size_t a_step, int rows, int depth,    \
+                                          nn_real *to, size_t to_step)                             \
+    {                                                                                              \
+        int k, i, n;                                                                               \
+                                                                                                   \
+        for (k = 0; k < depth; k++, a += a_step, to += to_step)                                    \
+            for (i = 0; i < rows; i += NN__LANES) {                                                \
+                n = NN__LANES_OF(rows - i);                                                        \
+                NN__STORE_UP_TO(to + i, NN__LOAD_UP_TO(a + i, n), n);                              \
+            }                                                                                      \
     }
 
 /* to[depth x to_row] = the transpose of b[cols x b_row], overwritten, no aliasing. The matrix is
@@ -2659,69 +2717,196 @@ static int nn__panel_width(const nn__panels *p, const nn__product *product, int 
     }
 
 #define NN__DEFINE_PANELS                                                                          \
-    static const nn__panels NN__NAME(panels) = {NN__NAME(panel), NN__TRANSPOSE_OR_NULL, NN__LANES, \
-                                                NN__TILE_VECTORS, NN__PACK_ROW};
+    static const nn__panels NN__NAME(panels) = {                                                   \
+        NN__NAME(panel), NN__NAME(copying_tile), NN__NAME(copy), NN__TRANSPOSE_OR_NULL,            \
+        NN__LANES,       NN__TILE_VECTORS,       NN__TILE_ROWS,  NN__PACK_ROW,                     \
+        NN__PACK_A};
 
-/* ---- Packing, threads, OpenBLAS -------------------------------------------------------------- */
+/* ---- Packing --------------------------------------------------------------------------------- */
 
-/* Computes a product with packing: each panel of b is copied to contiguous memory first, in blocks
-   of NN__PANEL_DEPTH rows. This is used where b is transposed, and where the rows of b are so far
-   apart that they would share few sets of the cache. A block after the first one starts from c, so
-   that the order of each sum does not change. */
-static void nn__multiply_packed(const nn__panels *p, const nn__product *whole)
+/* Rows of a matrix that are far apart are slow to read again and again. A cache can keep a line only
+   in a few places, which some bits of the line's address select. Where the distance of two rows is
+   a multiple of 4096 bytes, their lines have the same places in the first cache, and displace each
+   other although the rest of the cache is free. Each row also needs its own entry in the table of
+   pages. Therefore a panel of b is packed where that matters: its first tile copies it to
+   contiguous memory while reading it, and the other tiles read the copy. The product is then
+   divided into blocks of NN__BLOCK_DEPTH steps of k. The memory holds one block of the widest
+   panel, which has 3 vectors of 64 bytes.
+
+   The matrix a is read where it is. Its rows are divided into blocks that stay in the second cache
+   while all panels of b use them. In the weight gradient a is a transposed matrix: each step of k
+   reads a few numbers of another row. Where these rows have the same places in the cache, and the
+   tiles are too small to hide the time that this takes, a is packed as well: a strip of
+   NN__STRIP_ROWS rows in blocks of NN__STRIP_DEPTH steps. Several panels use a strip, and share the
+   memory with it. */
+#define NN__BLOCK_DEPTH 256
+#define NN__STRIP_DEPTH 64
+#define NN__STRIP_ROWS  48
+#define NN__PACKED      (NN__BLOCK_DEPTH * 192 / (int)sizeof(nn_real)) /* numbers in 48 kB */
+#define NN__A_BLOCK     (512 * 1024 / (int)sizeof(nn_real)) /* numbers of a in the second cache */
+
+/* Returns 1 when rows that are `row` numbers apart have the same places in the first cache: their
+   distance is a multiple of 4096 bytes, give or take less than a line of 64 bytes. */
+static int nn__collide(size_t row)
 {
-    nn_real memory[NN__PANEL_DEPTH * NN__PANEL_COLUMNS + 16]; /* 49 kB */
-    nn_real *const copy = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
-    const int most = p->vectors * p->lanes;
-    int k, column, width, depth, i;
+    return (row * sizeof(nn_real) + 63) % 4096 < 127;
+}
 
-    for (column = 0; column < whole->cols; column += width) {
-        width = nn__panel_width(p, whole, column);
-        if (width > most) width = most;
-        for (k = 0; k < whole->depth; k += depth) {
-            nn__product part = nn__part(whole, 0, whole->rows, column, width);
-            depth = whole->depth - k < NN__PANEL_DEPTH ? whole->depth - k : NN__PANEL_DEPTH;
-            part.a += (size_t)k * part.a_step;
-            part.depth = depth;
-            if (k) {
-                part.start = part.c;
-                part.start_row = part.c_row;
-            }
-            if (part.b_transposed) {
-                p->transpose(part.b + k, part.b_row, width, depth, copy, (size_t)most);
-            } else {
-                for (i = 0; i < depth; i++)
-                    memcpy(copy + (size_t)i * (size_t)most,
-                           part.b + ((size_t)k + (size_t)i) * part.b_row,
-                           (size_t)width * sizeof(nn_real));
-            }
-            part.b = copy;
-            part.b_row = (size_t)most;
-            p->panel(&part);
+/* Returns 1 when b should be packed: its rows collide in the first cache, or there are too many for
+   the second cache. That one has 1 MB or more. Where a power of 2 divides the distance of the rows,
+   they use only one of so many bytes; the width of a panel, about 256 bytes, is the least. Packing
+   takes a little time, which only several tiles regain. */
+static int nn__should_pack(const nn__panels *p, const nn__product *product)
+{
+    const size_t distance = product->b_row * sizeof(nn_real);
+    const size_t power = distance & (~distance + 1); /* the largest power of 2 that divides it */
+    const size_t used = power < 256 ? 256 : power;   /* bytes of the cache for each row */
+
+    if (product->rows <= 4 * p->tile_rows || product->depth < 1 || product->cols <= p->lanes)
+        return 0;
+    if (product->rows > 7 * p->tile_rows && product->b_row >= p->pack_row) return 1;
+    return nn__collide(product->b_row) || (size_t)product->depth > 1024 * 1024 / used;
+}
+
+/* Returns 1 when a should be packed. */
+static int nn__should_pack_a(const nn__panels *p, const nn__product *product)
+{
+    return p->packs_a && product->a_row == 1 && nn__collide(product->a_step) &&
+           product->rows >= NN__STRIP_ROWS && product->cols >= 2 * p->vectors * p->lanes &&
+           product->depth > 1;
+}
+
+/* Computes one panel, and packs its b into copy[depth x copy_row] first or on the way. The panel has
+   at least the rows of the largest tile, unless b is transposed. */
+static void nn__multiply_packing(const nn__panels *p, nn__product *panel, nn_real *copy,
+                                 size_t copy_row)
+{
+    const int rows = p->tile_rows;
+
+    if (panel->b_transposed) {
+        p->transpose(panel->b, panel->b_row, panel->cols, panel->depth, copy, copy_row);
+    } else {
+        p->copying_tile(panel, copy);
+        panel->a += (size_t)rows * panel->a_row;
+        panel->start += (size_t)rows * panel->start_row;
+        panel->c += (size_t)rows * panel->c_row;
+        panel->rows -= rows;
+    }
+    panel->b = copy;
+    panel->b_row = copy_row;
+    if (panel->rows > 0) p->panel(panel);
+}
+
+/* Computes up to `panels` panels, from a column on, and returns the column after them. Where first
+   is 1, each panel's b is packed into copy[depth x widest panel], one after the other; otherwise an
+   earlier call has done that. */
+static int nn__multiply_panels(const nn__panels *p, const nn__product *product, int column,
+                               int panels, nn_real *copy, int first)
+{
+    const int most = p->vectors * p->lanes; /* columns of the widest panel */
+    nn__product panel;
+    int width;
+
+    for (; panels > 0 && column < product->cols; panels--, column += width) {
+        width = nn__panel_width(p, product->cols - column, 0);
+        panel = nn__part(product, 0, product->rows, column, width);
+        if (first) {
+            nn__multiply_packing(p, &panel, copy, (size_t)most);
+        } else {
+            panel.b = copy;
+            panel.b_row = (size_t)most;
+            p->panel(&panel);
         }
+        copy += most * product->depth;
+    }
+    return column;
+}
+
+/* Computes a product with b packed, and a too where packs_a is 1. A block of the depth after the
+   first one starts from c, so that the order of each sum does not change. The depths of the blocks
+   differ as little as possible. */
+static NN__APART void nn__multiply_packed(const nn__panels *p, const nn__product *whole,
+                                          int packs_a)
+{
+    nn_real memory[NN__PACKED + 16];
+    nn_real *const copy = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
+    nn_real *const a_copy = copy + NN__PACKED - NN__STRIP_DEPTH * NN__STRIP_ROWS;
+    const int deepest = packs_a ? NN__STRIP_DEPTH : NN__BLOCK_DEPTH;
+    const int strip = packs_a ? NN__STRIP_ROWS : whole->rows;
+    const int columns = NN__PACKED / NN__STRIP_DEPTH - NN__STRIP_ROWS;
+    const int panels = packs_a ? columns / (p->vectors * p->lanes) : 1;
+    nn__product block = *whole, part;
+    int k, column, next = 0, row, rows;
+
+    for (k = 0; k < whole->depth; k += block.depth) {
+        const int left = whole->depth - k;
+        block.depth = left / ((left - 1) / deepest + 1);
+        for (column = 0; column < whole->cols; column = next)
+            for (row = 0; row < whole->rows; row += rows) {
+                rows = whole->rows - row < strip ? whole->rows - row : strip;
+                part = nn__part(&block, row, rows, 0, whole->cols);
+                if (packs_a) {
+                    p->copy(part.a, part.a_step, rows, part.depth, a_copy, NN__STRIP_ROWS);
+                    part.a = a_copy;
+                    part.a_step = NN__STRIP_ROWS;
+                }
+                next = nn__multiply_panels(p, &part, column, panels, copy, row == 0);
+            }
+        block.a += (size_t)block.depth * block.a_step;
+        block.b += (size_t)block.depth * (block.b_transposed ? 1 : block.b_row);
+        block.start = block.c;
+        block.start_row = block.c_row;
     }
 }
 
-/* Computes a product in one thread. */
-static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
+/* Computes a product panel by panel. */
+static void nn__multiply_unpacked(const nn__panels *p, const nn__product *product)
 {
     nn__product part;
     int column, width;
 
-    if (product->b_transposed) {
-        nn__multiply_packed(p, product);
-        return;
-    }
-    if (product->b_row >= p->pack_row && product->rows >= 64 && product->depth > 0) {
-        nn__multiply_packed(p, product);
-        return;
-    }
     for (column = 0; column < product->cols; column += width) {
-        width = nn__panel_width(p, product, column);
+        width = nn__panel_width(p, product->cols - column, product->rows == 1);
         part = nn__part(product, 0, product->rows, column, width);
         p->panel(&part);
     }
 }
+
+/* Computes a product, or a block of its rows. */
+static void nn__multiply_rows(const nn__panels *p, const nn__product *rows, int packs, int packs_a)
+{
+    if (packs)
+        nn__multiply_packed(p, rows, packs_a);
+    else
+        nn__multiply_unpacked(p, rows);
+}
+
+/* Computes a product in one thread. Many rows are divided into blocks, so that each block of a stays
+   in the second cache. Their numbers of rows are multiples of a tile's, except the last one. */
+static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
+{
+    const int packs_a = nn__should_pack_a(p, product);
+    const int packs = packs_a || product->b_transposed || nn__should_pack(p, product);
+    const int depth = packs ? NN__BLOCK_DEPTH : product->depth;
+    nn__product block;
+    int row, rows, left, most = 64;
+
+    if (product->rows > most && depth < NN__A_BLOCK / most) most = NN__A_BLOCK / (depth + 1);
+    if (product->rows <= most) {
+        nn__multiply_rows(p, product, packs, packs_a);
+        return;
+    }
+    for (row = 0; row < product->rows; row += rows) {
+        left = product->rows - row;
+        rows = left / ((left - 1) / most + 1);
+        rows = ((rows - 1) / p->tile_rows + 1) * p->tile_rows;
+        if (rows > left) rows = left;
+        block = nn__part(product, row, rows, 0, product->cols);
+        nn__multiply_rows(p, &block, packs, packs_a);
+    }
+}
+
+/* ---- Threads, OpenBLAS ----------------------------------------------------------------------- */
 
 /* Work is divided among threads by outputs, never within a sum. A thread gets at least this many
    multiply-adds of a product, or outputs of an elementwise kernel: with fewer, starting the thread
@@ -4471,6 +4656,8 @@ typedef struct nn__kernels {
     NN__DEFINE_LOADS                                                                               \
     NN__DEFINE_TILE                                                                                \
     NN__DEFINE_PANEL                                                                               \
+    NN__DEFINE_COPYING_TILE                                                                        \
+    NN__DEFINE_COPY                                                                                \
     NN__DEFINE_TRANSPOSE_OR_NOT                                                                    \
     NN__DEFINE_POLYNOMIAL                                                                          \
     NN__DEFINE_EXP                                                                                 \
@@ -4531,6 +4718,7 @@ typedef struct nn__kernels {
 #define NN__TILE_ROWS    8
 #define NN__TILE_VECTORS 3
 #define NN__PACK_ROW     SIZE_MAX
+#define NN__PACK_A       0
 
 #ifdef NN_DOUBLE
 #define NN__VECTOR __m512d
@@ -4592,6 +4780,7 @@ NN__DEFINE_KERNELS
 #undef NN__TILE_ROWS
 #undef NN__TILE_VECTORS
 #undef NN__PACK_ROW
+#undef NN__PACK_A
 #undef NN__VECTOR
 #undef NN__LOAD
 #undef NN__STORE
@@ -4660,6 +4849,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__TILE_ROWS    6
 #define NN__TILE_VECTORS 2
 #define NN__PACK_ROW     512
+#define NN__PACK_A       1
 
 #ifdef NN_DOUBLE
 #define NN__VECTOR __m256d
@@ -4735,6 +4925,7 @@ NN__DEFINE_KERNELS
 #define NN__TILE_ROWS    8
 #define NN__TILE_VECTORS 3
 #define NN__PACK_ROW     512
+#define NN__PACK_A       1
 
 static NN__VECTOR nn__load_some(const nn_real *p, int n)
 {
@@ -4810,6 +5001,7 @@ NN__DEFINE_KERNELS
 #define NN__TILE_ROWS    4
 #define NN__TILE_VECTORS 3
 #define NN__PACK_ROW     512
+#define NN__PACK_A       1
 
 static v128_t nn__load_some(const nn_real *p, int n)
 {

@@ -174,6 +174,15 @@ no_simd()
 }
 simd_names='nn__(kernels|level|cpuid|find_kernels|saved_states)'
 
+# stack COMPILE: training and predicting keep within the stack that the header promises.
+stack()
+{
+    for double in "" -DNN_DOUBLE; do
+        $1 $double -I. -pthread -o "$folder/program" tests/platform/stack.c -lm
+        "$folder/program" >&2
+    done
+}
+
 # layers COMPILE: a net of more layers than NN_MODEL_SIZE takes.
 layers()
 {
@@ -315,6 +324,9 @@ checks()
     row "$1, declarations" declares_only "$1"
     row "$1, what it exports and needs" exports "$work/$1.optimised.o"
     row "$1, too many layers" layers "$1"
+    for level in -O0 -O1 -O2 -O3; do
+        row "$1 $level, stack" stack "$1 $level"
+    done
     row "$1, macros" macros "$1"
     row "$1, names" names "$1"
     switches "$1" "$2"

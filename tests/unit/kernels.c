@@ -767,6 +767,15 @@ static const int large[][3] = {
     {65, 67, 1030},  {1030, 65, 67},  {128, 784, 128}, {32, 784, 128},  {1, 784, 128},
     {257, 257, 257}, {67, 1025, 258}, {1, 33, 50},     {1, 33, 64},     {1, 4097, 30}};
 
+/* What decides about packing and about blocks: rows that share places in the cache (of w, of x) or
+   do not, depths around those of a block and of a strip, more columns than one strip is used for,
+   more rows than a block has. */
+static const int packed[][3] = {{41, 5, 1024},   {42, 257, 1024}, {33, 256, 1023}, {60, 514, 1025},
+                                {57, 30, 513},   {41, 4100, 20},  {41, 1030, 256}, {41, 600, 512},
+                                {515, 30, 1024}, {6300, 20, 17},  {3, 1024, 40},   {2, 1025, 150},
+                                {2, 1021, 150},  {64, 1024, 160}, {65, 1023, 150}, {130, 512, 150},
+                                {129, 2048, 20}, {9, 20, 257},    {257, 60, 257}};
+
 static void check_threads(const kernel *the, const problem *p)
 {
     int i;
@@ -794,6 +803,7 @@ static void test_large_products(void)
     int i, j, size[3];
 
     for (i = 0; i < COUNT(large); i++) check_large(large[i][0], large[i][1], large[i][2]);
+    for (i = 0; i < COUNT(packed); i++) check_large(packed[i][0], packed[i][1], packed[i][2]);
     for (i = 0; i < (quick ? 5 : 60);) {
         for (j = 0; j < 3; j++) size[j] = 1 + below(1 << (3 + below(quick ? 5 : 7)));
         if ((double)size[0] * size[1] * size[2] > 3e6) continue;
