@@ -2553,6 +2553,14 @@ static int nn__panel_width(const nn__panels *p, int left, int wide)
         if (n <= NN__TILE_ROWS) NN__NAME(tile)(p, a, start, c, n, vectors, last, NULL);            \
         break;
 
+#define NN__TILES_CASE(n)                                                                          \
+    case n:                                                                                        \
+        if (n <= NN__TILE_VECTORS) NN__NAME(tiles)(p, n, last);                                    \
+        break;                                                                                     \
+    case -n:                                                                                       \
+        if (n <= NN__TILE_VECTORS) NN__NAME(tiles)(p, n, NN__LANES);                               \
+        break;
+
 /* nn__panel_avx512 and its like: one panel of a product, see nn__panels. Its rows are divided into
    tiles whose numbers of rows differ by at most 1, because a tile of few rows reuses b less. A
    panel of one row and one vector, which is common in small nets, has a loop of its own without the
@@ -2590,12 +2598,9 @@ static int nn__panel_width(const nn__panels *p, int left, int wide)
         const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
                                                                                                    \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
-        case 1: NN__NAME(tiles)(p, 1, last); break;                                                \
-        case 2: NN__NAME(tiles)(p, 2, last); break;                                                \
-        case 3: NN__NAME(tiles)(p, 3, last); break;                                                \
-        case -1: NN__NAME(tiles)(p, 1, NN__LANES); break;                                          \
-        case -2: NN__NAME(tiles)(p, 2, NN__LANES); break;                                          \
-        case -3: NN__NAME(tiles)(p, 3, NN__LANES); break;                                          \
+            NN__TILES_CASE(1)                                                                      \
+            NN__TILES_CASE(2)                                                                      \
+            NN__TILES_CASE(3)                                                                      \
         case NN__WIDE_VECTORS:                                                                     \
             NN__NAME(tile)(p, p->a, p->start, p->c, 1, NN__WIDE_VECTORS, last, NULL);              \
             break;                                                                                 \
