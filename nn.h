@@ -1564,7 +1564,7 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 #define NN__SIGN              NN__SET1(-(nn_real)0)
 #define NN__SET1_BITS(bits)   NN__SET1(nn__from_bits(bits))
 #define NN__ABSOLUTE(v)       NN__BITS_AND(v, NN__SET1_BITS(~NN__SIGN_BIT))
-#define NN__FLUSHED(v, limit) NN__SELECT_LESS(NN__ABSOLUTE(v), limit, NN__SET1(0), v)
+#define NN__FLUSHED(v, limit) NN__ZERO_IF_LESS(NN__ABSOLUTE(v), limit, v)
 #define NN__LESS_ABSOLUTE(v)  NN__BITS_OR(v, NN__SET1_BITS(NN__SIGN_BIT))
 
 /* ---- Primitives ------------------------------------------------------------------------------
@@ -1575,6 +1575,7 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    stores the first half, NN__STORE_ONE the first number.
    NN__FMA(a, b, c) is a * b + c and NN__FNMA(a, b, c) is c - a * b. Both round as nn__fma does.
    NN__SELECT_LESS(a, b, x, y) is a < b ? x : y, which is y where a or b is NaN.
+   NN__ZERO_IF_LESS(a, b, v) is a < b ? 0 : v.
    NN__MAX(a, b) is a > b ? a : b and NN__MIN(a, b) is a < b ? a : b. Both are b where a or b is
    NaN.
    NN__SCALE(x, n, r, high) is x * 2^n for r = NN__ROUNDER + n. The result is normal, or, where high
@@ -4761,8 +4762,10 @@ typedef struct nn__kernels {
 #endif
 #ifdef NN_DOUBLE
 #define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), y, x)
+#define NN__ZERO_IF_LESS(a, b, v)   _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, b, _CMP_NLT_UQ), v)
 #else
 #define NN__SELECT_LESS(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x)
+#define NN__ZERO_IF_LESS(a, b, v)   _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ), v)
 #endif
 #define NN__SCALE(x, n, r, high) NN__M512(maskz_scalef)(NN__ALL512, x, n)
 #define NN__BITS_ADD(a, b)       NN__BITS512(add, a, b)
@@ -4803,6 +4806,7 @@ NN__DEFINE_KERNELS
 #undef NN__MAX
 #undef NN__MIN
 #undef NN__SELECT_LESS
+#undef NN__ZERO_IF_LESS
 #undef NN__SCALE
 #undef NN__BITS_ADD
 #undef NN__BITS_SUB
@@ -4887,6 +4891,7 @@ static const int32_t nn__mask256[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define NN__FNMA(a, b, c) NN__M256(fnmadd)(a, b, c)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__M256(blendv)(y, x, NN__M256(cmp)(a, b, _CMP_LT_OQ))
+#define NN__ZERO_IF_LESS(a, b, v)   NN__M256(andnot)(NN__M256(cmp)(a, b, _CMP_LT_OQ), v)
 #define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__BITS256(add, a, b)
 #define NN__BITS_SUB(a, b)          NN__BITS256(sub, a, b)
@@ -4966,6 +4971,7 @@ static void nn__store_some(nn_real *p, NN__VECTOR v, int n)
 #define NN__FNMA(a, b, c) NN__F(vfmsq)(c, a, b)
 #endif
 #define NN__SELECT_LESS(a, b, x, y) NN__F(vbslq)(NN__F(vcltq)(a, b), x, y)
+#define NN__ZERO_IF_LESS(a, b, v)   NN__REALS(NN__U(vbicq)(NN__INTEGERS(v), NN__F(vcltq)(a, b)))
 #define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__REALS(NN__U(vaddq)(NN__INTEGERS(a), NN__INTEGERS(b)))
 #define NN__BITS_SUB(a, b)          NN__REALS(NN__U(vsubq)(NN__INTEGERS(a), NN__INTEGERS(b)))
@@ -5038,6 +5044,7 @@ static void nn__store_some(nn_real *p, v128_t v, int n)
 #define NN__MAX(a, b)               NN__F(pmax)(b, a)
 #define NN__MIN(a, b)               NN__F(pmin)(b, a)
 #define NN__SELECT_LESS(a, b, x, y) wasm_v128_bitselect(x, y, NN__F(lt)(a, b))
+#define NN__ZERO_IF_LESS(a, b, v)   wasm_v128_andnot(v, NN__F(lt)(a, b))
 #define NN__SCALE(x, n, r, high)    NN__NAME(times_power)(x, r, high)
 #define NN__BITS_ADD(a, b)          NN__I(add)(a, b)
 #define NN__BITS_SUB(a, b)          NN__I(sub)(a, b)
