@@ -6,7 +6,8 @@ Without arguments it measures everything and writes the table tests/bench/result
 which `make pictures` draws the chart. With NAMEs it measures only the results whose names contain
 one of them, and writes no file. --backend forces one of nn.h's back-ends. The program builds
 bench.c with $CC and $CFLAGS, and with OpenBLAS and FANN if they are installed; it compares with
-PyTorch and scikit-learn if this Python has them.
+PyTorch, JAX and scikit-learn if $PEERS, a Python interpreter (this one), has them. $MNIST may name
+the folder of MNIST, which nets of 784 inputs then learn.
 
 Each result is measured in rounds. In each round every library takes one short sample in turn, so
 that a change of the machine's clock rate meets all of them. The best sample of each library counts:
@@ -22,10 +23,12 @@ two is missing. OTHER is one of
     peak        what one core can do with multiply-adds alone; in training, a run that does nothing
                 but its matrix products at that rate
     openblas    cblas_sgemm on the same shapes, without bias and activation
-    torch       PyTorch's eager training loop
+    torch       PyTorch: the product with its matrix library, or its eager training loop
+    jax         JAX: training in one compiled scan
     sklearn     scikit-learn's MLPClassifier.partial_fit
     fann        FANN's incremental training, or fann_run
     train       nn_train_batch in a loop, to which nn_fit is compared
+    second      the second epoch of a training run, to which the last is compared
     one_thread  nn.h without OpenMP
 """
 
@@ -50,6 +53,7 @@ SAMPLES = {  # what is measured: seconds of one sample, rounds, unit, value from
     "inputs": PRODUCT,
     "train": (0.05, 12, "samples/s", lambda rate: rate),
     "fit": (0.05, 12, "samples/s", lambda rate: rate),
+    "epoch": (0, 1, "samples/s", lambda rate: rate),
     "predict": (0.01, 15, "us", lambda rate: 1e6 / rate),
 }
 IDLE = 0.3  # largest load at which results with several threads are kept
@@ -69,7 +73,7 @@ PEAK = {"peak": [Side("c", "peak", "nn")]}
 
 
 def product(what, shape):
-    peers = {**PEAK, **sides("c", what, "openblas")}
+    peers = {**PEAK, **sides("c", what, "openblas"), **sides("python", what, "torch")}
     work = {"forward": "forward", "weights": "weight gradient", "inputs": "input gradient"}[what]
     return Case(f"{what}_{shape}", f"{work} {shape}", shape, Side("c", what, "nn"), peers, 1)
 
@@ -81,9 +85,9 @@ def training_flops(net):
     return 3 * sum(products) - products[0]
 
 
-def training(net, batch, rows, *peers):
+def training(net, batch, *peers):
     """One case with one thread, and one with all threads for nn.h and the peers that have them."""
-    arguments = f"{net} {batch} {rows}"
+    arguments = f"{net} {batch}"
     one, every = {}, {"one_thread": [Side("c", "train", "nn")]}
     for peer in peers:
         if peer == "peak":
@@ -102,9 +106,14 @@ def training(net, batch, rows, *peers):
                  every, 1)]
 
 
-def fitting(net, batch, rows):
-    return Case(f"fit_{net}_batch{batch}", f"nn_fit {net}, batch {batch}", f"{net} {batch} {rows}",
+def fitting(net, batch):
+    return Case(f"fit_{net}_batch{batch}", f"nn_fit {net}, batch {batch}", f"{net} {batch}",
                 Side("c", "fit", "nn"), {"train": [Side("c", "train", "nn")]}, 1)
+
+
+def last_epoch(net, batch):
+    return Case(f"epoch_{net}_batch{batch}", f"last of 20 epochs, {net}, batch {batch}",
+                f"{net} {batch}", Side("c", "epoch", "last"), sides("c", "epoch", "second"), 1)
 
 
 def prediction(net, process, *peers):
@@ -114,21 +123,23 @@ def prediction(net, process, *peers):
 
 CASES = [
     *(product("forward", shape) for shape in (
-        "128x128x784", "32x128x784", "256x256x256", "1024x1024x1024", "64x64x64", "32x32x16",
-        "1x128x784")),
-    *(product("weights", shape) for shape in ("784x128x128", "784x128x32", "1024x1024x256")),
+        "128x128x784", "32x128x784", "256x256x256", "512x512x512", "1024x1024x1024",
+        "256x1024x1024", "64x64x64", "32x32x16", "1x128x784")),
+    *(product("weights", shape) for shape in (
+        "784x128x128", "784x128x32", "784x128x1024", "1024x1024x256")),
     *(product("inputs", shape) for shape in ("128x784x128", "128x128x10", "256x1024x1024")),
-    *training("784-128-10", 1, 4096, "peak", "torch"),
-    *training("784-128-10", 32, 4096, "peak", "torch", "sklearn"),
-    *training("784-128-10", 128, 4096, "peak", "torch", "sklearn"),
-    *training("784-128-10", 1024, 4096, "peak", "torch"),
-    *training("1024-1024-1024-1024-10", 256, 1024, "peak", "torch"),
-    *training("2-8-1", 10, 1000, "fann", "torch"),
-    *training("2-8-1", 1, 1000, "fann"),
-    fitting("784-128-10", 32, 4096),
-    fitting("2-8-1", 10, 1000),
+    *(case for batch in (1, 8, 32, 128, 1024)
+      for case in training("784-128-10", batch, "peak", "torch", "jax", "sklearn")),
+    *training("1024-1024-1024-1024-10", 256, "peak", "torch", "jax"),
+    *training("64-64-64-10", 32, "torch", "jax", "sklearn"),
+    *training("2-8-1", 10, "fann", "torch"),
+    *training("2-8-1", 1, "fann"),
+    fitting("784-128-10", 32),
+    fitting("2-8-1", 10),
+    last_epoch("784-128-10", 32),
     prediction("784-128-10", "python", "torch"),
     prediction("2-8-1", "c", "fann"),
+    prediction("64-32-32-1", "c", "fann"),
 ]
 
 
@@ -210,7 +221,15 @@ def process(name, backend):
         return Process(command, CORES, 1) if os.path.exists(command[0]) else None
     threads = CORES if name == "python_all" else 1
     blas_threads = 1 if name == "python" else CORES
-    return Process([sys.executable, "tests/bench/peers.py"], threads, blas_threads)
+    python = os.environ.get("PEERS") or sys.executable
+    return Process([python, "tests/bench/peers.py"], threads, blas_threads)
+
+
+@functools.lru_cache(maxsize=None)
+def rows_of(sizes, backend):
+    """The number of rows and the file of the data for a net, for the Python side."""
+    widths = sizes.split("-")
+    return process("c", backend).ask(f"data nn 0 {widths[0]}-{widths[-1]}")
 
 
 # ---- Measuring ----------------------------------------------------------------------------------
@@ -220,7 +239,11 @@ def sample(case, side, backend):
     program = process(side.process, backend)
     if program is None:
         return None
-    rate = program.ask(f"{side.what} {side.name} {SAMPLES[side.what][0]} {case.arguments}")
+    request = f"{side.what} {side.name} {SAMPLES[side.what][0]} {case.arguments}"
+    if side.process.startswith("python") and "x" not in case.arguments:
+        batch = "" if side.what == "train" else " 1"
+        request += f"{batch} {rows_of(case.arguments.split()[0], backend)}"
+    rate = program.ask(request)
     if side.process not in ("c", "python"):
         time.sleep(0.02)  # its threads may still be spinning
     if rate == "skipped":
@@ -283,7 +306,7 @@ def versions(backend):
     about = process("c", backend).ask("about") + "; " + process("python", backend).ask("about")
     found = dict(part.split(": ", 1) for part in about.split("; "))
     found["fann"] = "FANN " + (output_of(["pkg-config", "--modversion", "fann"]) or "").strip()
-    found.update(train="nn_train_batch", one_thread="one thread")
+    found.update(train="nn_train_batch", one_thread="one thread", second="the second epoch")
     return found
 
 
@@ -302,8 +325,10 @@ PROSE = """# The benchmark on {processor}
   A weight gradient has M inputs, N outputs and K rows; an input gradient M rows, N inputs and
   K outputs.
 - Nets with one output are sigmoid throughout and are trained with the squared error and SGD (FANN
-  one row at a time, whatever the batch). Nets with ten outputs have ReLU and softmax and are
-  trained with the cross-entropy and Adam.
+  one row at a time, whatever the batch). Nets with ten outputs have ReLU (the net of 64 inputs
+  tanh) and softmax and are trained with the cross-entropy and Adam.
+- Training data: {data} for 784 inputs, the bundled digits for 64, else a generated set that exceeds
+  the caches. Every library has trained for up to 3,000 updates before it is measured.
 - nn_fit also shuffles the rows, counts the right predictions and checks the data.
 
 | work | nn.h | of peak | other libraries |
@@ -324,7 +349,8 @@ def write_table(table, backend, load):
         cores=CORES, peak=round(peak), nn=found["nn"], load=load,
         threads="they are in the table" if load <= IDLE else "they are left out here",
         compiler=(output_of([*compiler, "--version"]) or compiler[0]).splitlines()[0],
-        flags=os.environ.get("CFLAGS", "-O2"))
+        flags=os.environ.get("CFLAGS", "-O2"),
+        data="MNIST" if os.environ.get("MNIST") else "a generated set like MNIST")
     units = {"us": "microseconds", "samples/s": "rows/s"}
     for case, values in table:
         unit, ours = SAMPLES[case.ours.what][2], values["nn"]
