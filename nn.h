@@ -3990,6 +3990,15 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    static NN__APART NN__TARGET void NN__NAME(any_outer_product)(                                  \
+        const nn_real *x, const nn_real *dz, nn_real *dw, int in, int out, int accumulate)         \
+    {                                                                                              \
+        if (accumulate)                                                                            \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 1);                                        \
+        else                                                                                       \
+            NN__NAME(outer_product)(x, dz, dw, in, out, 0);                                        \
+    }                                                                                              \
+                                                                                                   \
     /* The same. What is common in small nets is constant. */                                      \
     NN__INLINE void NN__NAME(row_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw,       \
                                            int in, int out, int accumulate)                        \
@@ -3998,10 +4007,8 @@ static NN__APART void nn__multiply_weight_gradient(const nn__panels *p, const nn
             NN__NAME(outer_product)(x, dz, dw, in, NN__LANES, accumulate);                         \
         else if (out == NN__LANES / 2)                                                             \
             NN__NAME(outer_product)(x, dz, dw, in, NN__LANES / 2, accumulate);                     \
-        else if (accumulate)                                                                       \
-            NN__NAME(outer_product)(x, dz, dw, in, out, 1);                                        \
         else                                                                                       \
-            NN__NAME(outer_product)(x, dz, dw, in, out, 0);                                        \
+            NN__NAME(any_outer_product)(x, dz, dw, in, out, accumulate);                           \
     }                                                                                              \
                                                                                                    \
     static NN__APART NN__TARGET void NN__NAME(matrix_weight_gradient)(                             \
