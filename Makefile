@@ -118,7 +118,9 @@ embedded:
 
 # Needs Python 3. Compares with OpenBLAS, FANN, PyTorch and scikit-learn if they are installed
 # (Debian: libopenblas-dev libfann-dev python3-torch python3-sklearn), and writes
-# tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file.
+# tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file. The
+# environment's MNIST may name MNIST's folder, and PEERS a Python that has PyTorch 2, JAX and
+# scikit-learn, for example of a virtual environment: pip install torch jax scikit-learn
 bench:
 	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench/bench.py $(BENCH)
 

@@ -198,6 +198,8 @@ class Process:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("OPENBLAS_")}
         environment.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(blas_threads))
+        if threads == 1:  # JAX takes its number of threads from here
+            environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
         self.pipe = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      env=environment, text=True)
 
