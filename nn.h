@@ -2920,6 +2920,7 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
+#define NN__COPY_GRAIN    1e5 /* numbers that are only read, or copied */
 
 /* Returns how many threads share the work. */
 static int nn__pieces(double work, double grain)
@@ -6131,14 +6132,36 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     return positive ? NN_OK : NN_ERROR_WEIGHT;
 }
 
+/* Returns 1 when no number of x[count] is NaN or infinite. Many are divided among threads. */
+static int nn__finite(const nn_model *model, const nn_real *x, size_t count)
+{
+#ifdef NN__THREADS
+    const int pieces = nn__pieces((double)count, NN__COPY_GRAIN);
+    int i, bad = 0;
+
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static) reduction(+ : bad)
+        for (i = 0; i < pieces; i++) {
+            const size_t share = count / (size_t)pieces + 1, from = share * (size_t)i;
+            if (from >= count) continue;
+            bad +=
+                !NN__RUN(model, all_finite, x + from, share < count - from ? share : count - from);
+        }
+        return !bad;
+    }
+#endif
+    (void)model; /* without vector kernels */
+    return NN__RUN(model, all_finite, x, count);
+}
+
 /* Checks everything about data with which a model is to be trained or measured. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
     const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
 
     if (status != NN_OK) return status;
-    if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !NN__RUN(model, all_finite, data->y, (size_t)data->rows * (size_t)data->outputs))
+    if (!nn__finite(model, data->x, (size_t)data->rows * (size_t)data->inputs) ||
+        !nn__finite(model, data->y, (size_t)data->rows * (size_t)data->outputs))
         return NN_ERROR_DATA;
     return nn__check_rows(data, loss);
 }
@@ -6845,9 +6868,24 @@ static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const si
 {
     const nn_model *model = trainer->model;
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
+    const nn_real *factor = model->offset + model->inputs;
+#ifdef NN__THREADS
+    int pieces = nn__pieces((double)rows * model->inputs, NN__COPY_GRAIN), i;
 
-    NN__RUN(model, scale_rows, x, index, offset, model->offset + model->inputs, trainer->input,
-            rows, model->inputs);
+    if (pieces > rows) pieces = rows;
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int from = nn__piece(rows, 1, i, pieces);
+            const size_t at = (size_t)from * (size_t)model->inputs;
+            NN__RUN(model, scale_rows, index ? x : x + at, index ? index + from : NULL, offset,
+                    factor, trainer->input + at, nn__piece(rows, 1, i + 1, pieces) - from,
+                    model->inputs);
+        }
+        return;
+    }
+#endif
+    NN__RUN(model, scale_rows, x, index, offset, factor, trainer->input, rows, model->inputs);
 }
 
 /* Inverted dropout (Srivastava et al. 2014). Each output becomes 0 with probability p = `share`.
