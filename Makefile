@@ -116,16 +116,21 @@ portable:
 embedded:
 	sh tests/embedded/embedded.sh
 
-# Needs Python 3. Compares with OpenBLAS, FANN, PyTorch and scikit-learn if they are installed
+# Needs Python 3. Compares with OpenBLAS, FANN, PyTorch, JAX and scikit-learn if they are installed
 # (Debian: libopenblas-dev libfann-dev python3-torch python3-sklearn), and writes
-# tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file. The
-# environment's MNIST may name MNIST's folder, and PEERS a Python that has PyTorch 2, JAX and
-# scikit-learn, for example of a virtual environment: pip install torch jax scikit-learn
-bench:
-	CC="$(CC)" CFLAGS="$(CFLAGS)" /usr/bin/python3 tests/bench/bench.py $(BENCH)
+# tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file.
+# MNIST=folder trains on MNIST instead of generated images. PEERS="torch jax scikit-learn" first
+# installs the newest of these in build/peers with pip (6 GB); needs Debian's python3-venv.
+bench: $(if $(PEERS),build/peers/bin/python)
+	$(if $(PEERS),build/peers/bin/pip install --quiet --disable-pip-version-check $(PEERS))
+	CC="$(CC)" CFLAGS="$(CFLAGS)" $(if $(PEERS),build/peers/bin/python,/usr/bin/python3) \
+	    tests/bench/bench.py $(BENCH)
 
-# Needs Python 3. The chart of speed is drawn from the table that make bench wrote.
-RESULTS = $(firstword $(wildcard tests/bench/results-*.md))
+build/peers/bin/python:
+	/usr/bin/python3 -m venv build/peers
+
+# Needs Python 3. The chart of speed is drawn from the table of make bench that README.md links to.
+RESULTS = $(shell grep -o 'tests/bench/results-[a-z0-9-]*\.md' README.md)
 
 pictures: build/spiral
 	build/spiral examples/boundary.svg

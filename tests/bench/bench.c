@@ -14,9 +14,8 @@
        weights nn|openblas SECONDS MxNxK        a flop of dw[M x N] = x[K x M]^T dz[K x N]
        inputs nn|openblas SECONDS MxNxK         a flop of dx[M x N] = dz[M x K] w[N x K]^T, in nn.h
                                                 times the derivative of the ReLU before it
-       train nn|fann SECONDS 784-128-10 BATCH   a row
-       fit nn SECONDS 784-128-10 BATCH          a row of nn_fit, everything included
-       epoch second|last SECONDS 784-128-10 BATCH  a row in that epoch of an nn_fit of 20 epochs
+       train nn SECONDS 784-128-10 BATCH ROWS   a row; the batches cycle through ROWS rows
+       fit nn SECONDS 784-128-10 BATCH ROWS     a row in one epoch of nn_fit, everything included
        predict nn|fann SECONDS 784-128-10       a row, predicted alone
        data nn 0 784-10                         (the answer is ROWS and the path of a file)
 
@@ -27,10 +26,20 @@
    programs read the same rows from the file that "data" writes: floats x[ROWS x INPUTS], then floats
    y[ROWS x OUTPUTS].
 
-   A net with one output is sigmoid throughout and is trained with the squared error and SGD. Other
-   nets have ReLU (those of 64 inputs tanh) and softmax, and are trained with the cross-entropy and
-   Adam. FANN's nets are sigmoid and are trained one row at a time. */
+   These samples are short. A run of training is long, and is answered slice by slice:
+
+       run nn|fann 0 784-128-10 BATCH ROWS HIDDEN FILE
+
+   trains in shuffled epochs on all rows of FILE (see data.c). Each time that ROWS more rows have
+   been used the program answers with the seconds that they took and their mean loss, and waits for
+   a line: "go" for the next slice, anything else ends the run. HIDDEN is relu, sigmoid or tanh.
+
+   A net with one output is sigmoid at its end and is trained with the squared error and SGD. Other
+   nets end in softmax, and are trained with the cross-entropy and Adam. The hidden layers of short
+   samples are ReLU, with one output sigmoid. FANN's nets are sigmoid throughout and are trained one
+   row at a time. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +61,15 @@ static const char *backend; /* NULL: the best one */
 #include <fann.h>
 #endif
 
-enum { LAYERS = 8, OUTPUTS = 16, EPOCHS = 20, WARM_UP = 3000, KEPT = 64 };
+enum { LAYERS = 8, OUTPUTS = 16, EPOCHS = 5 };
+#define SGD_RATE 0.1f /* of nets with one output, here and in peers.py */
 
 typedef struct request {
     char what[16], side[16], sizes_text[64];
     double seconds;
     int sizes[LAYERS + 1], count; /* of sizes_text */
-    int batch;
+    int batch, rows;
+    char hidden[16], file[256]; /* of a run */
 } request;
 
 /* Does a piece of work once and returns how many units that was. */
@@ -173,7 +184,9 @@ __attribute__((target("avx2,fma"))) static double peak_avx2(void *state)
 
 static step best_peak(void)
 {
-    if (__builtin_cpu_supports("avx512f")) return peak_avx512;
+    const int any = !backend || strcmp(backend, "avx2");
+
+    if (any && __builtin_cpu_supports("avx512f")) return peak_avx512;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? peak_avx2 : NULL;
 }
 
@@ -433,124 +446,212 @@ static double predict_nn(void *state)
     return 1;
 }
 
-static void make_net(net *n, const request *r)
+static nn_activation hidden_activation(const request *r)
+{
+    if (!strcmp(r->hidden, "tanh")) return NN_TANH;
+    if (!strcmp(r->hidden, "sigmoid")) return NN_SIGMOID;
+    return !*r->hidden && r->sizes[r->count - 1] == 1 ? NN_SIGMOID : NN_RELU;
+}
+
+/* The request's net, and the options to train it. */
+static nn_model *make_model(const request *r, nn_options *options)
 {
     const int last = r->count - 2, outputs = r->sizes[r->count - 1];
-    nn_layer layers[LAYERS] = {{0}};
+    nn_layer layers[LAYERS];
+    nn_model *model;
     int i;
 
     if (outputs > OUTPUTS) fail("too many outputs");
     for (i = 0; i <= last; i++) {
         layers[i].width = r->sizes[i + 1];
-        layers[i].activation = outputs == 1        ? NN_SIGMOID
-                               : i == last         ? NN_SOFTMAX
-                               : r->sizes[0] == 64 ? NN_TANH
-                                                   : NN_RELU;
+        layers[i].activation = hidden_activation(r);
     }
-    n->options.loss = outputs == 1 ? NN_MSE : NN_CROSS_ENTROPY;
-    n->options.optimizer = outputs == 1 ? NN_SGD : NN_ADAM;
-    n->options.batch_size = n->batch;
-    n->options.epochs = 1;
-    check(nn_model_create(&n->model, r->sizes[0], layers, last + 1, 1));
-    check(nn_trainer_create(&n->trainer, n->model, &n->options));
+    layers[last].activation = outputs == 1 ? NN_SIGMOID : NN_SOFTMAX;
+    memset(options, 0, sizeof *options);
+    options->loss = outputs == 1 ? NN_MSE : NN_CROSS_ENTROPY;
+    options->optimizer = outputs == 1 ? NN_SGD : NN_ADAM;
+    options->learning_rate = outputs == 1 ? SGD_RATE : 0;
+    options->batch_size = r->batch;
+    check(nn_model_create(&model, r->sizes[0], layers, last + 1, 1));
+    return model;
+}
+
+static double net_rate(const request *r, step work)
+{
+    net n = {0};
+    double rate;
+
+    n.data = make_data(r->rows, r->sizes[0], r->sizes[r->count - 1]);
+    n.model = make_model(r, &n.options);
+    n.options.epochs = EPOCHS;
+    check(nn_trainer_create(&n.trainer, n.model, &n.options));
+    rate = measure(work, &n, r->seconds);
+    nn_trainer_free(n.trainer);
+    nn_model_free(n.model);
+    nn_data_free(&n.data);
+    return rate;
 }
 
 #ifdef BENCH_FANN
-static double train_fann(void *state)
-{
-    net *n = (net *)state;
-    const nn_data *d = n->data;
+typedef struct fann_net {
+    struct fann *ann;
+    nn_data data;
+} fann_net;
 
-    /* FANN does not declare its inputs const, but only reads them. */
-    fann_train(n->ann, (fann_type *)d->x + n->next * d->inputs,
-               (fann_type *)d->y + n->next * d->outputs);
-    n->next = (n->next + 1) % d->rows;
-    return 1;
+static struct fann *make_fann(const request *r)
+{
+    unsigned widths[LAYERS + 1];
+    struct fann *ann;
+    int i;
+
+    for (i = 0; i < r->count; i++) widths[i] = (unsigned)r->sizes[i];
+    if (!(ann = fann_create_standard_array((unsigned)r->count, widths))) fail("no net of FANN");
+    fann_set_activation_function_hidden(ann, FANN_SIGMOID);
+    fann_set_activation_function_output(ann, FANN_SIGMOID);
+    fann_set_training_algorithm(ann, FANN_TRAIN_INCREMENTAL);
+    fann_set_train_error_function(ann, FANN_ERRORFUNC_LINEAR);
+    fann_set_learning_rate(ann, 2 * SGD_RATE); /* its gradient lacks the factor 2 of (p - t)^2 */
+    return ann;
 }
 
 static double predict_fann(void *state)
 {
     net *n = (net *)state;
 
-    fann_run(n->ann, (fann_type *)n->data->x);
+    /* FANN does not declare its inputs const, but only reads them. */
+    fann_run(n->ann, (fann_type *)n->data.x);
     return 1;
 }
 
 static void make_fann(net *n, const request *r)
 {
-    unsigned widths[LAYERS + 1];
-    int i;
+    fann_net n;
+    double rate;
 
-    for (i = 0; i < r->count; i++) widths[i] = (unsigned)r->sizes[i];
-    n->ann = fann_create_standard_array((unsigned)r->count, widths);
-    if (!n->ann) fail("fann_create_standard_array failed");
-    fann_set_activation_function_hidden(n->ann, FANN_SIGMOID);
-    fann_set_activation_function_output(n->ann, FANN_SIGMOID);
-    fann_set_training_algorithm(n->ann, FANN_TRAIN_INCREMENTAL);
+    n.ann = make_fann(r);
+    n.data = make_data(1, r->sizes[0], r->sizes[r->count - 1]);
+    rate = measure(work, &n, r->seconds);
+    nn_data_free(&n.data);
+    fann_destroy(n.ann);
+    return rate;
 }
 #endif
 
-/* The net of a request, which is made, and trained for WARM_UP updates or two seconds, when it is
-   asked for first. */
-static net *net_of(const request *r, step work)
-{
-    static net nets[KEPT];
-    static char keys[KEPT][128];
-    char key[128];
-    double begin;
-    net *n;
-    int i, update;
+/* ---- Runs of training ------------------------------------------------------------------------ */
 
-    snprintf(key, sizeof key, "%s %s %s %d", r->what, r->side, r->sizes_text, r->batch);
-    for (i = 0; i < KEPT && keys[i][0]; i++)
-        if (!strcmp(keys[i], key)) return &nets[i];
-    if (i == KEPT) fail("too many nets");
-    strcpy(keys[i], key);
-    n = &nets[i];
-    n->batch = r->batch;
-    n->data = data_of(r->sizes[0], r->sizes[r->count - 1]);
-#ifdef BENCH_FANN
-    if (!strcmp(r->side, "fann"))
-        make_fann(n, r);
-    else
-#endif
-        make_net(n, r);
-    if (strcmp(r->what, "train")) return n;
-    for (update = 0, begin = now(); update < WARM_UP && now() - begin < 2; update++) work(n);
-    return n;
+typedef struct run {
+    const request *request;
+    int rows;           /* of the data */
+    double epochs_loss; /* the sum over all rows of the epochs that are complete */
+    double slices_loss; /* the same of the slices */
+    double begin;       /* of this slice, in seconds */
+} run;
+
+/* Reads the data that data.c wrote. nn_data_free frees them. */
+static nn_data read_data(const request *r)
+{
+    const size_t inputs = (size_t)r->sizes[0], outputs = (size_t)r->sizes[r->count - 1];
+    FILE *file = fopen(r->file, "rb");
+    nn_data data = {0};
+    size_t rows, i;
+    long size = 0;
+    float *x, *y, target;
+
+    if (!file || fseek(file, 0, SEEK_END) || (size = ftell(file)) < 0) fail("no data");
+    rewind(file);
+    rows = (size_t)size / sizeof(float) / (inputs + 1);
+    x = (float *)calloc(rows * (inputs + outputs), sizeof(float));
+    if (!x || fread(x, sizeof(float), rows * inputs, file) != rows * inputs) fail("no data");
+    y = x + rows * inputs;
+    for (i = 0; i < rows; i++) {
+        if (fread(&target, sizeof target, 1, file) != 1) fail("no data");
+        y[i * outputs + (outputs > 1 ? (size_t)target : 0)] = outputs > 1 ? 1 : target;
+    }
+    fclose(file);
+    data.rows = (int)rows;
+    data.inputs = (int)inputs;
+    data.outputs = (int)outputs;
+    data.x = x;
+    data.y = y;
+    data.memory = x;
+    return data;
 }
 
-static double net_rate(const request *r, step work)
+/* Ends a slice when it is complete, and waits for the next. loss is the sum over all rows so far.
+   Returns whether the run ends. */
+static int end_slice(run *state, double rows, double loss)
 {
-    return measure(work, net_of(r, work), r->seconds);
-}
+    const int slice = state->request->rows;
+    char line[16];
 
-/* Called after each epoch. */
-static int time_epochs(const nn_progress *progress, void *user)
-{
-    static double before;
-    net *n = (net *)user;
-    const double time = now();
-
-    if (progress->epoch == 2) n->epoch[0] = time - before; /* the first also warms the caches */
-    if (progress->epoch == progress->epochs) n->epoch[1] = time - before;
-    before = time;
+    if (fmod(rows, slice) != 0) return 0;
+    printf("%.9g %.9g\n", now() - state->begin, (loss - state->slices_loss) / slice);
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin) || strcmp(line, "go\n")) return 1;
+    state->slices_loss = loss;
+    state->begin = now();
     return 0;
 }
 
-/* Rows per second of one epoch of a long run, from a new net on. */
-static double epoch_rate(const request *r, step unused)
+/* Called by nn_fit after an epoch, or after each batch where a slice is a part of an epoch. */
+static int end_batch(const nn_progress *progress, void *user)
 {
-    net *n = net_of(r, unused);
+    run *state = (run *)user;
+    const int rows = progress->batch ? progress->batch * state->request->batch : state->rows;
+    const double loss = state->epochs_loss + progress->loss * rows;
 
-    if (n->epoch[0] == 0) {
-        n->options.epochs = EPOCHS;
-        n->options.callback = time_epochs;
-        n->options.user = n;
-        check(nn_fit(n->model, n->data, &n->options));
-    }
-    return n->data->rows / n->epoch[!strcmp(r->side, "last")];
+    if (progress->batch == progress->batches) return 0; /* the call after the epoch follows */
+    if (progress->batch == 0) state->epochs_loss = loss;
+    return end_slice(state, (double)state->rows * (progress->epoch - 1) + rows, loss);
 }
+
+static void run_nn(const request *r)
+{
+    run state = {0};
+    nn_options options;
+    nn_model *model = make_model(r, &options);
+    nn_data data = read_data(r);
+
+    state.request = r;
+    state.rows = data.rows;
+    options.epochs = 1000000000; /* until end_slice ends the run */
+    options.callback = end_batch;
+    options.callback_batches = r->rows < data.rows;
+    options.user = &state;
+    state.begin = now();
+    check(nn_fit(model, &data, &options));
+    nn_model_free(model);
+    nn_data_free(&data);
+}
+
+#ifdef BENCH_FANN
+static void run_fann(const request *r)
+{
+    run state = {0};
+    struct fann *ann = make_fann(r);
+    nn_data data = read_data(r);
+    struct fann_train_data *shuffled =
+        fann_create_train((unsigned)data.rows, (unsigned)data.inputs, (unsigned)data.outputs);
+    double rows = 0, loss = 0;
+    int i, j;
+
+    if (!shuffled) fail("no data of FANN");
+    for (i = 0; i < data.rows; i++) {
+        for (j = 0; j < data.inputs; j++) shuffled->input[i][j] = data.x[i * data.inputs + j];
+        for (j = 0; j < data.outputs; j++) shuffled->output[i][j] = data.y[i * data.outputs + j];
+    }
+    state.request = r;
+    state.begin = now();
+    do {
+        fann_shuffle_train_data(shuffled);
+        loss += (double)fann_train_epoch(ann, shuffled) * data.rows;
+        rows += data.rows;
+    } while (!end_slice(&state, rows, loss));
+    fann_destroy_train(shuffled);
+    fann_destroy(ann);
+    nn_data_free(&data);
+}
+#endif
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
@@ -575,8 +676,7 @@ static const struct {
     {"inputs", "openblas", 3, product_rate, inputs_openblas},
 #endif
 #ifdef BENCH_FANN
-    {"train", "fann", 2, net_rate, train_fann},
-    {"predict", "fann", 2, net_rate, predict_fann},
+    {"predict", "fann", 2, fann_rate, predict_fann},
 #endif
 };
 
@@ -586,9 +686,9 @@ static void parse(request *r, const char *line)
     char sizes[64], *text;
 
     memset(r, 0, sizeof *r);
-    r->batch = 1;
-    if (sscanf(line, "%15s %15s %lf %63s %d", r->what, r->side, &r->seconds, r->sizes_text,
-               &r->batch) < 1)
+    r->batch = r->rows = 1;
+    if (sscanf(line, "%15s %15s %lf %63s %d %d %15s %255s", r->what, r->side, &r->seconds,
+               r->sizes_text, &r->batch, &r->rows, r->hidden, r->file) < 1)
         fail("an empty request");
     strcpy(sizes, r->sizes_text);
     for (text = strtok(sizes, "x-"); text; text = strtok(NULL, "x-"))
@@ -637,8 +737,12 @@ int main(int argc, char **argv)
         parse(&r, line);
         if (!strcmp(r.what, "about")) {
             about();
-        } else if (!strcmp(r.what, "data") && r.count > 1) {
-            write_data(&r);
+        } else if (!strcmp(r.what, "run") && !strcmp(r.side, "nn")) {
+            run_nn(&r);
+#ifdef BENCH_FANN
+        } else if (!strcmp(r.what, "run") && !strcmp(r.side, "fann")) {
+            run_fann(&r);
+#endif
         } else if ((rate = answer(&r)) > 0) {
             printf("%.9g\n", rate);
         } else {

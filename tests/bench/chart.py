@@ -25,11 +25,11 @@ def read_rows(path):
     rows = {}
     for line in open(path):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) != 4 or not re.match("[0-9]", cells[1]):
+        if len(cells) < 4 or not re.match("[0-9]", cells[1]):
             continue
-        value, unit = cells[1].split(" ", 1)
+        value, unit = cells[1].split(" ")[:2]
         bars = [("nn.h", value, "1.00")]
-        bars += re.findall(r"([^:;(]+?)(?: \([^)]*\))?: ([0-9.,]+) \(([0-9.]+) x\)", cells[3])
+        bars += re.findall(r"([^:;(]+?)(?: \([^)]*\))?: ([0-9.,]+) \(([0-9.]+) x", cells[3])
         rows[cells[0]] = [(name.strip(), float(number.replace(",", "")), f"{number} {unit}", ratio)
                           for name, number, ratio in bars]
     return rows

@@ -1,35 +1,24 @@
-"""The Python side of `make bench`: PyTorch, JAX and scikit-learn. The comment at the top of bench.c
-describes the nets, the data and the requests. bench.py runs this program with one thread and with
-all:
+"""The Python side of `make bench`: PyTorch, JAX or scikit-learn, one of them in a process. The
+comment at the top of bench.c describes the nets and the requests. bench.py runs this program with
+one thread and with all:
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 peers.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 peers.py torch|jax|sklearn
 
-A request ends with the number of rows and the file of the data. The program answers "skipped" to a
-request for a package that is not installed.
+It answers "skipped" to every request if the package is not installed.
 """
 
-import functools
+import importlib
 import os
 import sys
 import time
+from collections import namedtuple
 
-import numpy
+ONE_THREAD = os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
+SGD_RATE = 0.1
+clock = time.process_time if ONE_THREAD else time.perf_counter  # as in bench.c
 
-try:
-    import torch
-    from torch import nn
-except ImportError:
-    torch = None
-try:
-    import jax
-    from jax import numpy as jnp
-except ImportError:
-    jax = None
-try:
-    import sklearn
-    from sklearn.neural_network import MLPClassifier
-except ImportError:
-    sklearn = None
+# A run of training. x[rows, inputs] and y[rows], numbers of classes, are arrays of numpy.
+Run = namedtuple("Run", "widths batch slice hidden x y")
 
 ONE_THREAD = os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
 CLOCK = time.process_time if ONE_THREAD else time.perf_counter  # as in tests/bench/bench.c
@@ -37,7 +26,7 @@ WARM_UP, LONGEST = 3000, 4  # updates, or seconds, before the first sample
 
 
 def measure(work, units, seconds):
-    """Units per second of work(), which does `units` of them."""
+    """Units per second of work(), which does `units` of them, after one call to warm the caches."""
     work()
     n = 1
     while True:
@@ -50,176 +39,189 @@ def measure(work, units, seconds):
         n *= 2
 
 
-@functools.lru_cache(maxsize=None)
-def read(widths, rows, path):
-    """The rows x[rows, inputs] and y[rows, outputs] that bench.c wrote."""
-    numbers = numpy.fromfile(path, dtype=numpy.float32)
-    return (numbers[:rows * widths[0]].reshape(rows, widths[0]),
-            numbers[rows * widths[0]:].reshape(rows, widths[-1]))
+# ---- Short samples ------------------------------------------------------------------------------
+
+def product_torch(what, seconds, m, n, k):
+    """The same products as bench.c's, without bias and activation."""
+    import torch
+    shapes = {"forward": ((m, k), (k, n)), "weights": ((k, m), (k, n)), "inputs": ((m, k), (n, k))}
+    a, b = [torch.rand(shape) * 2 - 1 for shape in shapes[what]]
+    a, b, c = a.T if what == "weights" else a, b.T if what == "inputs" else b, torch.empty(m, n)
+    with torch.inference_mode():
+        return measure(lambda: torch.mm(a, b, out=c), 2 * m * n * k, seconds)
 
 
-def torch_net(widths, output):
-    hidden = nn.Sigmoid if widths[-1] == 1 else nn.Tanh if widths[0] == 64 else nn.ReLU
+def torch_net(widths, hidden):
+    """The net without its last activation."""
+    from torch import nn
     modules = []
-    for i in range(len(widths) - 1):
-        modules += [nn.Linear(widths[i], widths[i + 1]), hidden()]
-    modules[-1:] = output
-    return nn.Sequential(*modules)
+    for inputs, outputs in zip(widths, widths[1:]):
+        modules += [nn.Linear(inputs, outputs), hidden()]
+    return nn.Sequential(*modules[:-1])
 
 
-def train_torch(widths, batch, rows, path):
-    x, y = (torch.from_numpy(array) for array in read(widths, rows, path))
-    if widths[-1] == 1:
-        net, loss = torch_net(widths, [nn.Sigmoid()]), nn.MSELoss()
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+def predict_torch(what, seconds, *widths):
+    import torch
+    one = widths[-1] == 1
+    net = torch_net(widths, torch.nn.Sigmoid if one else torch.nn.ReLU)
+    net.append(torch.nn.Sigmoid() if one else torch.nn.Softmax(dim=1))
+    x = torch.rand(1, widths[0])
+    with torch.inference_mode():
+        return measure(lambda: net(x), 1, seconds)
+
+
+# ---- Runs of training: each yields once when it is ready, then the mean loss of each slice ------
+
+def shuffled_batches(run):
+    """The rows of the batches of one slice after the other, in shuffled epochs: [batches, batch].
+    A slice is a part of an epoch, or several epochs."""
+    import numpy
+    random, rows = numpy.random.default_rng(1), len(run.x)
+    epochs = numpy.tile(numpy.arange(rows, dtype="int32"), (max(1, run.slice // rows), 1))
+    while True:
+        order = random.permuted(epochs, axis=1).reshape(-1, run.batch)
+        for begin in range(0, len(order), run.slice // run.batch):
+            yield order[begin:begin + run.slice // run.batch]
+
+
+def run_torch(run):
+    import torch
+    from torch import nn
+    hidden = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}[run.hidden]
+    net = torch_net(run.widths, hidden)
+    x, y = torch.from_numpy(run.x), torch.from_numpy(run.y)
+    if run.widths[-1] == 1:
+        net.append(nn.Sigmoid())
+        y, loss_of = y.reshape(-1, 1), nn.MSELoss()
+        optimizer = torch.optim.SGD(net.parameters(), lr=SGD_RATE)
     else:
-        net, loss = torch_net(widths, []), nn.CrossEntropyLoss()  # which takes logits
-        y = y.argmax(dim=1)
-        try:
-            optimizer = torch.optim.Adam(net.parameters(), fused=True)
-        except (TypeError, RuntimeError):  # older versions have none for the CPU
-            optimizer = torch.optim.Adam(net.parameters())
-    batches = [(x[i:i + batch], y[i:i + batch]) for i in range(0, rows - batch + 1, batch)]
-    state = {"next": 0}
-
-    def step():
-        batch_x, batch_y = batches[state["next"]]
-        state["next"] = (state["next"] + 1) % len(batches)
-        optimizer.zero_grad(set_to_none=True)
-        loss(net(batch_x), batch_y).backward()
-        optimizer.step()
-
-    return step, batch
+        y, loss_of = y.long(), nn.CrossEntropyLoss()  # it takes logits
+        fused = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
+        optimizer = torch.optim.Adam(net.parameters(), **fused)
+    yield
+    for batches in shuffled_batches(run):
+        total = torch.zeros(())
+        for rows in torch.from_numpy(batches):
+            optimizer.zero_grad(set_to_none=True)  # the faster way, and the default since 2.0
+            loss = loss_of(net(x.index_select(0, rows)), y.index_select(0, rows))
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        yield float(total) / len(batches)
 
 
-def train_jax(widths, batch, rows, path):
-    """One compiled scan over up to 256 batches, which stay on the device."""
-    if widths[-1] == 1:
-        return None
-    x, y = read(widths, rows, path)
-    count = min(256, rows // batch)
-    calls = rows // batch // count
-    x = jnp.asarray(x[:calls * count * batch]).reshape(calls, count, batch, widths[0])
-    y = jnp.asarray(y[:calls * count * batch]).reshape(calls, count, batch, widths[-1])
-    hidden = jnp.tanh if widths[0] == 64 else jax.nn.relu
-    keys = jax.random.split(jax.random.PRNGKey(1), len(widths))
-    theta = [(jax.random.uniform(keys[i], (widths[i], widths[i + 1]), minval=-1, maxval=1)
-              / widths[i] ** 0.5, jnp.zeros(widths[i + 1])) for i in range(len(widths) - 1)]
-    zeros = jax.tree_util.tree_map(jnp.zeros_like, theta)
+def run_jax(run):
+    """One jit-compiled scan over the batches of a slice."""
+    import jax
+    from jax import lax, numpy as jnp, tree
+    one, inputs = run.widths[-1] == 1, run.widths[0]
+    hidden = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}[run.hidden]
 
-    def loss(theta, batch_x, batch_y):
-        for w, b in theta[:-1]:
-            batch_x = hidden(batch_x @ w + b)
-        logits = batch_x @ theta[-1][0] + theta[-1][1]
-        return -(jax.nn.log_softmax(logits) * batch_y).sum(axis=1).mean()
+    def loss_of(layers, x, y):
+        for weights, biases in layers[:-1]:
+            x = hidden(x @ weights + biases)
+        z = x @ layers[-1][0] + layers[-1][1]
+        if one:
+            return jnp.mean((jax.nn.sigmoid(z) - y) ** 2)
+        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(z), axis=1))
 
-    def step(carry, one):
-        theta, m, v, t = carry
-        gradients = jax.grad(loss)(theta, *one)
-        t += 1
-        m = jax.tree_util.tree_map(lambda a, g: 0.9 * a + 0.1 * g, m, gradients)
-        v = jax.tree_util.tree_map(lambda a, g: 0.999 * a + 0.001 * g * g, v, gradients)
-        rate, root = 1e-3 / (1 - 0.9 ** t), (1 - 0.999 ** t) ** 0.5
-        theta = jax.tree_util.tree_map(
-            lambda w, a, b: w - rate * a / (jnp.sqrt(b) / root + 1e-8), theta, m, v)
-        return (theta, m, v, t), None
+    def adam(layers, gradients, m, v, t):
+        m = tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradients)
+        v = tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, gradients)
+        rate, root = 1e-3 / (1 - 0.9 ** t), jnp.sqrt(1 - 0.999 ** t)
+        step = lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + 1e-8)
+        return tree.map(step, layers, m, v), m, v
 
-    @jax.jit
-    def run(carry, call):
-        return jax.lax.scan(step, carry, (x[call], y[call]))[0]
+    def train_slice(state, x, y, batches):
+        def train_batch(state, rows):
+            layers, m, v, t = state
+            loss, gradients = jax.value_and_grad(loss_of)(layers, x[rows], y[rows])
+            if one:
+                layers = tree.map(lambda p, g: p - SGD_RATE * g, layers, gradients)
+            else:
+                layers, m, v = adam(layers, gradients, m, v, t)
+            return (layers, m, v, t + 1), loss
+        state, losses = lax.scan(train_batch, state, batches)
+        return state, jnp.mean(losses)
 
-    state = {"carry": (theta, zeros, zeros, jnp.float32(0)), "call": 0}
-
-    def some():
-        state["carry"] = jax.block_until_ready(run(state["carry"], state["call"]))
-        state["call"] = (state["call"] + 1) % calls
-
-    return some, count * batch
-
-
-def train_sklearn(widths, batch, rows, path):
-    x, y = read(widths, rows, path)
-    x, y = x[:4096], y[:4096].argmax(axis=1)  # a pass over them is a short sample
-    hidden = "tanh" if widths[0] == 64 else "relu"
-    net = MLPClassifier(widths[1:-1], activation=hidden, solver="adam", alpha=0, batch_size=batch)
-    net.partial_fit(x, y, classes=range(widths[-1]))
-    return lambda: net.partial_fit(x, y), len(x)
+    keys = jax.random.split(jax.random.key(1), len(run.widths))
+    layers = [(jax.random.uniform(key, (i, o), minval=-1, maxval=1) / i ** 0.5, jnp.zeros(o))
+              for key, i, o in zip(keys, run.widths, run.widths[1:])]
+    zeros = lambda: tree.map(jnp.zeros_like, layers)
+    state = (layers, zeros(), zeros(), jnp.float32(1))
+    x = jnp.asarray(run.x)
+    y = jnp.asarray(run.y).reshape(-1, 1) if one else jax.nn.one_hot(run.y, run.widths[-1])
+    order = shuffled_batches(run)
+    batches = next(order)
+    trained = jax.jit(train_slice, donate_argnums=0).lower(state, x, y, batches).compile()
+    yield
+    while True:
+        state, loss = trained(state, x, y, batches)
+        yield float(loss)
+        batches = next(order)
 
 
-def predict_torch(widths, batch, rows, path):
-    net = torch_net(widths, [nn.Sigmoid() if widths[-1] == 1 else nn.Softmax(dim=1)])
-    x = torch.from_numpy(read(widths, rows, path)[0][:1])
-
-    def work():
-        with torch.no_grad():
-            net(x)
-
-    return work, 1
-
-
-def forward_torch(widths, batch, rows, path):
-    """y = x w + b, by the matrix library that PyTorch has inside (MKL or oneDNN, or OpenBLAS)."""
-    m, n, k = widths
-    x, w, b = torch.rand(m, k), torch.rand(k, n), torch.rand(n)
-    y = torch.empty(m, n)
-    return lambda: torch.addmm(b, x, w, out=y), 2.0 * m * n * k
+def run_sklearn(run):
+    """Slices are epochs: partial_fit shuffles the rows and takes each of them once."""
+    from sklearn.neural_network import MLPClassifier
+    net = MLPClassifier(run.widths[1:-1], activation=run.hidden, alpha=0, batch_size=run.batch)
+    yield
+    while True:
+        for _ in range(run.slice // len(run.x)):
+            net.partial_fit(run.x, run.y, classes=range(run.widths[-1]))
+        yield net.loss_
 
 
-def weights_torch(widths, batch, rows, path):
-    m, n, k = widths
-    x, dz, dw = torch.rand(k, m), torch.rand(k, n), torch.empty(m, n)
-    return lambda: torch.mm(x.t(), dz, out=dw), 2.0 * m * n * k
+def read_run(net, batch, rows, hidden, path):
+    import numpy
+    widths = [int(width) for width in net.split("-")]
+    floats = numpy.fromfile(path, "float32")
+    x, y = numpy.split(floats, [floats.size // (widths[0] + 1) * widths[0]])
+    return Run(widths, int(batch), int(rows), hidden, x.reshape(-1, widths[0]), y)
 
 
-def inputs_torch(widths, batch, rows, path):
-    m, n, k = widths
-    dz, w, dx = torch.rand(m, k), torch.rand(n, k), torch.empty(m, n)
-    return lambda: torch.mm(dz, w.t(), out=dx), 2.0 * m * n * k
+def train(side, arguments):
+    """Answers slice by slice: see bench.c."""
+    losses = {"torch": run_torch, "jax": run_jax, "sklearn": run_sklearn}[side](
+        read_run(*arguments))
+    next(losses)
+    while True:
+        begin = clock()
+        loss = next(losses)
+        print(clock() - begin, loss, flush=True)
+        if sys.stdin.readline() != "go\n":
+            return
 
 
-WORKS = {}
-if torch:
-    WORKS.update({("train", "torch"): train_torch, ("predict", "torch"): predict_torch,
-                  ("forward", "torch"): forward_torch, ("weights", "torch"): weights_torch,
-                  ("inputs", "torch"): inputs_torch})
-if jax:
-    WORKS["train", "jax"] = train_jax
-if sklearn:
-    WORKS["train", "sklearn"] = train_sklearn
+# ---- Requests -----------------------------------------------------------------------------------
 
-
-@functools.lru_cache(maxsize=None)
-def work_of(what, side, sizes, batch, rows, path):
-    """(work, units), after the warm-up; None where this side does not have it."""
-    widths = tuple(int(width) for width in sizes.replace("x", "-").split("-"))
-    made = WORKS[what, side](widths, batch, rows, path)
-    if made and what == "train":
-        work, units = made
-        begin = CLOCK()
-        for _ in range(max(1, WARM_UP * batch // units)):
-            work()
-            if CLOCK() - begin > LONGEST:
-                break
-    return made
-
-
-def answer(what, side=None, seconds=0, sizes="", batch=1, rows=1, path=""):
+def answer(package, what, side="", seconds=0, sizes="", *run):
     if what == "about":
-        packages = [("torch: PyTorch", torch), ("jax: JAX", jax), ("sklearn: scikit-learn", sklearn)]
-        return "; ".join(f"{name} {module.__version__ if module else 'absent'}"
-                         for name, module in packages)
-    if (what, side) not in WORKS:
-        return "skipped"
-    made = work_of(what, side, sizes, int(batch), int(rows), path)
-    return measure(*made, float(seconds)) if made else "skipped"
+        title = {"torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}[package.__name__]
+        print(f"{package.__name__}: {title} {package.__version__.split('+')[0]}", flush=True)
+    elif what == "run":
+        train(side, [sizes, *run])
+    else:
+        works = {"predict": predict_torch}
+        sizes = [int(size) for size in sizes.replace("x", "-").split("-")]
+        print(works.get(what, product_torch)(what, float(seconds), *sizes), flush=True)
 
 
-def main():
-    if torch:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        torch.manual_seed(1)
+def main(name):
+    if name == "jax" and ONE_THREAD and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # JAX takes as many threads as this
+    try:
+        package = importlib.import_module(name)
+    except (ImportError, OSError):  # OSError: a library that PyTorch needs is missing
+        package = None
+    if package and name == "torch":
+        package.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        package.manual_seed(1)
     for line in sys.stdin:
-        print(answer(*line.split()), flush=True)
+        if package:
+            answer(package, *line.split())
+        else:
+            print("skipped", flush=True)
 
 
-main()
+main(sys.argv[1])
