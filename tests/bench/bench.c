@@ -7,7 +7,7 @@
    The program reads one request a line and answers each with one line: units per second, measured
    over at least SECONDS, or "skipped" for a library that it was built without.
 
-       WHAT SIDE SECONDS SIZES [BATCH]          one unit is
+       WHAT SIDE SECONDS SIZES [BATCH ROWS]     one unit is
        about                                    (the answer is versions and back-end)
        peak nn SECONDS                          a flop of independent multiply-adds
        forward nn|openblas SECONDS MxNxK        a flop of y[M x N] = relu(x[M x K] w[K x N] + bias)
@@ -17,14 +17,6 @@
        train nn SECONDS 784-128-10 BATCH ROWS   a row; the batches cycle through ROWS rows
        fit nn SECONDS 784-128-10 BATCH ROWS     a row in one epoch of nn_fit, everything included
        predict nn|fann SECONDS 784-128-10       a row, predicted alone
-       data nn 0 784-10                         (the answer is ROWS and the path of a file)
-
-   Training is measured on rows that follow each other through a data set, and in the steady state of
-   the optimizer: a net is kept from one request to the next, and has trained for WARM_UP updates
-   before its first sample. Nets of 784 inputs learn MNIST if the environment's MNIST names its
-   folder, those of 64 inputs the bundled digits, all others a generated set: see make_rows. Other
-   programs read the same rows from the file that "data" writes: floats x[ROWS x INPUTS], then floats
-   y[ROWS x OUTPUTS].
 
    These samples are short. A run of training is long, and is answered slice by slice:
 
@@ -317,124 +309,53 @@ static double product_rate(const request *r, step work)
     return rate;
 }
 
-/* ---- Data ------------------------------------------------------------------------------------ */
+/* ---- Nets ------------------------------------------------------------------------------------ */
 
-/* A generated set with structure. Each class lights a fifth of the inputs, each with a strength of
-   its own and noise; the other inputs are 0, and a quarter of the inputs are 0 in all classes, as
-   the border of MNIST's images. One output is 0 or 1. The set exceeds the caches: 64 MB of inputs,
-   but at most 60,000 rows. */
-static nn_data make_rows(int inputs, int outputs)
+typedef struct net {
+    nn_model *model;
+    nn_trainer *trainer;
+    nn_options options;
+    nn_data data;
+    int next; /* row of data */
+} net;
+
+/* Rows of random inputs with unrelated classes: only the speed matters. */
+static nn_data make_data(int rows, int inputs, int outputs)
 {
-    const int classes = outputs > 1 ? outputs : 2;
-    const int rows = inputs > 280 ? (16 << 20) / inputs : 60000;
     const size_t count = (size_t)rows * (size_t)inputs;
     nn_data data = {0};
     float *x = random_floats(count + (size_t)rows * (size_t)outputs, &data.memory);
     float *y = x + count;
-    void *block;
-    float *strength = random_floats((size_t)classes * (size_t)inputs, &block);
-    int b, i, c;
+    int i;
 
-    for (b = 0; b < rows; b++) {
-        c = (int)((x[(size_t)b * (size_t)inputs] + 1) / 2 * (float)classes);
-        for (i = 0; i < inputs; i++) {
-            const float s = strength[c * inputs + i];
-            float *at = x + (size_t)b * (size_t)inputs + i;
-            *at = inputs > 4 && (i % 4 == 0 || s < 0.6f) ? 0 : (s + 1) / 2 + 0.2f * *at;
-        }
-        for (i = 0; i < outputs; i++) y[b * outputs + i] = outputs > 1 ? i == c : (float)c;
-    }
-    free(block);
     data.rows = rows;
     data.inputs = inputs;
     data.outputs = outputs;
-    data.classes = classes;
     data.x = x;
     data.y = y;
+    for (i = 0; i < rows * outputs; i++)
+        y[i] = outputs > 1 ? (float)(i % outputs == i / outputs * 7 % outputs) : (float)(i % 2);
     return data;
 }
-
-static nn_data read_rows(int inputs, int outputs)
-{
-    const char *mnist = getenv("MNIST");
-    nn_csv_options how = {0};
-    nn_data data;
-    char images[512], labels[512];
-
-    if (inputs == 64 && outputs == 10) {
-        how.labels = 1;
-        check(nn_read_csv(&data, "examples/data/digits.csv", &how));
-        return data;
-    }
-    if (!mnist || inputs != 784 || outputs != 10) return make_rows(inputs, outputs);
-    snprintf(images, sizeof images, "%s/train-images-idx3-ubyte", mnist);
-    snprintf(labels, sizeof labels, "%s/train-labels-idx1-ubyte", mnist);
-    check(nn_read_idx(&data, images, labels, outputs, NULL));
-    return data;
-}
-
-/* The set for these widths, which is read or made once. */
-static nn_data *data_of(int inputs, int outputs)
-{
-    static nn_data sets[KEPT];
-    int i;
-
-    for (i = 0; sets[i].rows; i++)
-        if (sets[i].inputs == inputs && sets[i].outputs == outputs) return &sets[i];
-    if (i == KEPT - 1) fail("too many data sets");
-    sets[i] = read_rows(inputs, outputs);
-    return &sets[i];
-}
-
-static void write_data(const request *r)
-{
-    const nn_data *data = data_of(r->sizes[0], r->sizes[r->count - 1]);
-    char path[64];
-    FILE *file;
-
-    snprintf(path, sizeof path, "build/bench-%d-%d.bin", data->inputs, data->outputs);
-    if (!(file = fopen(path, "wb"))) fail("cannot write the data");
-    fwrite(data->x, sizeof(float) * (size_t)data->inputs, (size_t)data->rows, file);
-    fwrite(data->y, sizeof(float) * (size_t)data->outputs, (size_t)data->rows, file);
-    if (fclose(file)) fail("cannot write the data");
-    printf("%d %s\n", data->rows, path);
-}
-
-/* ---- Nets ------------------------------------------------------------------------------------ */
-
-typedef struct net {
-    char sizes[64];
-    int batch, next; /* next: row of data */
-    const nn_data *data;
-    nn_model *model;
-    nn_trainer *trainer;
-    nn_options options;
-    nn_real loss;
-    double epoch[2]; /* seconds of the second and the last epoch */
-#ifdef BENCH_FANN
-    struct fann *ann;
-#endif
-} net;
 
 static double train_nn(void *state)
 {
     net *n = (net *)state;
-    const nn_data *d = n->data;
+    const int batch = n->options.batch_size;
+    nn_real loss;
 
-    if (n->next + n->batch > d->rows) n->next = 0;
-    check(nn_train_batch(n->trainer, d->x + (size_t)n->next * (size_t)d->inputs,
-                         d->y + (size_t)n->next * (size_t)d->outputs, n->batch, &n->loss));
-    n->next += n->batch;
-    return n->batch;
+    check(nn_train_batch(n->trainer, n->data.x + (size_t)n->next * (size_t)n->data.inputs,
+                         n->data.y + (size_t)n->next * (size_t)n->data.outputs, batch, &loss));
+    n->next = (n->next + batch) % n->data.rows;
+    return batch;
 }
 
-/* Epochs are trained one at a time, so that a sample is short. */
 static double fit_nn(void *state)
 {
     net *n = (net *)state;
 
-    check(nn_fit(n->model, n->data, &n->options));
-    return n->data->rows;
+    check(nn_fit(n->model, &n->data, &n->options));
+    return (double)n->data.rows * EPOCHS;
 }
 
 static double predict_nn(void *state)
@@ -442,7 +363,7 @@ static double predict_nn(void *state)
     net *n = (net *)state;
     nn_real y[OUTPUTS];
 
-    check(nn_predict(n->model, n->data->x, 1, y, NULL));
+    check(nn_predict(n->model, n->data.x, 1, y, NULL));
     return 1;
 }
 
@@ -463,6 +384,7 @@ static nn_model *make_model(const request *r, nn_options *options)
 
     if (outputs > OUTPUTS) fail("too many outputs");
     for (i = 0; i <= last; i++) {
+        layers[i].kind = NN_LAYER_DENSE;
         layers[i].width = r->sizes[i + 1];
         layers[i].activation = hidden_activation(r);
     }
@@ -516,14 +438,14 @@ static struct fann *make_fann(const request *r)
 
 static double predict_fann(void *state)
 {
-    net *n = (net *)state;
+    fann_net *n = (fann_net *)state;
 
     /* FANN does not declare its inputs const, but only reads them. */
     fann_run(n->ann, (fann_type *)n->data.x);
     return 1;
 }
 
-static void make_fann(net *n, const request *r)
+static double fann_rate(const request *r, step work)
 {
     fann_net n;
     double rate;
@@ -667,8 +589,6 @@ static const struct {
     {"inputs", "nn", 3, product_rate, inputs_nn},
     {"train", "nn", 2, net_rate, train_nn},
     {"fit", "nn", 2, net_rate, fit_nn},
-    {"epoch", "second", 2, epoch_rate, NULL},
-    {"epoch", "last", 2, epoch_rate, NULL},
     {"predict", "nn", 2, net_rate, predict_nn},
 #ifdef BENCH_OPENBLAS
     {"forward", "openblas", 3, product_rate, forward_openblas},
@@ -680,18 +600,17 @@ static const struct {
 #endif
 };
 
-/* Fills r from a line; BATCH is 1 if it is left out. */
+/* Fills r from a line; BATCH and ROWS are 1 if they are left out. */
 static void parse(request *r, const char *line)
 {
-    char sizes[64], *text;
+    char *text;
 
     memset(r, 0, sizeof *r);
     r->batch = r->rows = 1;
     if (sscanf(line, "%15s %15s %lf %63s %d %d %15s %255s", r->what, r->side, &r->seconds,
                r->sizes_text, &r->batch, &r->rows, r->hidden, r->file) < 1)
         fail("an empty request");
-    strcpy(sizes, r->sizes_text);
-    for (text = strtok(sizes, "x-"); text; text = strtok(NULL, "x-"))
+    for (text = strtok(r->sizes_text, "x-"); text; text = strtok(NULL, "x-"))
         if (r->count > LAYERS || (r->sizes[r->count++] = atoi(text)) < 1) fail("bad sizes");
 }
 

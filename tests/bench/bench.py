@@ -35,7 +35,6 @@ two is missing. OTHER is one of
     sklearn     scikit-learn's MLPClassifier.partial_fit
     fann        FANN's incremental training, or fann_run
     train       nn_train_batch in a loop, to which nn_fit is compared
-    second      the second epoch of a training run, to which the last is compared
     one_thread  nn.h without OpenMP
     first_epoch nn.h's first epoch, to which its last one is compared
 """
@@ -122,14 +121,9 @@ def with_all_threads(case, slices):
                          ours=Side("c_all", "run", "nn"), slices=slices)
 
 
-def fitting(net, batch):
-    return Case(f"fit_{net}_batch{batch}", f"nn_fit {net}, batch {batch}", f"{net} {batch}",
+def fitting(net, batch, rows):
+    return Case(f"fit_{net}_batch{batch}", f"nn_fit {net}, batch {batch}", f"{net} {batch} {rows}",
                 Side("c", "fit", "nn"), {"train": [Side("c", "train", "nn")]}, 1)
-
-
-def last_epoch(net, batch):
-    return Case(f"epoch_{net}_batch{batch}", f"last of 20 epochs, {net}, batch {batch}",
-                f"{net} {batch}", Side("c", "epoch", "last"), sides("c", "epoch", "second"), 1)
 
 
 def prediction(net, process, *peers):
@@ -171,7 +165,6 @@ CASES = [
     prediction("784-128-10", "python", "torch"),
     prediction("64-32-32-1", "python", "torch"),
     prediction("2-8-1", "c", "fann"),
-    prediction("64-32-32-1", "c", "fann"),
 ]
 
 

@@ -20,20 +20,16 @@ clock = time.process_time if ONE_THREAD else time.perf_counter  # as in bench.c
 # A run of training. x[rows, inputs] and y[rows], numbers of classes, are arrays of numpy.
 Run = namedtuple("Run", "widths batch slice hidden x y")
 
-ONE_THREAD = os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
-CLOCK = time.process_time if ONE_THREAD else time.perf_counter  # as in tests/bench/bench.c
-WARM_UP, LONGEST = 3000, 4  # updates, or seconds, before the first sample
-
 
 def measure(work, units, seconds):
     """Units per second of work(), which does `units` of them, after one call to warm the caches."""
     work()
     n = 1
     while True:
-        begin = CLOCK()
+        begin = clock()
         for _ in range(n):
             work()
-        elapsed = CLOCK() - begin
+        elapsed = clock() - begin
         if elapsed >= seconds:
             return units * n / elapsed
         n *= 2
