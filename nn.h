@@ -5728,13 +5728,10 @@ NN__HOT const nn_real *nn__targets_of(const nn__objective *objective, int b)
 
    The functions of one output, here and below, leave out the division by the number of outputs: the
    first returns sum + the loss of the output, the second the derivative. */
-
-/* Here and below: sum + the loss of one output; then its derivative, both before the division by
-   the number of outputs. */
 static nn_real nn__mse(const nn__objective *objective, nn_real d, nn_real sum)
 {
     (void)objective;
-    return nn__fma(d, d, sum);
+    return sum == 0 ? d * d : nn__fma(d, d, sum); /* fma is slow where it is no instruction */
 }
 
 static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
