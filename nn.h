@@ -1178,8 +1178,9 @@ static double nn__seconds(void)
 #ifdef _MSC_VER
 #include <intrin.h>
 #define NN__TARGETS(list)
-#define NN__INLINE static NN__TARGET __forceinline
-#define NN__APART  __declspec(noinline)
+#define NN__INLINE      static NN__TARGET __forceinline
+#define NN__APART       __declspec(noinline)
+#define NN__PREFETCH(p) (void)(p)
 #else
 #define NN__TARGETS(list) __attribute__((target(list)))
 /* Without optimisation each inlined copy of a function would have a part of the stack to itself,
@@ -1191,7 +1192,8 @@ static double nn__seconds(void)
 #endif
 /* Functions that are not inlined: small nets do not call them, and then do not set up their stack
    frame; or they are called once a run, and code is smaller without a copy. */
-#define NN__APART __attribute__((noinline))
+#define NN__APART       __attribute__((noinline))
+#define NN__PREFETCH(p) __builtin_prefetch(p) /* begins to load the line of the cache at p */
 #ifdef NN__X86
 #include <cpuid.h>
 #endif
@@ -3706,9 +3708,12 @@ static void nn__scale_rows_scalar(const nn_real *x, const size_t *index, const n
             return;                                                                                \
         }                                                                                          \
         for (b = 0; b < rows; b++, out += width) {                                                 \
-            const nn_real *row = x + (index ? index[b] : (size_t)b) * (size_t)width;               \
+            const size_t at = index ? index[b] : (size_t)b;                                        \
+            const nn_real *row = x + at * (size_t)width;                                           \
+            const nn_real *next = x + (index && b + 1 < rows ? index[b + 1] : at) * (size_t)width; \
             for (i = 0; i < width; i += NN__LANES) {                                               \
                 n = NN__LANES_OF(width - i);                                                       \
+                if (index) NN__PREFETCH(next + i); /* the processor cannot foresee it */           \
                 v = NN__LOAD_UP_TO(row + i, n);                                                    \
                 if (offset) {                                                                      \
                     v = NN__SUB(v, NN__LOAD_UP_TO(offset + i, n));                                 \
