@@ -2841,8 +2841,8 @@ static NN__APART void nn__multiply_packed(const nn__panels *p, const nn__product
     nn_real *const a_copy = copy + NN__PACKED - NN__STRIP_DEPTH * NN__STRIP_ROWS;
     const int deepest = packs_a ? NN__STRIP_DEPTH : NN__BLOCK_DEPTH;
     const int strip = packs_a ? NN__STRIP_ROWS : whole->rows;
-    const int columns = NN__PACKED / NN__STRIP_DEPTH - NN__STRIP_ROWS;
-    const int panels = packs_a ? columns / (p->vectors * p->lanes) : 1;
+    const int room = NN__PACKED / NN__STRIP_DEPTH - NN__STRIP_ROWS; /* for b in a step of k */
+    const int panels = packs_a ? room / (p->vectors * p->lanes) : 1;
     nn__product block = *whole, part;
     int k, column, next = 0, row, rows;
 
