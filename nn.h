@@ -2922,7 +2922,6 @@ static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 #ifdef NN__THREADS
 #define NN__PRODUCT_GRAIN 1e6
 #define NN__ELEMENT_GRAIN 3e4
-#define NN__COPY_GRAIN    1e5 /* numbers that are only read, or copied */
 
 /* Returns how many threads share the work. */
 static int nn__pieces(double work, double grain)
@@ -5874,35 +5873,51 @@ static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
     return s > 0 ? nn__fma(t, 1 - s, rest) : t;
 }
 
-/* z[rows x outputs] becomes p. */
-static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
+/* Up to NN__TAILS rows, from row `first` on: z[rows x outputs] becomes p. */
+static void nn__cross_entropy_rows(const nn__objective *objective, nn_real *z, int first, int rows,
+                                   nn_real *losses)
 {
     const int outputs = objective->outputs;
     const nn_real s = nn__smoothing(objective), rest = s / (nn_real)outputs;
     nn_real sums[NN__TAILS], totals[NN__TAILS];
-    int first, count, b, j;
+    int b, j;
 
     sums[0] = totals[0] = 0; /* some compilers do not see that they are set below */
-    for (first = 0; first < rows; first += count, losses += count) {
-        count = rows - first < NN__TAILS ? rows - first : NN__TAILS;
-        for (b = 0; b < count; b++, z += outputs) {
-            const nn_real *t = nn__targets_of(objective, first + b);
-            nn_real sum = 0, total = 0, largest = z[0];
+    for (b = 0; b < rows; b++, z += outputs) {
+        const nn_real *t = nn__targets_of(objective, first + b);
+        nn_real sum = 0, total = 0, largest = z[0];
 
-            for (j = 1; j < outputs; j++)
-                if (z[j] > largest) largest = z[j];
-            for (j = 0; j < outputs; j++) {
-                const nn_real target = nn__target(t[j], s, rest);
-                if (target == 0) continue;
-                sum = nn__fma(target, largest - z[j], sum);
-                total += target;
-            }
-            sums[b] = sum;
-            totals[b] = total;
-            losses[b] = NN__RUN(objective->model, softmax_row, z, outputs);
+        for (j = 1; j < outputs; j++)
+            if (z[j] > largest) largest = z[j];
+        for (j = 0; j < outputs; j++) {
+            const nn_real target = nn__target(t[j], s, rest);
+            if (target == 0) continue;
+            sum = nn__fma(target, largest - z[j], sum);
+            total += target;
         }
-        NN__RUN(objective->model, log1ps, losses, (size_t)count);
-        for (b = 0; b < count; b++) losses[b] = nn__fma(totals[b], losses[b], sums[b]);
+        sums[b] = sum;
+        totals[b] = total;
+        losses[b] = NN__RUN(objective->model, softmax_row, z, outputs);
+    }
+    NN__RUN(objective->model, log1ps, losses, (size_t)rows);
+    for (b = 0; b < rows; b++) losses[b] = nn__fma(totals[b], losses[b], sums[b]);
+}
+
+/* z[rows x outputs] becomes p. Many rows are divided among threads: an output takes as long as some
+   16 numbers of other elementwise work. */
+static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int rows, nn_real *losses)
+{
+    const int outputs = objective->outputs, blocks = (rows - 1) / NN__TAILS + 1;
+    int i;
+
+#ifdef NN__THREADS
+    const int many = nn__pieces(16.0 * rows * outputs, NN__ELEMENT_GRAIN) > 1;
+#pragma omp parallel for schedule(static) if (many)
+#endif
+    for (i = 0; i < blocks; i++) {
+        const int first = i * NN__TAILS, left = rows - first;
+        nn__cross_entropy_rows(objective, z + (size_t)first * (size_t)outputs, first,
+                               left < NN__TAILS ? left : NN__TAILS, losses + first);
     }
 }
 
@@ -6138,7 +6153,7 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 static int nn__finite(const nn_model *model, const nn_real *x, size_t count)
 {
 #ifdef NN__THREADS
-    const int pieces = nn__pieces((double)count, NN__COPY_GRAIN);
+    const int pieces = nn__pieces((double)count, NN__ELEMENT_GRAIN);
     int i, bad = 0;
 
     if (pieces > 1) {
@@ -6872,7 +6887,7 @@ static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const si
     const nn_real *offset = model->scaling == NN_SCALE_NONE ? NULL : model->offset;
     const nn_real *factor = model->offset + model->inputs;
 #ifdef NN__THREADS
-    int pieces = nn__pieces((double)rows * model->inputs, NN__COPY_GRAIN), i;
+    int pieces = nn__pieces((double)rows * model->inputs, NN__ELEMENT_GRAIN), i;
 
     if (pieces > rows) pieces = rows;
     if (pieces > 1) {
