@@ -126,11 +126,11 @@
 
    NUMBERS NEAR ZERO. Denormal numbers are correct wherever they occur, but many processors compute
    with them a hundred times more slowly, and training makes them: what decays by a factor never
-   reaches zero by itself. Therefore some results are defined as zero. Velocities, the
-   mean of gradients, and what exp, sigmoid and softmax return are zero below the smallest normal
-   number (1.2e-38, or 2.2e-308 in double). dL/dz of nonlinear layers, and parameters that decay,
-   are zero below 2^26 times that number, because their products would be denormal. In the mean of
-   squared gradients, no gradient counts less than one whose square is a normal number.
+   reaches zero by itself. Therefore some results are defined as zero. Velocities, the mean of the
+   gradients, and what exp, sigmoid and softmax return are zero below the smallest normal number
+   (1.2e-38, or 2.2e-308 in double). dL/dz of nonlinear layers, and parameters that decay, are zero
+   below 2^26 times that number, because their products would be denormal. In the mean of squared
+   gradients, no gradient counts as less than 6.4e-16 (2e-146), whose square is a normal number.
 
    FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
    gives what PyTorch's load_state_dict takes. nn_load_parameters reads the file that
@@ -169,8 +169,8 @@
    NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
-   in >>math is 2 ulp (units in the last place). x86-64 processors without fma (before
-   2013) compute the same bits, much slower; NN_NO_FMA is faster there.
+   in >>math is 2 ulp (units in the last place). x86-64 processors without fma (before 2013) compute
+   the same bits, much slower; NN_NO_FMA is faster there.
 */
 
 /* ================================================================================================
@@ -488,8 +488,8 @@ NN_DEF nn_status nn_split_fold(const nn_data *data, const nn_fold *fold, nn_data
 NN_DEF void nn_data_free(nn_data *data);
 
 typedef enum nn_csv_header {
-    /* The first row is a header when it is made of names: when among its input cells are text and no
-       number; or when its target is text and all others in that column are numbers. Missing marks
+    /* The first row is a header when it is made of names: when its input cells have text and no
+       number, or when its target is text and all others in that column are numbers. Missing marks
        are no names. */
     NN_CSV_HEADER_AUTO = 0,
     NN_CSV_HEADER_YES,
@@ -516,8 +516,9 @@ typedef struct nn_csv_options {
    its column is text. Classes that are found (at most 4,096) are sorted, numbers by value, text by
    its bytes. Equal numbers are one class (1 and 1.0). Two classes become one output, 0 or 1; more
    become one-hot outputs. A cell that is empty, NA, N/A, nan, null or ?, in upper or lower case, is
-   missing: it is neither a number nor a class. Spaces around unquoted cells are ignored. Numbers are read to the nearest nn_real, whatever the C locale.
-   options may be NULL. nn_data_free frees *data. */
+   missing: it is neither a number nor a class. Spaces around unquoted cells are ignored. Numbers
+   are read to the nearest nn_real, whatever the C locale. options may be NULL. nn_data_free frees
+   *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
 
@@ -1226,8 +1227,8 @@ static double nn__seconds(void)
 #endif
 #endif
 
-/* How many numbers of a batch the binary cross-entropy processes at a time. They are on the
-   stack. */
+/* How many numbers of a batch the binary cross-entropy processes at a time, and how many rows the
+   cross-entropy. They are on the stack. */
 #ifdef NN__SIMD
 #define NN__TAILS 64
 #else
@@ -1609,7 +1610,7 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
 
    Each function stands here up to three times: for one number (nn__exp), for a vector register
    (NN__DEFINE_EXP), and as the text that nn_export_c writes (NN__C_MATH_EXP). All three do the same
-   operations in the same order.
+   operations in the same order; vectors leave out what would be denormal and changes no result.
 
    The largest errors against the true value, in ulp (units in the last place), with fused
    multiply-add and with NN_NO_FMA:
@@ -1795,8 +1796,8 @@ static nn_real nn__exp(nn_real x)
     return nn__fma(sum * nn__power_of_two(half), nn__power_of_two(n - half), 0);
 }
 
-/* times_power(x, rounded) is x * 2^n for rounded = NN__ROUNDER + n, as in nn__exp. NN__SCALE does it
-   in one instruction where the instruction set has it. */
+/* times_power(x, rounded) is x * 2^n for rounded = NN__ROUNDER + n, as in nn__exp. NN__SCALE does
+   it in one instruction where the instruction set has it. */
 #define NN__DEFINE_EXP                                                                             \
     NN__INLINE NN__VECTOR NN__NAME(times_power)(NN__VECTOR x, NN__VECTOR rounded,                  \
                                                 const int may_be_high)                             \
@@ -1861,8 +1862,8 @@ static nn_real nn__exp(nn_real x)
 
 /* sigmoid(x) = 1 / (1 + exp(-x)). It is computed from e = exp(-|x|), which cannot overflow:
    sigmoid(-|x|) = e / (1 + e), which keeps all its digits where it is small, and sigmoid(|x|) =
-   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it. With
-   a tiny e the correction changes nothing, and would be denormal: vectors leave it out. */
+   1 - sigmoid(-|x|). rest is the rounding error of 1 + e; the fma corrects the quotient for it.
+   With a tiny e the correction changes nothing and would be denormal: vectors leave it out. */
 static nn_real nn__sigmoid(nn_real x)
 {
     nn_real e = nn__exp(-nn__absolute(x)), sum = e + 1, rest = e - (sum - 1);
@@ -2113,8 +2114,8 @@ static nn_real nn__softplus_tail(nn_real z)
     return nn__log1p(nn__exp(-nn__absolute(z)));
 }
 
-/* For x >= 0 or NaN. Where x is at most 1, and may_be_high is 0, k is 0 or 1. For a tiny x the result
-   is x; the square of s would be denormal, and is left out. */
+/* For x >= 0 or NaN. Where x is at most 1, and may_be_high is 0, k is 0 or 1. For a tiny x the
+   result is x; the square of s would be denormal, and is left out. */
 #define NN__DEFINE_LOG1P                                                                           \
     NN__INLINE NN__VECTOR NN__NAME(log1p)(NN__VECTOR x, const int may_be_high)                     \
     {                                                                                              \
@@ -2646,27 +2647,28 @@ static int nn__panel_width(const nn__panels *p, int left, int wide)
         }                                                                                          \
     }
 
-/* nn__copying_tile_avx512 and its like: the first NN__TILE_ROWS rows of a panel, see nn__panels. The
-   processor multiplies while it waits for the next rows of b, so that copying takes little time. */
+#define NN__COPYING_CASE(n, whole, last)                                                           \
+    case whole:                                                                                    \
+        if (n <= NN__TILE_VECTORS)                                                                 \
+            NN__NAME(tile)(p, p->a, p->start, p->c, NN__TILE_ROWS, n, last, copy);                 \
+        break;
+
+/* nn__copying_tile_avx512 and its like: the first NN__TILE_ROWS rows of a panel, see nn__panels.
+   The processor multiplies while it waits for the next rows of b, so that copying takes little
+   time. */
 #define NN__DEFINE_COPYING_TILE                                                                    \
-    NN__INLINE void NN__NAME(copying)(const nn__product *p, const int vectors, const int last,     \
-                                      nn_real *copy)                                               \
-    {                                                                                              \
-        NN__NAME(tile)(p, p->a, p->start, p->c, NN__TILE_ROWS, vectors, last, copy);               \
-    }                                                                                              \
-                                                                                                   \
     static NN__TARGET void NN__NAME(copying_tile)(const nn__product *p, nn_real *copy)             \
     {                                                                                              \
         const int vectors = (p->cols + NN__LANES - 1) / NN__LANES;                                 \
         const int last = p->cols - (vectors - 1) * NN__LANES;                                      \
                                                                                                    \
         switch (last == NN__LANES ? -vectors : vectors) {                                          \
-        case 1: NN__NAME(copying)(p, 1, last, copy); break;                                        \
-        case 2: NN__NAME(copying)(p, 2, last, copy); break;                                        \
-        case 3: NN__NAME(copying)(p, 3, last, copy); break;                                        \
-        case -1: NN__NAME(copying)(p, 1, NN__LANES, copy); break;                                  \
-        case -2: NN__NAME(copying)(p, 2, NN__LANES, copy); break;                                  \
-        case -3: NN__NAME(copying)(p, 3, NN__LANES, copy); break;                                  \
+            NN__COPYING_CASE(1, 1, last)                                                           \
+            NN__COPYING_CASE(2, 2, last)                                                           \
+            NN__COPYING_CASE(3, 3, last)                                                           \
+            NN__COPYING_CASE(1, -1, NN__LANES)                                                     \
+            NN__COPYING_CASE(2, -2, NN__LANES)                                                     \
+            NN__COPYING_CASE(3, -3, NN__LANES)                                                     \
         }                                                                                          \
     }
 
@@ -2732,12 +2734,12 @@ static int nn__panel_width(const nn__panels *p, int left, int wide)
 
 /* ---- Packing --------------------------------------------------------------------------------- */
 
-/* Rows of a matrix that are far apart are slow to read again and again. A cache can keep a line only
-   in a few places, which some bits of the line's address select. Where the distance of two rows is
-   a multiple of 4096 bytes, their lines have the same places in the first cache, and displace each
-   other although the rest of the cache is free. Each row also needs its own entry in the table of
-   pages. Therefore a panel of b is packed where that matters: its first tile copies it to
-   contiguous memory while reading it, and the other tiles read the copy. The product is then
+/* Rows of a matrix that are far apart are slow to read again and again. A cache can keep a line
+   only in a few places, which some bits of the line's address select. Where the distance of two
+   rows is a multiple of 4096 bytes, their lines have the same places in the first cache, and
+   displace each other although the rest of the cache is free. Each row also needs its own entry in
+   the table of pages. Therefore a panel of b is packed where that matters: its first tile copies it
+   to contiguous memory while reading it, and the other tiles read the copy. The product is then
    divided into blocks of NN__BLOCK_DEPTH steps of k. The memory holds one block of the widest
    panel, which has 3 vectors of 64 bytes.
 
@@ -2784,8 +2786,8 @@ static int nn__should_pack_a(const nn__panels *p, const nn__product *product)
            product->depth > 1;
 }
 
-/* Computes one panel, and packs its b into copy[depth x copy_row] first or on the way. The panel has
-   at least the rows of the largest tile, unless b is transposed. */
+/* Computes one panel, and packs its b into copy[depth x copy_row] first or on the way. The panel
+   has at least the rows of the largest tile, unless b is transposed. */
 static void nn__multiply_packing(const nn__panels *p, nn__product *panel, nn_real *copy,
                                  size_t copy_row)
 {
@@ -2889,8 +2891,9 @@ static void nn__multiply_rows(const nn__panels *p, const nn__product *rows, int 
         nn__multiply_unpacked(p, rows);
 }
 
-/* Computes a product in one thread. Many rows are divided into blocks, so that each block of a stays
-   in the second cache. Their numbers of rows are multiples of a tile's, except the last one. */
+/* Computes a product in one thread. Many rows are divided into blocks, so that each block of a
+   stays in the second cache. Their numbers of rows are multiples of a tile's, except the last one.
+   */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 {
     const int packs_a = nn__should_pack_a(p, product);
@@ -3838,7 +3841,7 @@ static NN__APART void nn__multiply_forward(const nn__panels *p, const nn_real *x
     {                                                                                              \
         const int vectors = (out - 1) / NN__LANES + 1, last = out - (vectors - 1) * NN__LANES;     \
                                                                                                    \
-        switch (in > 4096 ? 0 : last == NN__LANES ? -vectors : vectors) {                          \
+        switch (last == NN__LANES ? -vectors : vectors) {                                          \
         case 2: NN__NAME(forward_row)(x, w, bias, y, in, out, 2, last); break;                     \
         case 3: NN__NAME(forward_row)(x, w, bias, y, in, out, 3, last); break;                     \
         case 4: NN__NAME(forward_row)(x, w, bias, y, in, out, 4, last); break;                     \
@@ -4298,8 +4301,9 @@ static int nn__sgd_scalar(nn_real *theta, const nn_real *gradient, nn_real *velo
    (Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019). The array first is m,
    second is v. t is the number of this update, counted from 1.
 
-   1 - beta^t is not computed from beta^t, which is a rounded product and close to 1 at first. It is
-   the sum of (1 - beta) beta^k for k = 0 ... t - 1, kept in two numbers. */
+   In v, |g| counts as NN__LEAST_GRADIENT at least. 1 - beta^t is not computed from beta^t, which is
+   a rounded product and close to 1 at first. It is the sum of (1 - beta) beta^k for k = 0 ... t -
+   1, kept in two numbers. */
 static nn_real nn__correction(nn__sum *correction, nn_real beta)
 {
     nn__add(correction, nn__rounded_product(1 - beta, 1 - nn__total(correction)));
@@ -4340,51 +4344,50 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
     return good;
 }
 
-#define NN__OPTIMIZER_ADAM                                                                             \
-    /* The update of n parameters, at most a vector. Returns what is not zero where one of them would\
-       not be finite. */ \
-    NN__INLINE NN__VECTOR NN__NAME(adam_vector)(nn_real * theta, const nn_real *gradient,              \
-                                                nn_real *first, nn_real *second, const int n,          \
-                                                const nn__step *s)                                     \
-    {                                                                                                  \
-        const NN__VECTOR old = NN__LOAD_UP_TO(theta, n), one = NN__SET1(1);                            \
-        const NN__VECTOR old_m = NN__LOAD_UP_TO(first, n), old_v = NN__LOAD_UP_TO(second, n);          \
-        const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient, n), NN__SET1(s->clip));                  \
-        const NN__VECTOR size = NN__MAX(NN__SET1(NN__LEAST_GRADIENT), NN__ABSOLUTE(g));                \
-        const NN__VECTOR g2 = NN__MUL(NN__MUL(NN__SET1(1 - s->beta2), size), size);                    \
-        const NN__VECTOR v = NN__FMA(NN__SET1(s->beta2), old_v, g2);                                   \
-        NN__VECTOR m = NN__MUL(NN__SET1(1 - s->beta1), g), next, check;                                \
-                                                                                                       \
-        m = NN__FMA(NN__SET1(s->beta1), old_m, m);                                                     \
-        next = NN__DIV(m, NN__FMA(NN__SQRT(v), NN__SET1(s->root), NN__SET1(s->epsilon)));              \
-        next = NN__FNMA(NN__SET1(s->learning_rate), next, NN__MUL(old, NN__SET1(s->decay)));           \
-        check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                           \
-        if (s->negligible > 0) next = NN__FLUSHED(next, NN__SET1(s->negligible));                      \
-        m = NN__FLUSHED(m, NN__SET1(NN__SMALLEST));                                                    \
-        NN__STORE_UP_TO(theta, NN__SELECT_LESS(check, one, next, old), n);                             \
-        NN__STORE_UP_TO(first, NN__SELECT_LESS(check, one, m, old_m), n);                              \
-        NN__STORE_UP_TO(second, NN__SELECT_LESS(check, one, v, old_v), n);                             \
-        return check;                                                                                  \
-    }                                                                                                  \
-                                                                                                       \
-    static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first,     \
-                                         nn_real *second, size_t count, const nn__step *step)          \
-    {                                                                                                  \
-        const nn__step s = *step; /* a copy, which the arrays cannot be thought to overlap */          \
-        NN__VECTOR bad = NN__SET1(0), check;                                                           \
-        size_t i;                                                                                      \
-                                                                                                       \
-        for (i = 0; count - i >= NN__LANES; i += NN__LANES) {                                          \
-            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,              \
-                                          NN__LANES, &s);                                              \
-            bad = NN__BITS_OR(bad, check);                                                             \
-        }                                                                                              \
-        if (i < count) {                                                                               \
-            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,              \
-                                          (int)(count - i), &s);                                       \
-            bad = NN__BITS_OR(bad, check);                                                             \
-        }                                                                                              \
-        return !NN__ANY_BITS(bad);                                                                     \
+#define NN__OPTIMIZER_ADAM                                                                         \
+    /* The update of n parameters, at most a vector. Returns not 0 where one is not finite. */     \
+    NN__INLINE NN__VECTOR NN__NAME(adam_vector)(nn_real * theta, const nn_real *gradient,          \
+                                                nn_real *first, nn_real *second, const int n,      \
+                                                const nn__step *s)                                 \
+    {                                                                                              \
+        const NN__VECTOR old = NN__LOAD_UP_TO(theta, n), one = NN__SET1(1);                        \
+        const NN__VECTOR old_m = NN__LOAD_UP_TO(first, n), old_v = NN__LOAD_UP_TO(second, n);      \
+        const NN__VECTOR g = NN__MUL(NN__LOAD_UP_TO(gradient, n), NN__SET1(s->clip));              \
+        const NN__VECTOR size = NN__MAX(NN__SET1(NN__LEAST_GRADIENT), NN__ABSOLUTE(g));            \
+        const NN__VECTOR g2 = NN__MUL(NN__MUL(NN__SET1(1 - s->beta2), size), size);                \
+        const NN__VECTOR v = NN__FMA(NN__SET1(s->beta2), old_v, g2);                               \
+        NN__VECTOR m = NN__MUL(NN__SET1(1 - s->beta1), g), next, check;                            \
+                                                                                                   \
+        m = NN__FMA(NN__SET1(s->beta1), old_m, m);                                                 \
+        next = NN__DIV(m, NN__FMA(NN__SQRT(v), NN__SET1(s->root), NN__SET1(s->epsilon)));          \
+        next = NN__FNMA(NN__SET1(s->learning_rate), next, NN__MUL(old, NN__SET1(s->decay)));       \
+        check = NN__ADD(NN__SUB(next, next), NN__SUB(v, v));                                       \
+        if (s->negligible > 0) next = NN__FLUSHED(next, NN__SET1(s->negligible));                  \
+        m = NN__FLUSHED(m, NN__SET1(NN__SMALLEST));                                                \
+        NN__STORE_UP_TO(theta, NN__SELECT_LESS(check, one, next, old), n);                         \
+        NN__STORE_UP_TO(first, NN__SELECT_LESS(check, one, m, old_m), n);                          \
+        NN__STORE_UP_TO(second, NN__SELECT_LESS(check, one, v, old_v), n);                         \
+        return check;                                                                              \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET int NN__NAME(adam)(nn_real * theta, const nn_real *gradient, nn_real *first, \
+                                         nn_real *second, size_t count, const nn__step *step)      \
+    {                                                                                              \
+        const nn__step s = *step; /* a copy, which the arrays cannot be thought to overlap */      \
+        NN__VECTOR bad = NN__SET1(0), check;                                                       \
+        size_t i;                                                                                  \
+                                                                                                   \
+        for (i = 0; count - i >= NN__LANES; i += NN__LANES) {                                      \
+            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,          \
+                                          NN__LANES, &s);                                          \
+            bad = NN__BITS_OR(bad, check);                                                         \
+        }                                                                                          \
+        if (i < count) {                                                                           \
+            check = NN__NAME(adam_vector)(theta + i, gradient + i, first + i, second + i,          \
+                                          (int)(count - i), &s);                                   \
+            bad = NN__BITS_OR(bad, check);                                                         \
+        }                                                                                          \
+        return !NN__ANY_BITS(bad);                                                                 \
     }
 
 /* ---- RMSprop --------------------------------------------------------------------------------- */
@@ -4397,7 +4400,7 @@ static int nn__adam_scalar(nn_real *theta, const nn_real *gradient, nn_real *fir
        theta = theta - rate * m
 
    (Tieleman and Hinton 2012, in PyTorch's form). The array first is m, second is v. Without
-   momentum m is not kept: momentum is 0. */
+   momentum m is not kept: momentum is 0. In v, |g| counts as NN__LEAST_GRADIENT at least. */
 static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
     (void)state;
@@ -4780,15 +4783,16 @@ typedef struct nn__kernels {
 #define NN__ZERO_IF_LESS(a, b, v)   _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ), v)
 #endif
 #define NN__SCALE(x, n, r, high) NN__M512(maskz_scalef)(NN__ALL512, x, n)
-#define NN__BITS_ADD(a, b)       NN__BITS512(add, a, b)
-#define NN__BITS_SUB(a, b)       NN__BITS512(sub, a, b)
-#define NN__BITS_AND(a, b)       NN__WHOLE512(and_, a, b)
-#define NN__BITS_OR(a, b)        NN__WHOLE512(or_, a, b)
-#define NN__BITS_LEFT(v, n)      NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
-#define NN__BITS_RIGHT(v, n)     NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
-#define NN__ANY_BITS(v)          NN__ANY512(NN__INTEGERS512(v))
-#define NN__ZIP_LOW(a, b)        NN__ZIP512(a, b, 0)
-#define NN__ZIP_HIGH(a, b)       NN__ZIP512(a, b, NN__LANES / 2)
+
+#define NN__BITS_ADD(a, b)   NN__BITS512(add, a, b)
+#define NN__BITS_SUB(a, b)   NN__BITS512(sub, a, b)
+#define NN__BITS_AND(a, b)   NN__WHOLE512(and_, a, b)
+#define NN__BITS_OR(a, b)    NN__WHOLE512(or_, a, b)
+#define NN__BITS_LEFT(v, n)  NN__REALS512(NN__I512(maskz_slli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__BITS_RIGHT(v, n) NN__REALS512(NN__I512(maskz_srli)(NN__ALL512, NN__INTEGERS512(v), n))
+#define NN__ANY_BITS(v)      NN__ANY512(NN__INTEGERS512(v))
+#define NN__ZIP_LOW(a, b)    NN__ZIP512(a, b, 0)
+#define NN__ZIP_HIGH(a, b)   NN__ZIP512(a, b, NN__LANES / 2)
 
 NN__DEFINE_KERNELS
 

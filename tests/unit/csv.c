@@ -445,6 +445,20 @@ static void test_text_among_numbers(void)
     }
 }
 
+/* Reads a table with one bad row: an error that names the cell, or, with drop_bad_rows, `rows` other
+   rows. Returns whether *data holds these. */
+static int one_bad_row(nn_data *data, const char *text, int line, int column, int rows)
+{
+    nn_csv_options how = plain();
+    nn_location place;
+    how.location = &place;
+    CHECK(parse(data, text, &how) == NN_ERROR_CSV_NUMBER);
+    CHECK(place.line == line && place.column == column && place.dropped == 0);
+    how.drop_bad_rows = 1;
+    return CHECK(parse(data, text, &how) == NN_OK) &&
+           CHECK(data->rows == rows && data->dropped == 1);
+}
+
 /* A missing class is no class, whatever its mark; where the caller has named the mark as a class, it
    is that class. */
 static void test_missing_labels(void)
@@ -453,24 +467,17 @@ static void test_missing_labels(void)
                                         "NaN", "null", "NULL", "?",   " ? ", "\"NA\""};
     static const char *const names[] = {"NA", "no", "yes"};
     nn_csv_options how = plain();
-    nn_location place;
     nn_data data;
     char text[99];
     int i;
-    how.location = &place;
     for (i = 0; i < COUNT_OF(marks); i++) {
         snprintf(text, sizeof text, "x,y\n0.5,yes\n0.7,no\n0.9,%s\n0.2,yes\n", marks[i]);
-        how.drop_bad_rows = 0;
-        CHECK(parse(&data, text, &how) == NN_ERROR_CSV_NUMBER);
-        CHECK(place.line == 4 && place.column == 2 && place.dropped == 0);
-        how.drop_bad_rows = 1;
-        if (!CHECK(parse(&data, text, &how) == NN_OK)) continue;
-        CHECK(data.rows == 3 && data.dropped == 1 && data.classes == 2);
+        if (!one_bad_row(&data, text, 4, 2, 3)) continue;
+        CHECK(data.classes == 2);
         CHECK(!strcmp(data.class_names[0], "no") && !strcmp(data.class_names[1], "yes"));
         CHECK(data.y[0] == 1 && data.y[1] == 0 && data.y[2] == 1);
         nn_data_free(&data);
     }
-    how = plain();
     how.classes = 3;
     how.class_names = names;
     if (CHECK(parse(&data, "x,y\n1,yes\n2,NA\n", &how) == NN_OK))
@@ -478,27 +485,20 @@ static void test_missing_labels(void)
     nn_data_free(&data);
 }
 
-/* A header is made of names: a row of missing marks is a row. */
+/* A header is made of names: a row of missing marks is a row. As pandas writes its index, one column
+   has no name. */
 static void test_header_of_marks(void)
 {
     static const char *const rows[] = {"NA,NA,1", "?,,1", ",,1", "null,nan,NA"};
-    nn_csv_options how = plain();
-    nn_location place;
     nn_data data;
     char text[99];
     int i;
-    how.location = &place;
     for (i = 0; i < COUNT_OF(rows); i++) {
         snprintf(text, sizeof text, "%s\n2,3,4\n4,5,6\n", rows[i]);
-        how.drop_bad_rows = 0;
-        CHECK(parse(&data, text, &how) == NN_ERROR_CSV_NUMBER);
-        CHECK(place.line == 1 && place.column == 1);
-        how.drop_bad_rows = 1;
-        if (CHECK(parse(&data, text, &how) == NN_OK)) CHECK(data.rows == 2 && data.dropped == 1);
+        (void)one_bad_row(&data, text, 1, 1, 2);
         nn_data_free(&data);
     }
-    how = plain(); /* as pandas writes its index: one column has no name */
-    if (CHECK(parse(&data, ",a,y\n0,2,3\n1,4,5\n", &how) == NN_OK))
+    if (CHECK(parse(&data, ",a,y\n0,2,3\n1,4,5\n", NULL) == NN_OK))
         CHECK(data.rows == 2 && data.inputs == 2 && data.x[1] == 2);
     nn_data_free(&data);
 }
