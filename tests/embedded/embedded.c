@@ -1,7 +1,7 @@
-/* Firmware that trains on the device: embedded.sh builds and runs it. From rows in flash it
-   trains a classifier (2-8-1) in static memory, measures it, saves it to memory, loads that into a
-   second model, opens it where it lies, and predicts with all three. What it prints must be the same
-   text on every machine, and on the PC.
+/* Firmware that trains on the device: embedded.sh builds and runs it. From rows in flash it trains
+   a classifier (2-8-1) in static memory, measures it, saves it to memory, loads that into a second
+   model, opens it where it lies, and predicts with all three. What it prints must be the same text
+   on every machine, and on the PC.
 
    NATIVE      the PC's build: vector kernels and heap as a program has them without a switch, and
                whole batches, where a device takes a row at a time

@@ -1,6 +1,6 @@
 /* Firmware that trains a net of GELU, SiLU, ELU and softplus with RMSprop on the device, first with
-   the mean absolute error, then, from where that left it, with a quantile loss: embedded.sh builds and
-   runs it. What it prints must be the same text on every machine, and on the PC.
+   the mean absolute error, then, from where that left it, with a quantile loss: embedded.sh builds
+   and runs it. What it prints must be the same text on every machine, and on the PC.
 
    NATIVE and NN_NO_FMA are as in embedded.c, rows.h too. */
 

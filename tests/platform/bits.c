@@ -1,7 +1,7 @@
 /* The same bits everywhere: short training runs over every activation, loss, optimizer and option
-   have one hash of all that they compute, and it stands here. tests/platform/portable.sh builds this program
-   for every machine, with every compiler and every set of flags it finds. Run with -v to see each
-   run's hash. */
+   have one hash of all that they compute, and it stands here. tests/platform/portable.sh builds
+   this program for every machine, with every compiler and every set of flags it finds. Run with -v
+   to see each run's hash. */
 #define NN_IMPLEMENTATION
 #undef NN_USE_OPENBLAS /* has bits of its own */
 #include "../fixtures.h"
@@ -103,8 +103,8 @@ static run make_run(int i)
     return r;
 }
 
-/* The runs with ELU, SiLU, GELU, softplus, MAE, the quantile loss, RMSprop, and zeros that are not the
-   default. */
+/* The runs with ELU, SiLU, GELU, softplus, MAE, the quantile loss, RMSprop, and zeros that are not
+   the default. */
 static run make_smooth_run(int i)
 {
     static const net wide[] = {{0, 5, {9, 4}, 16, 6}, {0, 70, {97, 40}, 33, 2}};

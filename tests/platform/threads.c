@@ -2,7 +2,7 @@
    models of their own: the same bits as alone. For ThreadSanitizer as well. Needs -pthread. */
 #define _POSIX_C_SOURCE   200809L
 #define NN_IMPLEMENTATION /* without the heap that counts, which threads cannot share */
-#define NN_BACKEND getenv("NN_BACKEND") /* test.h's own notes that it was asked: a race here */
+#define NN_BACKEND        getenv("NN_BACKEND") /* test.h's own notes that it was asked: a race here */
 #include "../test.h"
 
 #include "../../nn.h"
@@ -22,8 +22,8 @@ typedef struct worker {
 static const nn_layer layers[3] = {NN_DENSE(19, NN_TANH), NN_DENSE(33, NN_RELU),
                                    NN_DENSE(OUTPUTS, NN_SOFTMAX)};
 
-/* Nothing of nn.h has run before but nn_model_create: a table that is filled at first use would race
-   here. */
+/* Nothing of nn.h has run before but nn_model_create: a table that is filled at first use would
+   race here. */
 static void train_own(worker *w)
 {
     static const nn_layer small[2] = {NN_DENSE(6, NN_TANH), NN_DENSE(1, NN_SIGMOID)};

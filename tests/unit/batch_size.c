@@ -1,5 +1,5 @@
-/* A batch_size larger than the data means all of the data: the same bits as its exact number of rows,
-   in no more memory. */
+/* A batch_size larger than the data means all of the data: the same bits as its exact number of
+   rows, in no more memory. */
 #include <limits.h>
 
 #include "../fixtures.h"
@@ -90,7 +90,7 @@ static void test_fit_of_some_rows(void)
     CHECK(!memcmp(exact, found, sizeof exact));
 }
 
-/* A trainer does not know its data when it is made: it takes the memory that its batch_size needs. */
+/* A trainer does not know its data when it is made: it takes the memory that batch_size needs. */
 static void test_trainer_fit(void)
 {
     static const int sizes[] = {ROWS, ROWS + 1, 33, 1000};

@@ -445,8 +445,8 @@ static void test_text_among_numbers(void)
     }
 }
 
-/* Reads a table with one bad row: an error that names the cell, or, with drop_bad_rows, `rows` other
-   rows. Returns whether *data holds these. */
+/* Reads a table with one bad row: an error that names the cell, or, with drop_bad_rows, `rows`
+   other rows. Returns whether *data holds these. */
 static int one_bad_row(nn_data *data, const char *text, int line, int column, int rows)
 {
     nn_csv_options how = plain();
@@ -459,8 +459,8 @@ static int one_bad_row(nn_data *data, const char *text, int line, int column, in
            CHECK(data->rows == rows && data->dropped == 1);
 }
 
-/* A missing class is no class, whatever its mark; where the caller has named the mark as a class, it
-   is that class. */
+/* A missing class is no class, whatever its mark; where the caller has named the mark as a class,
+   it is that class. */
 static void test_missing_labels(void)
 {
     static const char *const marks[] = {"",    "NA",   "na",   "N/A", "n/a", "nan",
@@ -485,8 +485,8 @@ static void test_missing_labels(void)
     nn_data_free(&data);
 }
 
-/* A header is made of names: a row of missing marks is a row. As pandas writes its index, one column
-   has no name. */
+/* A header is made of names: a row of missing marks is a row. As pandas writes its index, one
+   column has no name. */
 static void test_header_of_marks(void)
 {
     static const char *const rows[] = {"NA,NA,1", "?,,1", ",,1", "null,nan,NA"};

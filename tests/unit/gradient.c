@@ -1,7 +1,7 @@
 /* Every gradient against central differences of the loss, in double: hidden activation x output
    activation x loss x 1 to 4 layers x batch 1, 2, 7 x dropout x row weights x label smoothing,
-   parameters and inputs; of those with ELU, SiLU, GELU, softplus, MAE or the quantile loss, a third;
-   some of them with micro-batches too. Usage: gradient [seed]
+   parameters and inputs; of those with ELU, SiLU, GELU, softplus, MAE or the quantile loss, a
+   third; some of them with micro-batches too. Usage: gradient [seed]
 
    The difference is (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h with h = 1e-3: its truncation is
    h^4 f'''''/30, its rounding about the loss's 1e-15 / h, together some 1e-12 absolute. A relative
@@ -208,10 +208,10 @@ static double bend(scalar f, problem *p, double *at, double step)
     return sum;
 }
 
-/* Whether a kink (of ReLU, leaky ReLU, ELU's derivative, Huber's, MAE, quantile) inside the steps explains that the
-   narrow difference misses the gradient by error. The gradient takes no part: off the middle, a
-   kink makes the differences of two steps disagree; in the middle, it makes the bend linear in the
-   step, not quadratic. A wrong gradient in a smooth place does neither. */
+/* Whether a kink (of ReLU, leaky ReLU, ELU's derivative, Huber's, MAE, quantile) inside the steps
+   explains that the narrow difference misses the gradient by error. The gradient takes no part: off
+   the middle, a kink makes the differences of two steps disagree; in the middle, it makes the bend
+   linear in the step, not quadratic. A wrong gradient in a smooth place does neither. */
 static int at_kink(scalar f, problem *p, double *at, double disagreement, double error)
 {
     if (!has_kinks(&p->kind)) return 0;
@@ -524,8 +524,8 @@ static void test_jacobian_smooth(void)
 
 /* ---- Batches in parts ------------------------------------------------------------------------ */
 
-/* The whole batch's gradient where its rows go through the net a few at a time, each part with masks
-   of its own; and twice that where the gradients are added to. */
+/* The whole batch's gradient where its rows go through the net a few at a time, each part with
+   masks of its own; and twice that where the gradients are added to. */
 static void check_parts(const combination *kind)
 {
     problem p;

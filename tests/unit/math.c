@@ -1,7 +1,7 @@
-/* exp, tanh, sigmoid, log1p, erf and expm1 against the C library in a wider type, over the whole range of the
-   argument: the largest error in ulp must be within what the header states, and that within 2.
-   (With STRIDE 1 the float build takes all arguments, some minutes.) Also the cosine of the
-   schedules, and the random order of rows. */
+/* exp, tanh, sigmoid, log1p, erf and expm1 against the C library in a wider type, over the whole
+   range of the argument: the largest error in ulp must be within what the header states, and that
+   within 2. (With STRIDE 1 the float build takes all arguments, some minutes.) Also the cosine of
+   the schedules, and the random order of rows. */
 #define NN_IMPLEMENTATION
 #include "../test.h"
 

@@ -132,8 +132,9 @@ static void test_layer_kinds(void)
 }
 
 /* The weights of a layer [in x out] lie in [-bound, bound) and fill it evenly; the biases lie there
-   too and are not all the same, or are 0. Of n weights the mean lies within five standard deviations of 0, bound / sqrt(3 n) each, and the
-   mean square within five of bound^2 / 3, bound^2 sqrt(4 / 45 n) each. */
+   too and are not all the same, or are 0. Of n weights the mean lies within five standard
+   deviations of 0, bound / sqrt(3 n) each, and the mean square within five of bound^2 / 3, bound^2
+   sqrt(4 / 45 n) each. */
 static void check_uniform(const nn_real *w, int in, int out, double bound, int biased)
 {
     const int n = in * out;

@@ -1,5 +1,5 @@
-/* NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES and NN_ONLY_OPTIMIZERS: what is left out is refused everywhere,
-   what is left works. */
+/* NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES and NN_ONLY_OPTIMIZERS: what is left out is refused
+   everywhere, what is left works. */
 #define NN_ONLY_ACTIVATIONS (1u << NN_LINEAR | 1u << NN_RELU | 1u << NN_SIGMOID | 1u << NN_GELU)
 #define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY | 1u << NN_QUANTILE)
 #define NN_ONLY_OPTIMIZERS  (1u << NN_RMSPROP)
