@@ -420,7 +420,7 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model);
    model scales a copy of it. With NULL for scratch, the model's own scratch memory is used, by one
    thread at a time. Several threads may predict with one model when each passes nn_scratch_size
    bytes of its own, aligned as malloc aligns. NN_ERROR_DATA when x is not finite; y is then
-   unchanged. */
+   unchanged. nn_predict_data does the same for an nn_data, whose inputs it can check. */
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch);
 
@@ -436,18 +436,36 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 
 /* ---- Data ------------------------------------------------------------------------------------ */
 
-/* Rows to train on or to measure on. Fill the struct from arrays of your own, or read a file. */
+/* Rows to train on, to measure on or to predict. Fill the struct from arrays of your own, or read a
+   file. The targets are numbers in y, or classes, which labels count from 0. Both forms of a class
+   give the same results, to the last bit; labels need less memory and time. As targets in y, class
+   k of several outputs is one-hot: output k is 1 and the others are 0. With one output, the two
+   classes are 0 and 1. */
 typedef struct nn_data {
     int rows, inputs, outputs;
-    int classes;      /* 0: regression; 2: one output, 0 or 1; else one-hot, classes == outputs */
-    const nn_real *x; /* [rows x inputs] */
-    const nn_real *y; /* [rows x outputs] */
+    int classes;       /* 0: regression; 2: one output or two; more: one output for each class */
+    const nn_real *x;  /* [rows x inputs] */
+    const nn_real *y;  /* [rows x outputs]; NULL with labels, or when targets are not known, which
+                          nn_predict_data, nn_split, nn_split_fold and nn_fit_scaling accept */
+    const int *labels; /* [rows] the class of each row, 0 to classes - 1, instead of y; or NULL.
+                          Under NN_NO_MALLOC they are not read: y is needed. */
     const nn_real *weight; /* [rows] the row's weight in its batch's mean loss, >= 0; NULL means 1.
                               A row of weight 0 is left out. */
+    const char *const *input_names; /* [inputs], or NULL */
     const char *const *class_names; /* [classes], or NULL */
-    int dropped;  /* rows that nn_read_csv left out because drop_bad_rows was set */
+    const char *recipe; /* how nn_read_csv read the table, as text, which nn_fit keeps in the model;
+                           or NULL */
+    int dropped;        /* rows that were left out because of a cell that is bad or missing */
+    int imputed;        /* missing cells that were filled in */
+    int unknown;  /* cells of a category that the recipe does not know: its inputs are all 0 */
     void *memory; /* what nn_data_free frees; NULL for the caller's arrays */
 } nn_data;
+
+/* nn_predict for the rows of data: y[rows x outputs of the model] = model(data->x). It checks that
+   the data's inputs are the model's (NN_ERROR_SHAPE), which nn_predict cannot know. Targets are not
+   read and need not be there. */
+NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
+                                 void *scratch);
 
 typedef enum nn_scaling {
     NN_SCALE_NONE = 0,
@@ -466,9 +484,9 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 #ifndef NN_NO_MALLOC
 
 /* Shuffles the rows by the seed and copies them into two new data sets. *train gets train_fraction,
-   in (0, 1), of the rows, rounded; *test gets the others. When data->classes is set the split is
-   stratified: each class is divided in the same proportion. NN_ERROR_SIZE when a set would be
-   empty. nn_data_free frees both. */
+   in (0, 1), of the rows, rounded; *test gets the others. When data has classes and targets the
+   split is stratified: each class is divided in the same proportion. Names and the recipe are
+   copied too. NN_ERROR_SIZE when a set would be empty. nn_data_free frees both. */
 NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
                           nn_data *train, nn_data *test);
 
@@ -527,8 +545,9 @@ NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
 NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options);
 
 /* Reads images and their labels in IDX format (MNIST's), unsigned bytes. Each image is a row, x =
-   byte / 255. y is one-hot over `classes` classes; 0 means the highest label + 1. location may be
-   NULL. nn_data_free frees *data. */
+   byte / 255, and its label becomes the row's in data->labels. classes is how many there are; 0
+   means the highest label + 1. Two classes become one output, more become one for each. location
+   may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
                              nn_location *location);
 #endif
@@ -5637,6 +5656,14 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
+NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
+                                 void *scratch)
+{
+    if (!model || !data) return NN_ERROR_NULL;
+    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
+    return nn_predict(model, data->x, data->rows, y, scratch);
+}
+
 /* Returns the class of a row of outputs or targets: see nn_predict_classes. */
 static int nn__class_of(const nn_real *row, int outputs)
 {
@@ -5706,9 +5733,20 @@ typedef struct nn__objective {
     int outputs;
     const nn_real *targets; /* [... x outputs], row index[b] for row b, */
     const size_t *index;    /* or row b where index is NULL */
+#ifndef NN_NO_MALLOC
+    const int *labels; /* [...] the classes of the same rows instead of targets, or NULL */
+#endif
     const nn_real *weights; /* of the same rows, NULL: 1; for the gradient */
     nn_real total;          /* the sum of the weights of the whole batch */
 } nn__objective;
+
+/* The targets of one row: numbers, or a class. */
+typedef struct nn__targets {
+    const nn_real *t; /* [outputs], or NULL where the row has a label: */
+#ifndef NN_NO_MALLOC
+    int hot; /* the output whose target is 1; the others' are 0. -1: there is none */
+#endif
+} nn__targets;
 
 /* Without options: the mean squared error. The fields behind outputs are the caller's to set. */
 NN__HOT void nn__set_objective(nn__objective *objective, const nn_model *model,
@@ -5725,9 +5763,59 @@ NN__HOT size_t nn__data_row(const nn__objective *objective, int b)
     return objective->index ? objective->index[b] : (size_t)b;
 }
 
-NN__HOT const nn_real *nn__targets_of(const nn__objective *objective, int b)
+/* Sets the targets to those of the rows of data from row `first` on. */
+NN__HOT void nn__set_targets(nn__objective *objective, const nn_data *data, size_t first)
 {
-    return objective->targets + nn__data_row(objective, b) * (size_t)objective->outputs;
+#ifndef NN_NO_MALLOC
+    objective->labels = data->labels ? data->labels + first : NULL;
+    objective->targets = NULL;
+    if (data->labels) return;
+#endif
+    objective->targets = data->y + first * (size_t)data->outputs;
+}
+
+#ifndef NN_NO_MALLOC
+/* Returns the targets of a label. One output's target is 1 for class 1. */
+NN__HOT nn__targets nn__label_targets(int label, int outputs)
+{
+    nn__targets targets;
+
+    targets.t = NULL;
+    targets.hot = label - (outputs == 1);
+    return targets;
+}
+#endif
+
+NN__HOT nn__targets nn__targets_of(const nn__objective *objective, int b)
+{
+    const size_t row = nn__data_row(objective, b);
+    nn__targets targets;
+
+#ifndef NN_NO_MALLOC
+    if (objective->labels) return nn__label_targets(objective->labels[row], objective->outputs);
+    targets.hot = -1;
+#endif
+    targets.t = objective->targets + row * (size_t)objective->outputs;
+    return targets;
+}
+
+NN__HOT int nn__is_label(nn__targets targets)
+{
+#ifndef NN_NO_MALLOC
+    return !targets.t;
+#else
+    (void)targets;
+    return 0;
+#endif
+}
+
+/* Returns the target of output j. */
+NN__HOT nn_real nn__target_at(nn__targets targets, int j)
+{
+#ifndef NN_NO_MALLOC
+    if (!targets.t) return j == targets.hot ? 1 : 0;
+#endif
+    return targets.t[j];
 }
 
 /* ---- Mean squared error ---------------------------------------------------------------------- */
@@ -5831,17 +5919,20 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
 
     tails[0] = 0; /* some compilers do not see that it is set below */
     for (b = 0; b < rows; b++) {
-        const nn_real *t = nn__targets_of(objective, b);
+        const nn__targets targets = nn__targets_of(objective, b);
         nn_real sum = 0;
 
         for (j = 0; j < outputs; j++, logit++, ready--) {
+            const nn_real t = nn__target_at(targets, j), above = 0 > *logit ? 0 : *logit;
+
             if (ready == 0) {
                 tail = tails;
                 ready = left < NN__TAILS ? left : NN__TAILS;
                 left -= ready;
                 NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
-            sum += nn__fma(-*logit, t[j], 0 > *logit ? 0 : *logit);
+            /* With a label z t is exact and needs no fma, which is slow without an instruction. */
+            sum += nn__is_label(targets) ? above - *logit * t : nn__fma(-*logit, t, above);
             sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
@@ -5851,20 +5942,21 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
 
 /* p[outputs], a row, becomes factor * dL/dz, where share = factor / outputs. */
 static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
-                                              const nn_real *t, nn_real factor, nn_real share)
+                                              nn__targets targets, nn_real factor, nn_real share)
 {
     int j;
 
     (void)factor;
     for (j = 0; j < objective->outputs; j++)
-        p[j] = nn__flushed((p[j] - t[j]) * share, NN__NEGLIGIBLE);
+        p[j] = nn__flushed((p[j] - nn__target_at(targets, j)) * share, NN__NEGLIGIBLE);
 }
 
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
 /* For softmax. The sum over the outputs of -t log p, computed from the logits as the sum of
    t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s (Szegedy
-   et al. 2016), t stands for t * (1 - s) + s / outputs. */
+   et al. 2016), t stands for t * (1 - s) + s / outputs. A label without smoothing leaves one term:
+   log(sum of exp(z)) - z[label]. */
 
 static nn_real nn__smoothing(const nn__objective *objective)
 {
@@ -5888,17 +5980,23 @@ static void nn__cross_entropy_rows(const nn__objective *objective, nn_real *z, i
 
     sums[0] = totals[0] = 0; /* some compilers do not see that they are set below */
     for (b = 0; b < rows; b++, z += outputs) {
-        const nn_real *t = nn__targets_of(objective, first + b);
+        const nn__targets targets = nn__targets_of(objective, first + b);
         nn_real sum = 0, total = 0, largest = z[0];
 
         for (j = 1; j < outputs; j++)
             if (z[j] > largest) largest = z[j];
-        for (j = 0; j < outputs; j++) {
-            const nn_real target = nn__target(t[j], s, rest);
-            if (target == 0) continue;
-            sum = nn__fma(target, largest - z[j], sum);
-            total += target;
-        }
+#ifndef NN_NO_MALLOC
+        if (nn__is_label(targets) && s == 0) {
+            sum = largest - z[targets.hot];
+            total = 1;
+        } else
+#endif
+            for (j = 0; j < outputs; j++) {
+                const nn_real target = nn__target(nn__target_at(targets, j), s, rest);
+                if (target == 0) continue;
+                sum = nn__fma(target, largest - z[j], sum);
+                total += target;
+            }
         sums[b] = sum;
         totals[b] = total;
         losses[b] = NN__RUN(objective->model, softmax_row, z, outputs);
@@ -5925,8 +6023,8 @@ static void nn__cross_entropy(const nn__objective *objective, nn_real *z, int ro
     }
 }
 
-static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p, const nn_real *t,
-                                       nn_real factor, nn_real share)
+static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *p,
+                                       nn__targets targets, nn_real factor, nn_real share)
 {
     const int outputs = objective->outputs;
     const nn_real s = nn__smoothing(objective), rest = s / (nn_real)outputs;
@@ -5934,9 +6032,16 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
     int j;
 
     (void)share;
-    for (j = 0; j < outputs; j++) total += nn__target(t[j], s, rest);
+#ifndef NN_NO_MALLOC
+    if (nn__is_label(targets) && s == 0) {
+        p[targets.hot] -= 1;
+        for (j = 0; j < outputs; j++) p[j] = nn__flushed(p[j] * factor, NN__NEGLIGIBLE);
+        return;
+    }
+#endif
+    for (j = 0; j < outputs; j++) total += nn__target(nn__target_at(targets, j), s, rest);
     for (j = 0; j < outputs; j++) {
-        const nn_real target = nn__target(t[j], s, rest);
+        const nn_real target = nn__target(nn__target_at(targets, j), s, rest);
         const nn_real d = total == 1 ? p[j] - target : nn__fma(total, p[j], -target);
         p[j] = nn__flushed(d * factor, NN__NEGLIGIBLE);
     }
@@ -5966,7 +6071,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__ROW_GRADIENT_CASE(ID, name, form, last)                                                \
     NN__KEEP_IF_ROW_##form(case NN_##ID:                                                           \
         if (NN__ONLY(NN_ONLY_LOSSES, NN_##ID))                                                     \
-            nn__##name##_gradient(objective, row, t, factor, share);                               \
+            nn__##name##_gradient(objective, row, targets, factor, share);                        \
         continue;)
 /* clang-format on */
 
@@ -6019,10 +6124,11 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *p, int row
     default: break;
     }
     for (b = 0; b < rows; b++, p += outputs) {
-        const nn_real *t = nn__targets_of(objective, b);
+        const nn__targets targets = nn__targets_of(objective, b);
         nn_real sum = 0;
 
-        for (j = 0; j < outputs; j++) sum = nn__add_difference(objective, p[j] - t[j], sum);
+        for (j = 0; j < outputs; j++)
+            sum = nn__add_difference(objective, p[j] - nn__target_at(targets, j), sum);
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -6038,7 +6144,7 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
     int b, j;
 
     for (b = 0; b < rows; b++, row += outputs, p += outputs, d += outputs) {
-        const nn_real *t = nn__targets_of(objective, b);
+        const nn__targets targets = nn__targets_of(objective, b);
 
         if (objective->weights) {
             factor = objective->weights[nn__data_row(objective, b)] / objective->total;
@@ -6049,7 +6155,7 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         default: break;
         }
         for (j = 0; j < outputs; j++)
-            d[j] = nn__difference_gradient(objective, p[j] - t[j]) * share;
+            d[j] = nn__difference_gradient(objective, p[j] - nn__target_at(targets, j)) * share;
     }
     if (nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
@@ -6075,17 +6181,47 @@ static int nn__is_classification(const nn_data *data, nn_loss loss)
     return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
-/* Returns whether the outputs p[outputs] are a correct prediction of the targets t[outputs]. With
-   classes, p and t must have the same class. Otherwise (binary cross-entropy with several
-   independent labels) each output must be on the same side of 1/2 as its target. */
-static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, const nn_real *t)
+/* Returns the targets of a row of data, which must have some. */
+NN__HOT nn__targets nn__row_targets(const nn_data *data, size_t row)
+{
+    nn__targets targets;
+
+#ifndef NN_NO_MALLOC
+    if (data->labels) return nn__label_targets(data->labels[row], data->outputs);
+    targets.hot = -1;
+#endif
+    targets.t = data->y + row * (size_t)data->outputs;
+    return targets;
+}
+
+/* Returns the class of targets[outputs]. */
+static int nn__target_class(nn__targets targets, int outputs)
+{
+#ifndef NN_NO_MALLOC
+    if (!targets.t) return targets.hot + (outputs == 1);
+#endif
+    return nn__class_of(targets.t, outputs);
+}
+
+#ifndef NN_NO_MALLOC
+/* Returns the class of a row of data, which must have targets, whatever their form. */
+static int nn__label_of(const nn_data *data, size_t row)
+{
+    return nn__target_class(nn__row_targets(data, row), data->outputs);
+}
+#endif
+
+/* Returns whether the outputs p[outputs] are a correct prediction of the targets. With classes,
+   both must have the same class. Otherwise (binary cross-entropy with several independent targets)
+   each output must be on the same side of 1/2 as its target. */
+static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, nn__targets targets)
 {
     int j;
 
     if (data->classes > 0 || loss == NN_CROSS_ENTROPY)
-        return nn__class_of(p, data->outputs) == nn__class_of(t, data->outputs);
+        return nn__class_of(p, data->outputs) == nn__target_class(targets, data->outputs);
     for (j = 0; j < data->outputs; j++)
-        if ((p[j] >= (nn_real)0.5) != (t[j] >= (nn_real)0.5)) return 0;
+        if ((p[j] >= (nn_real)0.5) != (targets.t[j] >= (nn_real)0.5)) return 0;
     return 1;
 }
 
@@ -6096,20 +6232,47 @@ static nn_real nn__row_weight(const nn_data *data, size_t row)
     return data->weight ? data->weight[row] : 1;
 }
 
-/* Checks the pointers and the sizes of data. */
+/* Returns whether the targets of data are known. */
+static int nn__has_targets(const nn_data *data)
+{
+#ifndef NN_NO_MALLOC
+    if (data->labels) return 1;
+#endif
+    return data->y != NULL;
+}
+
+/* Checks the pointers and the sizes of data. Targets need not be there; then there may be no
+   outputs either. */
 static nn_status nn__check_arrays(const nn_data *data)
 {
     size_t widest;
 
-    if (!data || !data->x || !data->y) return NN_ERROR_NULL;
-    if (data->rows < 1 || data->inputs < 1 || data->outputs < 1) return NN_ERROR_SIZE;
+    if (!data || !data->x) return NN_ERROR_NULL;
+    if (data->rows < 1 || data->inputs < 1 || data->outputs < (nn__has_targets(data) ? 1 : 0))
+        return NN_ERROR_SIZE;
     widest = (size_t)(data->inputs > data->outputs ? data->inputs : data->outputs);
     if ((size_t)data->rows > SIZE_MAX / sizeof(nn_real) / widest) return NN_ERROR_OVERFLOW;
     if (data->classes < 0 || (data->classes > 0 && data->outputs == 1 && data->classes != 2) ||
         (data->classes > 0 && data->outputs > 1 && data->classes != data->outputs))
         return NN_ERROR_LABEL;
+#ifndef NN_NO_MALLOC
+    if (data->labels && data->y) return NN_ERROR_OPTION;
+    if (data->labels && !data->classes) return NN_ERROR_LABEL;
+#endif
     return NN_OK;
 }
+
+#ifndef NN_NO_MALLOC
+/* Returns whether every label is a class. */
+static int nn__labels_fit(const nn_data *data)
+{
+    int b;
+
+    for (b = 0; data->labels && b < data->rows; b++)
+        if (data->labels[b] < 0 || data->labels[b] >= data->classes) return 0;
+    return 1;
+}
+#endif
 
 /* Checks the targets t[outputs] of one row. A cross-entropy needs targets in [0, 1]. With classes
    the targets must be 0 or 1 and, with several outputs, one-hot: exactly one of them is 1. */
@@ -6127,12 +6290,13 @@ static nn_status nn__check_target(const nn_data *data, const nn_real *t, nn_loss
     return NN_OK;
 }
 
-/* Checks data, and that it has these numbers of inputs and outputs. */
+/* Checks data, and that it has targets and these numbers of inputs and outputs. */
 static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
 {
     const nn_status status = nn__check_arrays(data);
 
     if (status != NN_OK) return status;
+    if (!nn__has_targets(data)) return NN_ERROR_NULL;
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
 
@@ -6143,14 +6307,29 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
     int b, positive = 0;
 
     if (!data->weight && !data->classes && !nn__is_cross_entropy(loss)) return NN_OK;
+#ifndef NN_NO_MALLOC
+    if (!nn__labels_fit(data)) return NN_ERROR_LABEL;
+#endif
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
         if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
         positive |= weight > 0;
+#ifndef NN_NO_MALLOC
+        if (data->labels) continue;
+#endif
         status = nn__check_target(data, data->y + (size_t)b * (size_t)data->outputs, loss);
         if (status != NN_OK) return status;
     }
     return positive ? NN_OK : NN_ERROR_WEIGHT;
+}
+
+/* Returns how many numbers there are in y. */
+static size_t nn__numbers(const nn_data *data)
+{
+#ifndef NN_NO_MALLOC
+    if (!data->y) return 0;
+#endif
+    return (size_t)data->rows * (size_t)data->outputs;
 }
 
 /* Returns 1 when no number of x[count] is NaN or infinite. Many are divided among threads. */
@@ -6182,7 +6361,7 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
 
     if (status != NN_OK) return status;
     if (!nn__finite(model, data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !nn__finite(model, data->y, (size_t)data->rows * (size_t)data->outputs))
+        !nn__finite(model, data->y, nn__numbers(data)))
         return NN_ERROR_DATA;
     return nn__check_rows(data, loss);
 }
@@ -6368,30 +6547,76 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
 
 /* ---- Data sets on the heap ------------------------------------------------------------------- */
 
-/* Sets the pointers of data to its arrays in one block, or only measures the block. characters is
-   the number of characters of all class names; 0 means that there are none. */
-static void nn__lay_out_data(nn__block *block, nn_data *data, int weights, size_t characters)
+/* What a data set holds beside x. Characters are those of all names or of the recipe, with the 0
+   after each name and after the recipe; 0 means that there are none. */
+typedef struct nn__data_contents {
+    int y, labels, weights; /* 1: it has this array */
+    size_t input_characters, class_characters, recipe_characters;
+} nn__data_contents;
+
+/* Returns the characters of names[count], or 0 where names is NULL. */
+static size_t nn__name_characters(const char *const *names, int count)
+{
+    size_t characters = 0;
+    int i;
+
+    for (i = 0; names && i < count; i++) characters += strlen(names[i]) + 1;
+    return characters;
+}
+
+static nn__data_contents nn__contents_of(const nn_data *data)
+{
+    nn__data_contents contents;
+
+    contents.y = data->y != NULL;
+    contents.labels = data->labels != NULL;
+    contents.weights = data->weight != NULL;
+    contents.input_characters = nn__name_characters(data->input_names, data->inputs);
+    contents.class_characters = nn__name_characters(data->class_names, data->classes);
+    contents.recipe_characters = data->recipe ? strlen(data->recipe) + 1 : 0;
+    return contents;
+}
+
+/* Takes a list of names: first all pointers, then the characters. NULL where there are none. */
+static const char *const *nn__take_names(nn__block *block, int count, size_t characters)
+{
+    const size_t pointers = (size_t)count * sizeof(char *);
+
+    if (!characters) return NULL;
+    if ((size_t)count > SIZE_MAX / 2 / sizeof(char *) || characters > SIZE_MAX - pointers) {
+        block->overflow = 1;
+        return NULL;
+    }
+    return (const char *const *)nn__take(block, 1, pointers + characters);
+}
+
+/* Sets the pointers of data to its arrays in one block, or only measures the block. */
+static void nn__lay_out_data(nn__block *block, nn_data *data, const nn__data_contents *contents)
 {
     const size_t rows = (size_t)data->rows;
 
     data->x = nn__take_reals(block, rows, (size_t)data->inputs);
-    data->y = nn__take_reals(block, rows, (size_t)data->outputs);
-    data->weight = weights ? nn__take_reals(block, 1, rows) : NULL;
-    data->class_names = NULL;
-    if (characters)
-        data->class_names = (const char *const *)nn__take(
-            block, 1, (size_t)data->classes * sizeof(char *) + characters);
+    data->y = contents->y ? nn__take_reals(block, rows, (size_t)data->outputs) : NULL;
+    data->weight = contents->weights ? nn__take_reals(block, 1, rows) : NULL;
+    data->input_names = nn__take_names(block, data->inputs, contents->input_characters);
+    data->class_names = nn__take_names(block, data->classes, contents->class_characters);
+    data->labels =
+        contents->labels ? (const int *)nn__take(block, rows, sizeof *data->labels) : NULL;
+    data->recipe = contents->recipe_characters
+                       ? (const char *)nn__take(block, 1, contents->recipe_characters)
+                       : NULL;
 }
 
-/* Allocates the arrays of data. Its sizes must be set. On failure *data is zeroed. */
-static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters)
+/* Allocates the arrays of data: x and the contents. Its rows, inputs, outputs and classes must be
+   set. The caller then fills the arrays through nn__writable and its like. On failure *data is
+   zeroed. */
+static nn_status nn__allocate_data(nn_data *data, const nn__data_contents *contents)
 {
     nn__block block = {NULL, 0, 0};
     nn_status status = NN_OK;
 
-    nn__lay_out_data(&block, data, weights, characters);
-    if (block.overflow || (characters && (size_t)data->classes > SIZE_MAX / 2 / sizeof(char *)))
-        status = NN_ERROR_OVERFLOW;
+    nn__lay_out_data(&block, data, contents);
+    if (block.overflow) status = NN_ERROR_OVERFLOW;
     if (status == NN_OK) {
         data->memory = NN_MALLOC(nn__block_size(&block));
         if (!data->memory) status = NN_ERROR_MEMORY;
@@ -6402,7 +6627,7 @@ static nn_status nn__allocate_data(nn_data *data, int weights, size_t characters
     }
     block.base = nn__align(data->memory);
     block.used = 0;
-    nn__lay_out_data(&block, data, weights, characters);
+    nn__lay_out_data(&block, data, contents);
     return NN_OK;
 }
 
@@ -6413,36 +6638,55 @@ NN_DEF void nn_data_free(nn_data *data)
     memset(data, 0, sizeof *data);
 }
 
-static size_t nn__name_characters(const nn_data *data)
-{
-    size_t characters = 0;
-    int c;
-
-    for (c = 0; data->class_names && c < data->classes; c++)
-        characters += strlen(data->class_names[c]) + 1;
-    return characters;
-}
-
-/* Returns an array of a data set without its const. Only the functions that make a data set write
-   to its arrays. */
+/* These return an array of a data set without its const. Only the functions that make a data set
+   write to its arrays. */
 static nn_real *nn__writable(const nn_real *array)
 {
     return (nn_real *)(uintptr_t)array;
 }
 
-/* Copies the class names into the data's own block: first all pointers, then the characters. */
-static void nn__copy_names(nn_data *to, const char *const *names)
+static int *nn__writable_labels(const int *labels)
 {
-    const char **pointers = (const char **)(uintptr_t)to->class_names;
-    char *text = (char *)(pointers + to->classes);
-    int c;
+    return (int *)(uintptr_t)labels;
+}
 
-    for (c = 0; c < to->classes; c++) {
-        const size_t length = strlen(names[c]) + 1;
-        memcpy(text, names[c], length);
-        pointers[c] = text;
+static char *nn__writable_text(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+/* Returns where the characters of a data set's names[count] begin: behind all pointers. */
+static char *nn__name_text(const char *const *names, int count)
+{
+    return (char *)(uintptr_t)(names + count);
+}
+
+/* Sets name i of a data set to a text, which must be among its characters. */
+static void nn__set_name(const char *const *names, int i, const char *text)
+{
+    ((const char **)(uintptr_t)names)[i] = text;
+}
+
+/* Copies names[count] to the list `to`, which nn__allocate_data made for as many characters. */
+static void nn__copy_names(const char *const *to, const char *const *names, int count)
+{
+    char *text = nn__name_text(to, count);
+    int i;
+
+    for (i = 0; i < count; i++) {
+        const size_t length = strlen(names[i]) + 1;
+        memcpy(text, names[i], length);
+        nn__set_name(to, i, text);
         text += length;
     }
+}
+
+/* Copies the names and the recipe of a data set to one that was allocated with its contents. */
+static void nn__copy_texts(nn_data *to, const nn_data *from)
+{
+    if (to->input_names) nn__copy_names(to->input_names, from->input_names, from->inputs);
+    if (to->class_names) nn__copy_names(to->class_names, from->class_names, from->classes);
+    if (to->recipe) memcpy(nn__writable_text(to->recipe), from->recipe, strlen(from->recipe) + 1);
 }
 
 /* ---- Stratified splits and folds ------------------------------------------------------------- */
@@ -6457,13 +6701,13 @@ typedef struct nn__division {
     uint64_t fold;
 } nn__division;
 
-/* Returns whether row i of the ordered rows goes to the training set. */
-static int nn__is_training_row(const nn__division *division, uint64_t i)
+/* Returns how many of the first i ordered rows go to the training set. */
+static uint64_t nn__training_rows(const nn__division *division, uint64_t i)
 {
-    const uint64_t of = division->of, train = division->train;
+    const uint64_t of = division->of;
 
-    if (!train) return i % of != division->fold;
-    return (i + 1) * train / of > i * train / of;
+    if (division->train) return i * division->train / of;
+    return i - (i + of - 1 - division->fold) / of;
 }
 
 /* Copies row number `row` of a data set to row number `at` of another one. */
@@ -6472,61 +6716,94 @@ static void nn__copy_row(nn_data *to, size_t at, const nn_data *from, size_t row
     const size_t in = (size_t)from->inputs, out = (size_t)from->outputs;
 
     nn__copy(nn__writable(to->x) + at * in, from->x + row * in, in);
-    nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
+    if (to->y) nn__copy(nn__writable(to->y) + at * out, from->y + row * out, out);
+    if (to->labels) nn__writable_labels(to->labels)[at] = from->labels[row];
     if (to->weight) nn__writable(to->weight)[at] = from->weight[row];
+}
+
+/* Allocates both data sets of a division, without their rows. On failure both are zeroed. */
+static nn_status nn__allocate_parts(const nn_data *data, const nn__division *division,
+                                    nn_data *train, nn_data *test)
+{
+    const nn__data_contents contents = nn__contents_of(data);
+    const int count = (int)nn__training_rows(division, (uint64_t)data->rows);
+    nn_status status;
+
+    *train = *test = *data;
+    train->memory = test->memory = NULL;
+    train->dropped = train->imputed = train->unknown = 0;
+    test->dropped = test->imputed = test->unknown = 0;
+    train->rows = count;
+    test->rows = data->rows - count;
+    status = train->rows && test->rows ? nn__allocate_data(train, &contents) : NN_ERROR_SIZE;
+    if (status == NN_OK) {
+        status = nn__allocate_data(test, &contents);
+        if (status != NN_OK) nn_data_free(train);
+    }
+    if (status != NN_OK) {
+        memset(train, 0, sizeof *train);
+        memset(test, 0, sizeof *test);
+        return status;
+    }
+    nn__copy_texts(train, data);
+    nn__copy_texts(test, data);
+    return NN_OK;
+}
+
+/* Fills first[classes] with how many rows are of a lower class: the place of the first row of each
+   class when the rows are ordered class by class. */
+static void nn__count_classes(const nn_data *data, size_t *first, int classes)
+{
+    size_t sum = 0, count;
+    int c, i;
+
+    memset(first, 0, (size_t)classes * sizeof *first);
+    for (i = 0; classes > 1 && i < data->rows; i++) first[nn__label_of(data, (size_t)i)]++;
+    for (c = 0; c < classes; c++, sum += count) {
+        count = first[c];
+        first[c] = sum;
+    }
 }
 
 /* Makes the two data sets of a division. On failure both are zeroed. */
 static nn_status nn__divide_rows(const nn_data *data, const nn__division *division, uint64_t seed,
                                  nn_data *train, nn_data *test)
 {
-    const int classes = data->classes > 0 ? data->classes : 1;
-    const size_t characters = nn__name_characters(data);
-    nn_data *parts[2];
-    uint64_t next = 0;
-    uint32_t taken[2] = {0, 0};
+    const int classes = data->classes > 0 && nn__has_targets(data) ? data->classes : 1;
     nn_status status;
-    int c, i, k;
+    size_t *next; /* [classes] the place of the next row of the class among the ordered rows */
+    int i;
 
-    parts[0] = test;
-    parts[1] = train;
-    for (k = 0; k < 2; k++) {
-        *parts[k] = *data;
-        parts[k]->memory = NULL;
-        parts[k]->rows = parts[k]->dropped = 0;
+    if ((size_t)classes > SIZE_MAX / sizeof *next) return NN_ERROR_OVERFLOW;
+    next = (size_t *)NN_MALLOC((size_t)classes * sizeof *next);
+    if (!next) return NN_ERROR_MEMORY;
+    status = nn__allocate_parts(data, division, train, test);
+    if (status == NN_OK) nn__count_classes(data, next, classes);
+    for (i = 0; status == NN_OK && i < data->rows; i++) {
+        const size_t row = (size_t)nn__permute((uint32_t)i, (uint32_t)data->rows, seed);
+        const uint64_t place = next[classes > 1 ? nn__label_of(data, row) : 0]++;
+        const uint64_t before = nn__training_rows(division, place);
+        const int trains = nn__training_rows(division, place + 1) > before;
+        nn_data *part = trains ? train : test;
+        const uint32_t at = (uint32_t)(trains ? before : place - before);
+
+        nn__copy_row(part, (size_t)nn__permute(at, (uint32_t)part->rows, ~seed), data, row);
     }
-    for (i = 0; i < data->rows; i++) parts[nn__is_training_row(division, (uint64_t)i)]->rows++;
-    status = test->rows && train->rows ? NN_OK : NN_ERROR_SIZE;
-    for (k = 0; k < 2 && status == NN_OK; k++)
-        status = nn__allocate_data(parts[k], data->weight != NULL, characters);
-    if (status != NN_OK) {
-        if (k == 2) nn_data_free(test);
-        memset(test, 0, sizeof *test);
-        memset(train, 0, sizeof *train);
-        return status;
-    }
-    for (k = 0; k < 2 && characters; k++) nn__copy_names(parts[k], data->class_names);
-    for (c = 0; c < classes; c++)
-        for (i = 0; i < data->rows; i++) {
-            const size_t row = (size_t)nn__permute((uint32_t)i, (uint32_t)data->rows, seed);
-            if (classes > 1 &&
-                nn__class_of(data->y + row * (size_t)data->outputs, data->outputs) != c)
-                continue;
-            k = nn__is_training_row(division, next++);
-            nn__copy_row(parts[k], (size_t)nn__permute(taken[k]++, (uint32_t)parts[k]->rows, ~seed),
-                         data, row);
-        }
-    return NN_OK;
+    NN_FREE(next);
+    return status;
 }
 
 /* Zeroes *train and *test and checks the arguments of a division. */
 static nn_status nn__check_division(const nn_data *data, nn_data *train, nn_data *test)
 {
+    nn_status status;
+
     if (train && train != data) memset(train, 0, sizeof *train);
     if (test && test != data) memset(test, 0, sizeof *test);
     if (!train || !test || !data) return NN_ERROR_NULL;
     if (train == test || train == data || test == data) return NN_ERROR_OPTION;
-    return nn__check_arrays(data);
+    status = nn__check_arrays(data);
+    return status == NN_OK && !nn__labels_fit(data) ? NN_ERROR_LABEL : status;
 }
 
 NN_DEF nn_status nn_split(const nn_data *data, nn_real train_fraction, uint64_t seed,
@@ -7169,7 +7446,7 @@ NN__HOT void nn__count_row(nn__sums *sums, const nn_data *data, size_t row, nn_l
 {
     nn__add(&sums->weight, nn__row_weight(data, row));
     sums->counted++;
-    sums->correct += nn__is_correct(data, loss, p, data->y + row * (size_t)data->outputs);
+    sums->correct += nn__is_correct(data, loss, p, nn__row_targets(data, row));
 }
 
 /* The rows next ... end - 1 of an order of a data set. When order is NULL, they are in the order of
@@ -7249,7 +7526,7 @@ static void nn__forward_batch(nn_trainer *trainer, nn__objective *objective, con
     int b;
 
     objective->index = batch->index;
-    objective->targets = data->y + (size_t)batch->first * (size_t)data->outputs;
+    nn__set_targets(objective, data, (size_t)batch->first);
     batch->last = nn__forward(trainer, batch->input, batch->rows, training,
                               nn__is_cross_entropy(objective->loss));
     nn__loss_forward(objective, batch->last.outputs, batch->rows, trainer->losses);
@@ -7771,25 +8048,27 @@ static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
 /* Adds a row with the outputs p[outputs] to the tally. */
 static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, const nn_real *p)
 {
-    const nn_real *t = data->y + row * (size_t)data->outputs;
+    const nn__targets targets = nn__row_targets(data, row);
     int j;
 
     for (j = 0; j < data->outputs; j++) {
-        const nn_real d = p[j] - t[j], square = nn__rounded_product(d, d);
+        const nn_real t = nn__target_at(targets, j), d = p[j] - t;
+        const nn_real square = nn__rounded_product(d, d);
         nn__add(&tally->squares, square);
         nn__add(&tally->absolutes, nn__absolute(d));
         if (tally->outputs)
-            nn__tally_output(&tally->outputs[j], t[j], square, tally->sums.counted == 0);
+            nn__tally_output(&tally->outputs[j], t, square, tally->sums.counted == 0);
     }
     if (tally->matrix) {
-        const int truth = nn__class_of(t, data->outputs), guess = nn__class_of(p, data->outputs);
+        const int truth = nn__target_class(targets, data->outputs);
+        const int guess = nn__class_of(p, data->outputs);
         tally->matrix[(size_t)truth * (size_t)tally->classes + (size_t)guess]++;
     }
 #ifndef NN_NO_MALLOC
     if (tally->scores) {
         nn__score *score = &tally->scores[tally->sums.counted];
         score->probability = p[data->outputs - 1]; /* class 1 is the only or the second output */
-        score->positive = nn__class_of(t, data->outputs);
+        score->positive = nn__target_class(targets, data->outputs);
     }
 #endif
 }
@@ -7811,7 +8090,7 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
                       nn__is_cross_entropy(objective.loss));
         /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
         if (p == losses) losses += (size_t)count * model->first_width;
-        objective.targets = data->y + (size_t)first * outputs;
+        nn__set_targets(&objective, data, (size_t)first);
         nn__loss_forward(&objective, p, count, losses);
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
@@ -7997,7 +8276,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
         status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
     if (status == NN_OK && /* scalar functions, because there is no model with a back-end yet */
         !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
-          nn__all_finite_scalar(data->y, (size_t)data->rows * (size_t)data->outputs)))
+          nn__all_finite_scalar(data->y, nn__numbers(data))))
         status = NN_ERROR_DATA;
     if (status == NN_OK) status = nn__check_rows(data, o.loss);
     if (folds < 2 || (status == NN_OK && folds > data->rows)) return NN_ERROR_OPTION;
@@ -8632,6 +8911,7 @@ static void nn__fill_names(const nn__table *table, nn_data *data)
 /* Allocates data after the first pass, and fills it in the second. */
 static nn_status nn__make_data(nn__table *table, nn_data *data)
 {
+    nn__data_contents contents;
     size_t characters = 0;
     nn_status status;
     int c;
@@ -8646,13 +8926,17 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
         data->classes = table->count;
         data->outputs = data->classes == 2 ? 1 : data->classes;
         data->class_names = table->fixed ? table->options->class_names : NULL;
-        if (table->fixed) characters = nn__name_characters(data);
+        if (table->fixed) characters = nn__name_characters(data->class_names, data->classes);
         for (c = 0; !table->fixed && c < table->count; c++)
             characters += nn__cell_text(&table->classes[c], NULL) + 1;
     }
-    status = nn__allocate_data(data, 0, characters);
+    memset(&contents, 0, sizeof contents);
+    contents.y = 1;
+    contents.class_characters = characters;
+    status = nn__allocate_data(data, &contents);
     if (status != NN_OK) return status;
-    if (characters && table->fixed) nn__copy_names(data, table->options->class_names);
+    if (characters && table->fixed)
+        nn__copy_names(data->class_names, table->options->class_names, data->classes);
     if (characters && !table->fixed) nn__fill_names(table, data);
     return nn__read_rows(table, data);
 }
@@ -8811,8 +9095,9 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
 {
     size_t image_start, label_start, count, label_count, each, one, i;
     nn_status status = nn__check_idx(images, image_size, 2, &image_start, &count, &each);
+    nn__data_contents contents;
     int highest = 0;
-    nn_real *x, *y;
+    nn_real *x;
 
     *in_labels = 0;
     if (status != NN_OK) return status;
@@ -8828,19 +9113,13 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
     data->inputs = (int)each;
     data->classes = classes ? classes : highest + 1;
     data->outputs = data->classes == 2 ? 1 : data->classes;
-    status = nn__allocate_data(data, 0, 0);
+    memset(&contents, 0, sizeof contents);
+    contents.labels = 1;
+    status = nn__allocate_data(data, &contents);
     if (status != NN_OK) return status;
     x = nn__writable(data->x);
-    y = nn__writable(data->y);
     for (i = 0; i < count * each; i++) x[i] = (nn_real)images[image_start + i] / 255;
-    memset(y, 0, count * (size_t)data->outputs * sizeof *y);
-    for (i = 0; i < count; i++, y += data->outputs) {
-        const int label = labels[label_start + i];
-        if (data->outputs == 1)
-            y[0] = (nn_real)label;
-        else
-            y[label] = 1;
-    }
+    for (i = 0; i < count; i++) nn__writable_labels(data->labels)[i] = labels[label_start + i];
     return NN_OK;
 }
 

@@ -115,7 +115,9 @@ TEST_FUNCTION nn_data make_data(const nn_real *x, const nn_real *y, int rows, in
 TEST_FUNCTION int data_is_zero(const nn_data *data)
 {
     return !data->rows && !data->inputs && !data->outputs && !data->classes && !data->dropped &&
-           !data->x && !data->y && !data->weight && !data->class_names && !data->memory;
+           !data->imputed && !data->unknown && !data->x && !data->y && !data->labels &&
+           !data->weight && !data->input_names && !data->class_names && !data->recipe &&
+           !data->memory;
 }
 
 /* ---- Models ---------------------------------------------------------------------------------- */

@@ -68,13 +68,13 @@ static void draw(float *image, int side, uint32_t pattern, uint32_t *row)
     }
 }
 
-/* Rows of images with one-hot targets, the same ones every time. */
+/* Rows of images with labels, the same ones every time. */
 static void make_images(nn_data *data, int side)
 {
     const int inputs = side * side;
     uint32_t state = 1;
-    float *x = (float *)calloc((size_t)IMAGES * (size_t)(inputs + CLASSES), sizeof *x);
-    float *y = x + (size_t)IMAGES * (size_t)inputs;
+    float *x = (float *)calloc((size_t)IMAGES * (size_t)(inputs + 1), 4);
+    int *labels = (int *)(void *)(x + (size_t)IMAGES * (size_t)inputs);
     int i, pattern;
 
     if (!x) fail("out of memory");
@@ -83,12 +83,13 @@ static void make_images(nn_data *data, int side)
     data->inputs = inputs;
     data->outputs = CLASSES;
     data->x = x;
-    data->y = y;
+    data->labels = labels;
+    data->classes = CLASSES;
     data->memory = x;
     for (i = 0; i < IMAGES; i++) {
         pattern = random_below(&state, CLASSES * PATTERNS);
         draw(x + (size_t)i * (size_t)inputs, side, (uint32_t)(pattern + 1) * 2654435761u, &state);
-        y[(size_t)i * CLASSES + (size_t)(pattern % CLASSES)] = 1;
+        labels[i] = pattern % CLASSES;
     }
 }
 
@@ -117,8 +118,8 @@ static void write_rows(const nn_data *data, int rows, float divisor, const char 
         fwrite(&value, sizeof value, 1, file);
     }
     for (i = 0; i < (size_t)rows; i++) {
-        value = outputs == 1 ? data->y[i] : 0;
-        for (j = 1; j < outputs; j++)
+        value = data->labels ? (float)data->labels[i] : outputs == 1 ? data->y[i] : 0;
+        for (j = 1; j < outputs && !data->labels; j++)
             if (data->y[i * outputs + j] > 0) value = (float)j;
         fwrite(&value, sizeof value, 1, file);
     }

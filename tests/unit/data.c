@@ -311,9 +311,6 @@ static void test_split_nulls(void)
     data.x = NULL;
     bad_split(&data, NN_ERROR_NULL);
     data = good_data();
-    data.y = NULL;
-    bad_split(&data, NN_ERROR_NULL);
-    data = good_data();
     data.rows = 0;
     bad_split(&data, NN_ERROR_SIZE);
     data.rows = -1;

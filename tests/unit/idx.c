@@ -34,14 +34,14 @@ static void expect_good(int classes, int want_classes)
 {
     static const int class_of[] = {2, 0, 3};
     nn_data data;
-    int i, k;
+    int i;
     if (!CHECK(read_pair(&data, classes, NULL) == NN_OK)) return;
     CHECK(data.rows == 3 && data.inputs == 8 && data.outputs == want_classes);
     CHECK(data.classes == want_classes && !data.weight && data.dropped == 0);
+    CHECK(!data.y && !data.input_names && !data.class_names && !data.recipe);
     for (i = 0; i < 24; i++) CHECK(data.x[i] == (nn_real)images[16 + i] / 255);
-    for (i = 0; i < 3; i++)
-        for (k = 0; k < want_classes; k++)
-            CHECK(data.y[i * want_classes + k] == (nn_real)(k == class_of[i]));
+    if (!CHECK(data.labels != NULL)) return;
+    for (i = 0; i < 3; i++) CHECK(data.labels[i] == class_of[i]);
     nn_data_free(&data);
     CHECK(data_is_zero(&data));
     CHECK(live_blocks == 0);
@@ -55,7 +55,7 @@ static void test_good(void)
     expect_good(10, 10);
 }
 
-/* Two classes are one output, as everywhere in nn_data. */
+/* Two classes are one output. */
 static void test_two_classes(void)
 {
     static const unsigned char two[LABELS_SIZE] = {0, 0, 8, 1, 0, 0, 0, 3, 1, 0, 1};
@@ -64,7 +64,31 @@ static void test_two_classes(void)
     write_file(temporary("labels"), two, sizeof two);
     if (!CHECK(read_pair(&data, 0, NULL) == NN_OK)) return;
     CHECK(data.classes == 2 && data.outputs == 1);
-    CHECK(data.y[0] == 1 && data.y[1] == 0 && data.y[2] == 1);
+    CHECK(data.labels[0] == 1 && data.labels[1] == 0 && data.labels[2] == 1);
+    nn_data_free(&data);
+}
+
+/* A row costs its inputs and one int, however many classes there are: one-hot targets of 256
+   classes would need as much as 256 inputs. */
+static void test_memory(void)
+{
+    enum { COUNT = 20000 };
+    static unsigned char many_images[16 + COUNT], many_labels[8 + COUNT];
+    nn_data data;
+    int i;
+    memcpy(many_images, "\0\0\10\3\0\0\0\0\0\0\0\1\0\0\0\1", 16);
+    memcpy(many_labels, "\0\0\10\1\0\0\0\0", 8);
+    many_images[6] = many_labels[6] = COUNT / 256;
+    many_images[7] = many_labels[7] = COUNT % 256;
+    for (i = 0; i < COUNT; i++) many_labels[8 + i] = (unsigned char)i;
+    write_file(temporary("images"), many_images, sizeof many_images);
+    write_file(temporary("labels"), many_labels, sizeof many_labels);
+    largest_block = 0;
+    if (!CHECK(read_pair(&data, 0, NULL) == NN_OK)) return;
+    CHECK(data.rows == COUNT && data.classes == 256 && data.outputs == 256);
+    CHECK(largest_block >= COUNT * (sizeof(nn_real) + sizeof(int)));
+    CHECK(largest_block < COUNT * (sizeof(nn_real) + sizeof(int)) + 4096);
+    for (i = 0; i < COUNT; i++) CHECK(data.labels[i] == i % 256);
     nn_data_free(&data);
 }
 
@@ -221,6 +245,8 @@ static void test_flips(void)
             if (read_pair(&data, 0, NULL) != NN_OK) continue;
             accepted++;
             for (i = 0; i < data.rows * data.inputs; i++) CHECK(data.x[i] >= 0 && data.x[i] <= 1);
+            for (i = 0; i < data.rows; i++)
+                CHECK(data.labels[i] >= 0 && data.labels[i] < data.classes);
             nn_data_free(&data);
         }
     }
@@ -264,6 +290,7 @@ int main(void)
     heap_limit = 1 << 20; /* no test here needs more */
     RUN(test_good);
     RUN(test_two_classes);
+    RUN(test_memory);
     RUN(test_label_outside);
     RUN(test_truncated);
     RUN(test_trailing);
