@@ -10,7 +10,7 @@
        >>api          every public type and function; users stop reading at its end
        >>sizes        the private structs, and what NN_MODEL_SIZE and its like are made of
        >>platform     the C library's functions, replaceable; tables; statuses; memory blocks; files
-       >>math         exp, tanh, sigmoid, log1p, expm1, erf, cosine; the random generator
+       >>math         exp, tanh, sigmoid, log1p, erf, cosine; the random generator; decimal text
        >>product      products of matrices: tiles, panels, packing, threads, OpenBLAS
        >>activation   ReLU, sigmoid, tanh, GELU, softmax ...: each with its derivative
        >>dense        the dense layer: forward, weight gradient, input gradient
@@ -2429,6 +2429,131 @@ static void nn__permute_elements_scalar(uint32_t *elements, int count, uint32_t 
             }                                                                                      \
         }                                                                                          \
     }
+#endif
+
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+
+/* ---- Numbers as decimal text ----------------------------------------------------------------- */
+
+/* A number is an integer times a power of two, so it has finitely many decimal digits: at most 769,
+   a float 114. Arrays of NN__EXACT_DIGITS digits hold them with zeros in front. */
+enum { NN__DECIMAL_ROOM = 25 }; /* characters of the longest text, with the 0 at its end */
+#ifdef NN_DOUBLE
+enum { NN__DECIMAL_WORDS = 87 };
+#else
+enum { NN__DECIMAL_WORDS = 14 };
+#endif
+enum { NN__EXACT_DIGITS = 9 * NN__DECIMAL_WORDS };
+
+/* Writes all digits of the integer m * 2^exponent, or of m * 5^-exponent where the exponent is
+   negative: the digits of m * 2^exponent are the same, but for where the point is. */
+static void nn__exact_digits(char digits[NN__EXACT_DIGITS], uint64_t m, int exponent)
+{
+    const uint32_t base = UINT32_C(1000000000), factor = exponent < 0 ? 5 : 2;
+    uint32_t word[NN__DECIMAL_WORDS] = {0}; /* nine digits each; the last ones come first */
+    uint64_t carry;
+    int i, k, count = 3;
+
+    for (i = 0; i < 3; i++, m /= base) word[i] = (uint32_t)(m % base);
+    for (k = exponent < 0 ? -exponent : exponent; k > 0; k--) {
+        for (i = 0, carry = 0; i < count; i++, carry /= base) {
+            carry += (uint64_t)word[i] * factor;
+            word[i] = (uint32_t)(carry % base);
+        }
+        NN_ASSERT(!carry || count < NN__DECIMAL_WORDS);
+        if (carry) word[count++] = (uint32_t)carry;
+    }
+    for (i = NN__EXACT_DIGITS; i-- > 0; word[k] /= 10) {
+        k = (NN__EXACT_DIGITS - 1 - i) / 9;
+        digits[i] = (char)('0' + word[k] % 10);
+    }
+}
+
+/* Copies the digits before `end` and zeros behind them; where up is 1 it adds 1 to the last one. */
+static void nn__cut_digits(char cut[NN__EXACT_DIGITS], const char *digits, int end, int up)
+{
+    memset(cut, '0', NN__EXACT_DIGITS);
+    memcpy(cut, digits, (size_t)end);
+    if (!up) return;
+    while (cut[end - 1] == '9') cut[--end] = '0';
+    cut[end - 1]++;
+}
+
+/* Returns whether the digits before `end` must be rounded up: to nearest, ties to even. */
+static int nn__rounds_up(const char *digits, int end)
+{
+    int i = end;
+
+    while (i < NN__EXACT_DIGITS && digits[i] == (i == end ? '5' : '0')) i++;
+    if (i == NN__EXACT_DIGITS) return (digits[end - 1] - '0') % 2;
+    return digits[i] > (i == end ? '5' : '0');
+}
+
+/* Finds the shortest decimal number that is read as |x|, and of several as short ones the nearest.
+   x is finite and not 0. All numbers between two midpoints, those of |x| and its neighbours, are
+   read as |x|; the midpoints too, where the last bit of x is 0. All three are compared digit by
+   digit, without rounding (Steele and White 1990, "How to print floating-point numbers
+   accurately"). digits[] receives the number, with zeros before and behind it. Returns the power of
+   ten of the last place of digits[]. */
+static int nn__shortest_digits(nn_real x, char digits[NN__EXACT_DIGITS])
+{
+    const nn__bits bits = nn__to_bits(nn__absolute(x)), field = bits >> NN__MANTISSA;
+    const nn__bits fraction = bits & (((nn__bits)1 << NN__MANTISSA) - 1);
+    /* |x| is m * 2^exponent. The midpoints are (m - below) * 2^exponent and (m + 2) * 2^exponent. */
+    const uint64_t m = (uint64_t)(field ? fraction | (nn__bits)1 << NN__MANTISSA : fraction) * 4;
+    const uint64_t below = fraction || field < 2 ? 2 : 1;
+    const int exponent = (field ? (int)field : 1) - NN__BIAS - NN__MANTISSA - 2;
+    const int closed = fraction % 2 == 0;
+    char exact[NN__EXACT_DIGITS], low[NN__EXACT_DIGITS], high[NN__EXACT_DIGITS];
+    int end = 0, tries = 0, up;
+
+    nn__exact_digits(exact, m, exponent);
+    nn__exact_digits(low, m - below, exponent);
+    nn__exact_digits(high, m + 2, exponent);
+    while (exact[end] == '0') end++;
+    do { /* of each length first the nearer number, then the one on the other side of |x| */
+        end += tries % 2 == 0;
+        up = nn__rounds_up(exact, end) ^ (tries++ % 2);
+        nn__cut_digits(digits, exact, end, up);
+    } while (memcmp(low, digits, sizeof low) >= closed ||
+             memcmp(digits, high, sizeof high) >= closed);
+    return exponent < 0 ? exponent : 0;
+}
+
+/* Writes a finite x as the shortest decimal number that is read as x, whatever the C locale: 0.1,
+   -12000, 6.02e+23. A 0 ends the text. Returns its length. */
+static int nn__write_decimal(char text[NN__DECIMAL_ROOM], nn_real x)
+{
+    char digits[NN__EXACT_DIGITS];
+    int unit = NN__EXACT_DIGITS - 1, first = 0, end = NN__EXACT_DIGITS, length = 0, power, i;
+
+    if (nn__to_bits(x) & NN__SIGN_BIT) text[length++] = '-';
+    memset(digits, '0', sizeof digits);
+    if (x != 0) unit += nn__shortest_digits(x, digits); /* the place of 10^0 */
+    while (first < NN__EXACT_DIGITS - 1 && digits[first] == '0') first++;
+    while (end > first + 1 && digits[end - 1] == '0') end--;
+    power = unit - first;
+    if (power >= -4 && power < 16) {
+        for (i = power < 0 ? unit : first; i <= unit || i < end; i++) {
+            if (i == unit + 1) text[length++] = '.';
+            text[length++] = digits[i];
+        }
+    } else {
+        for (i = first; i < end; i++) {
+            if (i == first + 1) text[length++] = '.';
+            text[length++] = digits[i];
+        }
+        text[length++] = 'e';
+        text[length++] = power < 0 ? '-' : '+';
+        if (power < 0) power = -power;
+        if (power >= 100) text[length++] = (char)('0' + power / 100);
+        text[length++] = (char)('0' + power / 10 % 10);
+        text[length++] = (char)('0' + power % 10);
+    }
+    text[length] = 0;
+    return length;
+}
+
 #endif
 
 /* ================================================================================================
