@@ -268,7 +268,7 @@ typedef enum nn_status {
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
     NN_ERROR_OPTION,     /* an option is outside its range */
     NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
-    NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer */
+    NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer or of width 1 */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
     NN_ERROR_BATCH,      /* more rows than the batch holds */
@@ -319,7 +319,7 @@ typedef enum nn_activation {
     NN_LEAKY_RELU, /* z where z > 0, else 0.01 z */
     NN_SIGMOID,
     NN_TANH,
-    NN_SOFTMAX,  /* last layer only */
+    NN_SOFTMAX,  /* last layer only, of at least 2 outputs: of one it would always be 1 */
     NN_ELU,      /* z where z > 0, else exp(z) - 1 */
     NN_SILU,     /* z sigmoid(z) */
     NN_GELU,     /* z (1 + erf(z / sqrt 2)) / 2 */
@@ -1328,7 +1328,8 @@ static double nn__seconds(void)
     X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
     X(NN_ERROR_OPTION, "an option is outside its range")                                           \
     X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
-    X(NN_ERROR_ACTIVATION, "unknown activation, or softmax in a layer that is not the last")       \
+    X(NN_ERROR_ACTIVATION,                                                                         \
+      "unknown activation, or softmax in a layer that is not the last or has one output")          \
     X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
     X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
     X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
@@ -5388,7 +5389,8 @@ static nn_status nn__check_shape(const nn_shape *shape)
         /* The loops of the vector kernels add up to 64 to an index, which must not overflow. */
         if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW;
         if (!nn__has_activation(activation) ||
-            (activation == (int)NN_SOFTMAX && i < shape->count - 1))
+            (activation == (int)NN_SOFTMAX &&
+             (i < shape->count - 1 || shape->layers[i].width == 1)))
             return NN_ERROR_ACTIVATION;
     }
     return NN_OK;
@@ -9875,7 +9877,7 @@ static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_laye
     const int last = activations->at == activations->end;
 
     if (activation < 0) return NN_ERROR_METADATA;
-    if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && !last))
+    if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && (!last || out == 1)))
         return NN_ERROR_ACTIVATION;
     if (layers) {
         layers[sizes->count].kind = NN_LAYER_DENSE;

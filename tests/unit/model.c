@@ -76,6 +76,11 @@ static void test_shapes(void)
     layers[0].activation = NN_TANH;
     layers[1].activation = NN_SOFTMAX;
     bad_shape(2, layers, 3, NN_ERROR_ACTIVATION);
+    layers[1].width = 1; /* softmax of one output is always 1, */
+    bad_shape(2, layers, 2, NN_ERROR_ACTIVATION);
+    layers[1].width = 2; /* of two it is not */
+    CHECK(nn_model_create(&made, 2, layers, 2, 1) == NN_OK);
+    nn_model_free(made);
     bad_shape(2, NULL, 3, NN_ERROR_NULL);
     bad_shape(INT_MAX, huge, 4, NN_ERROR_OVERFLOW);
     bad_shape(INT_MAX, huge, 3, NN_ERROR_OVERFLOW);

@@ -104,7 +104,7 @@ static void test_activations(void)
             if (a != NN_SOFTMAX) layers[0].activation = layers[1].activation = (nn_activation)a;
             layers[2].activation = (nn_activation)a;
             layers[2].kind = NN_LAYER_DENSE;
-            layers[2].width = s == NN_SCALE_NONE ? 1 : 3;
+            layers[2].width = s != NN_SCALE_NONE ? 3 : a == NN_SOFTMAX ? 2 : 1;
             model = make_scaled(5, layers, 3, (nn_scaling)s);
             check_model(model, (size_t)a, (size_t)s, 1);
             nn_model_free(model);
@@ -124,7 +124,7 @@ static void test_shapes(void)
         for (i = 0; i < count; i++) {
             layers[i] = dense_layer(1 + random_below(WIDEST), NN_LINEAR);
             layers[i].activation = (nn_activation)random_below(NN_ACTIVATION_COUNT);
-            if (i < count - 1 && layers[i].activation == NN_SOFTMAX)
+            if (layers[i].activation == NN_SOFTMAX && (i < count - 1 || layers[i].width == 1))
                 layers[i].activation = NN_LINEAR;
         }
         model = make_scaled(1 + (int)random_below(WIDEST), layers, count, (nn_scaling)(round % 3));

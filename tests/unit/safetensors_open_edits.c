@@ -121,7 +121,7 @@ static const edit edits[] = {
     {LISTED("relu,linearr"), 0},
     {LISTED("reluu,linear"), 0},
     {LISTED("linear,linear"), 3}, /* though the names say that the first has an activation */
-    {LISTED("relu,softmax"), 3},
+    {LISTED("relu,softmax"), 0}, /* of one output */
     {LISTED("relu,sigmoid"), 3},
     {LISTED("tanh,relu"), 3},
     {LISTED("leaky_relu,leaky_relu"), 3},
