@@ -266,7 +266,7 @@ typedef enum nn_status {
     NN_ERROR_OVERFLOW,   /* sizes too large for memory, or for a model file's header */
     NN_ERROR_MEMORY,     /* an allocation failed */
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
-    NN_ERROR_OPTION,     /* an option is outside its range */
+    NN_ERROR_OPTION,     /* an option is outside its range, or has no effect with the others */
     NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer or of width 1 */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
@@ -585,7 +585,11 @@ typedef struct nn_progress nn_progress;
 /* Called by nn_fit. When it returns anything but 0, training ends, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
-/* Says 0 in those options in which 0 means a default that is not 0. */
+/* How to train. Zero the struct and set what differs from the defaults. An option that has no effect
+   with the others is refused with NN_ERROR_OPTION: momentum with Adam, huber_delta with another
+   loss, callback_batches without a callback. Only `user` may be set without a callback.
+
+   NN_ZERO says 0 in those options in which 0 means a default that is not 0. */
 #define NN_ZERO ((nn_real)-1)
 
 typedef struct nn_options {
@@ -612,7 +616,8 @@ typedef struct nn_options {
     nn_real minimum_learning_rate; /* >= 0, cosine's last value */
     int warmup_steps; /* updates of linear warm-up before the schedule begins; 0 means none */
 
-    nn_real label_smoothing; /* cross-entropy, in [0, 1): t becomes (1 - s) * t + s / outputs */
+    nn_real label_smoothing; /* in [0, 1): with NN_CROSS_ENTROPY t becomes t (1 - s) + s / outputs,
+                                with NN_BINARY_CROSS_ENTROPY t (1 - s) + s / 2 */
     nn_real huber_delta;     /* > 0; 0 means 1 */
     nn_real quantile;        /* in (0, 1); 0 means 0.5, the median */
     const nn_real *dropout;  /* [layers] the share of each layer's outputs that dropout zeroes in
@@ -1211,7 +1216,7 @@ static double nn__seconds(void)
 #define NN__INLINE static inline NN__TARGET
 #endif
 /* Functions that are not inlined: small nets do not call them, and then do not set up their stack
-   frame; or they are called once a run, and code is smaller without a copy. */
+   frame; or they are not called often, and code is smaller without copies. */
 #define NN__APART       __attribute__((noinline))
 #define NN__PREFETCH(p) __builtin_prefetch(p) /* begins to load the line of the cache at p */
 #ifdef NN__X86
@@ -1326,7 +1331,7 @@ static double nn__seconds(void)
     X(NN_ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")       \
     X(NN_ERROR_MEMORY, "out of memory")                                                            \
     X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
-    X(NN_ERROR_OPTION, "an option is outside its range")                                           \
+    X(NN_ERROR_OPTION, "an option is outside its range, or has no effect with the others")         \
     X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
     X(NN_ERROR_ACTIVATION,                                                                         \
       "unknown activation, or softmax in a layer that is not the last or has one output")          \
@@ -3612,7 +3617,7 @@ static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, 
     size_t i, count = (size_t)rows * (size_t)width;
     int b;
 
-    if (activation == NN_SOFTMAX) {
+    if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_SOFTMAX) && activation == NN_SOFTMAX) {
         for (b = 0; b < rows; b++)
             (void)nn__softmax_row_scalar(z + (size_t)b * (size_t)width, width);
     } else if (activation != NN_LINEAR) {
@@ -3732,7 +3737,7 @@ static void nn__activation_gradient_scalar(nn_activation activation, nn_real *s,
     size_t i, count = (size_t)rows * (size_t)width;
     int b;
 
-    if (activation == NN_SOFTMAX) {
+    if (NN__ONLY(NN_ONLY_ACTIVATIONS, NN_SOFTMAX) && activation == NN_SOFTMAX) {
         for (b = 0; b < rows; b++, s += width, dy += width) nn__softmax_gradient_row(s, dy, width);
     } else {
         for (i = 0; i < count; i++) s[i] = nn__activation_gradient_one(activation, s[i], dy[i]);
@@ -5368,7 +5373,7 @@ static int nn__outputs(const nn_model *model)
 }
 
 #ifndef NN_NO_TRAIN
-static nn_activation nn__output_activation(const nn_model *model)
+static NN__APART nn_activation nn__output_activation(const nn_model *model)
 {
     return model->layers[model->count - 1].activation;
 }
@@ -6032,13 +6037,21 @@ static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
 /* ---- Binary cross-entropy -------------------------------------------------------------------- */
 
 /* For sigmoid. The mean over the outputs of -t log p - (1 - t) log(1 - p), computed from the logits
-   as max(z, 0) - z t + log1p(exp(-|z|)); gradient dL/dz = (p - t) / outputs. */
+   as max(z, 0) - z t + log1p(exp(-|z|)); gradient dL/dz = (p - t) / outputs. With label smoothing s,
+   t stands for t (1 - s) + s / 2, as in Keras. */
+
+/* Label smoothing (Szegedy et al. 2016), an option of both cross-entropies. */
+static nn_real nn__smoothing(const nn__objective *objective)
+{
+    return objective->options ? objective->options->label_smoothing : 0;
+}
 
 /* z[rows x outputs] becomes p. */
 static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z, int rows,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / 2;
     nn_real tails[NN__TAILS], *tail = tails; /* log1p(exp(-|z|)) of the next logits, of any rows */
     size_t left = (size_t)rows * (size_t)outputs, ready = 0;
     nn_real *logit = z;
@@ -6058,8 +6071,11 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                 left -= ready;
                 NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
-            /* With a label z t is exact and needs no fma, which is slow without an instruction. */
-            sum += nn__is_label(targets) ? above - *logit * t : nn__fma(-*logit, t, above);
+            /* With a label and no smoothing z t is exact and needs no fma, which is slow without an
+               instruction. */
+            sum += nn__is_label(targets) && s == 0
+                       ? above - *logit * t
+                       : nn__fma(-*logit, nn__fma(t, kept, rest), above);
             sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
@@ -6071,24 +6087,21 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
 static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
                                               nn__targets targets, nn_real factor, nn_real share)
 {
+    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / 2;
     int j;
 
     (void)factor;
     for (j = 0; j < objective->outputs; j++)
-        p[j] = nn__flushed((p[j] - nn__target_at(targets, j)) * share, NN__NEGLIGIBLE);
+        p[j] = nn__flushed((p[j] - nn__fma(nn__target_at(targets, j), kept, rest)) * share,
+                           NN__NEGLIGIBLE);
 }
 
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
 /* For softmax. The sum over the outputs of -t log p, computed from the logits as the sum of
-   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s (Szegedy
-   et al. 2016), t stands for t * (1 - s) + s / outputs. A label without smoothing leaves one term:
-   log(sum of exp(z)) - z[label]. */
-
-static nn_real nn__smoothing(const nn__objective *objective)
-{
-    return objective->options ? objective->options->label_smoothing : 0;
-}
+   t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s, t stands
+   for t (1 - s) + s / outputs. A label without smoothing leaves one term: log(sum of exp(z)) -
+   z[label]. */
 
 /* Without smoothing, an output whose target is 0 adds nothing. */
 static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
@@ -6986,53 +6999,81 @@ static nn_options nn__default_options(void)
 }
 #endif
 
-/* The options, grouped by their ranges: nn__counts are integers >= 0, nn__magnitudes are finite
-   numbers >= 0, and nn__shares are numbers in [0, 1). The first NN__ZEROABLE_SHARES of these may
-   also be NN_ZERO. */
-static const unsigned short nn__counts[] = {
-    offsetof(nn_options, epochs),           offsetof(nn_options, batch_size),
-    offsetof(nn_options, micro_batch_size), offsetof(nn_options, schedule_steps),
-    offsetof(nn_options, warmup_steps),     offsetof(nn_options, patience)};
-static const unsigned short nn__magnitudes[] = {
-    offsetof(nn_options, learning_rate),         offsetof(nn_options, epsilon),
-    offsetof(nn_options, weight_decay),          offsetof(nn_options, clip_norm),
-    offsetof(nn_options, minimum_learning_rate), offsetof(nn_options, huber_delta)};
-static const unsigned short nn__shares[] = {offsetof(nn_options, beta1),
-                                            offsetof(nn_options, beta2),
-                                            offsetof(nn_options, alpha),
-                                            offsetof(nn_options, step_factor),
-                                            offsetof(nn_options, momentum),
-                                            offsetof(nn_options, label_smoothing),
-                                            offsetof(nn_options, validation_fraction),
-                                            offsetof(nn_options, quantile)};
-enum { NN__ZEROABLE_SHARES = 4 };
+/* What the options that are numbers may be, and what each needs in order to have an effect: one of
+   these optimizers, losses or schedules. An option without effect is refused, not ignored. */
+#define NN__BIT(n)             ((uint32_t)1 << (n))
+#define NN__FIRST_LOSS         NN_OPTIMIZER_COUNT
+#define NN__FIRST_SCHEDULE     (NN__FIRST_LOSS + NN_LOSS_COUNT)
+#define NN__SCHEDULES          (NN_SCHEDULE_COSINE + 1)
+#define NN__WITH_OPTIMIZER(ID) NN__BIT(NN_##ID)
+#define NN__WITH_LOSS(ID)      NN__BIT(NN__FIRST_LOSS + NN_##ID)
+#define NN__WITH_SCHEDULE(ID)  NN__BIT(NN__FIRST_SCHEDULE + NN_SCHEDULE_##ID)
+#define NN__ALWAYS             (NN__INTEGER - 1)
+#define NN__INTEGER            NN__BIT(NN__FIRST_SCHEDULE + NN__SCHEDULES) /* an int, not an nn_real */
+#define NN__SHARE              (2 * NN__INTEGER) /* less than 1; otherwise finite */
+#define NN__ZEROABLE           (4 * NN__INTEGER) /* may be NN_ZERO, but no other number below 0 */
 
-/* Returns whether the numbers at the offsets[count] are in [0, end). The first `zeroable` ones may
-   also be NN_ZERO. */
-static int nn__in_range(const nn_options *o, const unsigned short *offsets, int count, int zeroable,
-                        nn_real end)
+/* clang-format off */
+#define NN__RULES(X)                                                                               \
+    X(epochs, NN__INTEGER | NN__ALWAYS)                                                            \
+    X(batch_size, NN__INTEGER | NN__ALWAYS)                                                        \
+    X(micro_batch_size, NN__INTEGER | NN__ALWAYS)                                                  \
+    X(learning_rate, NN__ALWAYS)                                                                   \
+    X(momentum, NN__SHARE | NN__WITH_OPTIMIZER(SGD) | NN__WITH_OPTIMIZER(RMSPROP))                 \
+    X(nesterov, NN__INTEGER | NN__WITH_OPTIMIZER(SGD))                                             \
+    X(beta1, NN__SHARE | NN__ZEROABLE | NN__WITH_OPTIMIZER(ADAM))                                  \
+    X(beta2, NN__SHARE | NN__ZEROABLE | NN__WITH_OPTIMIZER(ADAM))                                  \
+    X(alpha, NN__SHARE | NN__ZEROABLE | NN__WITH_OPTIMIZER(RMSPROP))                               \
+    X(epsilon, NN__WITH_OPTIMIZER(ADAM) | NN__WITH_OPTIMIZER(RMSPROP))                             \
+    X(weight_decay, NN__ALWAYS)                                                                    \
+    X(clip_norm, NN__ALWAYS)                                                                       \
+    X(schedule_steps, NN__INTEGER | NN__WITH_SCHEDULE(STEP) | NN__WITH_SCHEDULE(COSINE))           \
+    X(step_factor, NN__SHARE | NN__ZEROABLE | NN__WITH_SCHEDULE(STEP))                             \
+    X(minimum_learning_rate, NN__WITH_SCHEDULE(COSINE))                                            \
+    X(warmup_steps, NN__INTEGER | NN__ALWAYS)                                                      \
+    X(label_smoothing,                                                                             \
+      NN__SHARE | NN__WITH_LOSS(BINARY_CROSS_ENTROPY) | NN__WITH_LOSS(CROSS_ENTROPY))              \
+    X(huber_delta, NN__WITH_LOSS(HUBER))                                                           \
+    X(quantile, NN__SHARE | NN__WITH_LOSS(QUANTILE))                                               \
+    X(validation_fraction, NN__SHARE | NN__ALWAYS)                                                 \
+    X(patience, NN__INTEGER | NN__ALWAYS)
+/* clang-format on */
+
+/* Where each of these options is in nn_options, and its rule. */
+#define NN__PLACE(name, rule) offsetof(nn_options, name),
+#define NN__RULE(name, rule)  rule,
+static const unsigned char nn__places[] = {NN__RULES(NN__PLACE)};
+static const uint32_t nn__rules[] = {NN__RULES(NN__RULE)};
+
+/* Returns whether all options are in their ranges and have an effect. The loss must be valid. */
+static int nn__options_fit(const nn_options *o)
 {
+    uint32_t have;
     nn_real x;
-    int i;
-
-    for (i = 0; i < count; i++) {
-        memcpy(&x, (const char *)o + offsets[i], sizeof x);
-        if (!(x >= 0 && x < end) && !(i < zeroable && x == NN_ZERO)) return 0;
-    }
-    return 1;
-}
-
-/* Whether all numbers among the options are in their ranges. */
-static int nn__ranges_fit(const nn_options *o)
-{
     int i, n;
 
-    for (i = 0; i < NN__COUNT(nn__counts); i++) {
-        memcpy(&n, (const char *)o + nn__counts[i], sizeof n);
-        if (n < 0) return 0;
+    if (!nn__has_optimizer(o->optimizer) || (unsigned)o->schedule >= NN__SCHEDULES ||
+        (unsigned)o->scaling > NN_SCALE_MIN_MAX)
+        return 0;
+    have = NN__BIT(o->optimizer) | NN__BIT(NN__FIRST_LOSS + (int)o->loss) |
+           NN__BIT(NN__FIRST_SCHEDULE + (int)o->schedule);
+    for (i = 0; i < NN__COUNT(nn__rules); i++) {
+        const char *at = (const char *)o + nn__places[i];
+        const uint32_t rule = nn__rules[i];
+
+        if (rule & NN__INTEGER) {
+            memcpy(&n, at, sizeof n);
+            x = (nn_real)n;
+        } else {
+            memcpy(&x, at, sizeof x);
+        }
+        if (x == 0) continue;
+        if (!(rule & have)) return 0;
+        if ((rule & NN__ZEROABLE) && x == NN_ZERO) continue;
+        if (!(x > 0 && x < (rule & NN__SHARE ? 1 : (nn_real)INFINITY))) return 0;
     }
-    return nn__in_range(o, nn__magnitudes, NN__COUNT(nn__magnitudes), 0, INFINITY) &&
-           nn__in_range(o, nn__shares, NN__COUNT(nn__shares), NN__ZEROABLE_SHARES, 1);
+    return !(o->nesterov && o->momentum == 0) && !(o->callback_batches && !o->callback) &&
+           !(o->validation && o->validation_fraction > 0);
 }
 
 static nn_status nn__check_options(const nn_model *model, const nn_options *o)
@@ -7040,10 +7081,7 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
     int i;
 
     if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    if (!nn__ranges_fit(o) || !nn__has_optimizer(o->optimizer) ||
-        (unsigned)o->schedule > NN_SCHEDULE_COSINE || (unsigned)o->scaling > NN_SCALE_MIN_MAX ||
-        (o->nesterov && !(o->momentum > 0)) || (o->validation && o->validation_fraction > 0))
-        return NN_ERROR_OPTION;
+    if (!nn__options_fit(o)) return NN_ERROR_OPTION;
     for (i = 0; o->dropout && i < model->count; i++)
         if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
             (i == model->count - 1 && o->dropout[i] != 0))
@@ -7840,7 +7878,7 @@ static int nn__call_back(nn__run *run, int batch)
 
 /* Trains on the batches of one epoch that have not been used yet. Sets *stop when the callback
    stops training. */
-static nn_status nn__train_epoch(nn__run *run, int *stop)
+static NN__APART nn_status nn__train_epoch(nn__run *run, int *stop)
 {
     nn_trainer *trainer = run->trainer;
     nn__state *state = &trainer->state;
@@ -8320,7 +8358,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
     if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    if (options && !nn__ranges_fit(options)) return NN_ERROR_OPTION;
+    if (options && !nn__options_fit(options)) return NN_ERROR_OPTION;
     status = nn__check_fits(data, model, loss);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);

@@ -86,8 +86,10 @@ static run make_run(int i)
     r.how.epochs = r.net->epochs;
     r.how.batch_size = r.net->batch_size;
     r.how.learning_rate = (nn_real)(i % 3 ? 0.01 : 0.05);
-    r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
-    r.how.nesterov = i % 2 && i % 4 == 3;
+    if (r.how.optimizer == NN_SGD) {
+        r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
+        r.how.nesterov = i % 2 && i % 4 == 3;
+    }
     r.how.weight_decay = (nn_real)(i % 5 == 1 ? 0.01 : 0);
     r.how.clip_norm = (nn_real)(i % 5 == 2 ? 0.5 : 0);
     r.how.schedule = (nn_schedule)(i % 3);
@@ -131,14 +133,17 @@ static run make_smooth_run(int i)
     r.how.batch_size = r.net->batch_size;
     r.how.micro_batch_size = i % 6 == 1 ? 5 : 0;
     r.how.learning_rate = (nn_real)(i % 5 < 4 ? 0.005 : 0.02);
-    r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
-    r.how.beta1 = i % 5 == 3 && i % 2 ? NN_ZERO : 0;
-    r.how.alpha = i % 3 == 1 ? (nn_real)0.9 : i % 7 == 2 ? NN_ZERO : 0;
-    r.how.epsilon = i % 7 == 2 ? (nn_real)0.01 : 0;
+    if (r.how.optimizer == NN_RMSPROP)
+        r.how.alpha = i % 3 == 1 ? (nn_real)0.9 : i % 7 == 2 ? NN_ZERO : 0;
+    if (r.how.optimizer == NN_ADAM)
+        r.how.beta1 = i % 2 ? NN_ZERO : 0;
+    else
+        r.how.momentum = (nn_real)(i % 2 ? 0.9 : 0);
+    if (r.how.optimizer != NN_SGD) r.how.epsilon = i % 7 == 2 ? (nn_real)0.01 : 0;
     r.how.weight_decay = (nn_real)(i % 4 == 1 ? 0.01 : 0);
     r.how.clip_norm = (nn_real)(i % 4 == 2 ? 0.5 : 0);
     r.how.schedule = (nn_schedule)(i % 3);
-    r.how.step_factor = i % 9 == 1 ? NN_ZERO : 0;
+    if (r.how.schedule == NN_SCHEDULE_STEP) r.how.step_factor = i % 9 == 1 ? NN_ZERO : 0;
     r.how.quantile = r.how.loss == NN_QUANTILE ? quantiles[i % 3] : 0;
     r.how.dropout = i % 5 == 2 ? dropout : NULL;
     r.how.scaling = (nn_scaling)(i % 3);

@@ -337,7 +337,7 @@ static void read_loss_case(reader *in, loss_case *c)
     number = read_number(in);
     if (c->how.loss == NN_QUANTILE)
         c->how.quantile = (nn_real)number;
-    else
+    else if (c->how.loss == NN_HUBER)
         c->how.huber_delta = (nn_real)number;
     c->how.label_smoothing = (nn_real)read_number(in);
     c->how.batch_size = c->p->rows;

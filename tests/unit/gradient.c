@@ -88,6 +88,12 @@ static void fit_scaling(problem *p)
     CHECK(nn_fit_scaling(p->model, &data, p->kind.scaling) == NN_OK);
 }
 
+static int can_smooth(nn_loss loss)
+{
+    return loss == NN_BINARY_CROSS_ENTROPY || loss == NN_CROSS_ENTROPY;
+}
+
+/* Where the loss has no label smoothing, `smoothing` is one more problem of the same kind. */
 static int begin(problem *p, const combination *kind)
 {
     static const int widths[MAX_LAYERS - 1] = {4, 3, 5};
@@ -103,10 +109,10 @@ static int begin(problem *p, const combination *kind)
     }
     p->how.loss = kind->loss;
     p->how.batch_size = MAX_ROWS;
-    p->how.huber_delta = 0.7;
+    p->how.huber_delta = kind->loss == NN_HUBER ? 0.7 : 0;
     p->how.quantile = kind->loss == NN_QUANTILE ? 0.3 : 0;
     p->how.micro_batch_size = kind->micro;
-    p->how.label_smoothing = kind->smoothing ? 0.15 : 0;
+    p->how.label_smoothing = kind->smoothing && can_smooth(kind->loss) ? 0.15 : 0;
     p->how.dropout = kind->dropout ? p->dropout : NULL;
     p->how.seed = first_seed + 7;
     if (!CHECK(nn_model_create(&p->model, INPUTS, p->layers, kind->layers, 1) == NN_OK)) return 0;
@@ -278,7 +284,8 @@ static double loss_slope(const problem *p, double y, double t, double share)
     case NN_HUBER:
         if (fabs(error) > p->how.huber_delta) error = error > 0 ? 0.7 : -0.7;
         return share * error / OUTPUTS;
-    case NN_BINARY_CROSS_ENTROPY: return share * error / (y * (1 - y)) / OUTPUTS;
+    case NN_BINARY_CROSS_ENTROPY:
+        return share * (y - ((1 - s) * t + s / 2)) / (y * (1 - y)) / OUTPUTS;
     case NN_MAE: return share * (error > 0 ? 1 : -1) / OUTPUTS;
     case NN_QUANTILE: return share * (error > 0 ? 0.7 : -0.3) / OUTPUTS;
     default: return -share * ((1 - s) * t + s / OUTPUTS) / y;
@@ -395,7 +402,7 @@ static void check_smooth(nn_loss loss, void (*check)(const combination *), nn_sc
         kind.loss = loss;
         kind.scaling = scaling;
         kind.micro = 0;
-        if (!fits(kind.output, loss) || (kind.smoothing && loss != NN_CROSS_ENTROPY)) continue;
+        if (!fits(kind.output, loss) || (kind.smoothing && !can_smooth(loss))) continue;
         if (kind.layers == 1 && (kind.hidden != NN_LINEAR || kind.dropout)) continue;
         if (!(kind.layers > 1 && is_smooth(kind.hidden)) && !is_smooth(kind.output) &&
             loss != NN_MAE && loss != NN_QUANTILE)

@@ -210,6 +210,7 @@ static void test_no_allocation(void)
     how.user = &before;
     CHECK(nn_fit(model, &data, &how) == NN_OK && before > 0);
     how.callback = NULL;
+    how.callback_batches = 0;
     CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
     before = allocations;
     train(trainer, &data);

@@ -8,10 +8,17 @@ static void test_ranges(void)
 {
     nn_options how = good_options();
     if (!begin()) return;
+    BAD_REAL(weight_decay, -0.5f);
+    BAD_OPTION(beta1, -2);
+    BAD_OPTION(beta2, NN_ZERO / 2);
+    BAD_REAL(label_smoothing, -0.5f);
+    BAD_OPTION(label_smoothing, 1);
+    how.loss = NN_QUANTILE;
     BAD_REAL(quantile, -0.5f);
     BAD_OPTION(quantile, 1);
     BAD_OPTION(quantile, 1.5f);
     BAD_OPTION(quantile, -0.0625f);
+    how.loss = NN_HUBER;
     BAD_REAL(huber_delta, -0.5f);
     how.optimizer = NN_RMSPROP;
     BAD_REAL(alpha, -0.5f);
@@ -21,9 +28,6 @@ static void test_ranges(void)
     BAD_REAL(momentum, -0.5f);
     BAD_OPTION(momentum, 1);
     BAD_REAL(epsilon, -0.5f);
-    BAD_REAL(weight_decay, -0.5f);
-    BAD_OPTION(beta1, -2);
-    BAD_OPTION(beta2, NN_ZERO / 2);
     end();
 }
 
@@ -38,22 +42,138 @@ static void test_zero_refused(void)
     BAD_OPTION(epsilon, NN_ZERO);
     BAD_OPTION(weight_decay, NN_ZERO);
     BAD_OPTION(clip_norm, NN_ZERO);
-    BAD_OPTION(momentum, NN_ZERO);
-    BAD_OPTION(huber_delta, NN_ZERO);
-    BAD_OPTION(quantile, NN_ZERO);
     BAD_OPTION(label_smoothing, NN_ZERO);
-    BAD_OPTION(minimum_learning_rate, NN_ZERO);
     BAD_OPTION(validation_fraction, NN_ZERO);
     REFUSED(nn_set_learning_rate(good_trainer, NN_ZERO), NN_ERROR_OPTION);
+    how.label_smoothing = NN_ZERO;
+    REFUSED(nn_evaluate(good_model, &data, &how, &metrics), NN_ERROR_OPTION);
+    how.label_smoothing = 0;
+    how.schedule = NN_SCHEDULE_COSINE;
+    BAD_OPTION(minimum_learning_rate, NN_ZERO);
+    how.optimizer = NN_SGD;
+    BAD_OPTION(momentum, NN_ZERO);
+    how.loss = NN_QUANTILE;
+    BAD_OPTION(quantile, NN_ZERO);
     how.quantile = NN_ZERO;
     REFUSED(nn_evaluate(good_model, &data, &how, &metrics), NN_ERROR_OPTION);
     how.quantile = 0;
+    how.loss = NN_HUBER;
+    BAD_OPTION(huber_delta, NN_ZERO);
     how.huber_delta = NN_ZERO;
     REFUSED(nn_evaluate(good_model, &data, &how, &metrics), NN_ERROR_OPTION);
-    how.huber_delta = 0;
-    how.label_smoothing = NN_ZERO;
+    CHECK(all_zero(&metrics, sizeof metrics));
+    end();
+}
+
+/* An option is refused in each setting in which it has no effect, and taken in every other one. A
+   setting is an optimizer, a loss and a schedule. */
+static void check_effect(nn_options how, nn_optimizer optimizer, nn_loss loss, nn_schedule schedule,
+                         int effect)
+{
+    static const nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(2, NN_SOFTMAX)};
+    nn_options others;
+    nn_model *model = good_model;
+    nn_trainer *made = NULL;
+    memset(&others, 0, sizeof others);
+    how.optimizer = others.optimizer = optimizer;
+    how.loss = others.loss = loss;
+    how.schedule = others.schedule = schedule;
+    if (loss == NN_CROSS_ENTROPY) model = make_model(GOOD_INPUTS, layers, 2, 1);
+    CHECK(nn_trainer_create(&made, model, &others) == NN_OK);
+    nn_trainer_free(made);
+    CHECK(nn_trainer_create(&made, model, &how) == (effect ? NN_OK : NN_ERROR_OPTION));
+    nn_trainer_free(made);
+    if (model != good_model) nn_model_free(model);
+    if (!effect && model == good_model) bad_options(&how, NN_ERROR_OPTION, __LINE__);
+}
+
+#define CHECK_EFFECT(field, value, effect)                                                         \
+    do {                                                                                           \
+        nn_options how_;                                                                           \
+        int optimizer, loss, schedule;                                                             \
+        memset(&how_, 0, sizeof how_);                                                             \
+        how_.field = value;                                                                        \
+        for (optimizer = 0; optimizer < NN_OPTIMIZER_COUNT; optimizer++)                           \
+            for (loss = 0; loss < NN_LOSS_COUNT; loss++)                                           \
+                for (schedule = 0; schedule <= NN_SCHEDULE_COSINE; schedule++)                     \
+                    check_effect(how_, (nn_optimizer)optimizer, (nn_loss)loss,                     \
+                                 (nn_schedule)schedule, effect);                                   \
+    } while (0)
+
+static void test_without_effect(void)
+{
+    if (!begin()) return;
+    CHECK_EFFECT(epochs, 3, 1);
+    CHECK_EFFECT(batch_size, 3, 1);
+    CHECK_EFFECT(micro_batch_size, 3, 1);
+    CHECK_EFFECT(learning_rate, 0.5f, 1);
+    CHECK_EFFECT(weight_decay, 0.5f, 1);
+    CHECK_EFFECT(clip_norm, 0.5f, 1);
+    CHECK_EFFECT(warmup_steps, 3, 1);
+    CHECK_EFFECT(validation_fraction, 0.5f, 1);
+    CHECK_EFFECT(patience, 3, 1);
+    CHECK_EFFECT(seed, 3, 1);
+    CHECK_EFFECT(momentum, 0.5f, optimizer != NN_ADAM);
+    CHECK_EFFECT(nesterov, 1, 0); /* without momentum */
+    CHECK_EFFECT(beta1, 0.5f, optimizer == NN_ADAM);
+    CHECK_EFFECT(beta1, NN_ZERO, optimizer == NN_ADAM);
+    CHECK_EFFECT(beta2, 0.5f, optimizer == NN_ADAM);
+    CHECK_EFFECT(beta2, NN_ZERO, optimizer == NN_ADAM);
+    CHECK_EFFECT(alpha, 0.5f, optimizer == NN_RMSPROP);
+    CHECK_EFFECT(alpha, NN_ZERO, optimizer == NN_RMSPROP);
+    CHECK_EFFECT(epsilon, 0.5f, optimizer != NN_SGD);
+    CHECK_EFFECT(schedule_steps, 3, schedule != NN_SCHEDULE_CONSTANT);
+    CHECK_EFFECT(step_factor, 0.5f, schedule == NN_SCHEDULE_STEP);
+    CHECK_EFFECT(step_factor, NN_ZERO, schedule == NN_SCHEDULE_STEP);
+    CHECK_EFFECT(minimum_learning_rate, 0.5f, schedule == NN_SCHEDULE_COSINE);
+    CHECK_EFFECT(label_smoothing, 0.5f,
+                 loss == NN_CROSS_ENTROPY || loss == NN_BINARY_CROSS_ENTROPY);
+    CHECK_EFFECT(huber_delta, 0.5f, loss == NN_HUBER);
+    CHECK_EFFECT(quantile, 0.25f, loss == NN_QUANTILE);
+    CHECK_EFFECT(callback_batches, 1, 0); /* without a callback */
+    CHECK_EFFECT(user, &how_, 1);
+    CHECK_EFFECT(callback, nn_print_progress, 1);
+    end();
+}
+
+/* Options that need others. */
+static void test_without_the_other(void)
+{
+    nn_options how = good_options();
+    const nn_data data = good_data();
+    if (!begin()) return;
+    how.optimizer = NN_RMSPROP;
+    how.momentum = 0.5f;
+    BAD_OPTION(nesterov, 1); /* of SGD alone */
+    how.optimizer = NN_SGD;
+    how.nesterov = 1;
+    CHECK(nn_trainer_size(good_model, &how) > 0);
+    BAD_OPTION(momentum, 0);
+    how.callback = nn_print_progress;
+    how.callback_batches = 1;
+    CHECK(nn_trainer_size(good_model, &how) > 0);
+    BAD_OPTION(callback, NULL);
+    how.validation = &data;
+    CHECK(nn_trainer_size(good_model, &how) > 0);
+    BAD_OPTION(validation_fraction, 0.25f);
+    end();
+}
+
+/* nn_evaluate refuses what training would: the options are those that the model is trained with. */
+static void test_evaluate_without_effect(void)
+{
+    nn_options how = good_options();
+    const nn_data data = good_data();
+    nn_metrics metrics;
+    if (!begin()) return;
+    how.momentum = 0.5f; /* with Adam */
+    REFUSED(nn_evaluate(good_model, &data, &how, &metrics), NN_ERROR_OPTION);
+    how = good_options();
+    how.huber_delta = 1;
     REFUSED(nn_evaluate(good_model, &data, &how, &metrics), NN_ERROR_OPTION);
     CHECK(all_zero(&metrics, sizeof metrics));
+    how.loss = NN_HUBER;
+    CHECK(nn_evaluate(good_model, &data, &how, &metrics) == NN_OK);
     end();
 }
 
@@ -65,8 +185,12 @@ static void test_accepted(void)
     int i;
     for (i = 0; i < COUNT_OF(shares); i++) {
         nn_options how = make_options(NN_QUANTILE, NN_RMSPROP, 0);
-        how.alpha = how.beta1 = how.beta2 = how.step_factor = shares[i];
+        how.schedule = NN_SCHEDULE_STEP;
+        how.alpha = how.step_factor = shares[i];
         how.quantile = how.momentum = i ? shares[i] : 0;
+        CHECK(nn_trainer_size(model, &how) > 0);
+        how = make_options(NN_MSE, NN_ADAM, 0);
+        how.beta1 = how.beta2 = shares[i];
         CHECK(nn_trainer_size(model, &how) > 0);
     }
     nn_model_free(model);
@@ -215,6 +339,31 @@ static void test_evaluate_smoothing(void)
     nn_model_free(model);
 }
 
+/* Keras smooths binary targets towards 1/2: its targets 1 and 0 become 1 - s / 2 and s / 2. */
+static void test_evaluate_binary_smoothing(void)
+{
+    static const nn_real z[4] = {0.5f, -2, 3, 0}, y[4] = {1, 0, 0.25f, 1};
+    static const double shares[] = {0, 0.25, 0.875};
+    nn_options how = make_options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 0);
+    nn_model *model = make_identity(2, NN_SIGMOID);
+    const nn_data data = make_data(z, y, 2, 2, 2);
+    nn_metrics metrics;
+    int i, k;
+    for (i = 0; i < COUNT_OF(shares); i++) {
+        double loss = 0;
+        for (k = 0; k < 4; k++) {
+            const double t = (double)y[k] * (1 - shares[i]) + shares[i] / 2;
+            const double p = 1 / (1 + exp(-(double)z[k]));
+            loss -= (t * log(p) + (1 - t) * log(1 - p)) / 4;
+        }
+        how.label_smoothing = (nn_real)shares[i];
+        CHECK(nn_evaluate(model, &data, &how, &metrics) == NN_OK);
+        CHECK_NEAR(metrics.loss, loss, 1e-6, 0);
+        CHECK(metrics.correct == 1); /* of the targets themselves: 3 is wrong for 0.25 */
+    }
+    nn_model_free(model);
+}
+
 /* Where a prediction is its target to the bit, MAE and the quantile loss have no slope. */
 static void test_at_the_target(void)
 {
@@ -271,6 +420,9 @@ int main(void)
 {
     RUN(test_ranges);
     RUN(test_zero_refused);
+    RUN(test_without_effect);
+    RUN(test_without_the_other);
+    RUN(test_evaluate_without_effect);
     RUN(test_accepted);
     RUN(test_zero_shares);
     RUN(test_adam_of_zeros);
@@ -278,6 +430,7 @@ int main(void)
     RUN(test_at_the_target);
     RUN(test_evaluate);
     RUN(test_evaluate_smoothing);
+    RUN(test_evaluate_binary_smoothing);
     RUN(test_learns_quantiles);
     return test_done();
 }
