@@ -24,7 +24,7 @@
        >>metrics      accuracy, precision, recall, F1, ROC AUC, errors; cross-validation
        >>csv >>idx    reading tables and images
        >>safetensors  models and checkpoints as files; opening a file in place
-       >>export       weights as int8; a model as C source
+       >>export       weights as int8; a model as C source or as an ONNX file
 
    ================================================================================================
    >>doc
@@ -137,7 +137,7 @@
    safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
    wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
    damage, not forgery. nn_export_c writes C source: the model as one function, for machines that
-   only predict.
+   only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX runtime.
 
    SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
    program includes the header:
@@ -146,9 +146,9 @@
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks (..._create_in); no nn_fit, no
-                           nn_export_c, no files by path, nothing that reads or divides data
+                           nn_export_..., no files by path, nothing that reads or divides data
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
-                           no nn_quantize and no nn_export_c
+                           no nn_quantize and no nn_export_...
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_USE_OPENBLAS     OpenBLAS computes large products of more than one row (link it), where
                            there are vector kernels
@@ -881,6 +881,19 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_optio
 #ifndef NN_NO_STDIO
 NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
                              const nn_export_options *options);
+#endif
+
+/* Writes the model as an ONNX file, for programs that have an ONNX runtime. The graph's input is
+   "x" [batch x inputs], its output "y" [batch x outputs], both in the units of nn_predict: scaling
+   is part of the graph. Their type is nn_real's, float or double. A runtime's y differs from that
+   of nn_predict by rounding errors. The file needs operator set 13, which onnxruntime has had since
+   version 1.6. Under NN_DOUBLE, a model with GELU needs Erf for double, which onnxruntime 1.32 does
+   not have. Writing to memory is as in nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW:
+   the file would be longer than 2^31 - 1 bytes, the most that the format allows. */
+NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
+                                       size_t *size);
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
 #endif
 #endif
 #endif
@@ -3171,8 +3184,8 @@ static void nn__multiply(const nn__panels *p, const nn__product *product)
    ------------------------------------------------------------------------------------------------
    y = f(z) for each number of a layer's z, or for softmax for each row. Each activation has one row
    in the table and one part below. A part has the scalar f, the scalar derivative, both with
-   vectors, and f as the C text that nn_export_c writes. The scalar functions define the result; the
-   vector functions compute the same bits.
+   vectors, f as the C text that nn_export_c writes, and f as the ONNX operators that nn_export_onnx
+   writes. The scalar functions define the result; the vector functions compute the same bits.
 
    A derivative's function returns dL/dz = dL/dy * f'(z). Its first argument is y. Where the row
    says NN__KEEPS_Z it is z, because f'(z) cannot be computed from y, or only with a loss of digits.
@@ -3243,6 +3256,8 @@ static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
 
 #define NN__C_LINEAR ""
 
+#define NN__ONNX_LINEAR
+
 /* ---- ReLU ------------------------------------------------------------------------------------ */
 
 /* f(z) = max(z, 0); derivative 1 where y > 0, else 0. NaN stays NaN. */
@@ -3273,6 +3288,8 @@ static inline nn_real nn__relu_gradient(nn_real y, nn_real dy)
     "{\n"                                                                                          \
     "    return z <= 0 ? 0 : z;\n"                                                                 \
     "}\n\n"
+
+#define NN__ONNX_RELU NN__ONNX("Relu")
 
 /* ---- Leaky ReLU ------------------------------------------------------------------------------ */
 
@@ -3314,6 +3331,13 @@ static inline nn_real nn__leaky_relu_gradient(nn_real y, nn_real dy)
     "    return z > 0 ? z : $_fma((@)$_leaky_slope, z, 0);\n"                                      \
     "}\n\n"
 
+/* The factor of LeakyRelu is 0.01 in float, also where z is double; max(0.01 z, z) is exact. */
+#ifdef NN_DOUBLE
+#define NN__ONNX_LEAKY_RELU NN__ONNX_WITH("Mul", NN__LEAKY_SLOPE) NN__ONNX_WITH_Z("Max")
+#else
+#define NN__ONNX_LEAKY_RELU NN__ONNX("LeakyRelu")
+#endif
+
 /* ---- Sigmoid --------------------------------------------------------------------------------- */
 
 /* f(z) = 1 / (1 + exp(-z)): nn__sigmoid, in >>math; derivative y (1 - y). */
@@ -3331,6 +3355,8 @@ static inline nn_real nn__sigmoid_gradient(nn_real y, nn_real dy)
 
 #define NN__C_SIGMOID "" /* NN__C_MATH_SIGMOID */
 
+#define NN__ONNX_SIGMOID NN__ONNX("Sigmoid")
+
 /* ---- Tanh ------------------------------------------------------------------------------------ */
 
 /* f(z) = tanh(z): nn__tanh, in >>math; derivative 1 - y^2. */
@@ -3347,6 +3373,8 @@ static inline nn_real nn__tanh_gradient(nn_real y, nn_real dy)
     }
 
 #define NN__C_TANH "" /* NN__C_MATH_TANH */
+
+#define NN__ONNX_TANH NN__ONNX("Tanh")
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
 
@@ -3441,6 +3469,8 @@ static void nn__softmax_gradient_row(nn_real *y, const nn_real *dy, int width)
     "        if ((y[j] /= others + 1) < $_smallest) y[j] = 0;\n"                                   \
     "}\n\n"
 
+#define NN__ONNX_SOFTMAX NN__ONNX("Softmax")
+
 /* ---- ELU ------------------------------------------------------------------------------------- */
 
 /* f(z) = z where z > 0, else exp(z) - 1; derivative 1 where y > 0, else y + 1 (Clevert et al. 2016,
@@ -3471,6 +3501,14 @@ static inline nn_real nn__elu_gradient(nn_real y, nn_real dy)
     "{\n"                                                                                          \
     "    return z > 0 ? z : $_expm1(z);\n"                                                         \
     "}\n\n"
+
+/* onnxruntime has no Elu for double: max(exp(min(z, 0)) - 1, z). */
+#ifdef NN_DOUBLE
+#define NN__ONNX_ELU                                                                               \
+    NN__ONNX_WITH("Min", 0) NN__ONNX("Exp") NN__ONNX_WITH("Sub", 1) NN__ONNX_WITH_Z("Max")
+#else
+#define NN__ONNX_ELU NN__ONNX("Elu")
+#endif
 
 /* ---- SiLU ------------------------------------------------------------------------------------ */
 
@@ -3505,6 +3543,8 @@ static inline nn_real nn__silu_gradient(nn_real z, nn_real dy)
     "{\n"                                                                                          \
     "    return $_fma(z, $_sigmoid(z), 0);\n"                                                      \
     "}\n\n"
+
+#define NN__ONNX_SILU NN__ONNX("Sigmoid") NN__ONNX_WITH_Z("Mul")
 
 /* ---- GELU ------------------------------------------------------------------------------------ */
 
@@ -3556,6 +3596,11 @@ static inline nn_real nn__gelu_gradient(nn_real z, nn_real dy)
     "    return $_fma(half, $_erf(z * (@)$_root_half), half);\n"                                   \
     "}\n\n"
 
+/* As PyTorch writes it, so that runtimes recognise it. The operator Gelu needs operator set 20. */
+#define NN__ONNX_GELU                                                                              \
+    NN__ONNX_WITH("Div", 2 * NN__ROOT_HALF)                                                        \
+    NN__ONNX("Erf") NN__ONNX_WITH("Add", 1) NN__ONNX_WITH_Z("Mul") NN__ONNX_WITH("Mul", 0.5)
+
 /* ---- Softplus -------------------------------------------------------------------------------- */
 
 /* f(z) = log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)); derivative sigmoid(z). */
@@ -3585,6 +3630,17 @@ static inline nn_real nn__softplus_gradient(nn_real z, nn_real dy)
     "{\n"                                                                                          \
     "    return (z > 0 ? z : 0) + $_softplus_tail(z);\n"                                           \
     "}\n\n"
+
+/* onnxruntime has no Softplus for double: max(-log(sigmoid(-z)), z). A sigmoid that would be 0
+   becomes the smallest normal number. */
+#ifdef NN_DOUBLE
+#define NN__ONNX_SOFTPLUS                                                                          \
+    NN__ONNX("Neg")                                                                                \
+    NN__ONNX("Sigmoid") NN__ONNX_WITH("Max", NN__SMALLEST) NN__ONNX("Log") NN__ONNX("Neg")         \
+        NN__ONNX_WITH_Z("Max")
+#else
+#define NN__ONNX_SOFTPLUS NN__ONNX("Softplus")
+#endif
 
 /* ---- What the table drives ------------------------------------------------------------------- */
 
@@ -10872,7 +10928,7 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 /* ================================================================================================
    >>export
    ------------------------------------------------------------------------------------------------
-   Quantization of the weights to int8, and export of a model as a C file.
+   Quantization of the weights to int8, and export of a model as a C file or as an ONNX file.
    ============================================================================================= */
 
 /* ---- Weights as int8 ------------------------------------------------------------------------- */
@@ -11523,6 +11579,278 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
     status = nn_export_c_memory(model, options, text, size, &size);
     if (status == NN_OK) status = nn__write_file(path, text, size);
     NN_FREE(text);
+    return status;
+}
+#endif
+
+/* ---- Export to ONNX: messages ---------------------------------------------------------------- */
+
+/* An ONNX file is one message of Protocol Buffers
+   (https://protobuf.dev/programming-guides/encoding). A message is a sequence of fields. A field is
+   a key, 8 * its number + its type, and a value:
+
+       type 0   a number: 7 bits in each byte, the lowest first; bit 7 says that more bytes follow
+       type 2   a length, written like a number of type 0, and as many bytes: a text, an array, or
+                another message
+
+   These are the fields that we write, from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+   A field that may repeat, such as the nodes of a graph, is written once for each. */
+enum { NN__MODEL_IR_VERSION = 1, NN__MODEL_PRODUCER = 2, NN__MODEL_PRODUCER_VERSION = 3 };
+enum { NN__MODEL_GRAPH = 7, NN__MODEL_OPERATORS = 8, NN__OPERATORS_VERSION = 2 };
+enum { NN__GRAPH_NODE = 1, NN__GRAPH_NAME = 2, NN__GRAPH_TENSOR = 5 };
+enum { NN__GRAPH_INPUT = 11, NN__GRAPH_OUTPUT = 12, NN__PORT_NAME = 1, NN__PORT_TYPE = 2 };
+enum { NN__NODE_INPUT = 1, NN__NODE_OUTPUT = 2, NN__NODE_NAME = 3, NN__NODE_OPERATOR = 4 };
+enum { NN__TENSOR_SIZE = 1, NN__TENSOR_TYPE = 2, NN__TENSOR_NAME = 8, NN__TENSOR_BYTES = 9 };
+enum { NN__TYPE_TENSOR = 1, NN__TYPE_ELEMENT = 1, NN__TYPE_SHAPE = 2 };
+enum { NN__SHAPE_DIMENSION = 1, NN__DIMENSION_SIZE = 1, NN__DIMENSION_NAME = 2 };
+enum { NN__ELEMENT_REAL = sizeof(nn_real) == 4 ? 1 : 11 }; /* float or double */
+
+static void nn__write_varint(nn__writer *writer, uint64_t number)
+{
+    for (; number > 127; number >>= 7)
+        nn__write_byte(writer, (unsigned char)((number & 127) | 128));
+    nn__write_byte(writer, (unsigned char)number);
+}
+
+/* Writes a field of type 0. */
+static void nn__write_integer(nn__writer *writer, int field, uint64_t number)
+{
+    nn__write_varint(writer, (uint64_t)field << 3);
+    nn__write_varint(writer, number);
+}
+
+/* Begins a field of type 2, with one byte for its length. Returns where its contents begin. */
+static size_t nn__begin_field(nn__writer *writer, int field)
+{
+    nn__write_varint(writer, (uint64_t)field << 3 | 2);
+    nn__write_byte(writer, 0);
+    return writer->size;
+}
+
+/* Ends the field whose contents begin at start: now its length is known. If the length needs more
+   than one byte, the contents move up to make room. */
+static void nn__end_field(nn__writer *writer, size_t start)
+{
+    const size_t length = writer->size - start;
+    size_t rest, end;
+
+    for (rest = length; rest > 127; rest >>= 7) nn__write_byte(writer, 0);
+    if (!writer->bytes) return;
+    end = writer->size;
+    memmove(writer->bytes + (end - length), writer->bytes + start, length);
+    writer->size = start - 1;
+    nn__write_varint(writer, length);
+    writer->size = end;
+}
+
+/* Writes a field that is a text, followed by a number unless that is 0. */
+static void nn__write_name(nn__writer *writer, int field, const char *text, size_t number)
+{
+    const size_t start = nn__begin_field(writer, field);
+
+    nn__write_text(writer, text);
+    if (number) nn__write_number(writer, number);
+    nn__end_field(writer, start);
+}
+
+/* ---- Export to ONNX: the graph --------------------------------------------------------------- */
+
+/* The nodes are a chain: each takes the value of the one before as its first input. Value 0 is x,
+   node k computes value k, and the last value is y. A node's tensors have its number too. */
+typedef struct nn__onnx {
+    nn__writer writer;
+    const nn_model *model;
+    size_t value; /* the last that was computed */
+    size_t last;  /* the one that is y, once it is known; 0 before */
+} nn__onnx;
+
+/* Writes the next node, whose further inputs have the names second + number and third + the node's
+   number, or are NULL. */
+static void nn__write_node(nn__onnx *to, const char *operation, const char *second, size_t number,
+                           const char *third)
+{
+    nn__writer *writer = &to->writer;
+    const size_t node = nn__begin_field(writer, NN__GRAPH_NODE), k = to->value + 1;
+
+    nn__write_name(writer, NN__NODE_INPUT, to->value ? "value" : "x", to->value);
+    if (second) nn__write_name(writer, NN__NODE_INPUT, second, number);
+    if (third) nn__write_name(writer, NN__NODE_INPUT, third, k);
+    nn__write_name(writer, NN__NODE_OUTPUT, k == to->last ? "y" : "value", k == to->last ? 0 : k);
+    nn__write_name(writer, NN__NODE_NAME, operation, k);
+    nn__write_name(writer, NN__NODE_OPERATOR, operation, 0);
+    nn__end_field(writer, node);
+    to->value = k;
+}
+
+/* Writes a tensor of the next node, values[rows x cols]. If rows is 0 it has one dimension; if cols
+   is 0 too it is a single number. */
+static void nn__write_node_tensor(nn__onnx *to, const char *name, const nn_real *values, int rows,
+                                  int cols)
+{
+    nn__writer *writer = &to->writer;
+    const size_t count = (size_t)(rows ? rows : 1) * (size_t)(cols ? cols : 1);
+    const size_t tensor = nn__begin_field(writer, NN__GRAPH_TENSOR);
+    size_t bytes;
+
+    if (rows) nn__write_integer(writer, NN__TENSOR_SIZE, (uint64_t)rows);
+    if (cols) nn__write_integer(writer, NN__TENSOR_SIZE, (uint64_t)cols);
+    nn__write_integer(writer, NN__TENSOR_TYPE, NN__ELEMENT_REAL);
+    nn__write_name(writer, NN__TENSOR_NAME, name, to->value + 1);
+    bytes = nn__begin_field(writer, NN__TENSOR_BYTES); /* little-endian */
+    if (writer->bytes)
+        nn__write_reals(writer, values, count);
+    else /* only counts, without the checksum, which takes time */
+        writer->size = count < (SIZE_MAX - writer->size) / sizeof(nn_real)
+                           ? writer->size + count * sizeof(nn_real)
+                           : SIZE_MAX;
+    nn__end_field(writer, bytes);
+    nn__end_field(writer, tensor);
+}
+
+/* Writes a node that combines each row with values[cols], or each number with one if cols is 0. */
+static void nn__write_node_with(nn__onnx *to, const char *operation, const char *name,
+                                const nn_real *values, int cols)
+{
+    nn__write_node_tensor(to, name, values, 0, cols);
+    nn__write_node(to, operation, name, to->value + 1, NULL);
+}
+
+/* The nodes of each activation: the operator, and whether it has a second input. */
+enum { NN__ALONE, NN__WITH_Z, NN__WITH_CONSTANT };
+typedef struct nn__onnx_step {
+    const char *operation;
+    int second;
+    nn_real constant;
+} nn__onnx_step;
+
+#define NN__ONNX(operation)                    {operation, NN__ALONE, 0},
+#define NN__ONNX_WITH_Z(operation)             {operation, NN__WITH_Z, 0},
+#define NN__ONNX_WITH(operation, constant)     {operation, NN__WITH_CONSTANT, (nn_real)(constant)},
+#define NN__ONNX_STEPS(ID, name, form, traits) {NN__ONNX_##ID{NULL, NN__ALONE, 0}},
+static const nn__onnx_step nn__onnx_steps[][7] = {NN__ACTIVATIONS(NN__ONNX_STEPS)};
+
+/* Writes z = x W + b, for which Gemm takes W[in x out] as it is, and y = f(z). */
+static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
+{
+    const nn_real *parameters = to->model->parameters;
+    const nn__onnx_step *step = nn__onnx_steps[layer->activation];
+    const size_t z = to->value + 1;
+
+    nn__write_node_tensor(to, "weight", parameters + layer->weights, layer->inputs, layer->outputs);
+    nn__write_node_tensor(to, "bias", parameters + layer->biases, 0, layer->outputs);
+    nn__write_node(to, "Gemm", "weight", z, "bias");
+    for (; step->operation; step++)
+        if (step->second == NN__WITH_CONSTANT)
+            nn__write_node_with(to, step->operation, "constant", &step->constant, 0);
+        else
+            nn__write_node(to, step->operation, step->second == NN__WITH_Z ? "value" : NULL, z,
+                           NULL);
+}
+
+/* Writes all nodes, each behind its tensors. */
+static void nn__write_nodes(nn__onnx *to)
+{
+    const nn_model *model = to->model;
+    int i;
+
+    to->value = 0;
+    if (model->scaling != NN_SCALE_NONE) {
+        nn__write_node_with(to, "Sub", "offset", model->offset, model->inputs);
+        nn__write_node_with(to, "Mul", "factor", model->offset + model->inputs, model->inputs);
+    }
+    for (i = 0; i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        nn__write_layer_nodes(to, &layer);
+    }
+    /* What brings the last layer's outputs to the units of y belongs here. */
+}
+
+/* Writes the graph's input or output, [batch x width]. */
+static void nn__write_port(nn__writer *writer, int field, const char *name, int width)
+{
+    const size_t port = nn__begin_field(writer, field);
+    size_t type, tensor, shape, dimension;
+
+    nn__write_name(writer, NN__PORT_NAME, name, 0);
+    type = nn__begin_field(writer, NN__PORT_TYPE);
+    tensor = nn__begin_field(writer, NN__TYPE_TENSOR);
+    nn__write_integer(writer, NN__TYPE_ELEMENT, NN__ELEMENT_REAL);
+    shape = nn__begin_field(writer, NN__TYPE_SHAPE);
+    dimension = nn__begin_field(writer, NN__SHAPE_DIMENSION);
+    nn__write_name(writer, NN__DIMENSION_NAME, "batch", 0); /* any size */
+    nn__end_field(writer, dimension);
+    dimension = nn__begin_field(writer, NN__SHAPE_DIMENSION);
+    nn__write_integer(writer, NN__DIMENSION_SIZE, (uint64_t)width);
+    nn__end_field(writer, dimension);
+    nn__end_field(writer, shape);
+    nn__end_field(writer, tensor);
+    nn__end_field(writer, type);
+    nn__end_field(writer, port);
+}
+
+/* Writes the whole file. ONNX 1.8 of 2020 and every later version read IR version 7 and operator
+   set 13. There the defaults of our operators' attributes are what we need. */
+static void nn__write_onnx(nn__onnx *to)
+{
+    nn__writer *writer = &to->writer;
+    size_t graph, operators;
+
+    writer->size = 0;
+    nn__write_integer(writer, NN__MODEL_IR_VERSION, 7);
+    nn__write_name(writer, NN__MODEL_PRODUCER, "nn.h", 0);
+    nn__write_name(writer, NN__MODEL_PRODUCER_VERSION, NN_VERSION, 0);
+    graph = nn__begin_field(writer, NN__MODEL_GRAPH);
+    nn__write_nodes(to);
+    nn__write_name(writer, NN__GRAPH_NAME, "network", 0);
+    nn__write_port(writer, NN__GRAPH_INPUT, "x", to->model->inputs);
+    nn__write_port(writer, NN__GRAPH_OUTPUT, "y", nn__outputs(to->model));
+    nn__end_field(writer, graph);
+    operators = nn__begin_field(writer, NN__MODEL_OPERATORS);
+    nn__write_integer(writer, NN__OPERATORS_VERSION, 13);
+    nn__end_field(writer, operators);
+    /* The model's metadata belong here. */
+}
+
+NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
+                                       size_t *size)
+{
+    nn__onnx to;
+
+    if (size) *size = 0;
+    if (!model || !size) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    memset(&to, 0, sizeof to);
+    to.model = model;
+    nn__write_onnx(&to); /* counts the values */
+    to.last = to.value;
+    nn__write_onnx(&to); /* counts the bytes */
+    if (to.writer.size == SIZE_MAX || (uint64_t)to.writer.size > 0x7fffffff)
+        return NN_ERROR_OVERFLOW;
+    if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
+        !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
+        return NN_ERROR_PARAMETER;
+    *size = to.writer.size;
+    if (!buffer) return NN_OK;
+    if (capacity < *size) return NN_ERROR_BLOCK;
+    to.writer.bytes = (unsigned char *)buffer;
+    nn__write_onnx(&to);
+    NN_ASSERT(to.writer.size == *size);
+    return NN_OK;
+}
+
+#ifndef NN_NO_STDIO
+NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path)
+{
+    size_t size;
+    void *bytes;
+    nn_status status = path ? nn_export_onnx_memory(model, NULL, 0, &size) : NN_ERROR_NULL;
+
+    if (status != NN_OK) return status;
+    bytes = NN_MALLOC(size);
+    if (!bytes) return NN_ERROR_MEMORY;
+    status = nn_export_onnx_memory(model, bytes, size, &size);
+    if (status == NN_OK) status = nn__write_file(path, bytes, size);
+    NN_FREE(bytes);
     return status;
 }
 #endif
