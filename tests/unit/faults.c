@@ -398,6 +398,26 @@ static nn_status job_save_checkpoint(void)
     return status;
 }
 
+static nn_status job_export_c(void)
+{
+    nn_model *model = example_model(5);
+    nn_status status = TRY(nn_export_c(model, temporary("model"), NULL));
+    CHECK(old_is_intact() == (status != NN_OK));
+    write_file(temporary("model"), old_file, (size_t)old_size);
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_export_onnx(void)
+{
+    nn_model *model = example_model(5);
+    nn_status status = TRY(nn_export_onnx(model, temporary("model")));
+    CHECK(old_is_intact() == (status != NN_OK));
+    write_file(temporary("model"), old_file, (size_t)old_size);
+    nn_model_free(model);
+    return status;
+}
+
 static void write_files(void)
 {
     static const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0,
@@ -432,6 +452,8 @@ static void test_allocations(void)
     FAIL_EACH(job_load_checkpoint, 1);
     FAIL_EACH(job_save, 0);
     FAIL_EACH(job_save_checkpoint, 0);
+    FAIL_EACH(job_export_c, 0);
+    FAIL_EACH(job_export_onnx, 0);
     CHECK(hook.live == 0);
 }
 
@@ -458,7 +480,35 @@ static void no_faults(void)
     hook.redirect = NULL;
 }
 
-/* Both ways to save, under whatever fault is set; the old file must survive, or none appear. */
+/* The ways to write a file, and how long a file each of them writes. */
+enum { WRITERS = 4 };
+
+static nn_status write_with(int writer, const nn_model *model, const nn_trainer *trainer,
+                            const char *path)
+{
+    switch (writer) {
+    case 0: return nn_save(model, path);
+    case 1: return nn_save_checkpoint(trainer, path);
+    case 2: return nn_export_c(model, path, NULL);
+    default: return nn_export_onnx(model, path);
+    }
+}
+
+static long size_with(int writer, const nn_model *model, const nn_trainer *trainer)
+{
+    size_t size = 0;
+    nn_status status = NN_OK;
+    switch (writer) {
+    case 0: status = nn_save_memory(model, NULL, 0, &size); break;
+    case 1: status = nn_save_checkpoint_memory(trainer, NULL, 0, &size); break;
+    case 2: status = nn_export_c_memory(model, NULL, NULL, 0, &size); break;
+    default: status = nn_export_onnx_memory(model, NULL, 0, &size);
+    }
+    CHECK(status == NN_OK && size > 0);
+    return (long)size;
+}
+
+/* Each of them, under whatever fault is set; the old file must survive, or none appear. */
 static void save_under_fault(nn_status expected, long budget)
 {
     nn_model *model = example_model(5);
@@ -474,16 +524,16 @@ static void save_under_fault(nn_status expected, long budget)
             write_file(temporary("model"), old_file, (size_t)old_size);
         else
             remove(temporary("model"));
-        for (i = 0; i < 2; i++) {
+        for (i = 0; i < WRITERS; i++) {
             nn_status status;
+            if (budget >= size_with(i, model, trainer)) continue;
             hook.open = fault.open;
             hook.flush = fault.flush;
             hook.close = fault.close;
             hook.rename = fault.rename;
             hook.redirect = fault.redirect;
             hook.budget = budget;
-            status = i ? nn_save_checkpoint(trainer, temporary("model"))
-                       : nn_save(model, temporary("model"));
+            status = write_with(i, model, trainer, temporary("model"));
             no_faults();
             CHECK(status == expected);
             CHECK(hook.files == 0);
@@ -497,13 +547,9 @@ static void save_under_fault(nn_status expected, long budget)
 
 static void test_short_writes(void)
 {
-    nn_model *model = example_model(5);
-    size_t size = 0;
     long budget;
-    CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK && size > 0);
-    nn_model_free(model);
     no_faults();
-    for (budget = 0; budget < (long)size; budget++) save_under_fault(NN_ERROR_WRITE, budget);
+    for (budget = 0; budget < old_size; budget++) save_under_fault(NN_ERROR_WRITE, budget);
     CHECK(hook.live == 0);
 }
 

@@ -87,6 +87,12 @@ static nn_status call_export(void)
     return nn_export_c_memory(model, NULL, NULL, 0, &size);
 }
 
+static nn_status call_export_onnx(void)
+{
+    size_t size;
+    return nn_export_onnx_memory(model, NULL, 0, &size);
+}
+
 static nn_status call_set_learning_rate(void)
 {
     return nn_set_learning_rate(trainer, 0.5f);
@@ -149,6 +155,7 @@ static const event harmless[] = {
     {"nn_save_checkpoint_memory", call_save_checkpoint, NN_OK},
     {"nn_model_copy", call_copy, NN_OK},
     {"nn_export_c_memory", call_export, NN_OK},
+    {"nn_export_onnx_memory", call_export_onnx, NN_OK},
     {"nn_set_learning_rate", call_set_learning_rate, NN_OK},
     {"nn_clear_gradients", call_clear, NN_OK},
     {"nn_forward of another trainer", call_forward_of_another, NN_OK},
