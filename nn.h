@@ -270,13 +270,14 @@ typedef enum nn_status {
     NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer or of width 1 */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
-    NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's */
+    NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's, in number or name */
     NN_ERROR_BATCH,      /* more rows than the batch holds */
     NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
     NN_ERROR_READ_ONLY,  /* the model was opened over a file and has no parameters of its own */
     NN_ERROR_DATA,       /* NaN, infinity, or too large numbers in the inputs or targets */
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
-    NN_ERROR_LABEL,      /* a label outside the classes, or fewer than two classes */
+    NN_ERROR_LABEL,      /* a label outside the classes, fewer than two classes, or other classes
+                            than the model's */
     NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or none that is positive */
     NN_ERROR_DIVERGED,   /* the loss or a parameter became NaN or infinite; training stopped */
     NN_ERROR_OPEN,       /* the file cannot be opened */
@@ -291,7 +292,8 @@ typedef enum nn_status {
     NN_ERROR_IDX_SIZE,   /* an IDX file shorter or longer than its header says, or counts differ */
     NN_ERROR_TRUNCATED,  /* a model file shorter or longer than its header says */
     NN_ERROR_HEADER,     /* a model file whose header is not a safetensors header */
-    NN_ERROR_METADATA,   /* a model file without nn.h's metadata, or with metadata it cannot read */
+    NN_ERROR_METADATA,   /* a model file without nn.h's metadata, or with metadata it cannot read;
+                            a key or a text that nn_set_metadata refuses */
     NN_ERROR_TENSOR,     /* a tensor is missing, there twice, of another shape or of another type */
     NN_ERROR_CHECKSUM,   /* a model file whose bytes are not the ones that were saved */
     NN_ERROR_PARAMETER,  /* a model file with a parameter that is NaN or infinite */
@@ -367,11 +369,13 @@ NN_DEF nn_status nn_model_create(nn_model **model, int inputs, const nn_layer *l
 NN_DEF size_t nn_model_size(const nn_shape *shape);
 
 /* nn_model_create in the caller's memory of `size` bytes, which may begin at any address. It needs
-   no heap. The caller frees the memory after the model's last use. */
+   no heap. The caller frees the memory after the model's last use, and calls nn_model_free before
+   that if the model may have metadata. */
 NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
                                     const nn_shape *shape, uint64_t seed);
 
-/* Frees a model; NULL is allowed. A model in the caller's memory is left alone. */
+/* Frees a model and its metadata; NULL is allowed. Of a model in the caller's memory it frees the
+   metadata, which is on the heap, and leaves the memory alone. */
 NN_DEF void nn_model_free(nn_model *model);
 
 /* How initial weights are drawn: uniform in [-bound, bound). fan_in is the number of a layer's
@@ -412,8 +416,31 @@ typedef struct nn_layer_arrays {
 NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays *arrays);
 
 #ifndef NN_NO_MALLOC
-/* Makes *copy on the heap: the same layers, parameters and scaling. nn_model_free frees it. */
+/* Makes *copy on the heap: the same layers, parameters, scaling and metadata. nn_model_free frees
+   it. */
 NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model);
+
+/* Metadata: texts that a model carries with it, for example its author or its licence. Each has a
+   key. nn_model_copy, nn_save and nn_save_checkpoint keep them.
+
+   nn_set_metadata stores a copy of key and value, in place of an earlier value of the key. NULL for
+   the value removes it. Both must be UTF-8. NN_ERROR_METADATA when they are not, and for a key that
+   is empty, is "format", or begins with "nn.". */
+NN_DEF nn_status nn_set_metadata(nn_model *model, const char *key, const char *value);
+
+/* The value of a key; NULL when there is none. The text is the model's. It stays until the key is
+   set again, another file is loaded into the model, or the model is freed. */
+NN_DEF const char *nn_metadata(const nn_model *model, const char *key);
+
+/* The names of input i and of class k, both counted from 0; NULL where there is none. nn_fit and
+   nn_trainer_fit store those of the data, as the metadata "input_names" and "class_names", and its
+   recipe as "recipe". Each list of names is one row of CSV: with commas between the names, and in
+   quotes where a name has a comma, a line end or a quote, which is doubled. nn_set_metadata refuses
+   any other text for these two keys (NN_ERROR_METADATA), and a wrong number of names
+   (NN_ERROR_SHAPE for inputs, NN_ERROR_LABEL for classes: one for each output, or two for one
+   output). The names stay as long as the value of nn_metadata. */
+NN_DEF const char *nn_input_name(const nn_model *model, int i);
+NN_DEF const char *nn_class_name(const nn_model *model, int k);
 #endif
 
 /* y[rows x outputs] = model(x[rows x inputs]). x and y must not overlap. x is not yet scaled: the
@@ -791,8 +818,8 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 
 /* A model file is a safetensors file with PyTorch's names and layout: `0.weight` [out x in],
    `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds the
-   activations, the scaling and a checksum. A checkpoint is a model file with the trainer's state in
-   it.
+   activations, the scaling, a checksum, and what nn_set_metadata stored. A checkpoint is a model
+   file with the trainer's state in it.
 
    Saving to a path writes `path.tmp` and renames it: the old file stays whole until the new one is
    complete. A model with a parameter that is not finite is refused with NN_ERROR_PARAMETER, and a
@@ -806,26 +833,27 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size);
 NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
                                            size_t *size);
-/* Restores the parameters, the scaling and the trainer's whole state. The trainer must have the
-   same shape, optimizer and patience. Training then gives the same results as if it had not
-   stopped. */
+/* Restores the parameters, the scaling, the metadata and the trainer's whole state. The trainer
+   must have the same shape, optimizer and patience. Training then gives the same results as if it
+   had not stopped. */
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
                                            nn_location *location);
 #endif
 
 /* Fills the parameters of a model from a file of the same shapes, also from one that PyTorch wrote:
-   its *.weight and *.bias pairs in natural order of their names, float or double. If the file has a
-   scaling, the model gets it too. A program that rewrites a file of ours must leave our metadata
-   out, because its checksum is of the bytes that nn_save wrote. */
+   its *.weight and *.bias pairs in natural order of their names, float or double. From a file that
+   nn_save wrote the model gets the scaling and the metadata too, in place of its own. The metadata
+   of any other file is ignored, and the model keeps its own. A program that rewrites a file of ours
+   must leave our metadata out, because its checksum is of the bytes that nn_save wrote. */
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location);
 
 /* Makes a model over the bytes of a file exactly as nn_save wrote it: with the same nn_real, and no
    checkpoint. The bytes must outlive the model. The checksum is verified; the weights are then read
    where they are, for example in flash. The caller's memory holds the rest. Such a model can
-   predict, be measured and be scaled. Functions that would change or write its parameters return
-   NN_ERROR_READ_ONLY. Its products are scalar, whatever nn_backend says: where there is memory,
-   nn_load is faster. */
+   predict, be measured and be scaled. It has no metadata, unless nn_set_metadata gives it some.
+   Functions that would change or write its parameters return NN_ERROR_READ_ONLY. Its products are
+   scalar, whatever nn_backend says: where there is memory, nn_load is faster. */
 NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
                                   const void *bytes, size_t size);
 
@@ -1002,7 +1030,8 @@ struct nn_model {
     const struct nn__kernels *kernels;
 #endif
 #ifndef NN_NO_MALLOC
-    void *heap; /* what nn_model_free frees; NULL in the caller's memory */
+    void *heap;                /* what nn_model_free frees; NULL in the caller's memory */
+    struct nn__pair *metadata; /* in the order of the keys, or NULL: see nn__pair */
 #endif
     size_t parameter_count;
     uint32_t changes; /* counts changes of the parameters and of the scaling. nn_backward compares
@@ -1349,14 +1378,15 @@ static double nn__seconds(void)
     X(NN_ERROR_ACTIVATION,                                                                         \
       "unknown activation, or softmax in a layer that is not the last or has one output")          \
     X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
-    X(NN_ERROR_SHAPE, "the data's number of inputs or outputs differs from the model's")           \
+    X(NN_ERROR_SHAPE, "the data's inputs or outputs differ from the model's, in number or name")   \
     X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
     X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
     X(NN_ERROR_READ_ONLY,                                                                          \
       "the model's parameters are in a file's bytes: they cannot be changed or written")           \
     X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
     X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
-    X(NN_ERROR_LABEL, "a label is outside the classes, or there are fewer than two classes")       \
+    X(NN_ERROR_LABEL,                                                                              \
+      "a label is outside the classes, there are fewer than two, or they are not the model's")     \
     X(NN_ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")     \
     X(NN_ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")      \
     X(NN_ERROR_OPEN, "the file cannot be opened")                                                  \
@@ -1372,7 +1402,7 @@ static double nn__seconds(void)
     X(NN_ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                 \
     X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
     X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
-    X(NN_ERROR_METADATA, "the model file's nn.h metadata is missing or cannot be read")            \
+    X(NN_ERROR_METADATA, "metadata is missing or not valid, in a model file or as given")          \
     X(NN_ERROR_TENSOR,                                                                             \
       "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
     X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
@@ -2482,9 +2512,10 @@ static void nn__exact_digits(char digits[NN__EXACT_DIGITS], uint64_t m, int expo
         NN_ASSERT(!carry || count < NN__DECIMAL_WORDS);
         if (carry) word[count++] = (uint32_t)carry;
     }
-    for (i = NN__EXACT_DIGITS; i-- > 0; word[k] /= 10) {
-        k = (NN__EXACT_DIGITS - 1 - i) / 9;
-        digits[i] = (char)('0' + word[k] % 10);
+    memset(digits, '0', NN__EXACT_DIGITS);
+    for (i = 0; i < 9 * count; i++) {
+        digits[NN__EXACT_DIGITS - 1 - i] = (char)('0' + word[i / 9] % 10);
+        word[i / 9] /= 10;
     }
 }
 
@@ -2518,7 +2549,7 @@ static int nn__shortest_digits(nn_real x, char digits[NN__EXACT_DIGITS])
 {
     const nn__bits bits = nn__to_bits(nn__absolute(x)), field = bits >> NN__MANTISSA;
     const nn__bits fraction = bits & (((nn__bits)1 << NN__MANTISSA) - 1);
-    /* |x| is m * 2^exponent. The midpoints are (m - below) * 2^exponent and (m + 2) * 2^exponent. */
+    /* |x| is m * 2^exponent, the midpoints (m - below) * 2^exponent and (m + 2) * 2^exponent. */
     const uint64_t m = (uint64_t)(field ? fraction | (nn__bits)1 << NN__MANTISSA : fraction) * 4;
     const uint64_t below = fraction || field < 2 ? 2 : 1;
     const int exponent = (field ? (int)field : 1) - NN__BIAS - NN__MANTISSA - 2;
@@ -5610,6 +5641,7 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
 #endif
 #ifndef NN_NO_MALLOC
     (*model)->heap = NULL;
+    (*model)->metadata = NULL;
 #endif
     (*model)->changes = 0;
     nn__clear_scaling(*model);
@@ -5684,12 +5716,199 @@ NN_DEF nn_status nn_model_create(nn_model **model, int inputs, const nn_layer *l
 }
 #endif
 
+#ifndef NN_NO_MALLOC
+
+/* ---- Metadata -------------------------------------------------------------------------------- */
+
+/* A pair of a model's metadata, in one allocation with its texts. The pairs of a model are a list
+   in the order of the keys' bytes, so that a file does not depend on the order of the calls. */
+typedef struct nn__pair {
+    struct nn__pair *next;
+    const char *key, *value;
+    const char **names; /* [count] what the value of "input_names" or "class_names" lists; NULL */
+    int count;
+} nn__pair;
+
+/* Returns whether a text is UTF-8: without overlong forms, surrogates and numbers above 10ffff. */
+static int nn__is_utf8(const char *text)
+{
+    static const uint32_t lowest[] = {0, 0x80, 0x800, 0x10000};
+    const unsigned char *at = (const unsigned char *)text;
+
+    while (*at) {
+        const int more = *at < 0x80 ? 0 : *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : 1;
+        uint32_t c = more ? *at & (0x3fu >> more) : *at;
+        int i;
+
+        if (more && (*at < 0xc2 || *at > 0xf4)) return 0;
+        for (i = 0, at++; i < more; i++, at++) {
+            if ((*at & 0xc0) != 0x80) return 0; /* also at the end of the text */
+            c = c << 6 | (*at & 0x3fu);
+        }
+        if (c < lowest[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return 0;
+    }
+    return 1;
+}
+
+/* Copies a cell of a row of CSV to *text, without its quotes, and a 0 behind it; moves *text behind
+   that. Returns the end of the cell in the row, or NULL when it is no cell. */
+static const char *nn__read_cell(const char *row, char **text)
+{
+    char *to = *text;
+
+    if (*row == '"') {
+        for (row++; *row != '"' || row[1] == '"'; row++) {
+            if (!*row) return NULL;
+            row += *row == '"'; /* a doubled quote stands for one */
+            *to++ = *row;
+        }
+        row++;
+    } else {
+        for (; *row && *row != ','; row++) {
+            if (*row == '"' || *row == '\n' || *row == '\r') return NULL;
+            *to++ = *row;
+        }
+    }
+    *to++ = 0;
+    *text = to;
+    return *row && *row != ',' ? NULL : row;
+}
+
+/* Fills pair->names from the value, with text[length of the value + 1] for their characters.
+   Returns whether the value is a row of CSV. */
+static int nn__read_names(nn__pair *pair, char *text)
+{
+    const char *row = pair->value - 1;
+
+    do {
+        pair->names[pair->count++] = text;
+        row = nn__read_cell(row + 1, &text);
+    } while (row && *row);
+    return row != NULL;
+}
+
+/* Returns whether a model with so many inputs or outputs can have so many names for them. */
+static nn_status nn__check_name_count(const nn_model *model, const nn__pair *pair, int inputs)
+{
+    const int outputs = nn__outputs(model);
+
+    if (inputs) return pair->count == model->inputs ? NN_OK : NN_ERROR_SHAPE;
+    return pair->count == outputs || (outputs == 1 && pair->count == 2) ? NN_OK : NN_ERROR_LABEL;
+}
+
+/* Makes a pair that the model can have. */
+static nn_status nn__make_pair(nn__pair **made, const nn_model *model, const char *key,
+                               const char *value)
+{
+    const int inputs = !strcmp(key, "input_names"), named = inputs || !strcmp(key, "class_names");
+    const size_t key_size = strlen(key) + 1, size = strlen(value) + 1;
+    size_t names = 1, i;
+    nn__pair *pair;
+    char *text;
+    nn_status status = NN_OK;
+
+    *made = NULL;
+    if (!*key || !strcmp(key, "format") || !strncmp(key, "nn.", 3) || !nn__is_utf8(key) ||
+        !nn__is_utf8(value))
+        return NN_ERROR_METADATA;
+    for (i = 0; i < size; i++) names += value[i] == ',';
+    if (!named) names = 0;
+    if (size > SIZE_MAX / 32 || key_size > SIZE_MAX / 32) return NN_ERROR_OVERFLOW;
+    pair = (nn__pair *)NN_MALLOC(sizeof *pair + names * sizeof(char *) + key_size + 2 * size);
+    if (!pair) return NN_ERROR_MEMORY;
+    memset(pair, 0, sizeof *pair);
+    pair->names = named ? (const char **)(void *)(pair + 1) : NULL;
+    text = (char *)(pair + 1) + names * sizeof(char *);
+    pair->key = (const char *)memcpy(text, key, key_size);
+    pair->value = (const char *)memcpy(text + key_size, value, size);
+    if (named && !nn__read_names(pair, text + key_size + size)) status = NN_ERROR_METADATA;
+    if (named && status == NN_OK) status = nn__check_name_count(model, pair, inputs);
+    if (status == NN_OK)
+        *made = pair;
+    else
+        NN_FREE(pair);
+    return status;
+}
+
+static void nn__free_pairs(nn__pair *pair)
+{
+    while (pair) {
+        nn__pair *next = pair->next;
+        NN_FREE(pair);
+        pair = next;
+    }
+}
+
+/* Puts a pair into a list, in place of one with its key; or, with NULL for the pair, only removes
+   that one. */
+static void nn__put_pair(nn__pair **list, const char *key, nn__pair *pair)
+{
+    nn__pair *old;
+
+    while (*list && strcmp((*list)->key, key) < 0) list = &(*list)->next;
+    old = *list && !strcmp((*list)->key, key) ? *list : NULL;
+    if (old) *list = old->next;
+    if (pair) {
+        pair->next = *list;
+        *list = pair;
+    }
+    if (old) NN_FREE(old);
+}
+
+static const nn__pair *nn__find_pair(const nn_model *model, const char *key)
+{
+    const nn__pair *pair = model->metadata;
+
+    while (pair && strcmp(pair->key, key)) pair = pair->next;
+    return pair;
+}
+
+NN_DEF nn_status nn_set_metadata(nn_model *model, const char *key, const char *value)
+{
+    nn__pair *pair = NULL;
+    nn_status status;
+
+    if (!model || !key) return NN_ERROR_NULL;
+    status = value ? nn__make_pair(&pair, model, key, value) : NN_OK;
+    if (status == NN_OK) nn__put_pair(&model->metadata, key, pair);
+    return status;
+}
+
+NN_DEF const char *nn_metadata(const nn_model *model, const char *key)
+{
+    const nn__pair *pair = model && key ? nn__find_pair(model, key) : NULL;
+
+    return pair ? pair->value : NULL;
+}
+
+/* Returns name i of the names under a key; NULL where there is none. */
+static const char *nn__name_of(const nn_model *model, const char *key, int i)
+{
+    const nn__pair *pair = model ? nn__find_pair(model, key) : NULL;
+
+    return pair && i >= 0 && i < pair->count ? pair->names[i] : NULL;
+}
+
+NN_DEF const char *nn_input_name(const nn_model *model, int i)
+{
+    return nn__name_of(model, "input_names", i);
+}
+
+NN_DEF const char *nn_class_name(const nn_model *model, int k)
+{
+    return nn__name_of(model, "class_names", k);
+}
+#endif
+
 NN_DEF void nn_model_free(nn_model *model)
 {
 #ifdef NN_NO_MALLOC
     (void)model;
 #else
-    if (model && model->heap) NN_FREE(model->heap);
+    if (!model) return;
+    nn__free_pairs(model->metadata);
+    model->metadata = NULL;
+    if (model->heap) NN_FREE(model->heap);
 #endif
 }
 
@@ -5742,6 +5961,7 @@ NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays
 #ifndef NN_NO_MALLOC
 NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 {
+    const nn__pair *pair;
     nn_shape shape;
     nn_status status;
 
@@ -5754,7 +5974,12 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
     memcpy((*copy)->parameters, model->parameters, model->parameter_count * sizeof(nn_real));
     memcpy((*copy)->offset, model->offset, 2 * (size_t)model->inputs * sizeof(nn_real));
     (*copy)->scaling = model->scaling;
-    return NN_OK;
+    for (pair = model->metadata; pair && status == NN_OK; pair = pair->next)
+        status = nn_set_metadata(*copy, pair->key, pair->value);
+    if (status == NN_OK) return NN_OK;
+    nn_model_free(*copy);
+    *copy = NULL;
+    return status;
 }
 #endif
 
@@ -6496,6 +6721,143 @@ static nn_status nn__check_widths(const nn_data *data, int inputs, int outputs)
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
 
+#ifndef NN_NO_MALLOC
+/* Returns k of a name "xk", or 0 for any other name. Where a table has no header, nn_read_csv makes
+   up the names x1, x2, ... */
+static long nn__made_up(const char *name)
+{
+    long number = 0;
+
+    if (*name++ != 'x' || *name == '0') return 0;
+    for (; *name >= '0' && *name <= '9' && number < 100000000; name++)
+        number = number * 10 + (*name - '0');
+    return *name ? 0 : number;
+}
+
+/* Returns whether input i can have both names, because they are the same or one is made up. */
+static int nn__same_input(const char *a, const char *b, int i)
+{
+    const long first = nn__made_up(a), second = nn__made_up(b);
+
+    return !strcmp(a, b) || (first == i + 1L && !second) || (second == i + 1L && !first);
+}
+
+/* Compares the names of the inputs and of the classes, where both data and `other` have some. */
+static nn_status nn__compare_names(const nn_data *data, const nn_data *other)
+{
+    int i;
+
+    if (data->input_names && other->input_names)
+        for (i = 0; i < data->inputs; i++)
+            if (!nn__same_input(data->input_names[i], other->input_names[i], i))
+                return NN_ERROR_SHAPE;
+    if (data->class_names && other->class_names) {
+        if (data->classes != other->classes) return NN_ERROR_LABEL;
+        for (i = 0; i < data->classes; i++)
+            if (strcmp(data->class_names[i], other->class_names[i])) return NN_ERROR_LABEL;
+    }
+    return NN_OK;
+}
+
+/* Checks that the names of the data's inputs and classes are the model's, where both have names. A
+   table with its columns in another order would otherwise give wrong numbers without a word. The
+   data's inputs are as many as the model's. */
+static nn_status nn__check_data_names(const nn_model *model, const nn_data *data)
+{
+    const nn__pair *inputs = nn__find_pair(model, "input_names");
+    const nn__pair *classes = nn__find_pair(model, "class_names");
+    nn_data own;
+    int i;
+
+    for (i = 0; data->input_names && i < data->inputs; i++)
+        if (!data->input_names[i]) return NN_ERROR_NULL;
+    for (i = 0; data->class_names && i < data->classes; i++)
+        if (!data->class_names[i]) return NN_ERROR_NULL;
+    memset(&own, 0, sizeof own);
+    own.input_names = inputs ? inputs->names : NULL;
+    own.class_names = classes ? classes->names : NULL;
+    own.classes = classes ? classes->count : 0;
+    return nn__compare_names(data, &own);
+}
+
+/* Writes a name as a cell of a row of CSV; returns its end. to[] has two bytes for each character,
+   and three more. */
+static char *nn__write_cell(char *to, const char *name)
+{
+    const int quoted = !*name || strpbrk(name, ",\"\r\n");
+
+    if (quoted) *to++ = '"';
+    for (; *name; name++) {
+        if (*name == '"') *to++ = '"';
+        *to++ = *name;
+    }
+    if (quoted) *to++ = '"';
+    return to;
+}
+
+/* Returns the name of the two that is not made up, or the model's. own is NULL without one. */
+static const char *nn__better_name(const nn__pair *own, const char *const *names, int i)
+{
+    return !own || nn__made_up(own->names[i]) ? names[i] : own->names[i];
+}
+
+/* Makes the pair of names[count], which agree with the model's; NULL where it has this pair. */
+static nn_status nn__pair_of_names(nn__pair **made, const nn_model *model, const char *key,
+                                   const char *const *names, int count)
+{
+    const nn__pair *own = nn__find_pair(model, key);
+    size_t size = 0;
+    char *row, *to;
+    nn_status status;
+    int i, same = own != NULL;
+
+    for (i = 0; i < count; i++) {
+        const char *const name = nn__better_name(own, names, i);
+        const size_t length = strlen(name);
+        if (length > SIZE_MAX / 4 || size > SIZE_MAX / 2) return NN_ERROR_OVERFLOW;
+        size += 2 * length + 3;
+        same = same && !strcmp(name, own->names[i]);
+    }
+    if (same) return NN_OK;
+    row = (char *)NN_MALLOC(size);
+    if (!row) return NN_ERROR_MEMORY;
+    for (i = 0, to = row; i < count; i++) {
+        if (i) *to++ = ',';
+        to = nn__write_cell(to, nn__better_name(own, names, i));
+    }
+    *to = 0;
+    status = nn__make_pair(made, model, key, row);
+    NN_FREE(row);
+    return status;
+}
+
+/* Stores the names of the data, which agree with the model's, and its recipe in the model. What the
+   model has already stays where it is. */
+static nn_status nn__keep_names(nn_model *model, const nn_data *data)
+{
+    const char *recipe = nn_metadata(model, "recipe");
+    nn__pair *made[3] = {NULL, NULL, NULL};
+    nn_status status = NN_OK;
+    int i;
+
+    if (data->input_names)
+        status = nn__pair_of_names(&made[0], model, "input_names", data->input_names, data->inputs);
+    if (status == NN_OK && data->class_names && data->classes > 0)
+        status =
+            nn__pair_of_names(&made[1], model, "class_names", data->class_names, data->classes);
+    if (status == NN_OK && data->recipe && !(recipe && !strcmp(recipe, data->recipe)))
+        status = nn__make_pair(&made[2], model, "recipe", data->recipe);
+    for (i = 0; i < 3; i++) {
+        if (!made[i]) continue;
+        if (status == NN_OK)
+            nn__put_pair(&model->metadata, made[i]->key, made[i]);
+        else
+            NN_FREE(made[i]);
+    }
+    return status;
+}
+#endif
+
 /* Checks the weights and the targets of all rows. At least one weight must be positive. */
 static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 {
@@ -6553,8 +6915,11 @@ static int nn__finite(const nn_model *model, const nn_real *x, size_t count)
 /* Checks everything about data with which a model is to be trained or measured. */
 static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_loss loss)
 {
-    const nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
+    nn_status status = nn__check_widths(data, model->inputs, nn__outputs(model));
 
+#ifndef NN_NO_MALLOC
+    if (status == NN_OK) status = nn__check_data_names(model, data);
+#endif
     if (status != NN_OK) return status;
     if (!nn__finite(model, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__finite(model, data->y, nn__numbers(data)))
@@ -6731,6 +7096,10 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     status = nn__check_arrays(data);
     if (status != NN_OK) return status;
     if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
+#ifndef NN_NO_MALLOC
+    status = nn__check_data_names(model, data);
+    if (status != NN_OK) return status;
+#endif
     if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__can_be_scaled(data))
         return NN_ERROR_DATA;
@@ -8020,7 +8389,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     const nn_options *o = trainer->options;
     nn_status status = nn__check_fits(data, trainer->model, o->loss);
     uint64_t updates;
-    int held;
+    int held, scaled;
 
     if (status != NN_OK) return status;
     memset(run, 0, sizeof *run);
@@ -8030,6 +8399,9 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->validation.count = 0;
     if (o->validation) {
         status = nn__check_fits(o->validation, trainer->model, o->loss);
+#ifndef NN_NO_MALLOC
+        if (status == NN_OK) status = nn__compare_names(o->validation, data);
+#endif
         if (status != NN_OK) return status;
         run->validation = nn__all_rows(o->validation, trainer->model);
     } else if (o->validation_fraction > 0) {
@@ -8055,10 +8427,13 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->begin = NN_TIME();
     run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
-    if (o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE) {
-        if (!nn__can_be_scaled(data)) return NN_ERROR_DATA;
-        nn__fit_scaling(trainer->model, &run->training, o->scaling);
-    }
+    scaled = o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE;
+    if (scaled && !nn__can_be_scaled(data)) return NN_ERROR_DATA;
+#ifndef NN_NO_MALLOC
+    status = nn__keep_names(trainer->model, data);
+    if (status != NN_OK) return status;
+#endif
+    if (scaled) nn__fit_scaling(trainer->model, &run->training, o->scaling);
     return NN_OK;
 }
 
@@ -9388,7 +9763,11 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
        nn.state            in checkpoints: nn__state, as numbers in hexadecimal
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
-                           header behind the metadata, in hexadecimal
+                           header behind this value, in hexadecimal; where the metadata end there,
+                           of the bytes behind them
+       ...                 the user's pairs, in the order of their keys
+
+   A build without a heap reads none of the user's pairs.
 
    One set of functions reads files: tokens; then the values of our metadata; then any safetensors
    header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
@@ -9397,6 +9776,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
 #define NN__FILE_TENSORS 2048                /* most tensors, and most keys of the metadata */
+#define NN__FILE_PAIRS   2000                /* most pairs of the user's: the other keys are ours */
 
 /* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
 static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
@@ -9618,7 +9998,58 @@ static void nn__write_tensor(nn__writer *writer, int module, const char *name, s
     nn__write_text(writer, "]}");
 }
 
-/* The metadata, where the checksum is to be found. */
+#ifndef NN_NO_MALLOC
+/* Writes what stands between the quotes of a string in JSON. */
+static void nn__write_escaped(nn__writer *writer, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c < 32) {
+            nn__write_text(writer, "\\u");
+            nn__write_hexadecimal(writer, c, 4);
+            continue;
+        }
+        if (c == '"' || c == '\\') nn__write_byte(writer, '\\');
+        nn__write_byte(writer, c);
+    }
+}
+
+static int nn__count_pairs(const nn_model *model)
+{
+    const nn__pair *pair;
+    int count = 0;
+
+    for (pair = model->metadata; pair && count < INT_MAX; pair = pair->next) count++;
+    return count;
+}
+
+/* Writes the pairs that follow the checksum. */
+static void nn__write_pairs(nn__writer *writer, const nn_model *model)
+{
+    const nn__pair *pair;
+
+    for (pair = model->metadata; pair; pair = pair->next) {
+        nn__write_text(writer, ",\"");
+        nn__write_escaped(writer, pair->key);
+        nn__write_text(writer, "\":\"");
+        nn__write_escaped(writer, pair->value);
+        nn__write_text(writer, "\"");
+    }
+}
+#endif
+
+/* Returns whether pairs follow the checksum. */
+static int nn__has_pairs(const nn_model *model)
+{
+#ifdef NN_NO_MALLOC
+    (void)model;
+    return 0;
+#else
+    return model->metadata != NULL;
+#endif
+}
+
+/* The metadata up to the checksum, and their end where no pairs follow it. */
 static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint32_t crc)
 {
     int i;
@@ -9634,17 +10065,21 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     }
     nn__write_text(writer, ",\"nn.crc32\":\"");
     nn__write_hexadecimal(writer, crc, 8);
-    nn__write_text(writer, "\"}");
+    nn__write_text(writer, nn__has_pairs(image->model) ? "\"" : "\"}");
 }
 
 /* The rest of the header, after so many bytes of it, filled up with spaces. */
-static void nn__write_tensors(nn__writer *writer, const nn__image *image, size_t metadata)
+static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t metadata)
 {
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
     int i, module = 0;
 
+#ifndef NN_NO_MALLOC
+    nn__write_pairs(writer, model);
+    if (nn__has_pairs(model)) nn__write_text(writer, "}");
+#endif
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
         const size_t in = (size_t)layer.inputs, out = (size_t)layer.outputs;
@@ -9680,7 +10115,7 @@ static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
 
     nn__write_data(&writer, image);
     for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, image, i);
-    nn__write_tensors(&writer, image, metadata);
+    nn__write_rest(&writer, image, metadata);
     return ~writer.crc;
 }
 
@@ -9696,11 +10131,14 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
 
     nn__write_metadata(&writer, image, 0);
     metadata = writer.size;
-    nn__write_tensors(&writer, image, metadata);
+    nn__write_rest(&writer, image, metadata);
     length = writer.size;
     if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
         image->model->count > (NN__FILE_TENSORS - 3) / 2)
         return NN_ERROR_OVERFLOW;
+#ifndef NN_NO_MALLOC
+    if (nn__count_pairs(image->model) > NN__FILE_PAIRS) return NN_ERROR_OVERFLOW;
+#endif
     *size = 8 + writer.size + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
@@ -9709,7 +10147,7 @@ static nn_status nn__write_image(const nn__image *image, void *buffer, size_t ca
     writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
     nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
-    nn__write_tensors(&writer, image, metadata);
+    nn__write_rest(&writer, image, metadata);
     nn__write_data(&writer, image);
     NN_ASSERT(writer.size == *size);
     return NN_OK;
@@ -10013,8 +10451,8 @@ static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_laye
     return widths.at == widths.end && sizes->count <= (NN__FILE_TENSORS - 3) / 2;
 }
 
-/* Only what nn_save writes is taken here: the metadata, in its order, say all; the descriptions of
-   the tensors behind them are in the checksum alone. */
+/* Only what nn_save writes is taken here: the metadata up to the checksum, in its order, say all.
+   What is behind it in the header is in the checksum alone. */
 static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *bytes, size_t size)
 {
     const nn_status status = nn__find_header(file, bytes, size);
@@ -10026,8 +10464,9 @@ static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *by
     good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
     for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
         good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
-    if (!good || !nn__take_text(rest, "\"}") || !nn__read_saved_layers(file, sizes, NULL))
-        return NN_ERROR_HEADER;
+    good = good && nn__take_text(rest, "\"");
+    (void)nn__take_text(rest, "}"); /* unless pairs of the user's follow, of which none is read */
+    if (!good || !nn__read_saved_layers(file, sizes, NULL)) return NN_ERROR_HEADER;
     data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
     return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
                ? NN_ERROR_TRUNCATED
@@ -10523,8 +10962,11 @@ static nn_status nn__check_header(nn__file *file, nn_location *location)
     if (location) location->name[0] = 0;
     if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
     if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
-    file->parts[NN__REST].at = scan.rest;
-    file->parts[NN__REST].end = scan.rest ? file->header.end : NULL;
+    if (file->ours && file->parts[NN__CHECKSUM].at) {
+        file->parts[NN__REST].at = file->parts[NN__CHECKSUM].end + 1; /* behind the quote */
+        file->parts[NN__REST].end = file->header.end;
+        (void)nn__take_text(&file->parts[NN__REST], "}");
+    }
     return NN_OK;
 }
 
@@ -10665,9 +11107,89 @@ static nn_status nn__read_model(const nn__file *file, nn_model *model, int store
     return status;
 }
 
+#ifndef NN_NO_MALLOC
+/* Writes a character as UTF-8; returns its end. */
+static char *nn__write_utf8(char *to, int32_t c)
+{
+    static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
+    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    int i;
+
+    *to++ = (char)(unsigned char)(first[more] | c >> (6 * more));
+    for (i = more; i-- > 0;) *to++ = (char)(unsigned char)(0x80 | (c >> (6 * i) & 0x3f));
+    return to;
+}
+
+/* Writes the characters of a string and a 0 behind them, in no more bytes than the string has and
+   one. Returns their end, or NULL where one of them is 0. */
+static char *nn__write_string(char *to, nn__span string)
+{
+    while (string.at < string.end) {
+        const int32_t c = nn__next_character(&string);
+        if (c == 0) return NULL;
+        to = nn__write_utf8(to, c);
+    }
+    *to++ = 0;
+    return to;
+}
+
+/* Makes the pair of an entry of the header. */
+static nn_status nn__read_pair(const nn__entry *entry, const nn_model *model, nn__pair **pair)
+{
+    const nn__span name = entry->name, value = entry->value;
+    const size_t size = (size_t)(name.end - name.at) + (size_t)(value.end - value.at) + 2;
+    char *key = (char *)NN_MALLOC(size), *text;
+    nn_status status = NN_ERROR_METADATA;
+
+    if (!key) return NN_ERROR_MEMORY;
+    text = nn__write_string(key, name);
+    if (text && nn__write_string(text, value)) status = nn__make_pair(pair, model, key, text);
+    NN_FREE(key);
+    return status == NN_OK || status == NN_ERROR_MEMORY ? status : NN_ERROR_METADATA;
+}
+
+/* Reads the user's pairs of a file of ours into a list. They are behind the checksum, in the order
+   of their keys. */
+static nn_status nn__read_pairs(const nn__file *file, const nn_model *model, nn__pair **list)
+{
+    nn__scan scan = nn__begin_scan(file);
+    nn__pair **end = list, *last = NULL;
+    nn_status status = NN_OK;
+    nn__entry entry;
+
+    *list = NULL;
+    while (file->ours && status == NN_OK && nn__next_entry(&scan, &entry) > 0) {
+        nn__span name = entry.name;
+        if (entry.kind != NN__KIND_KEY || name.at < file->parts[NN__CHECKSUM].end ||
+            nn__begins_with(&name, "nn."))
+            continue;
+        status = nn__read_pair(&entry, model, end);
+        if (status != NN_OK) break;
+        if (last && strcmp(last->key, (*end)->key) >= 0) status = NN_ERROR_METADATA;
+        last = *end;
+        end = &last->next;
+    }
+    if (status == NN_OK) return NN_OK;
+    nn__free_pairs(*list);
+    *list = NULL;
+    return status;
+}
+
+/* A file of ours replaces all pairs of a model. Any other file leaves them as they are. */
+static void nn__replace_pairs(const nn__file *file, nn_model *model, nn__pair *list)
+{
+    if (!file->ours) return;
+    nn__free_pairs(model->metadata);
+    model->metadata = list;
+}
+#endif
+
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            nn_location *location)
 {
+#ifndef NN_NO_MALLOC
+    nn__pair *pairs;
+#endif
     nn__file file;
     nn_status status;
 
@@ -10676,6 +11198,10 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     status = nn__open_file(&file, bytes, size, location);
     if (status == NN_OK) status = nn__read_model(&file, model, 0, location);
+#ifndef NN_NO_MALLOC
+    if (status == NN_OK) status = nn__read_pairs(&file, model, &pairs);
+    if (status == NN_OK) nn__replace_pairs(&file, model, pairs);
+#endif
     if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
     nn__close_file(&file);
     return status;
@@ -10764,6 +11290,9 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
                                            nn_location *location)
 {
+#ifndef NN_NO_MALLOC
+    nn__pair *pairs;
+#endif
     nn__file file;
     nn__state state;
     nn_status status;
@@ -10775,6 +11304,10 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
     if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
     if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
+#ifndef NN_NO_MALLOC
+    if (status == NN_OK) status = nn__read_pairs(&file, trainer->model, &pairs);
+    if (status == NN_OK) nn__replace_pairs(&file, trainer->model, pairs);
+#endif
     if (status == NN_OK) {
         (void)nn__read_model(&file, trainer->model, 1, NULL);
         (void)nn__read_arrays(&file, trainer, 1, NULL);
@@ -10840,6 +11373,7 @@ static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_loca
         (void)nn__read_layers(file, &sizes, made->layers, NULL);
         nn__set_offsets(made);
         status = nn__read_model(file, made, 1, location);
+        if (status == NN_OK) status = nn__read_pairs(file, made, &made->metadata);
     }
     if (status == NN_OK)
         *model = made;

@@ -163,4 +163,28 @@ static unsigned char *find_value(bytes file, const char *key, size_t *length)
     return NULL;
 }
 
+/* Puts the checksum right: CRC-32 of the data, of the values from nn.version on, and of the header
+   behind the checksum, or behind the metadata where these end there. Returns whether the file has a
+   checksum to put right. */
+static int put_checksum(bytes file)
+{
+    static const char *const keys[] = {"nn.version", "nn.widths",         "nn.activations",
+                                       "nn.scaling", "nn.scaling_values", "nn.state"};
+    const size_t data = 8 + header_size(file);
+    uint32_t crc = crc32_of(0xffffffffu, file.at + data, file.size - data);
+    unsigned char *at, *stated;
+    char digits[9];
+    size_t i, length;
+    for (i = 0; i < sizeof keys / sizeof *keys; i++)
+        if ((at = find_value(file, keys[i], &length)) != NULL) crc = crc32_of(crc, at, length);
+    stated = find_value(file, "nn.crc32", &length);
+    if (!stated) return 0;
+    at = stated + length + 1;
+    if (at < file.at + data && *at == '}') at++;
+    crc = crc32_of(crc, at, (size_t)(file.at + data - at));
+    sprintf(digits, "%08lx", (unsigned long)(uint32_t)~crc);
+    if (length >= 8) memcpy(stated, digits, 8);
+    return length == 8;
+}
+
 #endif
