@@ -114,7 +114,7 @@
    vectors and threads divide the outputs, never a sum. Every multiply-add is an explicit fused
    multiply-add. exp, tanh, sigmoid, log1p, expm1, erf and cosine are computed here, not by the C
    library. NN_NO_FMA and NN_DOUBLE give different, equally reproducible results. A NaN may have any
-   sign. Not reproducible:
+   sign. A build without a heap leaves the decimal numbers out of its files. Not reproducible:
      - products of NN_OPENBLAS_WORK multiply-adds or more under NN_USE_OPENBLAS;
      - -ffast-math, which is refused unless NN_ALLOW_FAST_MATH is defined, and its parts, of which
        clang does not announce all (-freciprocal-math, -fassociative-math,
@@ -133,8 +133,9 @@
    gradients, no gradient counts as less than 6.4e-16 (2e-146), whose square is a normal number.
 
    FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
-   gives what PyTorch's load_state_dict takes. nn_load_parameters reads the file that
-   safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
+   gives what PyTorch's load_state_dict takes; the metadata "nn.input_offset" and "nn.input_scale"
+   list the scaling, x_scaled = (x - offset) / scale, as decimal numbers. nn_load_parameters reads
+   the file that safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
    wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
    damage, not forgery. nn_export_c writes C source: the model as one function, for machines that
    only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX runtime.
@@ -499,6 +500,12 @@ typedef enum nn_scaling {
     NN_SCALE_STANDARD, /* (x - mean) / standard deviation (of the population) */
     NN_SCALE_MIN_MAX   /* (x - min) / (max - min), in [0, 1] on the data it was fitted to */
 } nn_scaling;
+
+/* Gives the model an input scaling by hand: the scaled input is (x - mean) / deviation, computed as
+   (x - mean) * (1 / deviation). mean[inputs] are finite; deviation[inputs] and 1 / deviation are
+   finite and > 0, else NN_ERROR_OPTION. For a scaling of another program, such as scikit-learn's
+   mean_ and scale_. */
+NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation);
 
 #ifndef NN_NO_TRAIN
 
@@ -5602,6 +5609,27 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
+NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation)
+{
+    nn_real factor;
+    int i;
+
+    if (!model || !mean || !deviation) return NN_ERROR_NULL;
+    for (i = 0; i < model->inputs; i++) {
+        factor = 1 / deviation[i];
+        if (!nn__is_finite(mean[i]) || !nn__is_finite(deviation[i]) || !nn__is_finite(factor) ||
+            !(factor > 0))
+            return NN_ERROR_OPTION;
+    }
+    for (i = 0; i < model->inputs; i++) {
+        model->offset[i] = mean[i];
+        model->offset[model->inputs + i] = 1 / deviation[i];
+    }
+    model->scaling = NN_SCALE_STANDARD;
+    model->changes++;
+    return NN_OK;
+}
+
 /* Returns the bytes of a model's block, or 0 when they do not fit a size_t. */
 static size_t nn__model_size(const nn__sizes *sizes, int stored)
 {
@@ -9765,9 +9793,13 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind this value, in hexadecimal; where the metadata end there,
                            of the bytes behind them
+       nn.input_offset     where there is a scaling (of at most 16,384 inputs), decimal numbers with
+       nn.input_scale      commas, for other programs: x_scaled = (x - input_offset) / input_scale
        ...                 the user's pairs, in the order of their keys
 
-   A build without a heap reads none of the user's pairs.
+   The decimal numbers are never read here, and cannot contradict nn.scaling_values: nn_save writes
+   both of the same numbers, and the checksum covers both. A build without a heap writes no decimal
+   numbers, and reads none of the user's pairs.
 
    One set of functions reads files: tokens; then the values of our metadata; then any safetensors
    header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
@@ -9777,6 +9809,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
 #define NN__FILE_TENSORS 2048                /* most tensors, and most keys of the metadata */
 #define NN__FILE_PAIRS   2000                /* most pairs of the user's: the other keys are ours */
+#define NN__FILE_DECIMAL 16384 /* most inputs whose scaling is written in decimal numbers, too */
 
 /* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
 static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
@@ -10014,6 +10047,28 @@ static void nn__write_escaped(nn__writer *writer, const char *text)
     }
 }
 
+/* Writes `,"key":"x,x,...",` the decimal numbers x[count]; where inverse is 1, their inverses. */
+static void nn__write_decimals(nn__writer *writer, const char *key, const nn_real *x, int count,
+                               int inverse)
+{
+    char text[NN__DECIMAL_ROOM];
+    int i;
+
+    nn__write_text(writer, key);
+    for (i = 0; i < count; i++) {
+        if (i) nn__write_text(writer, ",");
+        (void)nn__write_decimal(text, inverse ? 1 / x[i] : x[i]);
+        nn__write_text(writer, text);
+    }
+}
+
+/* Returns whether there are decimal numbers of the scaling. Those of very many inputs would not fit
+   into a header. */
+static int nn__has_decimals(const nn_model *model)
+{
+    return model->scaling != NN_SCALE_NONE && model->inputs <= NN__FILE_DECIMAL;
+}
+
 static int nn__count_pairs(const nn_model *model)
 {
     const nn__pair *pair;
@@ -10028,6 +10083,12 @@ static void nn__write_pairs(nn__writer *writer, const nn_model *model)
 {
     const nn__pair *pair;
 
+    if (nn__has_decimals(model)) {
+        nn__write_decimals(writer, ",\"nn.input_offset\":\"", model->offset, model->inputs, 0);
+        nn__write_decimals(writer, "\",\"nn.input_scale\":\"", model->offset + model->inputs,
+                           model->inputs, 1);
+        nn__write_text(writer, "\"");
+    }
     for (pair = model->metadata; pair; pair = pair->next) {
         nn__write_text(writer, ",\"");
         nn__write_escaped(writer, pair->key);
@@ -10045,7 +10106,7 @@ static int nn__has_pairs(const nn_model *model)
     (void)model;
     return 0;
 #else
-    return model->metadata != NULL;
+    return nn__has_decimals(model) || model->metadata;
 #endif
 }
 

@@ -7,7 +7,6 @@ Each further argument is one row of inputs, as they were before scaling. The pro
 outputs, which are nn.h's but for rounding.
 """
 
-import struct
 import sys
 
 import torch
@@ -21,22 +20,20 @@ MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "sigmoid"
 
 
 class Scaling(nn.Module):
-    """(x - offset) * factor, with one offset and one factor for each input."""
+    """(x - offset) / scale, with one offset and one scale for each input."""
 
-    def __init__(self, offset, factor):
+    def __init__(self, offset, scale):
         super().__init__()
-        self.offset, self.factor = offset, factor
+        self.offset, self.scale = offset, scale
 
     def forward(self, x):
-        return (x - self.offset) * self.factor
+        return (x - self.offset) / self.scale
 
 
-def read_scaling(metadata, inputs, letter):
-    """The scaling that is stored as text: the bits of the offsets, then of the factors, in hex."""
-    if metadata["nn.scaling"] == "none":
-        return Scaling(torch.zeros(inputs), torch.ones(inputs))
-    values = struct.unpack(f">{2 * inputs}{letter}", bytes.fromhex(metadata["nn.scaling_values"]))
-    return Scaling(*torch.tensor(values, dtype=torch.float64).reshape(2, inputs))
+def read_numbers(metadata, key, default):
+    """The decimal numbers that the metadata list under a key; `default` where there are none."""
+    numbers = [float(number) for number in metadata[key].split(",")] if key in metadata else default
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def load(path):
@@ -52,8 +49,9 @@ def load(path):
             modules.append(MODULES[activation]())
     net = nn.Sequential(*modules).to(tensors["0.weight"].dtype)
     net.load_state_dict(tensors)
-    letter = "d" if tensors["0.weight"].dtype == torch.float64 else "f"  # NN_DOUBLE, or float
-    return nn.Sequential(read_scaling(metadata, widths[0], letter), net.double())
+    scaling = Scaling(read_numbers(metadata, "nn.input_offset", [0.0]),
+                      read_numbers(metadata, "nn.input_scale", [1.0]))
+    return nn.Sequential(scaling, net.double())
 
 
 def main():

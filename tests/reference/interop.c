@@ -75,7 +75,13 @@ static int train_and_save(nn_model *model, nn_trainer *trainer, const nn_data *d
     int row;
     if (status != NN_OK) return failed("nn_trainer_fit", status, NULL);
     for (row = 0; row < ROWS; row++) print_row("x", data->x + row * INPUTS, INPUTS);
-    if (print_outputs("scaled", model, data->x) || save(folder, "scaled", model, NULL)) return 1;
+    if (print_outputs("scaled", model, data->x)) return 1;
+    status = nn_set_metadata(model, "note",
+                             "\"quoted\", back\\slash, \t tab, \x01 \xc3\xa9 "
+                             "\xe4\xb8\xad \xf0\x9f\x98\x80 {}[]:\x7f");
+    if (status == NN_OK) status = nn_set_metadata(model, "class_names", "cat,\"dog, big\"");
+    if (status != NN_OK) return failed("nn_set_metadata", status, NULL);
+    if (save(folder, "scaled", model, NULL)) return 1;
     if (save(folder, "checkpoint", model, trainer)) return 1;
 
     status = nn_fit_scaling(model, NULL, NN_SCALE_NONE);

@@ -28,6 +28,8 @@ MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
 CHECKED = ["nn.version", "nn.widths", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
 DEEP = "3," + "4:tanh," * 11 + "2:linear"  # 0.weight to 22.weight: 10 sorts before 2 as text
 
+NOTE = "\"quoted\", back\\slash, \t tab, \x01 \u00e9 \u4e2d \U0001f600 {}[]:\x7f"  # of interop.c
+
 counts = {True: 0, False: 0}
 
 
@@ -128,9 +130,35 @@ def check_format(path, dtype, spec):
           and all(a[1] == b[0] for a, b in zip(spans, spans[1:])), f"{path}: no holes")
     check(start % 8 == 0, f"{path}: the data begins at a multiple of 8")
     values = "".join(metadata.get(key, "") for key in CHECKED).encode()
-    tensors = content[content.index(b'"}', content.index(b"nn.crc32") + 11) + 2:start]
-    check(metadata.get("nn.crc32") == f"{zlib.crc32(content[start:] + values + tensors):08x}",
+    rest = content[content.index(b'"', content.index(b"nn.crc32") + 11) + 1:start]
+    rest = rest[1:] if rest[:1] == b"}" else rest
+    check(metadata.get("nn.crc32") == f"{zlib.crc32(content[start:] + values + rest):08x}",
           f"{path}: checksum in {metadata}")
+
+
+def decimals(text):
+    """The decimal numbers of a text, with commas."""
+    return torch.tensor([float(number) for number in text.split(",")], dtype=torch.float64)
+
+
+def check_scaling(path, dtype, x):
+    """The decimal numbers of the scaling are those that nn.h computes with, to the last bit."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    check(("nn.input_offset" in metadata) == (metadata["nn.scaling"] != "none"), f"{path}: decimals")
+    if metadata["nn.scaling"] == "none":
+        return
+    letter = "d" if dtype == torch.float64 else "f"
+    count = 2 * x.shape[1]
+    stored = torch.tensor(struct.unpack(f">{count}{letter}",
+                                        bytes.fromhex(metadata["nn.scaling_values"])), dtype=dtype)
+    offset, scale = (decimals(metadata[key]).to(dtype) for key in ("nn.input_offset",
+                                                                   "nn.input_scale"))
+    check(torch.equal(torch.cat((offset, scale)), torch.cat((stored[:count // 2],
+                                                             1 / stored[count // 2:]))),
+          f"{path}: decimals of {metadata}")
+    scaled = (x - x.mean(0)) / x.std(0, unbiased=False)
+    check(close((x - offset.double()) / scale.double(), scaled, 1e-6), f"{path}: scaled inputs")
 
 
 def load_strictly(path, dtype, spec):
@@ -157,11 +185,16 @@ def check_trained(program, dtype, tolerance, folder):
     for name, inputs in ("plain", x), ("scaled", scaled_x):
         path = f"{folder}/{name}.safetensors"
         check_format(path, dtype, spec)
+        check_scaling(path, dtype, x)
         model = load_strictly(path, dtype, spec)
         check(model and close(got[name], outputs_of(model, inputs), tolerance), f"{path}: outputs")
         status, again, text = run(program, "load", path, x=x)
         check(status == 0 and torch.equal(again["y"], got[name]), f"{path}: nn_load: {text[:200]}")
     check(not close(got["plain"], got["scaled"], 0.01), "scaling matters in this check")
+    with safe_open(f"{folder}/scaled.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    check(metadata.get("note") == NOTE and metadata.get("class_names") == 'cat,"dog, big"',
+          f"{folder}: the user's pairs in {metadata}")
 
     plain = load_file(f"{folder}/plain.safetensors")
     path = f"{folder}/checkpoint.safetensors"

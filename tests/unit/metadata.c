@@ -466,6 +466,65 @@ static void test_hostile_pairs(void)
     free(file.at);
 }
 
+/* Whether the file has a value for the key, exactly this one. */
+static int has_value(bytes file, const char *key, const char *value)
+{
+    size_t length;
+    const unsigned char *at = find_value(file, key, &length);
+    return at && length == strlen(value) && !memcmp(at, value, length);
+}
+
+/* The scaling stands in a file as decimal numbers too, in front of the user's pairs. */
+static void test_decimal_numbers(void)
+{
+    static const nn_real mean[] = {(nn_real)0.1, -(nn_real)2.5, 1000000};
+    static const nn_real deviation[] = {(nn_real)0.5, 4, 1024};
+    nn_model *model = make_named(), *loaded = NULL;
+    bytes file = save_model(model), again;
+    size_t length;
+
+    CHECK(!find_value(file, "nn.input_offset", &length));
+    free(file.at);
+    CHECK(nn_set_scaling(model, mean, deviation) == NN_OK);
+    file = save_model(model);
+    CHECK(has_value(file, "nn.input_offset", "0.1,-2.5,1000000"));
+    CHECK(has_value(file, "nn.input_scale", "0.5,4,1024"));
+    CHECK(nn_load_memory(&loaded, file.at, file.size, NULL) == NN_OK && has_all(loaded));
+    CHECK(!nn_metadata(loaded, "nn.input_scale") && same_predictions(model, loaded));
+    again = save_model(loaded);
+    CHECK(same_bytes(file, again));
+    nn_model_free(loaded);
+    nn_model_free(model);
+    free(file.at);
+    free(again.at);
+}
+
+/* The scaling of more than 16,384 inputs would not leave much room in a header. */
+static void test_many_inputs(void)
+{
+    enum { MOST = 16384 };
+    static nn_real mean[MOST + 1], deviation[MOST + 1];
+    int i, more;
+
+    for (i = 0; i <= MOST; i++) {
+        mean[i] = (nn_real)-1.2345678e-12;
+        deviation[i] = (nn_real)1.2345678901234567e-30;
+    }
+    for (more = 0; more < 2; more++) {
+        const nn_layer layer = dense_layer(1, NN_LINEAR);
+        nn_model *model = make_model(MOST + more, &layer, 1, 1), *loaded = NULL;
+        size_t length;
+        bytes file;
+        CHECK(nn_set_scaling(model, mean, deviation) == NN_OK);
+        file = save_model(model);
+        CHECK((find_value(file, "nn.input_offset", &length) != NULL) == !more);
+        CHECK(nn_load_memory(&loaded, file.at, file.size, NULL) == NN_OK);
+        nn_model_free(loaded);
+        nn_model_free(model);
+        free(file.at);
+    }
+}
+
 /* The metadata of a file that another program wrote are ignored, and the model's are kept. */
 static void test_foreign_file(void)
 {
@@ -561,6 +620,8 @@ int main(void)
     RUN(test_order);
     RUN(test_damage);
     RUN(test_hostile_pairs);
+    RUN(test_decimal_numbers);
+    RUN(test_many_inputs);
     RUN(test_foreign_file);
     RUN(test_limits);
     RUN(test_callers_memory);

@@ -324,6 +324,40 @@ static void test_scaling_of_a_constant(void)
     }
 }
 
+/* A scaling of another program; what is refused leaves the one that is there. */
+static void test_by_hand(void)
+{
+    static const nn_real mean[] = {1, -2, (nn_real)0.1}, deviation[] = {2, (nn_real)0.25, 3};
+    const nn_real tiny = (nn_real)(sizeof(nn_real) == 4 ? 1e-45 : 5e-324); /* 1 / tiny overflows */
+    const nn_real bad[] = {0, -1, (nn_real)NAN, (nn_real)INFINITY, tiny};
+    static const nn_real x[] = {5, 4, 3};
+    const nn_layer layer = dense_layer(3, NN_LINEAR);
+    nn_model *model = make_model(3, &layer, 1, 1);
+    nn_real y[3], copy[3];
+    int i, j;
+
+    memset(nn_parameters(model), 0, nn_parameter_count(model) * sizeof(nn_real));
+    for (i = 0; i < 3; i++) nn_parameters(model)[4 * i] = 1; /* the outputs are the scaled inputs */
+    CHECK(nn_set_scaling(NULL, mean, deviation) == NN_ERROR_NULL);
+    CHECK(nn_set_scaling(model, NULL, deviation) == NN_ERROR_NULL);
+    CHECK(nn_set_scaling(model, mean, NULL) == NN_ERROR_NULL);
+    CHECK(nn_set_scaling(model, mean, deviation) == NN_OK);
+    for (i = 0; i < COUNT_OF(bad); i++)
+        for (j = 0; j < 3; j++) {
+            memcpy(copy, deviation, sizeof copy);
+            copy[j] = bad[i];
+            CHECK(nn_set_scaling(model, mean, copy) == NN_ERROR_OPTION);
+            memcpy(copy, mean, sizeof copy);
+            copy[j] = (nn_real)(i % 2 ? INFINITY : NAN);
+            CHECK(nn_set_scaling(model, copy, deviation) == NN_ERROR_OPTION);
+        }
+    CHECK(nn_predict(model, x, 1, y, NULL) == NN_OK);
+    for (i = 0; i < 3; i++) CHECK(y[i] == (x[i] - mean[i]) * (1 / deviation[i]));
+    CHECK(nn_fit_scaling(model, NULL, NN_SCALE_NONE) == NN_OK);
+    CHECK(nn_predict(model, x, 1, y, NULL) == NN_OK && y[0] == x[0]);
+    nn_model_free(model);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) seed = strtoull(argv[1], NULL, 10);
@@ -338,5 +372,6 @@ int main(int argc, char **argv)
     RUN(test_scaling_is_kept);
     RUN(test_scaling_of_a_constant);
     if (test_failed) printf("seed %llu\n", (unsigned long long)seed);
+    RUN(test_by_hand);
     return test_done();
 }
