@@ -901,6 +901,9 @@ typedef struct nn_export_options {
     const char *name;
     /* 1: the weights as nn_quantize leaves them, one byte each, and a scale for each output. */
     int int8;
+    /* 1: the names of the classes too, as an array `const char *const predict_classes[]`.
+       NN_ERROR_OPTION when the model has none: see nn_class_name. */
+    int class_names;
 } nn_export_options;
 
 /* Writes the model as a C99 file, constant arrays and one function,
@@ -11619,6 +11622,7 @@ typedef struct nn__exporter {
     const nn_model *model;
     const char *name;
     int int8;
+    const nn__pair *classes; /* the names of the classes, or NULL where they are not written */
 } nn__exporter;
 
 static const char *const nn__refusals_piece =
@@ -11921,6 +11925,38 @@ static void nn__write_arrays(nn__exporter *to)
     }
 }
 
+/* Writes a string literal whose characters are the bytes of the text. What is not plain ASCII, and
+   what could make a trigraph, is an octal escape, which ends after three digits. */
+static void nn__write_literal(nn__writer *writer, const char *text)
+{
+    nn__write_text(writer, "\"");
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        const int plain = c >= 32 && c < 127 && c != '"' && c != '\\' && c != '?';
+        if (!plain) nn__write_byte(writer, '\\');
+        if (!plain) nn__write_byte(writer, (unsigned char)('0' + (c >> 6)));
+        if (!plain) nn__write_byte(writer, (unsigned char)('0' + (c >> 3 & 7)));
+        nn__write_byte(writer, plain ? c : (unsigned char)('0' + (c & 7)));
+    }
+    nn__write_text(writer, "\"");
+}
+
+/* Writes the array of the names of the classes. It is declared before it is defined, as the
+   exported function is: no compiler then warns that nothing uses it. */
+static void nn__write_classes(nn__exporter *to)
+{
+    const int count = to->classes->count;
+    int i;
+
+    nn__write_count(to, "extern const char *const $_classes[", count, "];\n\n");
+    nn__write_count(to, "const char *const $_classes[", count, "] = {");
+    for (i = 0; i < count; i++) {
+        nn__write_text(&to->writer, i ? ",\n    " : "\n    ");
+        nn__write_literal(&to->writer, to->classes->names[i]);
+    }
+    nn__write_text(&to->writer, "};\n\n");
+}
+
 /* Returns the traits of all activations of the model. */
 static int nn__traits_of(const nn_model *model)
 {
@@ -12066,6 +12102,9 @@ static void nn__write_manual(nn__exporter *to)
     nn__write_piece(to, ", not overlapping y. The bits are\n"
                         "   nn_predict's");
     nn__write_piece(to, to->int8 ? " of the model after nn_quantize.\n" : ".\n");
+    if (to->classes)
+        nn__write_count(to, "   The names of the classes are $_classes[", to->classes->count,
+                        "].\n");
     nn__write_text(&to->writer, "   Nothing is allocated or kept; arrays on the stack hold ");
     nn__write_number(&to->writer,
                      (size_t)nn__export_width(model, 0) + (size_t)nn__export_width(model, 1));
@@ -12097,6 +12136,7 @@ static void nn__write_c(nn__exporter *to)
     if (bits || to->int8) nn__write_text(&to->writer, "\n");
     nn__write_piece(to, nn__flash_piece);
     nn__write_arrays(to);
+    if (to->classes) nn__write_classes(to);
     nn__write_functions(to);
     nn__write_predict(to);
     nn__write_piece(to, nn__end_piece);
@@ -12144,7 +12184,9 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_optio
     to.model = model;
     to.name = options && options->name ? options->name : "predict";
     to.int8 = options && options->int8;
-    if (!nn__is_identifier(to.name)) return NN_ERROR_OPTION;
+    if (options && options->class_names) to.classes = nn__find_pair(model, "class_names");
+    if (!nn__is_identifier(to.name) || (options && options->class_names && !to.classes))
+        return NN_ERROR_OPTION;
     if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
         !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
         return NN_ERROR_PARAMETER;

@@ -69,7 +69,7 @@ static void report(const char *what, const nn_model *model, const nn_data *data,
 
 int main(int argc, char **argv)
 {
-    nn_export_options how = {NULL, 0}; /* the defaults */
+    nn_export_options how = {NULL, 0, 0}; /* the defaults */
     nn_model *model;
     nn_data data;
 

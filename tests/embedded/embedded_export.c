@@ -26,7 +26,7 @@ typedef float nn_real;
 /* A net of the other activations, whose weights are as they were drawn. */
 static int write_smooth(const char *folder)
 {
-    static const nn_export_options smooth = {"predict_smooth", 0};
+    static const nn_export_options smooth = {"predict_smooth", 0, 0};
     const nn_layer layers[] = {NN_DENSE(6, NN_GELU), NN_DENSE(4, NN_SILU), NN_DENSE(3, NN_ELU),
                                NN_DENSE(1, NN_SOFTPLUS)};
     char path[2][4096];
@@ -40,7 +40,8 @@ static int write_smooth(const char *folder)
 
 static int write_files(nn_model *model, const char *folder)
 {
-    static const nn_export_options whole = {"predict_whole", 0}, small = {"predict_int8", 1};
+    static const nn_export_options whole = {"predict_whole", 0, 0};
+    static const nn_export_options small = {"predict_int8", 1, 0};
     char path[3][4096];
 
     sprintf(path[0], "%s/exported.c", folder);

@@ -96,7 +96,7 @@ static void test_the_same_text(void)
     static char text[1000000], again[1000000];
     FILE *file = fopen(EXPORTED_PATH, "rb");
     size_t length = file ? fread(text, 1, sizeof text, file) : 0, at = 0, size, k;
-    nn_export_options how;
+    nn_export_options how = {NULL, 0, 0};
     int i;
 
     CHECK(file && length > 10000 && length < sizeof text);
@@ -105,12 +105,13 @@ static void test_the_same_text(void)
         nn_model *model = export_model(i / 2);
         how.name = i % 2 ? model_specs[i / 2].int8_name : model_specs[i / 2].name;
         how.int8 = i % 2;
+        how.class_names = nn_class_name(model, 0) != NULL;
         CHECK(nn_export_c_memory(model, &how, again, sizeof again, &size) == NN_OK);
         nn_model_free(model);
         if (!CHECK(size <= length - at && !memcmp(text + at, again, size))) break;
         at += size;
     }
-    CHECK(length - at < 2000); /* the table is left */
+    CHECK(length - at < 3000); /* the tables are left */
     for (k = 0; k < at; k++)
         if (!(text[k] == '\n' || (text[k] >= ' ' && text[k] <= '~'))) break;
     CHECK(k == at);
@@ -120,7 +121,7 @@ static void test_the_same_text(void)
 static void test_int8_of_quantized(void)
 {
     static char first[200000], second[200000];
-    nn_export_options how = {NULL, 1};
+    nn_export_options how = {NULL, 1, 0};
     size_t size[2];
     int i;
 
@@ -170,11 +171,10 @@ static void test_names(void)
         "this", "a\"",       "*/",       "a(",       "a\\",   "static_assert",
         "NN_",  "NN_FLASH",  "NN_NO_FMA"};
     nn_model *model = export_model(0);
-    nn_export_options how;
+    nn_export_options how = {NULL, 0, 0};
     size_t size;
     int i;
 
-    how.int8 = 0;
     for (i = 0; i < NN__COUNT(good); i++) {
         how.name = good[i];
         CHECK(nn_export_c_memory(model, &how, NULL, 0, &size) == NN_OK && size > 0);
@@ -186,6 +186,29 @@ static void test_names(void)
             printf("name '%s'\n", bad[i]);
     }
     nn_model_free(model);
+}
+
+/* The compiled file has the names of the classes; a model without names cannot write them. */
+static void test_class_names(void)
+{
+    nn_export_options how = {NULL, 0, 1};
+    int i, int8, c, models = 0;
+    size_t size;
+
+    for (i = 0; i < MODELS; i++) {
+        nn_model *model = export_model(i);
+        const int count = class_count(&model_specs[i]);
+        size = 1;
+        CHECK(nn_export_c_memory(model, &how, NULL, 0, &size) == (count ? NN_OK : NN_ERROR_OPTION));
+        CHECK((size > 0) == (count > 0));
+        models += count > 0;
+        for (int8 = 0; int8 < 2; int8++)
+            for (c = 0; c < count; c++)
+                CHECK(!strcmp(exported_classes[i][int8][c], class_texts[c]) &&
+                      !strcmp(nn_class_name(model, c), class_texts[c]));
+        nn_model_free(model);
+    }
+    CHECK(models > 3);
 }
 
 static void test_capacity(void)
@@ -218,7 +241,7 @@ static void test_path(void)
 {
     static char text[100000], read[100000];
     nn_model *model = export_model(9);
-    nn_export_options how = {"net", 1};
+    nn_export_options how = {"net", 1, 0};
     size_t size;
     const char *written = temporary("net.c");
     FILE *file;
@@ -401,6 +424,7 @@ int main(int argc, char **argv)
     RUN(test_int8_of_quantized);
     RUN(test_constants);
     RUN(test_names);
+    RUN(test_class_names);
     RUN(test_capacity);
     RUN(test_path);
     RUN(test_quantize_any_magnitude);

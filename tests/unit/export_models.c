@@ -16,11 +16,12 @@ static void fail(const char *what)
 
 static void write_model(FILE *file, const nn_model *model, const char *name, int int8)
 {
-    nn_export_options how;
+    nn_export_options how = {NULL, 0, 0};
     size_t size;
     char *text;
 
     how.name = name;
+    how.class_names = nn_class_name(model, 0) != NULL;
     how.int8 = int8;
     if (nn_export_c_memory(model, &how, NULL, 0, &size) != NN_OK) fail("cannot be exported");
     text = (char *)malloc(size);
@@ -47,6 +48,14 @@ int main(int argc, char **argv)
     for (i = 0; i < MODELS; i++)
         fprintf(file, "    {%s, %s},\n", model_specs[i].name ? model_specs[i].name : "predict",
                 model_specs[i].int8_name);
+    fprintf(file, "};\n\nstatic const char *const *const exported_classes[][2] = {\n");
+    for (i = 0; i < MODELS; i++) {
+        const model_spec *spec = &model_specs[i];
+        if (class_count(spec))
+            fprintf(file, "    {%s_classes, %s_classes},\n", spec->name, spec->int8_name);
+        else
+            fprintf(file, "    {NULL, NULL},\n");
+    }
     fprintf(file, "};\n");
     if (fclose(file)) fail("cannot write");
     return 0;

@@ -151,6 +151,37 @@ static nn_real odd_real(uint64_t *random, int column)
     }
 }
 
+/* Names of classes for models whose last layer is softmax: with what a string literal of C must
+   escape, and a digit behind an escape. */
+static const char *const class_texts[] = {
+    "cat", "\"big\" dog\\", "\xc3\xa9\x37", "\?\?/ \?\?=", "", "\n\t\x01\x7f\x31", "a,b", "%s", "0",
+    "//"};
+
+/* How many of them the model has, 0 where it has none. */
+static int class_count(const model_spec *spec)
+{
+    const nn_layer *last = &spec->layers[spec->count - 1];
+    return last->activation == NN_SOFTMAX && last->width > 1 ? last->width : 0;
+}
+
+/* Gives the model the names of its classes; 0: no memory. */
+static int name_classes(nn_model *model, int count)
+{
+    char row[400], *to = row;
+    int i;
+    const char *from;
+
+    for (i = 0; i < count; i++) {
+        if (i) *to++ = ',';
+        *to++ = '"';
+        for (from = class_texts[i]; *from; *to++ = *from++)
+            if (*from == '"') *to++ = '"';
+        *to++ = '"';
+    }
+    *to = 0;
+    return !count || nn_set_metadata(model, "class_names", row) == NN_OK;
+}
+
 /* Makes model i on the heap; NULL: no memory. */
 static nn_model *export_model(int i)
 {
@@ -175,7 +206,9 @@ static nn_model *export_model(int i)
         model->offset[k] = small_real(&random);
         model->offset[spec->inputs + k] = small_real(&random);
     }
-    return model;
+    if (name_classes(model, class_count(spec))) return model;
+    nn_model_free(model);
+    return NULL;
 }
 
 #endif
