@@ -489,12 +489,6 @@ typedef struct nn_data {
     void *memory; /* what nn_data_free frees; NULL for the caller's arrays */
 } nn_data;
 
-/* nn_predict for the rows of data: y[rows x outputs of the model] = model(data->x). It checks that
-   the data's inputs are the model's (NN_ERROR_SHAPE), which nn_predict cannot know. Targets are not
-   read and need not be there. */
-NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
-                                 void *scratch);
-
 typedef enum nn_scaling {
     NN_SCALE_NONE = 0,
     NN_SCALE_STANDARD, /* (x - mean) / standard deviation (of the population) */
@@ -508,6 +502,12 @@ typedef enum nn_scaling {
 NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation);
 
 #ifndef NN_NO_TRAIN
+
+/* nn_predict for the rows of data: y[rows x outputs of the model] = model(data->x). It checks what
+   nn_predict cannot know: that the data's inputs are the model's, by their number and, where both
+   have names, by these (NN_ERROR_SHAPE). Targets are not read and need not be there. */
+NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
+                                 void *scratch);
 
 /* Computes the input scaling from data and stores it in the model. From then on the model applies
    it to every input that it is given. Use the training rows only. A constant column is only
@@ -6100,14 +6100,6 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     return NN_OK;
 }
 
-NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
-                                 void *scratch)
-{
-    if (!model || !data) return NN_ERROR_NULL;
-    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
-    return nn_predict(model, data->x, data->rows, y, scratch);
-}
-
 /* Returns the class of a row of outputs or targets: see nn_predict_classes. */
 static int nn__class_of(const nn_real *row, int outputs)
 {
@@ -6941,6 +6933,20 @@ static int nn__finite(const nn_model *model, const nn_real *x, size_t count)
 #endif
     (void)model; /* without vector kernels */
     return NN__RUN(model, all_finite, x, count);
+}
+
+NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_real *y,
+                                 void *scratch)
+{
+    nn_status status = NN_OK;
+
+    if (!model || !data) return NN_ERROR_NULL;
+    if (data->inputs != model->inputs) return NN_ERROR_SHAPE;
+#ifndef NN_NO_MALLOC
+    status = nn__check_data_names(model, data);
+#endif
+    if (status != NN_OK && status != NN_ERROR_LABEL) return status; /* classes are not used here */
+    return nn_predict(model, data->x, data->rows, y, scratch);
 }
 
 /* Checks everything about data with which a model is to be trained or measured. */

@@ -214,7 +214,7 @@ static void test_other_names(void)
     const nn_data broken = named_data(missing, NULL);
     nn_options how = make_options(NN_MSE, NN_SGD, 0.01);
     nn_trainer *trainer = NULL;
-    nn_real loss;
+    nn_real loss, y[64];
     int matrix[4];
 
     how.epochs = 1;
@@ -234,6 +234,10 @@ static void test_other_names(void)
     CHECK(nn_confusion_matrix(model, &data, matrix) == NN_OK);
     CHECK(nn_confusion_matrix(model, &columns, matrix) == NN_ERROR_SHAPE);
     CHECK(nn_confusion_matrix(model, &classes, matrix) == NN_ERROR_LABEL);
+    CHECK(data.rows * 2 <= COUNT_OF(y));
+    CHECK(nn_predict_data(model, &data, y, NULL) == NN_OK);
+    CHECK(nn_predict_data(model, &columns, y, NULL) == NN_ERROR_SHAPE);
+    CHECK(nn_predict_data(model, &classes, y, NULL) == NN_OK); /* these it does not use */
     CHECK(nn_fit_scaling(model, &columns, NN_SCALE_STANDARD) == NN_ERROR_SHAPE);
     CHECK(nn_fit(model, &columns, &how) == NN_ERROR_SHAPE);
     CHECK(nn_fit(model, &classes, &how) == NN_ERROR_LABEL);
