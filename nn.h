@@ -288,16 +288,18 @@ typedef enum nn_status {
     NN_ERROR_CSV_CELLS,  /* a row with too few or too many cells */
     NN_ERROR_CSV_NUMBER, /* a cell that is missing or not a finite number */
     NN_ERROR_CSV_QUOTE,  /* a quote that does not end, or stands where none may */
-    NN_ERROR_CSV_TARGET, /* no column has the target's name */
-    NN_ERROR_IDX_MAGIC,  /* not an IDX file of unsigned bytes */
-    NN_ERROR_IDX_SIZE,   /* an IDX file shorter or longer than its header says, or counts differ */
-    NN_ERROR_TRUNCATED,  /* a model file shorter or longer than its header says */
-    NN_ERROR_HEADER,     /* a model file whose header is not a safetensors header */
-    NN_ERROR_METADATA,   /* a model file without nn.h's metadata, or with metadata it cannot read;
+    NN_ERROR_CSV_TEXT,   /* a column of text with too many different texts */
+    NN_ERROR_CSV_COLUMN, /* no column has this name or number, or it is listed twice */
+    NN_ERROR_CSV_ENCODING, /* UTF-16, or names, classes or categories that are not UTF-8 */
+    NN_ERROR_IDX_MAGIC,    /* not an IDX file of unsigned bytes */
+    NN_ERROR_IDX_SIZE,  /* an IDX file shorter or longer than its header says, or counts differ */
+    NN_ERROR_TRUNCATED, /* a model file shorter or longer than its header says */
+    NN_ERROR_HEADER,    /* a model file whose header is not a safetensors header */
+    NN_ERROR_METADATA,  /* a model file without nn.h's metadata, or with metadata it cannot read;
                             a key or a text that nn_set_metadata refuses */
-    NN_ERROR_TENSOR,     /* a tensor is missing, there twice, of another shape or of another type */
-    NN_ERROR_CHECKSUM,   /* a model file whose bytes are not the ones that were saved */
-    NN_ERROR_PARAMETER,  /* a model file with a parameter that is NaN or infinite */
+    NN_ERROR_TENSOR,    /* a tensor is missing, there twice, of another shape or of another type */
+    NN_ERROR_CHECKSUM,  /* a model file whose bytes are not the ones that were saved */
+    NN_ERROR_PARAMETER, /* a model file with a parameter that is NaN or infinite */
     NN_STATUS_COUNT
 } nn_status;
 
@@ -307,11 +309,12 @@ NN_DEF const char *nn_status_text(nn_status status);
 /* Where in a file something failed. Fields that do not apply are 0 or "". When the file cannot be
    opened, only path is set. */
 typedef struct nn_location {
-    const char *path; /* the path as the caller gave it, NULL for memory */
-    long line;        /* CSV: line of the file where the row begins, from 1 */
-    long column;      /* CSV: cell of the line, from 1 */
-    int dropped;      /* CSV: rows that drop_bad_rows had left out before the failure */
-    char name[64];    /* CSV: the cell's text; model files: the tensor's name. Cut to fit. */
+    const char *path;  /* the path as the caller gave it, NULL for memory */
+    long line;         /* CSV: line of the file where the row begins, from 1 */
+    long column;       /* CSV: cell of the line, from 1 */
+    int dropped;       /* CSV: rows that drop_bad_rows had left out before the failure */
+    char name[64];     /* CSV: the cell's text; model files: the tensor's name. Cut to fit. */
+    char expected[64]; /* CSV: what was expected instead, in English: "a number", "5 cells" */
 } nn_location;
 
 /* ---- Model ----------------------------------------------------------------------------------- */
@@ -541,41 +544,66 @@ NN_DEF void nn_data_free(nn_data *data);
 
 typedef enum nn_csv_header {
     /* The first row is a header when it is made of names: when its input cells have text and no
-       number, or when its target is text and all others in that column are numbers. Missing marks
-       are no names. */
+       number, or when the target is text in it and numbers below. With text_columns, a first row
+       that is all text is a header when an input is numbers below, or when none of its texts occurs
+       again in its column. Missing marks, true, false, yes and no are no names. */
     NN_CSV_HEADER_AUTO = 0,
     NN_CSV_HEADER_YES,
     NN_CSV_HEADER_NO
 } nn_csv_header;
 
-/* How to read a CSV file (RFC 4180: quoted cells, "" for a quote, LF or CRLF). */
+/* The target of a table without one. */
+#define NN_NO_TARGET ""
+
+/* How to read a table. A list of columns is a row of CSV, "age,height": names in the header, or
+   numbers, from 1 on or from the end (-1 is the last column). A name that is a number stands in
+   quotes. */
 typedef struct nn_csv_options {
-    char delimiter; /* 0 means ',' */
-    char comment;   /* lines that begin with it are skipped; 0 means none are */
+    char delimiter;      /* between cells; 0 means ','. ' ' means any number of blanks and tabs. */
+    char decimal;        /* '.' or ','; 0 means '.' */
+    const char *comment; /* lines that begin with one of these characters are skipped; ARFF: "%@" */
     nn_csv_header header;
-    int targets; /* number of target columns; 0 means 1 */
-    const char *const
-        *target_names; /* [targets] their names in the header; NULL: the last columns */
-    int labels;        /* 1: the one target is a class, even where its cells are numbers */
-    int classes;       /* with class_names: how many there are */
-    const char *const *class_names; /* [classes] the classes and their order, for example those of
-                                       another data set; NULL: the classes that are found */
-    int drop_bad_rows;     /* 1: rows with a missing or non-numeric cell are left out and counted */
+    const char *target; /* list of the target columns; NULL: the last one; NN_NO_TARGET: none */
+    int targets;        /* without a list, that many of the last columns; 0 means 1 */
+    const char *use;    /* list of the input columns; NULL: all that are not targets or ignored */
+    const char *ignore; /* list of columns to leave out */
+    int labels;         /* 1: the one target is a class, even where its cells are numbers */
+    int classes;        /* with class_names: how many there are */
+    const char *const *class_names; /* [classes] the classes and their order; NULL: the classes that
+                                       are found, sorted */
+    /* 1: an input column with text becomes categories: one input for each of its texts (256 at
+       most), 1 in the rows that have the text and 0 in the others. Numbers among the texts are
+       categories too, if there are no more than 16 different ones; otherwise the texts are bad
+       cells. 0: text in an input column is a bad cell. */
+    int text_columns;
+    /* 1: a missing cell of an input becomes the mean of its column's numbers or, among categories,
+       a category of its own. 0: it is a bad cell. */
+    int impute;
+    const char *missing; /* marks of missing cells, a row of CSV, in upper or lower case; NULL means
+                            ",NA,N/A,nan,null,?": the first of these is the empty cell */
+    int drop_bad_rows;   /* 1: rows with a bad cell are left out and counted */
+    /* Reads the table as the one that the model was trained on, or as other data, by its recipe:
+       columns in any order, with or without the targets, the same inputs, means and classes. Then
+       the options above must be 0, but for delimiter, decimal, comment, drop_bad_rows and
+       NN_NO_TARGET. A text that is no category sets its inputs to 0 and is counted. */
+    const nn_model *model;
+    const nn_data *like;
     nn_location *location; /* receives the place of a failure; may be NULL */
 } nn_csv_options;
 
-/* Reads a table from CSV text[length]. Inputs are numbers. The target is a number, or a class where
-   its column is text. Classes that are found (at most 4,096) are sorted, numbers by value, text by
-   its bytes. Equal numbers are one class (1 and 1.0). Two classes become one output, 0 or 1; more
-   become one-hot outputs. A cell that is empty, NA, N/A, nan, null or ?, in upper or lower case, is
-   missing: it is neither a number nor a class. Spaces around unquoted cells are ignored. Numbers
-   are read to the nearest nn_real, whatever the C locale. options may be NULL. nn_data_free frees
+/* Reads a table from CSV text[length] (RFC 4180: quoted cells, "" for a quote; lines end with LF,
+   CRLF, or all with CR). A number is rounded to the nearest nn_real, whatever the C locale; true
+   and yes are 1, false and no are 0. The target is a number, or a class where its column is text.
+   The classes that are found (at most 4,096) are sorted: numbers by value, text by its bytes. Equal
+   numbers are one class (1 and 1.0). Blanks around unquoted cells are ignored, and so are rows and
+   columns in which every cell is empty. NN_ERROR_CSV_NUMBER says that a cell is missing or not a
+   number. The memory in use is at most twice that of data. options may be NULL. nn_data_free frees
    *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
 
 #ifndef NN_NO_STDIO
-/* The same from a file. */
+/* The same from a file, which is read piece by piece. */
 NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options);
 
 /* Reads images and their labels in IDX format (MNIST's), unsigned bytes. Each image is a row, x =
@@ -619,9 +647,9 @@ typedef struct nn_progress nn_progress;
 /* Called by nn_fit. When it returns anything but 0, training ends, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
-/* How to train. Zero the struct and set what differs from the defaults. An option that has no effect
-   with the others is refused with NN_ERROR_OPTION: momentum with Adam, huber_delta with another
-   loss, callback_batches without a callback. Only `user` may be set without a callback.
+/* How to train. Zero the struct and set what differs from the defaults. An option that has no
+   effect with the others is refused with NN_ERROR_OPTION: momentum with Adam, huber_delta with
+   another loss, callback_batches without a callback. Only `user` may be set without a callback.
 
    NN_ZERO says 0 in those options in which 0 means a default that is not 0. */
 #define NN_ZERO ((nn_real)-1)
@@ -1407,7 +1435,9 @@ static double nn__seconds(void)
     X(NN_ERROR_CSV_NUMBER, "a CSV cell is missing or not a finite number")                         \
     X(NN_ERROR_CSV_QUOTE,                                                                          \
       "a CSV cell has a quote that is not closed, or a quote in a wrong place")                    \
-    X(NN_ERROR_CSV_TARGET, "the CSV file has no column with the target's name")                    \
+    X(NN_ERROR_CSV_TEXT, "a CSV column has too many different texts for classes or categories")    \
+    X(NN_ERROR_CSV_COLUMN, "the CSV file has no such column, or the column is listed twice")       \
+    X(NN_ERROR_CSV_ENCODING, "the CSV file is not UTF-8, but UTF-16 or another encoding")          \
     X(NN_ERROR_IDX_MAGIC, "not an IDX file of unsigned bytes")                                     \
     X(NN_ERROR_IDX_SIZE, "the IDX file's length or count does not fit its header")                 \
     X(NN_ERROR_TRUNCATED, "the model file is shorter or longer than its header says")              \
@@ -3677,8 +3707,8 @@ static inline nn_real nn__softplus_gradient(nn_real z, nn_real dy)
 #ifdef NN_DOUBLE
 #define NN__ONNX_SOFTPLUS                                                                          \
     NN__ONNX("Neg")                                                                                \
-    NN__ONNX("Sigmoid") NN__ONNX_WITH("Max", NN__SMALLEST) NN__ONNX("Log") NN__ONNX("Neg")         \
-        NN__ONNX_WITH_Z("Max")
+    NN__ONNX("Sigmoid")                                                                            \
+    NN__ONNX_WITH("Max", NN__SMALLEST) NN__ONNX("Log") NN__ONNX("Neg") NN__ONNX_WITH_Z("Max")
 #else
 #define NN__ONNX_SOFTPLUS NN__ONNX("Softplus")
 #endif
@@ -6341,8 +6371,8 @@ static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
 /* ---- Binary cross-entropy -------------------------------------------------------------------- */
 
 /* For sigmoid. The mean over the outputs of -t log p - (1 - t) log(1 - p), computed from the logits
-   as max(z, 0) - z t + log1p(exp(-|z|)); gradient dL/dz = (p - t) / outputs. With label smoothing s,
-   t stands for t (1 - s) + s / 2, as in Keras. */
+   as max(z, 0) - z t + log1p(exp(-|z|)); gradient dL/dz = (p - t) / outputs. With label smoothing
+   s, t stands for t (1 - s) + s / 2, as in Keras. */
 
 /* Label smoothing (Szegedy et al. 2016), an option of both cross-entropies. */
 static nn_real nn__smoothing(const nn__objective *objective)
@@ -8929,8 +8959,11 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
 /* ================================================================================================
    >>csv
    ------------------------------------------------------------------------------------------------
-   Tables in CSV format. Numbers are rounded to the nearest nn_real. Text in the target column
-   becomes classes: one output for two classes, one-hot outputs for more.
+   Tables in CSV format. A table is read once, row by row. Each column that is used has a field, and
+   each cell of a row becomes an nn_real: a number, or a NaN whose bits say that the cell is missing
+   or which of the field's texts it is. Some questions have an answer only after the last row:
+   whether the first row is a header, which columns are text and which are empty, what the classes
+   and the means are. Then the rows are completed and become the arrays of an nn_data.
    ============================================================================================= */
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
@@ -9070,147 +9103,422 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
     return (nn_real)quotient * nn__power_of_two((nn__bits)(shift + NN__BIAS));
 }
 
-/* Reads the decimal number text[length] and rounds it to the nearest nn_real, whatever the locale.
-   Returns 0 when the text is not a number, has other characters too, or is not finite. With few
-   digits and a small exponent, the digits and the power of ten are exact, so that one division or
-   product rounds correctly (Clinger 1990, "How to read floating point numbers accurately"). */
-static int nn__parse_number(const char *text, size_t length, nn_real *value)
+/* Reads the decimal number text ... end, without its sign, and rounds it to the nearest nn_real,
+   ties to even, however many digits it has. */
+static NN__APART nn_real nn__exact_number(const char *text, const char *end, char point)
 {
-#ifdef NN_DOUBLE
-    const int exact_digits = 15, exact_power = 22;
-#else
-    const int exact_digits = 7, exact_power = 10;
-#endif
-    const char *end = text + length;
     char digits[NN__DIGITS + 1];
     int32_t exponent = 0, given = 0; /* an int may have 16 bits */
-    int count = 0, point = 0, negative = 0, any = 0, i;
-    nn_real result = 0, power = 1;
+    int count = 0, after = 0, minus = 0;
 
-    if (text < end && (*text == '-' || *text == '+')) negative = *text++ == '-';
-    for (; text < end && ((*text >= '0' && *text <= '9') || (*text == '.' && !point)); text++) {
-        if (*text == '.') {
-            point = 1;
-            continue;
-        }
-        any = 1;
+    for (; text < end && *text != 'e' && *text != 'E'; text++) {
+        if (*text == point) after = 1;
+        if (*text < '0' || *text > '9') continue; /* the sign, the point */
         if (count == 0 && *text == '0') {
-            exponent -= point;
+            exponent -= after;
         } else if (count < NN__DIGITS) {
             digits[count++] = *text;
-            exponent -= point;
+            exponent -= after;
         } else {
             /* A digit that is not 0 is left out: an odd last digit records that there is no tie. */
             if (*text != '0') digits[NN__DIGITS - 1] |= 1;
-            exponent += !point;
+            exponent += !after;
         }
-        if (exponent > 100000000 || exponent < -100000000) return 0;
+        if (exponent > 100000000 || exponent < -100000000) return (nn_real)INFINITY;
     }
-    if (!any) return 0;
-    if (text < end && (*text == 'e' || *text == 'E')) {
-        const int minus = text + 1 < end && text[1] == '-';
-        text += 1 + (text + 1 < end && (text[1] == '-' || text[1] == '+'));
-        if (text == end) return 0;
-        for (; text < end && *text >= '0' && *text <= '9'; text++)
-            if (given < 100000000) given = given * 10 + (*text - '0');
-        exponent += minus ? -given : given;
+    for (; text < end; text++) {
+        minus |= *text == '-';
+        if (*text >= '0' && *text <= '9' && given < 100000000) given = given * 10 + (*text - '0');
     }
-    if (text != end) return 0;
-    if (count <= exact_digits && exponent <= exact_power && exponent >= -exact_power) {
-        for (i = 0; i < count; i++) result = result * 10 + (nn_real)(digits[i] - '0');
-        for (i = 0; i < exponent || i < -exponent; i++) power *= 10;
-        result = exponent < 0 ? result / power : result * power;
-    } else {
-        result = nn__decimal(digits, count, exponent);
-    }
-    *value = negative ? -result : result;
-    return nn__is_finite(result);
+    return nn__decimal(digits, count, exponent + (minus ? -given : given));
 }
 
-/* ---- CSV ------------------------------------------------------------------------------------- */
+/* The decimal number `digits` * 10^exponent. Up to 19 significant digits are kept; `more` is 1 when
+   one of the others is not 0. */
+typedef struct nn__number {
+    uint64_t digits;
+    int64_t exponent;
+    int negative, more;
+} nn__number;
+
+/* Appends the decimal digits at text to a number and returns their end. */
+NN__HOT const char *nn__scan_digits(const char *text, const char *end, nn__number *number)
+{
+    const uint64_t full = UINT64_C(1000000000000000000);
+    uint64_t digits = number->digits;
+    unsigned digit;
+
+    for (; text < end && (digit = (unsigned)(unsigned char)*text - '0') <= 9; text++) {
+        if (digits < full) {
+            digits = digits * 10 + digit;
+        } else {
+            number->exponent++;
+            number->more |= digit != 0;
+        }
+    }
+    number->digits = digits;
+    return text;
+}
+
+/* Reads the number with which text begins, and returns its end, or NULL when there is none. point
+   is the decimal point. */
+NN__HOT const char *nn__scan_number(const char *text, const char *end, char point,
+                                    nn__number *number)
+{
+    const char *begin;
+    int64_t given = 0;
+    int minus, any;
+
+    number->digits = 0;
+    number->exponent = 0;
+    number->negative = number->more = 0;
+    if (text < end && (*text == '-' || *text == '+')) number->negative = *text++ == '-';
+    begin = text;
+    text = nn__scan_digits(text, end, number);
+    any = text > begin;
+    if (text < end && *text == point) {
+        begin = ++text;
+        text = nn__scan_digits(text, end, number);
+        any |= text > begin;
+        number->exponent -= text - begin;
+    }
+    if (!any) return NULL;
+    if (text < end && (*text == 'e' || *text == 'E')) {
+        minus = ++text < end && *text == '-';
+        if (text < end && (*text == '-' || *text == '+')) text++;
+        for (begin = text; text < end && *text >= '0' && *text <= '9'; text++)
+            if (given < 100000000) given = given * 10 + (*text - '0');
+        if (text == begin) return NULL;
+        number->exponent += minus ? -given : given;
+    }
+    return text;
+}
+
+/* Returns the upper 64 bits of a * b. */
+static uint64_t nn__multiply_high(uint64_t a, uint64_t b)
+{
+    const uint64_t low = UINT32_MAX;
+    const uint64_t middle = (a >> 32) * (b & low) + (((a & low) * (b & low)) >> 32);
+    const uint64_t other = (a & low) * (b >> 32) + (middle & low);
+
+    return (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
+}
+
+/* Shifts x, not 0, to the left until its highest bit is set. Returns by how many bits. */
+static int nn__normalize(uint64_t *x)
+{
+    int step, shift = 0;
+
+    for (step = 32; step; step /= 2)
+        if (!(*x >> (64 - step))) {
+            *x <<= step;
+            shift += step;
+        }
+    return shift;
+}
+
+/* Sets *power to the upper 64 bits of 10^exponent, which has an error of less than 4 in the last of
+   them, and returns the weight of this bit as an exponent of 2. exponent is in [-364, 335]. The
+   power is the product of 10^(28 i), rounded down, and 10^k, k < 28, which is exact. */
+static int nn__power_of_ten(int exponent, uint64_t *power)
+{
+    static const uint64_t tens[] = {
+        UINT64_C(0xe1afa13afbd14d6d), UINT64_C(0xe3e27a444d8d98b7), UINT64_C(0xe61acf033d1a45df),
+        UINT64_C(0xe858ad248f5c22c9), UINT64_C(0xea9c227723ee8bcb), UINT64_C(0xece53cec4a314ebd),
+        UINT64_C(0xef340a98172aace4), UINT64_C(0xf18899b1bc3f8ca1), UINT64_C(0xf3e2f893dec3f126),
+        UINT64_C(0xf64335bcf065d37d), UINT64_C(0xf8a95fcf88747d94), UINT64_C(0xfb158592be068d2e),
+        UINT64_C(0xfd87b5f28300ca0d), UINT64_C(0x8000000000000000), UINT64_C(0x813f3978f8940984),
+        UINT64_C(0x82818f1281ed449f), UINT64_C(0x83c7088e1aab65db), UINT64_C(0x850fadc09923329e),
+        UINT64_C(0x865b86925b9bc5c2), UINT64_C(0x87aa9aff79042286), UINT64_C(0x88fcf317f22241e2),
+        UINT64_C(0x8a5296ffe33cc92f), UINT64_C(0x8bab8eefb6409c1a), UINT64_C(0x8d07e33455637eb2),
+        UINT64_C(0x8e679c2f5e44ff8f)};
+    static const uint64_t units[] = {
+        UINT64_C(0x8000000000000000), UINT64_C(0xa000000000000000), UINT64_C(0xc800000000000000),
+        UINT64_C(0xfa00000000000000), UINT64_C(0x9c40000000000000), UINT64_C(0xc350000000000000),
+        UINT64_C(0xf424000000000000), UINT64_C(0x9896800000000000), UINT64_C(0xbebc200000000000),
+        UINT64_C(0xee6b280000000000), UINT64_C(0x9502f90000000000), UINT64_C(0xba43b74000000000),
+        UINT64_C(0xe8d4a51000000000), UINT64_C(0x9184e72a00000000), UINT64_C(0xb5e620f480000000),
+        UINT64_C(0xe35fa931a0000000), UINT64_C(0x8e1bc9bf04000000), UINT64_C(0xb1a2bc2ec5000000),
+        UINT64_C(0xde0b6b3a76400000), UINT64_C(0x8ac7230489e80000), UINT64_C(0xad78ebc5ac620000),
+        UINT64_C(0xd8d726b7177a8000), UINT64_C(0x878678326eac9000), UINT64_C(0xa968163f0a57b400),
+        UINT64_C(0xd3c21bcecceda100), UINT64_C(0x84595161401484a0), UINT64_C(0xa56fa5b99019a5c8),
+        UINT64_C(0xcecb8f27f4200f3a)};
+
+    *power = nn__multiply_high(tens[(exponent + 364) / 28], units[(exponent + 364) % 28]);
+    (void)nn__normalize(power);
+    /* floor(log2(10^exponent)) - 63; 217706 / 2^16 is close enough to log2(10) here. */
+    return (int)((((int64_t)exponent + 32768) * 217706) >> 16) - 108853 - 63;
+}
+
+/* Rounds a number to the nearest nn_real, ties to even, without its sign. Returns 0 when the 64
+   bits that it computes with do not decide it: one case in 10^9 (NN_DOUBLE: in 100). With few
+   digits and a small exponent, the digits and the power of ten are exact, so that one division or
+   product rounds correctly (Clinger 1990, "How to read floating point numbers accurately"). */
+NN__HOT int nn__round_number(const nn__number *number, nn_real *value)
+{
+#ifdef NN_DOUBLE
+    static const nn_real powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+#else
+    static const nn_real powers[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f,
+                                     1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
+#endif
+    const int exact = NN__COUNT(powers) - 1, lowest = 1 - NN__BIAS;
+    const uint64_t margin = number->more ? 64 : 12; /* more than the error of the product, in bits
+                                                       of weight 1 */
+    uint64_t product, power, rest, half;
+    int exponent, drop;
+
+    *value = 0;
+    if (!number->digits) return 1;
+    if (number->digits <= UINT64_C(1) << (NN__MANTISSA + 1) && !number->more &&
+        number->exponent <= exact && number->exponent >= -exact) {
+        if (number->exponent < 0)
+            *value = (nn_real)number->digits / powers[-number->exponent];
+        else
+            *value = (nn_real)number->digits * powers[number->exponent];
+        return 1;
+    }
+    if (number->exponent < -364) return 1;
+    if (number->exponent > 335) {
+        *value = (nn_real)INFINITY;
+        return 1;
+    }
+    product = number->digits;
+    exponent = 64 - nn__normalize(&product);
+    exponent += nn__power_of_ten((int)number->exponent, &power);
+    product = nn__multiply_high(product, power);
+    exponent += 63 - nn__normalize(&product); /* of the highest bit */
+    if (exponent >= NN__BIAS) return 0;
+    drop = 63 - NN__MANTISSA + (exponent < lowest ? lowest - exponent : 0);
+    if (drop > 62) return 0;
+    half = UINT64_C(1) << (drop - 1);
+    rest = product & (2 * half - 1);
+    if ((rest > half ? rest - half : half - rest) <= margin) return 0;
+    product = (product >> drop) + (rest > half);
+    if (exponent >= lowest)
+        product += (uint64_t)(exponent - lowest) << NN__MANTISSA; /* the highest bit adds 1 to it */
+    *value = nn__from_bits((nn__bits)product);
+    return 1;
+}
+
+/* Reads the number with which text begins, rounded to the nearest nn_real, whatever the locale.
+   Returns its end, or NULL when there is no number, or none that is finite. */
+NN__HOT const char *nn__read_number(const char *text, const char *end, char point, nn_real *value)
+{
+    nn__number number;
+    const char *stop = nn__scan_number(text, end, point, &number);
+
+    if (!stop) return NULL;
+    if (!nn__round_number(&number, value)) *value = nn__exact_number(text, stop, point);
+    if (number.negative) *value = -*value;
+    return nn__is_finite(*value) ? stop : NULL;
+}
+
+/* ---- Rows and cells -------------------------------------------------------------------------- */
 
 typedef struct nn__cell {
-    const char *text; /* without the quotes of a quoted cell or the spaces around an unquoted one */
+    const char
+        *text; /* without the quotes of a quoted cell or the blanks around an unquoted one; two
+                         quotes in it stand for one */
     size_t length;
-    int last; /* 1: it is the last cell of its row */
 } nn__cell;
 
+/* Gives the rows of a text, one after the other. A file is read piece by piece: buffer[capacity]
+   always holds one whole row. */
 typedef struct nn__parser {
-    const char *at, *end;
-    long line;   /* the line where the current row begins, from 1 */
-    long next;   /* the line of `at` */
-    long column; /* the number of the last cell, from 1 */
-    char delimiter, comment;
+    const char *at, *end; /* what is left of the row, or the text behind it when there is none */
+    const char *row_end, *next_row;
+    long line; /* the line where the row begins, from 1 */
+    long next_line;
+    int column; /* the number of the last cell, from 1 */
+    char delimiter, decimal, line_end;
+    const char *comment;
+#ifndef NN_NO_STDIO
+    FILE *file; /* NULL: all of the text is there */
+    char *buffer;
+    size_t capacity;
+#endif
 } nn__parser;
 
-static int nn__at_line_end(const nn__parser *parser)
+/* Reads more of the file behind what is there, at ... end, which may move. Returns NN_OK also at
+   the end of the file. */
+static nn_status nn__read_more(nn__parser *parser)
 {
-    return parser->at == parser->end || *parser->at == '\n' ||
-           (*parser->at == '\r' && (parser->at + 1 == parser->end || parser->at[1] == '\n'));
-}
+#ifndef NN_NO_STDIO
+    const size_t used = (size_t)(parser->end - parser->at);
+    size_t got;
 
-static void nn__end_line(nn__parser *parser)
-{
-    if (parser->at < parser->end && *parser->at == '\r') parser->at++;
-    if (parser->at < parser->end) parser->at++;
-    parser->next++;
-}
-
-/* Goes to the next row that is neither empty nor a comment. Returns 0 at the end of the text. */
-static int nn__next_row(nn__parser *parser)
-{
-    while (parser->at < parser->end) {
-        const int comment = parser->comment && *parser->at == parser->comment;
-        if (!comment && !nn__at_line_end(parser)) {
-            parser->line = parser->next;
-            parser->column = 0;
-            return 1;
-        }
-        while (!nn__at_line_end(parser)) parser->at++;
-        nn__end_line(parser);
+    if (!parser->file) return NN_OK;
+    if (used > parser->capacity / 2) {
+        const size_t capacity = parser->capacity <= SIZE_MAX / 2 ? 2 * parser->capacity : 0;
+        char *larger = capacity ? (char *)NN_MALLOC(capacity) : NULL;
+        if (!larger) return NN_ERROR_MEMORY;
+        memcpy(larger, parser->at, used);
+        NN_FREE(parser->buffer);
+        parser->buffer = larger;
+        parser->capacity = capacity;
+    } else if (used) {
+        memmove(parser->buffer, parser->at, used);
     }
-    return 0;
-}
-
-/* Reads a cell and the delimiter or line end after it. A quoted cell may contain delimiters and
-   line ends, and two quotes in it stand for one. */
-static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell)
-{
-    parser->column++;
-    cell->last = 0;
-    if (parser->at < parser->end && *parser->at == '"') {
-        cell->text = ++parser->at;
-        cell->length = 0;
-        for (;; parser->at++) {
-            if (parser->at == parser->end) return NN_ERROR_CSV_QUOTE;
-            if (*parser->at == '\n') parser->next++;
-            if (*parser->at != '"') continue;
-            if (parser->at + 1 == parser->end || parser->at[1] != '"') break;
-            parser->at++;
-        }
-        cell->length = (size_t)(parser->at++ - cell->text);
-        if (!nn__at_line_end(parser) && *parser->at != parser->delimiter) return NN_ERROR_CSV_QUOTE;
-    } else {
-        cell->text = parser->at;
-        while (!nn__at_line_end(parser) && *parser->at != parser->delimiter && *parser->at != '"')
-            parser->at++;
-        cell->length = (size_t)(parser->at - cell->text);
-        if (!nn__at_line_end(parser) && *parser->at == '"') return NN_ERROR_CSV_QUOTE;
-        while (cell->length && (*cell->text == ' ' || *cell->text == '\t')) {
-            cell->text++;
-            cell->length--;
-        }
-        while (cell->length &&
-               (cell->text[cell->length - 1] == ' ' || cell->text[cell->length - 1] == '\t'))
-            cell->length--;
-    }
-    if (!nn__at_line_end(parser)) {
-        parser->at++; /* the delimiter */
-        return NN_OK;
-    }
-    cell->last = 1;
-    nn__end_line(parser);
+    got = NN_FREAD(parser->buffer + used, parser->capacity - used, parser->file);
+    if (got == 0 && NN_FERROR(parser->file)) return NN_ERROR_READ;
+    parser->at = parser->buffer;
+    parser->end = parser->buffer + used + got;
+#else
+    (void)parser;
+#endif
     return NN_OK;
+}
+
+/* Finds the end of the line that begins at parser->at and contains its first `from` characters, and
+   reads until it is there. */
+static nn_status nn__find_line_end(nn__parser *parser, size_t from, const char **stop)
+{
+    size_t length;
+    nn_status status;
+
+    for (;;) {
+        length = (size_t)(parser->end - parser->at);
+        *stop = NULL;
+        if (length > from)
+            *stop = (const char *)memchr(parser->at + from, parser->line_end, length - from);
+        if (*stop) return NN_OK;
+        status = nn__read_more(parser);
+        if (status != NN_OK) return status;
+        if ((size_t)(parser->end - parser->at) == length) break; /* the end of the text */
+        from = length;
+    }
+    *stop = parser->end;
+    return NN_OK;
+}
+
+/* Returns whether a row has nothing but delimiters and blanks. */
+static int nn__is_empty_row(const nn__parser *parser)
+{
+    const char *c;
+
+    for (c = parser->at; c < parser->row_end; c++)
+        if (*c != parser->delimiter && *c != ' ' && *c != '\t' && *c != '\r') return 0;
+    return 1;
+}
+
+/* Goes to the next row that is neither empty nor a comment. *found becomes 0 at the end of the
+   text. A line end between quotes does not end a row. */
+static nn_status nn__next_row(nn__parser *parser, int *found)
+{
+    nn_status status;
+
+    for (*found = 0;; parser->at = parser->next_row) {
+        const char *stop, *quote;
+        size_t from = 0, checked = 0;
+        int comment, inside = 0;
+
+        parser->line = parser->next_line;
+        parser->column = 0;
+        if (parser->at == parser->end) {
+            status = nn__read_more(parser);
+            if (status != NN_OK || parser->at == parser->end) return status;
+        }
+        comment = parser->comment && *parser->at && strchr(parser->comment, *parser->at);
+        for (;;) {
+            status = nn__find_line_end(parser, from, &stop);
+            if (status != NN_OK) return status;
+            parser->next_line++;
+            from = (size_t)(stop - parser->at);
+            while (!comment && checked < from &&
+                   (quote = (const char *)memchr(parser->at + checked, '"', from - checked))) {
+                inside = !inside;
+                checked = (size_t)(quote - parser->at) + 1;
+            }
+            checked = from;
+            if (!inside || stop == parser->end) break;
+            from++;
+        }
+        parser->row_end = stop;
+        parser->next_row = stop < parser->end ? stop + 1 : stop;
+        if (stop > parser->at && stop[-1] == '\r' && parser->line_end == '\n') parser->row_end--;
+        if (!comment && !nn__is_empty_row(parser)) break;
+    }
+    *found = 1;
+    return NN_OK;
+}
+
+NN__HOT int nn__is_delimiter(const nn__parser *parser, char c)
+{
+    return c == parser->delimiter || (c == '\t' && parser->delimiter == ' ');
+}
+
+static int nn__is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Returns 0 when a cell does not end at `at`. Otherwise it goes to the next cell, and *last says
+   whether there is none in the row. */
+NN__HOT int nn__end_cell(nn__parser *parser, const char *at, int *last)
+{
+    if (at < parser->row_end && !nn__is_delimiter(parser, *at)) return 0;
+    *last = at == parser->row_end;
+    if (!*last) at++;
+    if (parser->delimiter == ' ') { /* further blanks belong to it, and at the end of the row all */
+        while (at < parser->row_end && nn__is_blank(*at)) at++;
+        *last = at == parser->row_end;
+    }
+    parser->at = at;
+    return 1;
+}
+
+/* Reads the next cell of the row. A quoted cell may contain delimiters and line ends. */
+static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell, int *last)
+{
+    const char *at = parser->at, *const end = parser->row_end;
+
+    *last = 1;
+    if (at < end && *at == '"') {
+        cell->text = ++at;
+        for (;; at++) {
+            cell->length = (size_t)(at - cell->text);
+            if (at == end) return NN_ERROR_CSV_QUOTE;
+            if (*at != '"') continue;
+            if (at + 1 == end || at[1] != '"') break;
+            at++;
+        }
+        return nn__end_cell(parser, at + 1, last) ? NN_OK : NN_ERROR_CSV_QUOTE;
+    }
+    cell->text = at;
+    while (at < end && !nn__is_delimiter(parser, *at) && *at != '"') at++;
+    cell->length = (size_t)(at - cell->text);
+    while (cell->length && nn__is_blank(*cell->text)) {
+        cell->text++;
+        cell->length--;
+    }
+    while (cell->length && nn__is_blank(cell->text[cell->length - 1])) cell->length--;
+    return nn__end_cell(parser, at, last) ? NN_OK : NN_ERROR_CSV_QUOTE;
+}
+
+/* Goes to the first cell of the row. */
+static void nn__begin_cells(nn__parser *parser)
+{
+    parser->column = 0;
+    if (parser->delimiter != ' ') return;
+    while (parser->at < parser->row_end && nn__is_blank(*parser->at)) parser->at++;
+}
+
+/* A parser of text in memory, with the default delimiter. */
+static nn__parser nn__parse_text(const char *text, size_t length)
+{
+    nn__parser parser;
+
+    memset(&parser, 0, sizeof parser);
+    parser.at = text;
+    parser.end = text + length;
+    parser.next_line = 1;
+    parser.delimiter = ',';
+    parser.decimal = '.';
+    parser.line_end = '\n';
+    return parser;
 }
 
 /* Copies a cell's text and replaces two quotes by one. Returns the length of the result. With NULL
@@ -9227,454 +9535,1695 @@ static size_t nn__cell_text(const nn__cell *cell, char *to)
     return length;
 }
 
-/* Returns whether the text of a cell is the name. */
-static int nn__cell_is(const nn__cell *cell, const char *name)
+static int nn__same_cell(const nn__cell *a, const nn__cell *b)
 {
-    size_t i, at = 0;
-
-    for (i = 0; i < cell->length; i++, at++) {
-        if (cell->text[i] == '"' && i + 1 < cell->length && cell->text[i + 1] == '"') i++;
-        if (!name[at] || name[at] != cell->text[i]) return 0;
-    }
-    return name[at] == 0;
+    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
-/* Returns whether a cell marks a missing value. Upper and lower case are the same. */
-static int nn__is_missing(const nn__cell *cell)
+/* Returns whether a cell is a word, in upper or lower case. */
+static int nn__is_word(const nn__cell *cell, const char *word, size_t length)
 {
-    static const char *const marks[] = {"", "na", "n/a", "nan", "null", "?"};
-    int i, at;
+    size_t i;
 
-    for (i = 0; i < NN__COUNT(marks); i++) {
-        for (at = 0; marks[i][at] && (size_t)at < cell->length; at++) {
-            const char c = cell->text[at];
-            if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != marks[i][at]) break;
+    if (cell->length != length) return 0;
+    for (i = 0; i < length; i++) {
+        char a = cell->text[i], b = word[i];
+        if (a >= 'A' && a <= 'Z') a = (char)(a - 'A' + 'a');
+        if (b >= 'A' && b <= 'Z') b = (char)(b - 'A' + 'a');
+        if (a != b) return 0;
+    }
+    return 1;
+}
+
+/* Returns 1 for true and yes, 0 for false and no, and -1 for all other cells. */
+static int nn__truth(const nn__cell *cell)
+{
+    if (nn__is_word(cell, "true", 4) || nn__is_word(cell, "yes", 3)) return 1;
+    if (nn__is_word(cell, "false", 5) || nn__is_word(cell, "no", 2)) return 0;
+    return -1;
+}
+
+/* ---- The different texts of a column --------------------------------------------------------- */
+
+/* The most classes that are found in a file, and the most categories of an input column. A column
+   with more different texts is probably a name, a key or a date. */
+enum { NN__MOST_CLASSES = 4096, NN__MOST_CATEGORIES = 256, NN__MOST_NUMBERS = 16 };
+
+typedef struct nn__text {
+    size_t begin, length; /* in the dictionary's characters, with two quotes for one */
+    nn__number number;    /* where it is one */
+    nn_real value;        /* of a number; of true 1, of false 0 */
+    unsigned char is_number, has_value;
+    int code;  /* its number, in the order in which the texts were found or given */
+    int uses;  /* rows that have it */
+    int place; /* its number among the classes or categories; -1: none */
+} nn__text;
+
+/* Texts in order: numbers by value, then others by their bytes. Equal numbers are one text. */
+typedef struct nn__dictionary {
+    nn__text *sorted; /* [count] */
+    int *by_code;     /* [count] index in sorted */
+    char *characters;
+    size_t used, room;
+    int count, capacity, numbers;
+} nn__dictionary;
+
+static void nn__free_dictionary(nn__dictionary *texts)
+{
+    if (!texts) return;
+    if (texts->sorted) NN_FREE(texts->sorted);
+    if (texts->by_code) NN_FREE(texts->by_code);
+    if (texts->characters) NN_FREE(texts->characters);
+    NN_FREE(texts);
+}
+
+/* Returns a copy of array[used], of elements of `each` bytes, with room for twice as many and for
+   at least `needed`, and frees the array; NULL, and the array stays, when there is no memory. */
+static void *nn__grow(void *array, size_t used, size_t needed, size_t each, size_t *room)
+{
+    const size_t half = *room < needed / 2 ? needed / 2 : *room;
+    const size_t wanted = 2 * half + 16;
+    void *larger = wanted > half && wanted <= SIZE_MAX / each ? NN_MALLOC(wanted * each) : NULL;
+
+    if (!larger) return NULL;
+    if (used) memcpy(larger, array, used * each);
+    if (array) NN_FREE(array);
+    *room = wanted;
+    return larger;
+}
+
+/* Compares the absolute values of numbers. */
+static int nn__compare_sizes(const nn__number *a, const nn__number *b)
+{
+    uint64_t digits[2];
+    int64_t exponent[2];
+    int i;
+
+    digits[0] = a->digits;
+    digits[1] = b->digits;
+    exponent[0] = a->exponent;
+    exponent[1] = b->exponent;
+    if (!digits[0] || !digits[1]) return (digits[0] > 0) - (digits[1] > 0);
+    for (i = 0; i < 2; i++)
+        while (digits[i] < UINT64_C(1000000000000000000)) {
+            digits[i] *= 10;
+            exponent[i]--;
         }
-        if (!marks[i][at] && (size_t)at == cell->length) return 1;
-    }
-    return 0;
+    if (exponent[0] != exponent[1]) return exponent[0] < exponent[1] ? -1 : 1;
+    if (digits[0] != digits[1]) return digits[0] < digits[1] ? -1 : 1;
+    return a->more - b->more;
 }
 
-/* The most classes that are found in a file. A column with more different texts is probably not a
-   class but a name or a key. */
-#define NN__MOST_CLASSES 4096
-
-/* What is known about a table: its columns, its targets, its classes. */
-typedef struct nn__table {
-    const nn_csv_options *options;
-    nn__parser start; /* the parser before the first row of data */
-    long cols;
-    long *target; /* [targets] the column of each target, from 0 */
-    int targets, rows, dropped;
-    int labels;        /* 1: the target is a class */
-    int fixed;         /* 1: the caller has given the classes */
-    nn__cell *classes; /* [count] the classes that were found, sorted */
-    int count, capacity;
-    nn_location location;
-} nn__table;
-
-/* Compares two labels. Numbers come before text and are ordered by value; text is ordered by its
-   bytes. Numbers of the same value are the same label. */
-static int nn__compare_labels(const nn__cell *a, const nn__cell *b)
+static int nn__compare_numbers(const nn__number *a, const nn__number *b)
 {
-    const size_t length = a->length < b->length ? a->length : b->length;
-    nn_real x = 0, y = 0;
-    const int number_a = nn__parse_number(a->text, a->length, &x);
-    const int number_b = nn__parse_number(b->text, b->length, &y);
-    int order = number_b - number_a;
+    const int sign_a = a->digits ? 1 - 2 * a->negative : 0;
+    const int sign_b = b->digits ? 1 - 2 * b->negative : 0;
 
-    if (order == 0) order = (x > y) - (x < y);
-    if (order || number_a) return order;
-    order = memcmp(a->text, b->text, length);
-    return order ? order : (a->length > b->length) - (a->length < b->length);
+    if (sign_a != sign_b) return sign_a - sign_b;
+    return sign_a < 0 ? nn__compare_sizes(b, a) : nn__compare_sizes(a, b);
 }
 
-/* Sets *found to the class of a label: its index in the sorted classes, or in the caller's. With
-   `add`, a new label is inserted into the sorted classes, unless the classes are the caller's. */
-static nn_status nn__find_class(nn__table *table, const nn__cell *label, int add, int *found)
+/* Compares a cell, which is a number where number is not NULL, with text i of a dictionary. */
+static int nn__compare_texts(const nn__cell *cell, const nn__number *number,
+                             const nn__dictionary *texts, int i)
 {
-    int low = 0, high = table->count, middle, order;
+    const nn__text *text = &texts->sorted[i];
+    const size_t length = cell->length < text->length ? cell->length : text->length;
+    int order = text->is_number - (number != NULL);
 
-    for (; table->fixed && low < high; low++)
-        if (nn__cell_is(label, table->options->class_names[low])) break;
-    if (table->fixed) {
-        *found = low;
-        return low < high ? NN_OK : NN_ERROR_LABEL;
+    if (order) return order;
+    if (number) {
+        order = nn__compare_numbers(number, &text->number);
+        if (order || !number->more) return order;
     }
+    if (length) order = memcmp(cell->text, texts->characters + text->begin, length);
+    return order ? order : (cell->length > text->length) - (cell->length < text->length);
+}
+
+/* Returns the index of a cell in a dictionary, or where it belongs when *found is 0. */
+static int nn__look_up(const nn__dictionary *texts, const nn__cell *cell, const nn__number *number,
+                       int *found)
+{
+    int low = 0, high = texts ? texts->count : 0;
+
     while (low < high) {
-        middle = low + (high - low) / 2;
-        order = nn__compare_labels(label, &table->classes[middle]);
+        const int middle = low + (high - low) / 2;
+        const int order = nn__compare_texts(cell, number, texts, middle);
         if (order == 0) {
-            *found = middle;
-            return NN_OK;
+            *found = 1;
+            return middle;
         }
         if (order < 0)
             high = middle;
         else
             low = middle + 1;
     }
-    if (!add || table->count == NN__MOST_CLASSES) return NN_ERROR_LABEL;
-    if (table->count == table->capacity) {
-        const int capacity = table->capacity ? 2 * table->capacity : 16;
-        nn__cell *larger = (nn__cell *)NN_MALLOC((size_t)capacity * sizeof(nn__cell));
-        if (!larger) return NN_ERROR_MEMORY;
-        if (table->count) memcpy(larger, table->classes, (size_t)table->count * sizeof(nn__cell));
-        if (table->classes) NN_FREE(table->classes);
-        table->classes = larger;
-        table->capacity = capacity;
+    *found = 0;
+    return low;
+}
+
+/* Sets *code to the code of a cell's text, which is added to the dictionary when it is new.
+   value is the number's. */
+static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
+                              const nn__number *number, nn_real value, int *code)
+{
+    nn__dictionary *texts = *dictionary;
+    nn__text *text;
+    int found, at = nn__look_up(texts, cell, number, &found), i;
+
+    if (found) {
+        *code = texts->sorted[at].code;
+        return NN_OK;
     }
-    memmove(table->classes + low + 1, table->classes + low,
-            (size_t)(table->count - low) * sizeof(nn__cell));
-    table->classes[low] = *label;
-    table->count++;
-    *found = low;
+    if (!texts) {
+        texts = *dictionary = (nn__dictionary *)NN_MALLOC(sizeof *texts);
+        if (!texts) return NN_ERROR_MEMORY;
+        memset(texts, 0, sizeof *texts);
+    }
+    if (texts->count == texts->capacity) {
+        size_t room = (size_t)texts->capacity, same = room;
+        int *by_code = (int *)nn__grow(texts->by_code, (size_t)texts->count, 0, sizeof(int), &same);
+        nn__text *sorted;
+
+        if (!by_code) return NN_ERROR_MEMORY;
+        texts->by_code = by_code;
+        sorted =
+            (nn__text *)nn__grow(texts->sorted, (size_t)texts->count, 0, sizeof *sorted, &room);
+        if (!sorted) return NN_ERROR_MEMORY;
+        texts->sorted = sorted;
+        texts->capacity = (int)room;
+    }
+    if (cell->length > texts->room - texts->used) {
+        char *characters = (char *)nn__grow(texts->characters, texts->used,
+                                            texts->used + cell->length, 1, &texts->room);
+        if (!characters) return NN_ERROR_MEMORY;
+        texts->characters = characters;
+    }
+    memmove(texts->sorted + at + 1, texts->sorted + at,
+            (size_t)(texts->count - at) * sizeof(nn__text));
+    text = &texts->sorted[at];
+    memset(text, 0, sizeof *text);
+    text->begin = texts->used;
+    text->length = cell->length;
+    text->is_number = number != NULL;
+    if (number) text->number = *number;
+    text->has_value = number || nn__truth(cell) >= 0;
+    text->value = number ? value : (nn_real)nn__truth(cell);
+    text->code = *code = texts->count;
+    text->place = -1;
+    if (cell->length) memcpy(texts->characters + texts->used, cell->text, cell->length);
+    texts->used += cell->length;
+    texts->numbers += number != NULL;
+    texts->count++;
+    for (i = at; i < texts->count; i++) texts->by_code[texts->sorted[i].code] = i;
     return NN_OK;
 }
 
-/* Returns the number of the target in a column, or -1 where the column is an input. */
-static int nn__target_of(const nn__table *table, long column)
+static nn__text *nn__text_of(const nn__dictionary *texts, int code)
+{
+    return &texts->sorted[texts->by_code[code]];
+}
+
+static nn__cell nn__text_cell(const nn__dictionary *texts, const nn__text *text)
+{
+    nn__cell cell;
+
+    cell.text = texts->characters + text->begin;
+    cell.length = text->length;
+    return cell;
+}
+
+/* ---- Tables: columns, fields, rows ----------------------------------------------------------- */
+
+/* While a table is read, a cell is its number, or a NaN that says what it is: */
+enum { NN__MISSING, NN__UNKNOWN, NN__FIRST_CODE }; /* ... + the code of a text */
+
+/* What the cells of a field are. EITHER is decided after the last row. */
+enum { NN__NUMBERS, NN__TEXTS, NN__EITHER };
+
+/* A column that is used: an input or a target. */
+typedef struct nn__field {
+    nn__dictionary *texts; /* its different texts, NULL where there is none */
+    nn__cell name;         /* in the header; or the column's number, in a recipe without one */
+    nn_real mean;          /* what a missing number becomes, where imputes is 1 */
+    int column;            /* in the file, from 0; -1: not there */
+    int place, inputs;     /* the first of its inputs, and how many they are */
+    nn__sum sum;           /* of its `numbers` numbers, for the mean */
+    int numbers;
+    long text_line;       /* of the first cell that is no number; 0: none */
+    long missing_line;    /* of the first missing cell; 0: none */
+    unsigned char target; /* 1: a target, 0: an input */
+    unsigned char kind;   /* NN__NUMBERS, NN__TEXTS or NN__EITHER */
+    unsigned char fixed;  /* 1: its texts are given, and others are unknown */
+    unsigned char plain;  /* 1: numbers are stored as they are, without a look at the texts */
+    unsigned char seen;   /* 1: a cell is not empty, or the column has a name */
+    unsigned char has_numbers, has_texts;
+    unsigned char imputes;     /* 1: a cell of an input may be missing */
+    unsigned char has_missing; /* 1: then it is a category, the last one; else it is none */
+} nn__field;
+
+/* Rows as they are read: [room x fields] cells follow the struct. */
+typedef struct nn__piece {
+    struct nn__piece *next;
+    size_t rows, room;
+} nn__piece;
+
+typedef struct nn__table {
+    nn_csv_options o;
+    const char *recipe; /* of the model or of other data, or NULL */
+    nn__parser parser;
+    nn_location location;  /* of a failure */
+    nn_location first_bad; /* of the first row that was dropped */
+    char *first_row;       /* a copy of the first row, which the names point into */
+    size_t first_length;
+    long first_line;
+    nn__cell *names;    /* [cols] the cells of the first row */
+    int *field_of;      /* [cols] the field of each column, -1: none */
+    int cols;           /* columns of the file, up to the last one that is not empty */
+    int first_cols;     /* cells of the first row */
+    int recipe_cols;    /* columns of the file that the recipe is of */
+    int header;         /* an nn_csv_header; AUTO: decided after the last row */
+    nn__field *fields;  /* [count] the inputs, then the targets */
+    int count, targets; /* targets: how many of them are targets */
+    nn__piece *first, *last;
+    size_t rows;
+    int dropped, imputed, unknown;
+    nn__cell marks[32]; /* [mark_count] of missing values */
+    int mark_count;
+    int number_marks; /* 1: one of them is a number */
+} nn__table;
+
+static nn_real nn__coded(int code)
+{
+    const nn__bits quiet = (nn__bits)(4 * NN__BIAS + 3) << (NN__MANTISSA - 1);
+
+    return nn__from_bits(quiet | (nn__bits)(unsigned)code);
+}
+
+/* Returns what a cell is that is not a number, or -1 for a number. */
+NN__HOT int nn__code_of(nn_real cell)
+{
+    const nn__bits bits = nn__to_bits(cell);
+
+    return bits >> (NN__MANTISSA - 1) == 4 * NN__BIAS + 3 ? (int)(bits & 0xffff) : -1;
+}
+
+/* Records where a failure is, what stood there and what was expected, and returns the status. */
+static nn_status nn__fail(nn__table *table, nn_status status, const nn__cell *cell,
+                          const char *expected)
+{
+    nn_location *at = &table->location;
+
+    at->line = table->parser.line;
+    at->column = table->parser.column;
+    nn__copy_text(at->name, sizeof at->name, cell ? cell->text : "", cell ? cell->length : 0);
+    nn__copy_text(at->expected, sizeof at->expected, expected, strlen(expected));
+    return status;
+}
+
+/* The same, where a number of things was expected. */
+static nn_status nn__fail_count(nn__table *table, nn_status status, const nn__cell *cell,
+                                size_t count, const char *things)
+{
+    char text[64];
+    size_t at = 20;
+
+    do text[--at] = (char)('0' + count % 10);
+    while (at && (count /= 10) != 0);
+    memmove(text, text + at, 20 - at);
+    nn__copy_text(text + (20 - at), sizeof text - 20, things, strlen(things));
+    return nn__fail(table, status, cell, text);
+}
+
+static int nn__is_missing(const nn__table *table, const nn__cell *cell)
 {
     int i;
 
-    for (i = 0; i < table->targets; i++)
-        if (table->target[i] == column) return i;
+    for (i = 0; i < table->mark_count; i++)
+        if (nn__is_word(cell, table->marks[i].text, table->marks[i].length)) return 1;
+    return 0;
+}
+
+/* Returns whether a whole cell is a number. */
+static int nn__is_number(const nn__table *table, const nn__cell *cell, nn__number *number,
+                         nn_real *value)
+{
+    const char decimal = table->parser.decimal, *end = cell->text + cell->length;
+
+    if (nn__read_number(cell->text, end, decimal, value) != end) return 0;
+    return nn__scan_number(cell->text, end, decimal, number) == end;
+}
+
+/* ---- Reading rows ---------------------------------------------------------------------------- */
+
+/* Stores a cell of a field that has texts, as a code. */
+static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__cell *cell,
+                                const nn__number *number, nn_real value, nn_real *stored)
+{
+    const int most = field->target ? NN__MOST_CLASSES : NN__MOST_CATEGORIES;
+    int found, at = nn__look_up(field->texts, cell, number, &found), code;
+    nn_status status;
+
+    *stored = nn__coded(NN__UNKNOWN);
+    if (found) {
+        *stored = nn__coded(NN__FIRST_CODE + field->texts->sorted[at].code);
+        return NN_OK;
+    }
+    if (field->fixed) return NN_OK;
+    if (field->texts && field->texts->count == most) {
+        if (field->plain && field->has_numbers) return NN_OK; /* texts will be bad cells here */
+        return nn__fail_count(table, field->target ? NN_ERROR_LABEL : NN_ERROR_CSV_TEXT, cell,
+                              (size_t)most, " different texts at most");
+    }
+    status = nn__add_text(&field->texts, cell, number, value, &code);
+    if (status == NN_OK) *stored = nn__coded(NN__FIRST_CODE + code);
+    return status;
+}
+
+/* Returns whether a column has nothing but empty cells: then it is left out. */
+static int nn__is_empty_field(const nn__field *field)
+{
+    return !field->seen && !field->has_numbers && !field->name.length;
+}
+
+/* Stores a cell of a field: a number, or a code. Where it cannot be used, *bad becomes the reason,
+   and the first such cell of a row is recorded; a class that is not one of the given ones is an
+   error only in a row that has no other fault. */
+static nn_status nn__store_cell(nn__table *table, nn__field *field, const nn__cell *cell,
+                                nn_real *stored, nn_status *bad)
+{
+    const char *expected = field->kind == NN__TEXTS ? "a text" : "a number";
+    nn__number number;
+    int truth, found = 0, is_number = nn__is_number(table, cell, &number, stored);
+
+    if (field->target && field->kind != NN__NUMBERS)
+        expected = field->kind == NN__TEXTS ? "a class" : "a number or a class";
+    if (field->fixed) (void)nn__look_up(field->texts, cell, is_number ? &number : NULL, &found);
+    if (!found && nn__is_missing(table, cell)) {
+        if (!field->missing_line) field->missing_line = table->parser.line;
+        *stored = nn__coded(NN__MISSING);
+        if (!cell->length && nn__is_empty_field(field)) return NN_OK;
+        field->seen = 1;
+        if (!field->target && (table->o.impute || field->imputes)) return NN_OK;
+    } else if (is_number && field->kind != NN__TEXTS && field->plain) {
+        field->has_numbers = 1;
+        return NN_OK;
+    } else {
+        const nn_real value = *stored;
+
+        field->seen = 1;
+        field->has_numbers |= (unsigned char)is_number;
+        truth = is_number || field->target ? -1 : nn__truth(cell);
+        if (truth >= 0 && field->kind == NN__NUMBERS) {
+            *stored = (nn_real)truth;
+            return NN_OK;
+        }
+        if (!is_number && truth < 0 && !field->text_line) field->text_line = table->parser.line;
+        if (field->kind != NN__NUMBERS && !(cell->length && memchr(cell->text, 0, cell->length))) {
+            const nn_status status =
+                nn__store_text(table, field, cell, is_number ? &number : NULL, value, stored);
+            field->has_texts |= !is_number && truth < 0;
+            if (field->kind == NN__EITHER && field->texts && !field->plain &&
+                field->texts->numbers > NN__MOST_NUMBERS)
+                field->plain = 1;
+            if (*bad == NN_OK && field->target && nn__code_of(*stored) == NN__UNKNOWN &&
+                field->fixed)
+                *bad = nn__fail(table, NN_ERROR_LABEL, cell, "one of the given classes");
+            return status;
+        }
+    }
+    if (*bad != NN_ERROR_CSV_NUMBER) *bad = nn__fail(table, NN_ERROR_CSV_NUMBER, cell, expected);
+    return NN_OK;
+}
+
+/* Reads the row at the parser into cells[count]. *bad says whether, and why, it cannot be used. */
+static nn_status nn__read_row(nn__table *table, nn_real *cells, nn_status *bad)
+{
+    nn__parser *parser = &table->parser;
+    int column, last = 0;
+    nn__cell cell;
+    nn_status status;
+
+    *bad = NN_OK;
+    nn__begin_cells(parser);
+    for (column = 0; !last; column++) {
+        const int at = column < table->cols ? table->field_of[column] : -1;
+        nn__field *field = at < 0 ? NULL : &table->fields[at];
+
+        if (field && field->plain && !table->number_marks) {
+            const char *text = parser->at;
+            while (text < parser->row_end && nn__is_blank(*text)) text++;
+            text = nn__read_number(text, parser->row_end, parser->decimal, &cells[at]);
+            if (text && nn__end_cell(parser, text, &last)) {
+                field->has_numbers = 1;
+                continue;
+            }
+        }
+        parser->column = column + 1;
+        status = nn__next_cell(parser, &cell, &last);
+        if (status != NN_OK) return nn__fail(table, status, &cell, "a delimiter or a line end");
+        if (column >= table->cols && cell.length)
+            return nn__fail_count(table, NN_ERROR_CSV_CELLS, &cell, (size_t)table->cols, " cells");
+        if (!field) continue;
+        status = nn__store_cell(table, field, &cell, &cells[at], bad);
+        if (status != NN_OK) return status;
+    }
+    for (; column < table->cols; column++) {
+        const int at = table->field_of[column];
+
+        if (table->names[column].length || (at >= 0 && !nn__is_empty_field(&table->fields[at]))) {
+            parser->column = column;
+            return nn__fail_count(table, NN_ERROR_CSV_CELLS, NULL, (size_t)table->cols, " cells");
+        }
+        if (at >= 0) cells[at] = nn__coded(NN__MISSING);
+    }
+    return NN_OK;
+}
+
+/* Makes room for one more row, and returns its cells, or NULL when there is no memory. A piece has
+   twice as many rows as the one before, and at most a megabyte. */
+static nn_real *nn__new_row(nn__table *table)
+{
+    const size_t width = (size_t)table->count;
+    nn__piece *piece = table->last;
+    size_t room = piece ? 2 * piece->room : 64;
+
+    if (!piece || piece->rows == piece->room) {
+        if (room > ((size_t)1 << 20) / sizeof(nn_real) / width)
+            room = ((size_t)1 << 20) / sizeof(nn_real) / width + 1;
+        if (width > (SIZE_MAX - sizeof *piece) / sizeof(nn_real) / room) return NULL;
+        piece = (nn__piece *)NN_MALLOC(sizeof *piece + room * width * sizeof(nn_real));
+        if (!piece) return NULL;
+        piece->next = NULL;
+        piece->rows = 0;
+        piece->room = room;
+        if (table->last)
+            table->last->next = piece;
+        else
+            table->first = piece;
+        table->last = piece;
+    }
+    return (nn_real *)(void *)(piece + 1) + piece->rows * width;
+}
+
+/* Counts a row that cannot be used, or returns why when it is not to be dropped. */
+static nn_status nn__drop_row(nn__table *table, nn_status bad)
+{
+    if (bad == NN_OK || bad == NN_ERROR_LABEL || !table->o.drop_bad_rows) return bad;
+    if (!table->dropped) table->first_bad = table->location;
+    if (table->dropped == INT_MAX) return NN_ERROR_OVERFLOW;
+    table->location.dropped = ++table->dropped;
+    return NN_OK;
+}
+
+/* Reads all rows behind the parser. */
+static nn_status nn__read_rows(nn__table *table)
+{
+    nn_status status, bad;
+    nn_real *cells;
+    int found;
+
+    for (;;) {
+        status = nn__next_row(&table->parser, &found);
+        if (status != NN_OK || !found) return status;
+        cells = nn__new_row(table);
+        if (!cells) return NN_ERROR_MEMORY;
+        status = nn__read_row(table, cells, &bad);
+        if (status == NN_OK) status = nn__drop_row(table, bad);
+        if (status != NN_OK) return status;
+        table->last->rows += bad == NN_OK;
+        table->parser.at = table->parser.next_row;
+    }
+}
+
+/* ---- Headers and lists of columns ------------------------------------------------------------ */
+
+/* Copies the first row and finds its cells. The columns end with the last cell that is not empty.
+   */
+static nn_status nn__read_first_row(nn__table *table)
+{
+    nn__parser row = table->parser;
+    size_t length = (size_t)(row.row_end - row.at);
+    nn_status status;
+    int pass, last, count = 0;
+
+    table->first_row = (char *)NN_MALLOC(length + 1);
+    if (!table->first_row) return NN_ERROR_MEMORY;
+    memcpy(table->first_row, row.at, length);
+    table->first_length = length;
+    table->first_line = row.line;
+    for (pass = 0; pass < 2; pass++) {
+        row.at = table->first_row;
+        row.row_end = row.end = row.at + length;
+        nn__begin_cells(&row);
+        for (count = last = 0; !last; count++) {
+            nn__cell cell;
+            status = nn__next_cell(&row, &cell, &last);
+            table->parser.column = count + 1;
+            if (status != NN_OK) return nn__fail(table, status, &cell, "a delimiter or a line end");
+            if (count == INT_MAX / 64) return NN_ERROR_OVERFLOW;
+            if (pass) table->names[count] = cell;
+            if (cell.length && !pass) table->cols = count + 1;
+        }
+        if (pass) break;
+        table->names = (nn__cell *)NN_MALLOC((size_t)count * sizeof(nn__cell));
+        table->field_of = (int *)NN_MALLOC((size_t)count * sizeof(int));
+        if (!table->names || !table->field_of) return NN_ERROR_MEMORY;
+    }
+    table->first_cols = count;
+    return NN_OK;
+}
+
+/* Where the first row ends with empty cells, the rows behind it, as far as they are in memory, may
+   show that there are more columns. */
+static void nn__look_for_columns(nn__table *table)
+{
+    nn__parser ahead = table->parser;
+    nn__cell cell;
+    int row, column, last, found;
+
+#ifndef NN_NO_STDIO
+    ahead.file = NULL;
+#endif
+    for (row = 0; row < 100 && table->cols < table->first_cols; row++) {
+        ahead.at = ahead.next_row;
+        if (nn__next_row(&ahead, &found) != NN_OK || !found) return;
+        nn__begin_cells(&ahead);
+        for (column = last = 0; !last && column < table->first_cols; column++) {
+            if (nn__next_cell(&ahead, &cell, &last) != NN_OK) return;
+            if (cell.length && column >= table->cols) table->cols = column + 1;
+        }
+    }
+}
+
+/* Returns the whole number that a text is, which may be negative, or 0. */
+static int nn__column_number(const nn__cell *text)
+{
+    const int negative = text->length && *text->text == '-';
+    size_t i;
+    int number = 0;
+
+    for (i = (size_t)negative; i < text->length; i++) {
+        if (text->text[i] < '0' || text->text[i] > '9' || number > INT_MAX / 10 - 1) return 0;
+        number = number * 10 + (text->text[i] - '0');
+    }
+    return negative ? -number : number;
+}
+
+/* Gives one item of a list of columns after the other, from a row of CSV. Where it is a number,
+   which is not quoted, *number is not 0. Returns 0 at the end. */
+static int nn__next_item(nn__parser *list, nn__cell *item, int *number)
+{
+    const char *begin = list->at;
+    int last;
+
+    if (list->column < 0) return 0;
+    if (nn__next_cell(list, item, &last) != NN_OK) item->length = 0;
+    list->column = last ? -1 : list->column + 1;
+    *number = begin < list->row_end && *begin == '"' ? 0 : nn__column_number(item);
+    return 1;
+}
+
+static nn__parser nn__begin_list(const char *list)
+{
+    nn__parser parser = nn__parse_text(list ? list : "", list ? strlen(list) : 0);
+
+    parser.row_end = parser.next_row = parser.end;
+    parser.column = parser.at == parser.end ? -1 : 0;
+    return parser;
+}
+
+/* Returns whether a list has a name, so that the table must have a header. */
+static int nn__has_names(const char *list)
+{
+    nn__parser items = nn__begin_list(list);
+    nn__cell item;
+    int number;
+
+    while (nn__next_item(&items, &item, &number))
+        if (!number) return 1;
+    return 0;
+}
+
+/* What a column is used for, until it has a field. */
+enum {
+    NN__COLUMN_FREE = -1,
+    NN__COLUMN_USED = -2,
+    NN__COLUMN_IGNORED = -3,
+    NN__COLUMN_TARGET = -4
+};
+
+/* Returns the column of an item of a list, or -1. Of two columns of one name it is the first that
+   has no use yet, as seen from column `from` on. */
+static int nn__find_column(const nn__table *table, const nn__cell *item, int number, int from)
+{
+    int i;
+
+    if (number) {
+        if (number < 0) number += table->cols + 1;
+        return number >= 1 && number <= table->cols ? number - 1 : -1;
+    }
+    for (i = 0; i < table->cols; i++, from++) {
+        if (from >= table->cols) from = 0;
+        if (table->field_of[from] == NN__COLUMN_FREE && nn__same_cell(item, &table->names[from]))
+            return from;
+    }
     return -1;
 }
 
-/* Records the location of an error: the parser's line and column, and the text of the cell. */
-static void nn__mark_location(nn__table *table, const nn__parser *parser, const nn__cell *cell)
+/* Marks the columns of a list. order[cols], which may be NULL, receives their numbers. */
+static nn_status nn__mark_columns(nn__table *table, const char *list, int mark, int *order,
+                                  int *count)
 {
-    table->location.line = parser->line;
-    table->location.column = parser->column;
-    nn__copy_text(table->location.name, sizeof table->location.name, cell ? cell->text : "",
-                  cell ? cell->length : 0);
+    nn__parser items = nn__begin_list(list);
+    nn__cell item;
+    int number, column = -1;
+
+    for (*count = 0; nn__next_item(&items, &item, &number); ++*count) {
+        column = nn__find_column(table, &item, number, column + 1);
+        if (column < 0 || table->field_of[column] != NN__COLUMN_FREE) {
+            table->parser.column = 0;
+            return nn__fail(table, NN_ERROR_CSV_COLUMN, &item,
+                            column < 0 ? "the name or the number of a column"
+                                       : "a column that is listed once");
+        }
+        table->field_of[column] = mark;
+        if (order) order[*count] = column;
+    }
+    return NN_OK;
 }
 
-/* Reads the next row into x[inputs] and y[outputs] of data. When data is NULL, it only checks the
-   row and adds its label to the classes. *bad becomes 1 when a cell is not a number; the location
-   of the first such cell is recorded, and the row is not used. */
-static nn_status nn__read_row(nn__table *table, nn__parser *parser, nn_data *data, int *bad)
+/* Makes room for the fields of a table. */
+static nn_status nn__allocate_fields(nn__table *table, int count)
 {
-    const size_t row = (size_t)table->rows;
-    /* A bad row may follow the last good one. The arrays have no space for it. */
-    const int room = data && table->rows < data->rows;
-    nn_real *x = room ? nn__writable(data->x) + row * (size_t)data->inputs : NULL;
-    nn_real *y = room ? nn__writable(data->y) + row * (size_t)data->outputs : NULL;
-    nn__cell cell, label = {NULL, 0, 0};
-    nn_real value = 0;
-    nn_status status;
-    long column;
-    int target, c = 0;
+    if (count < 1) return NN_ERROR_CSV_CELLS;
+    if ((size_t)count > SIZE_MAX / sizeof(nn__field)) return NN_ERROR_OVERFLOW;
+    table->fields = (nn__field *)NN_MALLOC((size_t)count * sizeof(nn__field));
+    if (!table->fields) return NN_ERROR_MEMORY;
+    memset(table->fields, 0, (size_t)count * sizeof(nn__field));
+    table->count = count;
+    return NN_OK;
+}
 
-    *bad = 0;
-    for (column = 0, cell.last = 0; !cell.last; column++) {
-        status = nn__next_cell(parser, &cell);
-        if (status == NN_OK && column == table->cols) status = NN_ERROR_CSV_CELLS;
-        if (status != NN_OK) {
-            nn__mark_location(table, parser, &cell);
-            return status;
+/* Connects a field with a column. */
+static void nn__set_column(nn__table *table, int at, int column)
+{
+    table->fields[at].column = column;
+    table->fields[at].seen = !table->recipe && table->names[column].length > 0;
+    table->field_of[column] = at;
+}
+
+/* Fills a dictionary with the classes that the caller gives. */
+static nn_status nn__give_classes(nn__field *field, const nn_csv_options *o)
+{
+    nn_status status = NN_OK;
+    int c, code;
+
+    for (c = 0; c < o->classes && status == NN_OK; c++) {
+        nn__parser name = nn__parse_text(o->class_names[c], strlen(o->class_names[c]));
+        nn__number number;
+        nn__cell cell;
+        nn_real value;
+        int is_number;
+
+        cell.text = name.at;
+        cell.length = (size_t)(name.end - name.at);
+        is_number = nn__read_number(name.at, name.end, '.', &value) == name.end &&
+                    nn__scan_number(name.at, name.end, '.', &number) == name.end;
+        status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
+        if (status == NN_OK && code != c) status = NN_ERROR_OPTION; /* it is there twice */
+    }
+    field->fixed = 1;
+    return status;
+}
+
+/* Chooses the fields by the options: the inputs in the order of the file, and the targets in the
+   order of the list. order[cols] is for use here. */
+static nn_status nn__choose_columns(nn__table *table, int *order)
+{
+    const nn_csv_options *o = &table->o;
+    const int wanted = o->use ? NN__COLUMN_USED : NN__COLUMN_FREE;
+    int i, at, count, inputs = 0;
+    nn_status status;
+
+    for (i = 0; i < table->cols; i++) table->field_of[i] = NN__COLUMN_FREE;
+    status = nn__mark_columns(table, o->target, NN__COLUMN_TARGET, order, &table->targets);
+    if (status == NN_OK)
+        status = nn__mark_columns(table, o->ignore, NN__COLUMN_IGNORED, NULL, &count);
+    if (status == NN_OK && !o->target) {
+        table->targets = o->targets ? o->targets : 1;
+        for (i = table->cols - 1, count = table->targets; i >= 0 && count > 0; i--) {
+            if (table->field_of[i] != NN__COLUMN_FREE) continue;
+            table->field_of[i] = NN__COLUMN_TARGET;
+            if (--count < table->cols) order[count] = i;
         }
-        target = nn__target_of(table, column);
-        if (target >= 0 && table->labels) {
-            label = cell;
-            if ((table->fixed || !nn__is_missing(&cell)) && cell.length &&
-                !memchr(cell.text, 0, cell.length))
-                continue;
-        } else if (nn__parse_number(cell.text, cell.length, &value)) {
-            if (target >= 0 && y) y[target] = value;
-            if (target < 0 && x) *x++ = value;
+    }
+    if (status == NN_OK) status = nn__mark_columns(table, o->use, NN__COLUMN_USED, NULL, &count);
+    if (status != NN_OK) return status;
+    for (i = 0; i < table->cols; i++) inputs += table->field_of[i] == wanted;
+    table->parser.column = table->first_cols;
+    if (inputs < 1)
+        return nn__fail_count(table, NN_ERROR_CSV_CELLS, NULL, (size_t)table->targets + 1,
+                              " columns at least");
+    status = nn__allocate_fields(table, inputs + table->targets);
+    if (status != NN_OK) return status;
+    for (i = at = 0; i < table->cols; i++)
+        if (table->field_of[i] == wanted)
+            nn__set_column(table, at++, i);
+        else if (table->field_of[i] != NN__COLUMN_TARGET)
+            table->field_of[i] = -1;
+    for (i = 0; i < table->targets; i++) nn__set_column(table, at++, order[i]);
+    return NN_OK;
+}
+
+/* Says what the cells of the chosen fields may be. */
+static nn_status nn__choose_kinds(nn__table *table)
+{
+    const nn_csv_options *o = &table->o;
+    int i;
+
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+        const int classes = o->labels || o->class_names;
+
+        field->target = i >= table->count - table->targets;
+        field->kind = NN__NUMBERS;
+        if (field->target ? table->targets == 1 : o->text_columns) field->kind = NN__EITHER;
+        if (field->target && classes) field->kind = NN__TEXTS;
+        field->plain = field->kind == NN__NUMBERS || (field->target && !classes);
+        if (field->target && o->class_names) {
+            const nn_status status = nn__give_classes(field, o);
+            if (status != NN_OK) return status;
+        }
+    }
+    return NN_OK;
+}
+
+/* Whether the first row is a header: what its cells are says yes or no, or AUTO, when only the rows
+   behind it can decide. */
+static int nn__guess_header(const nn__table *table)
+{
+    int i, numbers = 0, names = 0, words = 0, target_name = 0;
+
+    for (i = 0; i < table->count; i++) {
+        const nn__field *field = &table->fields[i];
+        const nn__cell *cell = &table->names[field->column];
+        nn__number number;
+        nn_real value;
+        const int is_number = nn__is_number(table, cell, &number, &value);
+        const int is_name = !is_number && !nn__is_missing(table, cell);
+
+        if (field->target) {
+            target_name |= is_name;
             continue;
         }
-        if (!*bad) nn__mark_location(table, parser, &cell);
-        *bad = 1;
+        numbers += is_number;
+        names += is_name;
+        words += is_name && nn__truth(cell) >= 0;
     }
-    if (column < table->cols) {
-        nn__mark_location(table, parser, NULL);
-        return NN_ERROR_CSV_CELLS;
+    if (names > words && !numbers)
+        return table->o.text_columns ? NN_CSV_HEADER_AUTO : NN_CSV_HEADER_YES;
+    return target_name ? NN_CSV_HEADER_AUTO : NN_CSV_HEADER_NO;
+}
+
+/* Decides it after the last row. The first row is a header when it has a name above a target or,
+   with text_columns, above an input whose cells are all numbers. Otherwise, where all of it is
+   text, it is a header when none of its texts occurs again in its column. */
+static int nn__is_header(const nn__table *table)
+{
+    int i, numbers = 0, again = 0;
+
+    for (i = 0; i < table->count; i++) {
+        const nn__field *field = &table->fields[i];
+        const nn__cell *cell = &table->names[field->column];
+        nn__number number;
+        nn_real value;
+        int found = 0;
+
+        if (nn__is_number(table, cell, &number, &value)) {
+            numbers += !field->target;
+            continue;
+        }
+        if (nn__is_missing(table, cell)) continue;
+        if (field->has_numbers && !field->text_line && (field->target || table->o.text_columns))
+            return 1;
+        (void)nn__look_up(field->texts, cell, NULL, &found);
+        again += found;
     }
-    if (*bad || !table->labels) return NN_OK;
-    status = nn__find_class(table, &label, !data, &c);
-    if (status != NN_OK) {
-        parser->column = table->target[0] + 1;
-        nn__mark_location(table, parser, &label);
-        return status;
+    return !numbers && !again && table->o.text_columns;
+}
+
+/* Names the fields after the first row, which is a header. */
+static nn_status nn__name_fields(nn__table *table)
+{
+    int i;
+
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+
+        if (field->column < 0) continue;
+        field->name = table->names[field->column];
+        if (!memchr(table->first_row, 0, table->first_length)) continue;
+        table->parser.line = table->first_line;
+        return nn__fail(table, NN_ERROR_CSV_COLUMN, NULL, "names without a zero byte");
     }
-    if (y && data->outputs == 1) y[0] = (nn_real)c;
-    for (target = 0; y && data->outputs > 1 && target < data->outputs; target++)
-        y[target] = (nn_real)(target == c);
     return NN_OK;
 }
 
-/* What stands in the first target's column below the header: whether there are numbers, and text
-   that marks nothing missing. Stops at a row that cannot be read; a later pass reports it. */
-typedef struct nn__contents {
-    int numbers, text;
-} nn__contents;
-
-static nn__contents nn__target_contents(const nn__table *table)
+/* The first row, whose header was AUTO, is data: reads it from its copy into cells[]. */
+static nn_status nn__read_first_again(nn__table *table, nn_real *cells, nn_status *bad)
 {
-    nn__parser parser = table->start;
-    nn__contents found = {0, 0};
-    nn__cell cell;
-    nn_real value;
-    long column;
-
-    while (nn__next_row(&parser))
-        for (column = 0, cell.last = 0; !cell.last; column++) {
-            if (nn__next_cell(&parser, &cell) != NN_OK) return found;
-            if (column != table->target[0] || nn__is_missing(&cell)) continue;
-            if (nn__parse_number(cell.text, cell.length, &value))
-                found.numbers = 1;
-            else
-                found.text = 1;
-        }
-    return found;
-}
-
-/* Finds the columns, the targets and the header in the first row. */
-static nn_status nn__read_header(nn__table *table, nn__parser *parser)
-{
-    const nn_csv_options *o = table->options;
-    nn__parser first;
-    nn__cell cell;
+    const nn__parser parser = table->parser;
     nn_status status;
-    nn_real value;
-    int i, numbers = 0, names = 0, target_name = 0;
 
-    if (!nn__next_row(parser)) return NN_ERROR_CSV_EMPTY;
-    first = *parser;
-    for (table->cols = 0, cell.last = 0; !cell.last; table->cols++) {
-        status = nn__next_cell(parser, &cell);
-        if (status != NN_OK) {
-            nn__mark_location(table, parser, &cell);
-            return status;
-        }
-        for (i = 0; o->target_names && i < table->targets; i++) {
-            if (table->target[i] >= 0 || !nn__cell_is(&cell, o->target_names[i])) continue;
-            table->target[i] = table->cols;
-            break; /* a column is at most one target, even where two names are equal */
-        }
-    }
-    nn__mark_location(table, parser, NULL);
-    if (table->cols <= table->targets) return NN_ERROR_CSV_CELLS;
-    for (i = 0; o->target_names && i < table->targets; i++) {
-        if (table->target[i] >= 0) continue;
-        table->location.column = 0;
-        nn__copy_text(table->location.name, sizeof table->location.name, o->target_names[i],
-                      strlen(o->target_names[i]));
-        return NN_ERROR_CSV_TARGET;
-    }
-    for (i = 0; !o->target_names && i < table->targets; i++)
-        table->target[i] = table->cols - table->targets + i;
-    table->start = *parser;
-    *parser = first;
-    for (i = 0, cell.last = 0; !cell.last; i++) {
-        if (nn__next_cell(parser, &cell) != NN_OK) return NN_ERROR_CSV_QUOTE;
-        const int number = nn__parse_number(cell.text, cell.length, &value);
-        const int name = !number && !nn__is_missing(&cell);
-        if (nn__target_of(table, i) < 0) {
-            numbers += number;
-            names += name;
-        } else {
-            target_name |= name;
-        }
-    }
-    if (o->target_names || o->header == NN_CSV_HEADER_YES) return NN_OK;
-    if (o->header == NN_CSV_HEADER_AUTO && names && !numbers) return NN_OK;
-    if (o->header == NN_CSV_HEADER_AUTO && target_name) {
-        const nn__contents below = nn__target_contents(table);
-        if (below.numbers && !below.text) return NN_OK;
-    }
-    table->start = first;
-    return NN_OK;
+    table->parser.at = table->first_row;
+    table->parser.row_end = table->parser.end = table->first_row + table->first_length;
+    table->parser.line = table->first_line;
+    status = nn__read_row(table, cells, bad);
+    table->parser = parser;
+    return status;
 }
 
-/* Returns whether the target is a class: the caller says so, or the column has text and no cell of
-   it is a number. */
-static int nn__has_labels(const nn__table *table)
-{
-    const nn__contents found = nn__target_contents(table);
+/* ---- After the last row ---------------------------------------------------------------------- */
 
-    if (table->options->labels || table->fixed) return 1;
-    return table->targets == 1 && found.text && !found.numbers;
+/* Decides what the cells of each field are. An input is categories when it has text and at most
+   NN__MOST_NUMBERS different numbers; a target is classes when it has text and no number. */
+static void nn__decide_kinds(nn__table *table)
+{
+    int i;
+
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+        const int texts = field->has_texts && !(field->plain && field->has_numbers);
+
+        if (field->kind == NN__EITHER) field->kind = texts ? NN__TEXTS : NN__NUMBERS;
+    }
 }
 
-/* Reads all rows. The first pass, with data NULL, counts them and finds the classes. The second
-   pass fills data. */
-static nn_status nn__read_rows(nn__table *table, nn_data *data)
+/* Returns whether the targets can be read: a table that is read by a recipe may have none. */
+static int nn__has_target_columns(const nn__table *table)
 {
-    nn__parser parser = table->start;
-    nn_location first_bad;
+    const nn__field *target = table->fields + table->count - 1;
+
+    if (!table->targets || target->column < 0) return 0;
+    return !table->recipe || target->seen || target->has_numbers;
+}
+
+/* Completes a cell, now that the kind of its field is known. Returns 0 when it cannot be used. */
+static int nn__settle_cell(const nn__table *table, const nn__field *field, nn_real *cell)
+{
+    const int code = nn__code_of(*cell);
+    const nn__text *text;
+
+    if (code < 0) return 1;
+    if (code == NN__MISSING) return !field->target && (table->o.impute || field->imputes);
+    if (code == NN__UNKNOWN) return field->fixed;
+    if (field->kind == NN__TEXTS) return 1;
+    text = nn__text_of(field->texts, code - NN__FIRST_CODE);
+    *cell = text->value;
+    return text->has_value;
+}
+
+/* Records where a row is that cannot be used, because of what was read before it was known. */
+static void nn__locate_bad_cell(nn__table *table, const nn__field *field, nn_real stored)
+{
+    const int missing = nn__code_of(stored) == NN__MISSING;
+    nn__cell cell = {"", 0};
+    int i;
+
+    table->parser.line = missing ? field->missing_line : field->text_line;
+    table->parser.column = field->column + 1;
+    for (i = 0; field->texts && !missing && i < field->texts->count; i++)
+        if (!nn__text_of(field->texts, i)->has_value) {
+            cell = nn__text_cell(field->texts, nn__text_of(field->texts, i));
+            break; /* the first one that was met */
+        }
+    (void)nn__fail(table, NN_OK, &cell, "a number");
+}
+
+/* Counts a cell of a row that is used: texts, and for the mean numbers. */
+static void nn__count_cell(const nn__table *table, nn__field *field, nn_real cell)
+{
+    const int code = nn__code_of(cell);
+
+    if (code >= NN__FIRST_CODE) nn__text_of(field->texts, code - NN__FIRST_CODE)->uses++;
+    if (!table->o.impute || field->fixed) return;
+    if (code == NN__MISSING) field->has_missing = field->kind == NN__TEXTS && !field->target;
+    if (code >= 0 || field->target) return;
+    nn__add(&field->sum, cell);
+    field->numbers++;
+}
+
+/* Completes all rows and drops those that cannot be used. */
+static nn_status nn__settle_rows(nn__table *table)
+{
+    const size_t width = (size_t)table->count;
+    const int count = nn__has_target_columns(table) ? table->count : table->count - table->targets;
+    nn__piece *piece;
     nn_status status;
-    int bad;
 
-    table->rows = table->dropped = 0;
-    nn__mark_location(table, &parser, NULL);
-    first_bad = table->location;
-    while (nn__next_row(&parser)) {
-        status = nn__read_row(table, &parser, data, &bad);
-        if (status != NN_OK) return status;
-        if (bad && !table->options->drop_bad_rows) return NN_ERROR_CSV_NUMBER;
-        if (table->rows == INT_MAX || table->dropped == INT_MAX) return NN_ERROR_OVERFLOW;
-        if (bad && !table->dropped) first_bad = table->location;
-        table->dropped += bad;
-        table->rows += !bad;
-        table->location.dropped = table->dropped;
+    table->rows = 0;
+    for (piece = table->first; piece; piece = piece->next) {
+        nn_real *const cells = (nn_real *)(void *)(piece + 1);
+        size_t r, kept = 0;
+
+        for (r = 0; r < piece->rows; r++) {
+            nn_real *row = cells + r * width;
+            int i, bad = -1;
+
+            for (i = 0; i < count && bad < 0; i++) {
+                const nn__field *field = &table->fields[i];
+                const nn_real stored = row[i];
+                if (nn__settle_cell(table, field, &row[i]) || nn__is_empty_field(field)) continue;
+                nn__locate_bad_cell(table, field, stored);
+                bad = i;
+            }
+            if (bad >= 0) {
+                status = nn__drop_row(table, NN_ERROR_CSV_NUMBER);
+                if (status != NN_OK) return status;
+                continue;
+            }
+            for (i = 0; i < count; i++) nn__count_cell(table, &table->fields[i], row[i]);
+            if (r > kept) memmove(cells + kept * width, row, width * sizeof(nn_real));
+            kept++;
+        }
+        piece->rows = kept;
+        table->rows += kept;
     }
+    if (table->rows > INT_MAX) return NN_ERROR_OVERFLOW;
     if (table->rows) return NN_OK;
-    if (table->dropped) table->location = first_bad;
-    table->location.dropped = table->dropped;
+    if (table->dropped) {
+        const int dropped = table->dropped;
+        table->location = table->first_bad;
+        table->location.dropped = dropped;
+    } else {
+        (void)nn__fail(table, NN_OK, NULL, "a row of data");
+    }
     return NN_ERROR_CSV_EMPTY;
 }
 
-/* Copies the names of the classes that were found into the data's block: see nn__copy_names. */
-static void nn__fill_names(const nn__table *table, nn_data *data)
+/* The mean of the numbers of an input becomes what its missing cells are. */
+static nn_status nn__find_mean(nn__table *table, nn__field *field)
 {
-    const char **pointers = (const char **)(uintptr_t)data->class_names;
-    char *text = (char *)(pointers + data->classes);
-    int c;
+    field->mean = field->numbers ? nn__total(&field->sum) / (nn_real)field->numbers : 0;
+    if (field->numbers && nn__is_finite(field->mean)) return NN_OK;
+    table->parser.line = field->missing_line;
+    table->parser.column = field->column + 1;
+    return nn__fail(table, NN_ERROR_CSV_NUMBER, NULL, "a number in one of the rows");
+}
 
-    for (c = 0; c < data->classes; c++) {
-        pointers[c] = text;
-        text += nn__cell_text(&table->classes[c], text);
-        *text++ = 0;
+/* Returns text k of a field, in the order of the categories or classes. */
+static nn__text *nn__text_at(const nn__field *field, int k)
+{
+    return field->fixed ? nn__text_of(field->texts, k) : &field->texts->sorted[k];
+}
+
+/* Gives each input its place, and each text its place among the classes or categories. */
+static nn_status nn__place_fields(nn__table *table, int *inputs)
+{
+    nn_status status;
+    int i, k;
+
+    *inputs = 0;
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+        nn__dictionary *texts = field->texts;
+        int places = 0;
+
+        for (k = 0; texts && k < texts->count; k++) {
+            nn__text *text = nn__text_at(field, k);
+            if (field->kind == NN__TEXTS && (field->fixed || text->uses)) text->place = places++;
+        }
+        if (table->o.impute && !field->target) {
+            field->imputes = 1;
+            status = field->kind == NN__NUMBERS && !nn__is_empty_field(field)
+                         ? nn__find_mean(table, field)
+                         : NN_OK;
+            if (status != NN_OK) return status;
+        }
+        field->place = *inputs;
+        field->inputs = field->kind == NN__TEXTS ? places + field->has_missing : 1;
+        if (!field->target && nn__is_empty_field(field)) field->inputs = 0;
+        if (field->target) continue;
+        if (field->inputs > INT_MAX - *inputs) return NN_ERROR_OVERFLOW;
+        *inputs += field->inputs;
+    }
+    return NN_OK;
+}
+
+/* Fills x[inputs] of a row from its cells. */
+static void nn__fill_inputs(nn__table *table, const nn_real *cells, nn_real *x)
+{
+    const int count = table->count - table->targets;
+    int i, k;
+
+    for (i = 0; i < count; i++) {
+        const nn__field *field = &table->fields[i];
+        const int code = nn__code_of(cells[i]);
+
+        if (code < 0) {
+            x[field->place] = cells[i];
+            continue;
+        }
+        if (!field->inputs) continue;
+        if (field->kind == NN__NUMBERS) {
+            x[field->place] = field->mean;
+            table->imputed++;
+            continue;
+        }
+        for (k = 0; k < field->inputs; k++) x[field->place + k] = 0;
+        k = -1;
+        if (code == NN__MISSING && field->has_missing) k = field->inputs - 1;
+        if (code >= NN__FIRST_CODE) k = nn__text_of(field->texts, code - NN__FIRST_CODE)->place;
+        if (k >= 0) x[field->place + k] = 1;
+        table->unknown += k < 0;
+        table->imputed += code == NN__MISSING && k >= 0;
     }
 }
 
-/* Allocates data after the first pass, and fills it in the second. */
-static nn_status nn__make_data(nn__table *table, nn_data *data)
+/* Writes a text to to[], or only counts its characters where to is NULL. */
+static void nn__put(char *to, size_t *size, const char *text, size_t length)
 {
-    nn__data_contents contents;
-    size_t characters = 0;
-    nn_status status;
-    int c;
-
-    data->rows = table->rows;
-    data->dropped = table->dropped;
-    data->outputs = table->targets;
-    if (table->cols - table->targets > INT_MAX) return NN_ERROR_OVERFLOW;
-    data->inputs = (int)(table->cols - table->targets);
-    if (table->labels) {
-        if (table->count < 2) return NN_ERROR_LABEL;
-        data->classes = table->count;
-        data->outputs = data->classes == 2 ? 1 : data->classes;
-        data->class_names = table->fixed ? table->options->class_names : NULL;
-        if (table->fixed) characters = nn__name_characters(data->class_names, data->classes);
-        for (c = 0; !table->fixed && c < table->count; c++)
-            characters += nn__cell_text(&table->classes[c], NULL) + 1;
-    }
-    memset(&contents, 0, sizeof contents);
-    contents.y = 1;
-    contents.class_characters = characters;
-    status = nn__allocate_data(data, &contents);
-    if (status != NN_OK) return status;
-    if (characters && table->fixed)
-        nn__copy_names(data->class_names, table->options->class_names, data->classes);
-    if (characters && !table->fixed) nn__fill_names(table, data);
-    return nn__read_rows(table, data);
+    if (to) memcpy(to + *size, text, length);
+    *size += length;
 }
 
-static nn_status nn__parse_table(nn__table *table, nn_data *data, const char *text, size_t length)
+static void nn__put_number(char *to, size_t *size, int number)
 {
-    nn__parser parser;
-    nn_status status;
+    char digits[12];
+    int at = sizeof digits;
+
+    do digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    nn__put(to, size, digits + at, sizeof digits - (size_t)at);
+}
+
+/* Writes the name of input k of a field, and a 0: name, name=text or, without a header, x1=text. */
+static void nn__put_input_name(const nn__table *table, int at, int k, char *to, size_t *size)
+{
+    const nn__field *field = &table->fields[at];
+    const nn__dictionary *texts = field->texts;
+    int c;
+
+    if (table->header == NN_CSV_HEADER_YES) {
+        *size += nn__cell_text(&field->name, to ? to + *size : NULL);
+    } else {
+        nn__put(to, size, "x", 1);
+        nn__put_number(to, size, at + 1);
+    }
+    if (field->kind == NN__TEXTS) {
+        nn__put(to, size, "=", 1);
+        if (field->has_missing && k == field->inputs - 1) nn__put(to, size, "(missing)", 9);
+        for (c = 0; c < texts->count; c++)
+            if (texts->sorted[c].place == k) {
+                const nn__cell cell = nn__text_cell(texts, &texts->sorted[c]);
+                *size += nn__cell_text(&cell, to ? to + *size : NULL);
+            }
+    }
+    nn__put(to, size, "", 1);
+}
+
+/* Writes the names of all inputs to the list, or only counts their characters where it is NULL. */
+static size_t nn__name_inputs(const nn__table *table, const char *const *names, int inputs)
+{
+    char *to = names ? nn__name_text(names, inputs) : NULL;
+    size_t size = 0;
+    int i, k, at = 0;
+
+    for (i = 0; i < table->count - table->targets; i++)
+        for (k = 0; k < table->fields[i].inputs; k++) {
+            if (names) nn__set_name(names, at++, to + size);
+            nn__put_input_name(table, i, k, to, &size);
+        }
+    return size;
+}
+
+/* The same for the classes. */
+static size_t nn__name_classes(const nn__field *target, const char *const *names)
+{
+    char *to = names ? nn__name_text(names, target->inputs) : NULL;
+    size_t size = 0;
     int i;
 
-    for (i = 0; i < table->targets; i++) table->target[i] = -1;
-    parser.at = text;
-    parser.end = text + length;
-    parser.line = parser.next = 1;
-    parser.column = 0;
-    parser.delimiter = table->options->delimiter ? table->options->delimiter : ',';
-    parser.comment = table->options->comment;
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) parser.at += 3; /* byte order mark */
-    status = nn__read_header(table, &parser);
+    for (i = 0; i < target->texts->count; i++) {
+        const nn__text *text = nn__text_at(target, i);
+        const nn__cell cell = nn__text_cell(target->texts, text);
+
+        if (text->place < 0) continue;
+        if (names) nn__set_name(names, text->place, to + size);
+        size += nn__cell_text(&cell, to ? to + size : NULL);
+        nn__put(to, &size, "", 1);
+    }
+    return size;
+}
+
+/* ---- Recipes --------------------------------------------------------------------------------- */
+
+/* A recipe says how a table was read, so that another one can be read in the same way. It is CSV:
+
+       table,3,header,",",.           columns; header or numbers; delimiter; decimal point
+       missing,,NA,-999               marks of missing cells, where the caller gave them
+       number,weight,71.25            an input, and its mean for missing cells or nothing
+       text,colour,blue,red           an input that is categories; a missing cell is a bad one
+       text or unknown,taste,salt     the same; a missing cell is no category, but not a bad one
+       text or missing,shape,flat     the same; a missing cell is a category too, the last one
+       target,price                   a number to predict
+       class,species,cat,dog          a class to predict
+
+   Without a header, columns are numbers from 1. The lines are in the order of the inputs. */
+
+/* Writes a comma and a cell, in quotes where it needs them. In a cell's text two quotes already
+   stand for one. */
+static void nn__put_cell(char *to, size_t *size, const char *text, size_t length)
+{
+    size_t i;
+    int quoted = length && (nn__is_blank(text[0]) || nn__is_blank(text[length - 1]));
+
+    for (i = 0; i < length; i++)
+        quoted |= text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
+    nn__put(to, size, ",", 1);
+    if (quoted) nn__put(to, size, "\"", 1);
+    nn__put(to, size, text, length);
+    if (quoted) nn__put(to, size, "\"", 1);
+}
+
+static void nn__put_column(const nn__table *table, const nn__field *field, char *to, size_t *size)
+{
+    if (table->header == NN_CSV_HEADER_YES) {
+        nn__put_cell(to, size, field->name.text, field->name.length);
+    } else {
+        nn__put(to, size, ",", 1);
+        nn__put_number(to, size, field->column + 1);
+    }
+}
+
+/* Writes the line of a field. */
+static void nn__put_field(const nn__table *table, const nn__field *field, char *to, size_t *size)
+{
+    static const char *const inputs[] = {"number", "text", "text or unknown", "text or missing"};
+    static const char *const targets[] = {"target", "class"};
+    const int texts = field->kind == NN__TEXTS;
+    const char *kind = field->target ? targets[texts]
+                                     : inputs[texts ? 1 + field->imputes + field->has_missing : 0];
+    int i;
+
+    nn__put(to, size, kind, strlen(kind));
+    nn__put_column(table, field, to, size);
+    if (!texts && field->imputes) {
+        char text[NN__DECIMAL_ROOM];
+        nn__put(to, size, ",", 1);
+        nn__put(to, size, text, (size_t)nn__write_decimal(text, field->mean));
+    }
+    for (i = 0; texts && i < field->texts->count; i++) {
+        const nn__cell cell = nn__text_cell(field->texts, nn__text_at(field, i));
+        if (nn__text_at(field, i)->place >= 0) nn__put_cell(to, size, cell.text, cell.length);
+    }
+    nn__put(to, size, "\n", 1);
+}
+
+/* Writes the recipe of a table that was read, with a 0 at its end, or only counts its characters.
+   */
+static size_t nn__put_recipe(const nn__table *table, char *to)
+{
+    size_t size = 0;
+    int i;
+
+    nn__put(to, &size, "table,", 6);
+    nn__put_number(to, &size, table->cols);
+    if (table->header == NN_CSV_HEADER_YES)
+        nn__put(to, &size, ",header", 7);
+    else
+        nn__put(to, &size, ",numbers", 8);
+    nn__put_cell(to, &size, &table->parser.delimiter, 1);
+    nn__put_cell(to, &size, &table->parser.decimal, 1);
+    nn__put(to, &size, "\n", 1);
+    if (table->o.missing) {
+        nn__put(to, &size, "missing", 7);
+        for (i = 0; i < table->mark_count; i++)
+            nn__put_cell(to, &size, table->marks[i].text, table->marks[i].length);
+        nn__put(to, &size, "\n", 1);
+    }
+    for (i = 0; i < table->count; i++)
+        if (table->fields[i].inputs) nn__put_field(table, &table->fields[i], to, &size);
+    nn__put(to, &size, "", 1);
+    return size;
+}
+
+/* Sets the marks of missing cells to the rest of a row. */
+static nn_status nn__set_marks(nn__table *table, nn__parser *row)
+{
+    nn__cell *mark;
+    nn__number number;
+    nn_real value;
+    int last = 0;
+
+    for (table->mark_count = 0; !last;) {
+        if (table->mark_count == NN__COUNT(table->marks)) return NN_ERROR_OPTION;
+        mark = &table->marks[table->mark_count++];
+        if (nn__next_cell(row, mark, &last) != NN_OK) return NN_ERROR_OPTION;
+        table->number_marks |= nn__is_number(table, mark, &number, &value);
+    }
+    return NN_OK;
+}
+
+/* Reads one line of a recipe into the next field; the text of a recipe outlives the table. */
+static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const nn__cell *kind)
+{
+    nn__field *field = &table->fields[table->count++];
+    nn__cell cell;
+    nn_status status = NN_OK;
+    int last = 0, code = 0;
+
+    memset(field, 0, sizeof *field);
+    field->target =
+        (unsigned char)(nn__is_word(kind, "target", 6) || nn__is_word(kind, "class", 5));
+    field->has_missing = (unsigned char)nn__is_word(kind, "text or missing", 15);
+    field->imputes =
+        (unsigned char)(field->has_missing || nn__is_word(kind, "text or unknown", 15));
+    field->kind = NN__NUMBERS;
+    if (nn__is_word(kind, "class", 5) || nn__is_word(kind, "text", 4) || field->imputes)
+        field->kind = NN__TEXTS;
+    else if (!field->target && !nn__is_word(kind, "number", 6))
+        return NN_ERROR_METADATA;
+    field->plain = field->kind == NN__NUMBERS;
+    field->fixed = !field->plain;
+    if (line->column < 0 || nn__next_cell(line, &field->name, &last) != NN_OK)
+        return NN_ERROR_METADATA;
+    while (!last && status == NN_OK) {
+        nn__number number;
+        nn_real value = 0;
+        int is_number;
+
+        if (nn__next_cell(line, &cell, &last) != NN_OK) return NN_ERROR_METADATA;
+        is_number = nn__is_number(table, &cell, &number, &value);
+        if (field->plain) {
+            if (field->imputes || field->target || !is_number) return NN_ERROR_METADATA;
+            field->imputes = 1;
+            field->mean = value;
+        } else {
+            const int before = field->texts ? field->texts->count : 0;
+            if (before == NN__MOST_CLASSES) return NN_ERROR_METADATA;
+            status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
+            if (status == NN_OK && code != before) return NN_ERROR_METADATA;
+        }
+    }
+    table->targets += field->target;
+    return table->targets && !field->target ? NN_ERROR_METADATA : status;
+}
+
+/* Reads the fields of table->recipe. */
+static nn_status nn__read_recipe(nn__table *table)
+{
+    nn__parser line = nn__parse_text(table->recipe, strlen(table->recipe));
+    const char *c;
+    nn__cell cell;
+    nn_status status;
+    int lines = 0, found = 0, last = 0, i, number;
+
+    for (c = line.at; c < line.end; c++) lines += *c == '\n' && lines < INT_MAX;
+    status = nn__allocate_fields(table, lines);
+    table->count = 0;
+    if (status == NN_OK) status = nn__next_row(&line, &found);
+    if (status != NN_OK) return status == NN_ERROR_MEMORY ? status : NN_ERROR_METADATA;
+    for (i = 0; found && i < 5; i++) {
+        if (last || !nn__next_item(&line, &cell, &number)) return NN_ERROR_METADATA;
+        if (i == 0 && !nn__is_word(&cell, "table", 5)) return NN_ERROR_METADATA;
+        if (i == 1) table->recipe_cols = number;
+        if (i == 2)
+            table->header = nn__is_word(&cell, "header", 6) ? NN_CSV_HEADER_YES : NN_CSV_HEADER_NO;
+        if (i == 3 && cell.length == 1 && !table->o.delimiter) table->o.delimiter = *cell.text;
+        if (i == 4 && cell.length == 1 && !table->o.decimal) table->o.decimal = *cell.text;
+    }
+    for (line.at = line.next_row;; line.at = line.next_row) {
+        status = nn__next_row(&line, &found);
+        if (status != NN_OK || !found) break;
+        if (nn__next_cell(&line, &cell, &last) != NN_OK || last) return NN_ERROR_METADATA;
+        if (nn__is_word(&cell, "missing", 7))
+            status = nn__set_marks(table, &line);
+        else
+            status = nn__read_recipe_line(table, &line, &cell);
+        if (status != NN_OK) return status;
+    }
     if (status != NN_OK) return status;
-    table->labels = nn__has_labels(table);
-    status = nn__read_rows(table, NULL);
-    return status == NN_OK ? nn__make_data(table, data) : status;
+    return table->recipe_cols > 0 && table->count > table->targets ? NN_OK : NN_ERROR_METADATA;
+}
+
+/* Finds the columns of the recipe's fields in the file. All targets may be absent. */
+static nn_status nn__match_columns(nn__table *table)
+{
+    const int named = table->header == NN_CSV_HEADER_YES;
+    const int without = !named && table->cols == table->recipe_cols - table->targets;
+    int i, k, number, before, column = -1, absent = 0;
+
+    for (i = 0; i < table->cols; i++) table->field_of[i] = NN__COLUMN_FREE;
+    if (!named && !without && table->cols != table->recipe_cols)
+        return nn__fail_count(table, NN_ERROR_CSV_CELLS, NULL, (size_t)table->recipe_cols,
+                              " cells");
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+
+        field->column = -1;
+        if (field->target && (table->o.target || without)) continue;
+        number = named ? 0 : nn__column_number(&field->name);
+        if (!named && (number < 1 || number > table->recipe_cols)) return NN_ERROR_METADATA;
+        for (k = table->count - table->targets, before = 0; without && k < table->count; k++)
+            before += nn__column_number(&table->fields[k].name) < number;
+        number -= before;
+        column = nn__find_column(table, &field->name, number, column + 1);
+        if (column < 0 && field->target) {
+            absent++;
+            continue;
+        }
+        if (column < 0 || absent) {
+            table->parser.column = 0;
+            return nn__fail(table, NN_ERROR_CSV_COLUMN, &field->name, "a column of this name");
+        }
+        if (table->field_of[column] != NN__COLUMN_FREE) return NN_ERROR_METADATA;
+        nn__set_column(table, i, column);
+    }
+    return NN_OK;
+}
+
+/* ---- Reading a table ------------------------------------------------------------------------- */
+
+/* Fills labels or y of data from the cells of the targets. */
+static void nn__fill_targets(const nn__table *table, const nn_real *cells, nn_data *data,
+                             size_t row)
+{
+    const int first = table->count - table->targets;
+    int i;
+
+    if (data->labels) {
+        const nn__dictionary *texts = table->fields[first].texts;
+        const int code = nn__code_of(cells[first]) - NN__FIRST_CODE;
+        nn__writable_labels(data->labels)[row] = nn__text_of(texts, code)->place;
+    }
+    for (i = 0; data->y && i < table->targets; i++)
+        nn__writable(data->y)[row * (size_t)table->targets + (size_t)i] = cells[first + i];
+}
+
+/* Fills the arrays of data from the rows, and frees the rows one piece after the other. */
+static void nn__fill_data(nn__table *table, nn_data *data)
+{
+    nn_real *x = nn__writable(data->x);
+    size_t row = 0, r;
+
+    while (table->first) {
+        nn__piece *piece = table->first;
+        const nn_real *cells = (const nn_real *)(const void *)(piece + 1);
+
+        for (r = 0; r < piece->rows; r++, row++, cells += table->count) {
+            nn__fill_inputs(table, cells, x + row * (size_t)data->inputs);
+            nn__fill_targets(table, cells, data, row);
+        }
+        table->first = piece->next;
+        NN_FREE(piece);
+    }
+    data->imputed = table->imputed;
+    data->unknown = table->unknown;
+}
+
+/* Checks that a table that was read by a recipe fits the model or the data of the recipe. Two
+   classes are one output or two. */
+static nn_status nn__check_recipe_sizes(const nn__table *table, nn_data *data)
+{
+    const nn_model *model = table->o.model;
+    const nn_data *like = table->o.like;
+    int inputs = data->inputs, outputs = data->outputs;
+
+    if (like) inputs = like->inputs, outputs = like->outputs;
+    if (model) inputs = model->inputs, outputs = nn__outputs(model);
+    if (data->classes == 2 && outputs == 2) data->outputs = 2;
+    return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
+}
+
+/* Makes data from the rows and the fields. */
+static nn_status nn__make_data(nn__table *table, nn_data *data)
+{
+    const nn__field *target = table->fields + table->count - 1;
+    const int given = nn__has_target_columns(table);
+    nn__data_contents contents;
+    nn_status status = nn__place_fields(table, &data->inputs);
+
+    if (status != NN_OK) return status;
+    if (data->inputs < 1) return NN_ERROR_CSV_CELLS;
+    memset(&contents, 0, sizeof contents);
+    data->rows = (int)table->rows;
+    data->dropped = table->dropped;
+    data->outputs = table->targets;
+    if (table->targets && target->kind == NN__TEXTS) {
+        if (target->inputs < 2) {
+            table->parser.line = 0;
+            table->parser.column = target->column + 1;
+            return nn__fail(table, NN_ERROR_LABEL, NULL, "two classes or more");
+        }
+        data->classes = target->inputs;
+        data->outputs = data->classes == 2 ? 1 : data->classes;
+        contents.labels = given;
+        contents.class_characters = nn__name_classes(target, NULL);
+    } else {
+        contents.y = given;
+    }
+    status = nn__check_recipe_sizes(table, data);
+    if (status != NN_OK) return status;
+    contents.input_characters = nn__name_inputs(table, NULL, data->inputs);
+    contents.recipe_characters =
+        table->recipe ? strlen(table->recipe) + 1 : nn__put_recipe(table, NULL);
+    status = nn__allocate_data(data, &contents);
+    if (status != NN_OK) return status;
+    nn__fill_data(table, data);
+    (void)nn__name_inputs(table, data->input_names, data->inputs);
+    if (data->classes) (void)nn__name_classes(target, data->class_names);
+    if (table->recipe)
+        memcpy(nn__writable_text(data->recipe), table->recipe, contents.recipe_characters);
+    else
+        (void)nn__put_recipe(table, nn__writable_text(data->recipe));
+    table->parser.line = table->parser.column = 0;
+    return nn__is_utf8(data->recipe) ? NN_OK
+                                     : nn__fail(table, NN_ERROR_CSV_ENCODING, NULL, "UTF-8");
+}
+
+/* Skips the byte order mark of UTF-8, refuses UTF-16, and finds out how lines end: with CR alone
+   when that is the first line end of the text. */
+static nn_status nn__begin_text(nn__table *table)
+{
+    nn__parser *parser = &table->parser;
+    nn_status status;
+    const char *c;
+
+    if (parser->at == parser->end) {
+        status = nn__read_more(parser);
+        if (status != NN_OK) return status;
+    }
+    if (parser->end - parser->at >= 2) {
+        const unsigned char a = (unsigned char)parser->at[0], b = (unsigned char)parser->at[1];
+        if ((a == 0xff && b == 0xfe) || (a == 0xfe && b == 0xff) || !a != !b) {
+            parser->line = parser->column = 1;
+            return nn__fail(table, NN_ERROR_CSV_ENCODING, NULL, "UTF-8, not UTF-16");
+        }
+    }
+    if (parser->end - parser->at >= 3 && memcmp(parser->at, "\xef\xbb\xbf", 3) == 0)
+        parser->at += 3;
+    for (c = parser->at; c < parser->end && *c != '\n' && *c != '\r'; c++) continue;
+    if (c < parser->end && *c == '\r' && (c + 1 == parser->end || c[1] != '\n'))
+        parser->line_end = '\r';
+    return NN_OK;
+}
+
+/* Finds the fields and the header from the first row. */
+static nn_status nn__begin_table(nn__table *table)
+{
+    const nn_csv_options *o = &table->o;
+    nn_status status;
+    int found, *order;
+
+    status = nn__begin_text(table);
+    if (status == NN_OK) status = nn__next_row(&table->parser, &found);
+    if (status != NN_OK) return status;
+    if (!found) return nn__fail(table, NN_ERROR_CSV_EMPTY, NULL, "a row of data");
+    status = nn__read_first_row(table);
+    if (status != NN_OK) return status;
+    if (table->header != NN_CSV_HEADER_YES) nn__look_for_columns(table);
+    if (table->recipe) return nn__match_columns(table);
+    order = (int *)NN_MALLOC((size_t)table->first_cols * sizeof(int));
+    if (!order) return NN_ERROR_MEMORY;
+    status = nn__choose_columns(table, order);
+    NN_FREE(order);
+    if (status == NN_OK) status = nn__choose_kinds(table);
+    if (status != NN_OK) return status;
+    if (nn__has_names(o->target) || nn__has_names(o->use) || nn__has_names(o->ignore))
+        table->header = NN_CSV_HEADER_YES;
+    if (table->header == NN_CSV_HEADER_AUTO) table->header = nn__guess_header(table);
+    return NN_OK;
+}
+
+/* Reads the whole table. While nobody knows whether the first row is a header, row 0 is kept free.
+   */
+static nn_status nn__read_table(nn__table *table)
+{
+    nn_status status = nn__begin_table(table);
+    const int undecided = status == NN_OK && table->header == NN_CSV_HEADER_AUTO;
+    nn_status bad = NN_OK;
+    nn_real *cells;
+
+    if (status != NN_OK) return status;
+    if (table->header == NN_CSV_HEADER_YES) {
+        status = nn__name_fields(table);
+        if (status != NN_OK) return status;
+    } else {
+        cells = nn__new_row(table);
+        if (!cells) return NN_ERROR_MEMORY;
+        if (!undecided) status = nn__read_row(table, cells, &bad);
+        if (status == NN_OK) status = nn__drop_row(table, bad);
+        if (status != NN_OK) return status;
+        table->last->rows += bad == NN_OK;
+    }
+    table->parser.at = table->parser.next_row;
+    status = nn__read_rows(table);
+    if (status != NN_OK || !undecided) return status;
+    table->header = nn__is_header(table) ? NN_CSV_HEADER_YES : NN_CSV_HEADER_NO;
+    cells = (nn_real *)(void *)(table->first + 1);
+    if (table->header == NN_CSV_HEADER_YES) {
+        status = nn__name_fields(table);
+    } else {
+        status = nn__read_first_again(table, cells, &bad);
+        if (status == NN_OK) status = nn__drop_row(table, bad);
+    }
+    if (bad != NN_OK || table->header == NN_CSV_HEADER_YES) {
+        table->first->rows--;
+        memmove(cells, cells + table->count,
+                table->first->rows * (size_t)table->count * sizeof(nn_real));
+    }
+    return status;
 }
 
 static nn_status nn__check_csv_options(const nn_csv_options *o)
 {
+    const int recipe = o->model || o->like;
+    const int chosen = o->use || o->ignore || o->labels || o->class_names || o->text_columns ||
+                       o->impute || o->missing || o->targets || o->header;
+    const char delimiter = (char)(o->delimiter ? o->delimiter : ',');
+    const char decimal = (char)(o->decimal ? o->decimal : '.');
+    const char *comment = o->comment ? o->comment : "";
     int c;
 
+    for (; *comment; comment++)
+        if (*comment == delimiter || *comment == '"' || *comment == '\n' || *comment == '\r')
+            return NN_ERROR_OPTION;
     if ((unsigned)o->header > NN_CSV_HEADER_NO || o->targets < 0 || o->classes < 0 ||
-        o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r' || o->comment == '"' ||
-        o->comment == '\n' || o->comment == '\r' ||
-        o->comment == (o->delimiter ? o->delimiter : ',') || (o->labels && o->targets > 1) ||
-        (o->class_names && (o->classes < 2 || o->targets > 1)) ||
-        (o->target_names && o->header == NN_CSV_HEADER_NO))
+        delimiter == '"' || delimiter == '\n' || delimiter == '\r' ||
+        (decimal != '.' && decimal != ',') || (decimal == delimiter && !recipe))
+        return NN_ERROR_OPTION;
+    if ((o->model && o->like) || (recipe && (chosen || (o->target && *o->target))))
+        return NN_ERROR_OPTION;
+    if ((o->targets && o->target) || (o->labels && o->targets > 1) ||
+        (!o->class_names != !o->classes) ||
+        (o->class_names && (o->classes < 2 || o->targets > 1 || o->classes > NN__MOST_CLASSES)) ||
+        ((o->labels || o->class_names) && o->target && !*o->target))
+        return NN_ERROR_OPTION;
+    if (o->header == NN_CSV_HEADER_NO &&
+        (nn__has_names(o->target) || nn__has_names(o->use) || nn__has_names(o->ignore)))
         return NN_ERROR_OPTION;
     for (c = 0; o->class_names && c < o->classes; c++)
         if (!o->class_names[c]) return NN_ERROR_NULL;
-    for (c = 0; o->target_names && c < (o->targets ? o->targets : 1); c++)
-        if (!o->target_names[c]) return NN_ERROR_NULL;
     return NN_OK;
 }
 
-static nn_status nn__parse_csv(nn_data *data, const char *text, size_t length,
-                               const nn_csv_options *o, const char *path)
+/* Prepares a table: the options, the recipe, the marks of missing cells. */
+static nn_status nn__prepare_table(nn__table *table)
 {
-    nn__table table;
-    nn_status status = nn__check_csv_options(o);
+    nn_csv_options *o = &table->o;
+    const char *marks = o->missing ? o->missing : ",NA,N/A,nan,null,?";
+    nn__parser row = nn__begin_list(marks);
+    nn_status status = nn__set_marks(table, &row);
 
-    if (status != NN_OK) return status;
-    memset(&table, 0, sizeof table);
-    table.options = o;
-    table.targets = o->targets ? o->targets : 1;
-    table.fixed = o->class_names != NULL;
-    table.count = table.fixed ? o->classes : 0;
-    table.location.path = path;
-    if ((size_t)table.targets > SIZE_MAX / sizeof(long)) return NN_ERROR_OVERFLOW;
-    table.target = (long *)NN_MALLOC((size_t)table.targets * sizeof(long));
-    if (!table.target) return NN_ERROR_MEMORY;
-    status = nn__parse_table(&table, data, text, length);
-    if (status != NN_OK) {
-        nn_data_free(data);
-        if (o->location) *o->location = table.location;
-    }
-    NN_FREE(table.target);
-    if (table.classes) NN_FREE(table.classes);
+    table->header = (int)o->header;
+    if (o->model) table->recipe = nn_metadata(o->model, "recipe");
+    if (o->like) table->recipe = o->like->recipe;
+    if ((o->model || o->like) && !table->recipe) return NN_ERROR_METADATA;
+    if (status == NN_OK && table->recipe) status = nn__read_recipe(table);
+    table->parser.delimiter = (char)(o->delimiter ? o->delimiter : ',');
+    table->parser.decimal = (char)(o->decimal ? o->decimal : '.');
+    table->parser.comment = o->comment;
     return status;
 }
 
-static nn_csv_options nn__csv_or_defaults(const nn_csv_options *given)
+static void nn__free_table(nn__table *table)
 {
-    nn_csv_options options;
+    int i;
 
-    if (given) return *given;
-    memset(&options, 0, sizeof options);
-    return options;
+    for (i = 0; table->fields && i < table->count; i++) nn__free_dictionary(table->fields[i].texts);
+    while (table->first) {
+        nn__piece *piece = table->first;
+        table->first = piece->next;
+        NN_FREE(piece);
+    }
+    if (table->fields) NN_FREE(table->fields);
+    if (table->names) NN_FREE(table->names);
+    if (table->field_of) NN_FREE(table->field_of);
+    if (table->first_row) NN_FREE(table->first_row);
+}
+
+/* Reads a table from table->parser. */
+static nn_status nn__parse_csv(nn__table *table, nn_data *data)
+{
+    nn_status status = nn__prepare_table(table);
+
+    if (status == NN_OK) status = nn__read_table(table);
+    if (status == NN_OK) {
+        nn__decide_kinds(table);
+        status = nn__settle_rows(table);
+    }
+    if (status == NN_OK) status = nn__make_data(table, data);
+    if (status != NN_OK) {
+        nn_data_free(data);
+        if (table->o.location) *table->o.location = table->location;
+    }
+    nn__free_table(table);
+    return status;
+}
+
+static nn_status nn__begin_csv(nn__table *table, const nn_csv_options *options, const char *path)
+{
+    memset(table, 0, sizeof *table);
+    if (options) table->o = *options;
+    table->location.path = path;
+    nn__set_location(table->o.location, path);
+    return nn__check_csv_options(&table->o);
 }
 
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options)
 {
-    const nn_csv_options o = nn__csv_or_defaults(options);
+    nn__table table;
+    nn_status status = nn__begin_csv(&table, options, NULL);
 
     if (data) memset(data, 0, sizeof *data);
-    nn__set_location(o.location, NULL);
     if (!data || !text) return NN_ERROR_NULL;
-    return nn__parse_csv(data, text, length, &o, NULL);
+    if (status != NN_OK) return status;
+    table.parser = nn__parse_text(text, length);
+    return nn__parse_csv(&table, data);
 }
 
 #ifndef NN_NO_STDIO
 
 NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options)
 {
-    const nn_csv_options o = nn__csv_or_defaults(options);
-    unsigned char *text;
-    size_t length;
-    nn_status status;
+    nn__table table;
+    nn_status status = nn__begin_csv(&table, options, path);
 
     if (data) memset(data, 0, sizeof *data);
-    nn__set_location(o.location, path);
     if (!data || !path) return NN_ERROR_NULL;
-    status = nn__read_file(path, &text, &length);
     if (status != NN_OK) return status;
-    status = nn__parse_csv(data, (const char *)text, length, &o, path);
-    NN_FREE(text);
+    table.parser = nn__parse_text("", 0);
+    table.parser.file = NN_FOPEN(path, "rb");
+    if (!table.parser.file) return NN_ERROR_OPEN;
+    table.parser.capacity = (size_t)1 << 16;
+    table.parser.buffer = (char *)NN_MALLOC(table.parser.capacity);
+    table.parser.at = table.parser.end = table.parser.buffer;
+    status = table.parser.buffer ? nn__parse_csv(&table, data) : NN_ERROR_MEMORY;
+    if (table.parser.buffer) NN_FREE(table.parser.buffer);
+    (void)NN_FCLOSE(table.parser.file);
     return status;
 }
 

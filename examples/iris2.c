@@ -178,7 +178,7 @@ static void save_and_reload(const nn_model *model, const char *path, const nn_da
     for (row = 0; row < test->rows; row += 1 + test->rows / 8)
         printf("%17.2f  %16.2f  %.4f (true class: %s)\n", (double)test->x[2 * row],
                (double)test->x[2 * row + 1], (double)after[row],
-               test->class_names[test->y[row] > 0 ? 1 : 0]);
+               test->class_names[test->labels[row]]);
     nn_model_free(loaded);
     free(after);
     free(before);
@@ -253,7 +253,7 @@ static void print_boundary(const nn_model *model, const nn_data *data, const fra
         double right = from_left(view, (double)data->x[2 * i]) * (TEXT_COLUMNS - 1);
         double down = from_top(view, (double)data->x[2 * i + 1]) * (TEXT_ROWS - 1);
         char *cell = text + (int)(down + 0.5) * TEXT_COLUMNS + (int)(right + 0.5);
-        char mark = data->y[i] > 0 ? 'x' : 'o';
+        char mark = data->labels[i] ? 'x' : 'o';
         *cell = *cell == ' ' || *cell == '.' || *cell == mark ? mark : '*';
     }
     printf("\n   o %s   x %s   * both   . predicted as %s\n\n   %s\n", data->class_names[0],
@@ -423,7 +423,7 @@ static void draw_plane(const panel *at, const nn_model *model, const nn_data *se
     for (i = 0; i < 2; i++)
         for (row = 0; row < sets[i].rows; row++)
             draw_mark(at->file, pixel_x(at, (double)sets[i].x[2 * row]),
-                      pixel_y(at, (double)sets[i].x[2 * row + 1]), sets[i].y[row] > 0, i);
+                      pixel_y(at, (double)sets[i].x[2 * row + 1]), sets[i].labels[row], i);
     for (i = 0; i < 2; i++) {
         draw_mark(at->file, at->left + 6 + 130 * i, y, i, 0);
         put_text(at->file, at->left + 18 + 130 * i, y + 4.5, "", sets[0].class_names[i]);

@@ -9,6 +9,8 @@
 TEST_SHARED(long live_blocks, 0);
 TEST_SHARED(long allocations, 0);                /* so far, those refused among them */
 TEST_SHARED(size_t largest_block, 0);            /* that was asked for */
+TEST_SHARED(size_t heap_bytes, 0);               /* in the live blocks */
+TEST_SHARED(size_t heap_most, 0);                /* the most of them at a time */
 TEST_SHARED(size_t heap_limit, (size_t)-1 - 64); /* a block larger than this is refused */
 
 TEST_FUNCTION void *counted_malloc(size_t size)
@@ -18,6 +20,8 @@ TEST_FUNCTION void *counted_malloc(size_t size)
     if (size > largest_block) largest_block = size;
     if (!block) return NULL;
     live_blocks++;
+    heap_bytes += size;
+    if (heap_bytes > heap_most) heap_most = heap_bytes;
     block[0] = size;
     return (char *)block + 64;
 }
@@ -27,6 +31,7 @@ TEST_FUNCTION void counted_free(void *pointer)
     char *block = (char *)pointer - 64;
     if (!pointer) return;
     live_blocks--;
+    heap_bytes -= *(size_t *)(void *)block;
     memset(pointer, 0xdd, *(size_t *)(void *)block);
     free(block);
 }

@@ -7,7 +7,8 @@
 
 typedef struct same {
     const char *text;
-    char delimiter, comment;
+    char delimiter;
+    const char *comment;
     nn_csv_header header;
 } same;
 
@@ -15,34 +16,42 @@ typedef struct same {
 
 /* Every one of these is the table 1 2 -> 5, 3 4 -> 6. */
 static const same sames[] = {
-    {"1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_NO},
-    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_YES},
-    {"a,b,2020\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO}, /* only input cells tell a header */
-    {"9,9,9\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_YES},
-    {"1,2,5\n3,4,6", 0, 0, NN_CSV_HEADER_AUTO},
-    {"1,2,5\r\n3,4,6\r\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"a,b,c\r\n1,2,5\r\n3,4,6", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\n\n1,2,5\n\n3,4,6\n\n\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\r\n1,2,5\r\n\r\n3,4,6\r\n\r\n", 0, 0, NN_CSV_HEADER_NO},
-    {"\na,b,c\n\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {BOM "1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_NO},
-    {BOM "a,b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {BOM "\"a,\",b,c\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\"1\",\"2\",\"5\"\r\n3,\"4\",\"6\"\r\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\"1\",\"2\",\"5\"\n\"3\",\"4\",\"6\"", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\"two\nlines\",\"b,\"\"q\"\"\",\"\"\"\"\n1,2,5\n3,4,6\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"\"two\r\nlines\",b,c\r\n1,2,5\r\n3,4,6\r\n", 0, 0, NN_CSV_HEADER_AUTO},
-    {"1;2;5\n3;4;6\n", ';', 0, NN_CSV_HEADER_AUTO},
-    {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', 0, NN_CSV_HEADER_AUTO},
-    {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', 0, NN_CSV_HEADER_AUTO},
-    {"# one\n1,2,5\n# \"two\n3,4,6\n#", 0, '#', NN_CSV_HEADER_AUTO},
-    {"# one\r\na,b,c\r\n#,,,,\r\n1,2,5\r\n3,4,6\r\n", 0, '#', NN_CSV_HEADER_AUTO},
-    {"% x\n1,2,5\n3,4,6\n", 0, '%', NN_CSV_HEADER_NO},
-    {"\"a\n# b\",b,c\n1,2,5\n3,4,6\n", 0, '#', NN_CSV_HEADER_YES}, /* not within quotes */
-    {"+1,2.,5e0\n03,.4e1,0.6E+01\n", 0, 0, NN_CSV_HEADER_AUTO},
+    {"1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_NO},
+    {"a,b,c\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"a,b,c\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_YES},
+    {"a,b,2020\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO}, /* only input cells tell a header */
+    {"9,9,9\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_YES},
+    {"1,2,5\n3,4,6", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"1,2,5,\n3,4,6,,\n", 0, NULL, NN_CSV_HEADER_AUTO}, /* columns and rows of empty cells */
+    {"a,,b,c,\n1,,2,5,\n,,\n3,,4,6,,,\n, ,\t,\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"1,2,5,\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"1,2,5\r3,4,6", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"a,\"b\rb\",c\r1,2,5\r\r3,4,6\r", 0, NULL, NN_CSV_HEADER_AUTO},
+    {" 1  2\t5\n3 4 6 \n", ' ', NULL, NN_CSV_HEADER_AUTO},
+    {"a \"b b\" c\n\n 1 \"2\" 5\n  \n3   4 \t 6", ' ', NULL, NN_CSV_HEADER_AUTO},
+    {"@x 1\n% 2\n1,2,5\n3,4,6\n", 0, "%@", NN_CSV_HEADER_NO},
+    {"1,2,5\r\n3,4,6\r\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"a,b,c\r\n1,2,5\r\n3,4,6", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\n\n1,2,5\n\n3,4,6\n\n\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\r\n1,2,5\r\n\r\n3,4,6\r\n\r\n", 0, NULL, NN_CSV_HEADER_NO},
+    {"\na,b,c\n\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {BOM "1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {BOM "1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_NO},
+    {BOM "a,b,c\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {BOM "\"a,\",b,c\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\"1\",\"2\",\"5\"\r\n3,\"4\",\"6\"\r\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\"1\",\"2\",\"5\"\n\"3\",\"4\",\"6\"", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\"two\nlines\",\"b,\"\"q\"\"\",\"\"\"\"\n1,2,5\n3,4,6\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"\"two\r\nlines\",b,c\r\n1,2,5\r\n3,4,6\r\n", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"1;2;5\n3;4;6\n", ';', NULL, NN_CSV_HEADER_AUTO},
+    {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', NULL, NN_CSV_HEADER_AUTO},
+    {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO},
+    {"# one\n1,2,5\n# \"two\n3,4,6\n#", 0, "#", NN_CSV_HEADER_AUTO},
+    {"# one\r\na,b,c\r\n#,,,,\r\n1,2,5\r\n3,4,6\r\n", 0, "#", NN_CSV_HEADER_AUTO},
+    {"% x\n1,2,5\n3,4,6\n", 0, "%", NN_CSV_HEADER_NO},
+    {"\"a\n# b\",b,c\n1,2,5\n3,4,6\n", 0, "#", NN_CSV_HEADER_YES}, /* not within quotes */
+    {"+1,2.,5e0\n03,.4e1,0.6E+01\n", 0, NULL, NN_CSV_HEADER_AUTO},
 };
 
 static void test_same_table(void)
@@ -81,40 +90,51 @@ static void test_no_options(void)
     CHECK(parse(&data, "1,2\n#,4\n", NULL) == NN_ERROR_CSV_NUMBER);
 }
 
-static void expect_targets(const char *text, nn_csv_options how, const nn_real *x, const nn_real *y)
+static void expect_targets(const char *text, nn_csv_options how, const nn_real *x, const nn_real *y,
+                           int targets)
 {
     nn_data data;
     if (!CHECK(parse(&data, text, &how) == NN_OK)) return;
     CHECK(data.rows == 2 && data.inputs + data.outputs == 4);
-    CHECK(data.outputs == (how.targets ? how.targets : 1));
+    CHECK(data.outputs == targets);
     CHECK(!memcmp(data.x, x, (size_t)(2 * data.inputs) * sizeof *x));
     CHECK(!memcmp(data.y, y, (size_t)(2 * data.outputs) * sizeof *y));
     nn_data_free(&data);
 }
 
-/* Targets by place and by name; outputs are in the order of target_names. */
+/* Targets by number and by name; outputs are in the order of the list. */
 static void test_targets(void)
 {
     static const char text[] = "a,\"b,\"\"\",c,d\n1,2,3,4\n5,6,7,8\n";
-    static const char *const b[] = {"b,\""}, *const da[] = {"d", "a"}, *const e[] = {"e"};
     static const nn_real last1_x[] = {1, 2, 3, 5, 6, 7}, last1_y[] = {4, 8};
     static const nn_real last2_x[] = {1, 2, 5, 6}, last2_y[] = {3, 4, 7, 8};
     static const nn_real b_x[] = {1, 3, 4, 5, 7, 8}, b_y[] = {2, 6};
     static const nn_real da_x[] = {2, 3, 6, 7}, da_y[] = {4, 1, 8, 5};
+    static const char *const das[] = {"d,a", "4,1", "-1,-4", "d,1", "\"d\",\"a\""};
+    static const char *const unknown[] = {"e", "5", "-5", "0", "a,e", "a,", "\"1\"", "d,d", "4,4"};
     nn_csv_options how = plain();
+    nn_location place;
     nn_data data;
-    expect_targets(text, how, last1_x, last1_y);
+    int i;
+    expect_targets(text, how, last1_x, last1_y, 1);
     how.targets = 2;
-    expect_targets(text, how, last2_x, last2_y);
-    how.target_names = da;
-    expect_targets(text, how, da_x, da_y);
-    how.targets = 1;
-    how.target_names = b;
-    expect_targets(text, how, b_x, b_y);
-    how.target_names = e;
-    CHECK(parse(&data, text, &how) == NN_ERROR_CSV_TARGET);
-    how.target_names = b;
-    CHECK(parse(&data, "1,2,3\n4,5,6\n", &how) != NN_OK); /* no header to look in */
+    expect_targets(text, how, last2_x, last2_y, 2);
+    how.targets = 0;
+    for (i = 0; i < COUNT_OF(das); i++) {
+        how.target = das[i];
+        expect_targets(text, how, da_x, da_y, 2);
+    }
+    how.target = "\"b,\"\"\"";
+    expect_targets(text, how, b_x, b_y, 1);
+    how.location = &place;
+    for (i = 0; i < COUNT_OF(unknown); i++) {
+        how.target = unknown[i];
+        if (!CHECK(parse(&data, text, &how) == NN_ERROR_CSV_COLUMN)) puts(unknown[i]);
+    }
+    CHECK(!strcmp(place.name, "4") && !strcmp(place.expected, "a column that is listed once"));
+    how.target = "a";
+    CHECK(parse(&data, "1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_COLUMN); /* there is no header */
+    CHECK(!strcmp(place.name, "a"));
     how = plain();
     how.targets = 4;
     CHECK(parse(&data, text, &how) != NN_OK); /* no column is left for the inputs */
@@ -126,26 +146,20 @@ static void test_targets(void)
 
 /* ---- Labels ---------------------------------------------------------------------------------- */
 
-/* Class names and the class of each row, whatever the encoding of y. */
+/* Class names and the class of each row. */
 static void expect_classes(const nn_data *data, int classes, const char *const *names,
                            const int *rows, int count)
 {
-    int i, k;
+    int i;
     if (!CHECK(data->classes == classes && data->rows == count && data->class_names)) return;
-    if (!CHECK(data->outputs == (classes == 2 ? 1 : classes))) return;
+    if (!CHECK(data->outputs == (classes == 2 ? 1 : classes) && data->labels && !data->y)) return;
     for (i = 0; i < classes; i++) CHECK(!strcmp(data->class_names[i], names[i]));
-    for (i = 0; i < count; i++) {
-        const nn_real *y = data->y + (size_t)i * (size_t)data->outputs;
-        if (classes == 2)
-            CHECK(y[0] == (nn_real)rows[i]);
-        else
-            for (k = 0; k < classes; k++) CHECK(y[k] == (nn_real)(k == rows[i]));
-    }
+    for (i = 0; i < count; i++) CHECK(data->labels[i] == rows[i]);
 }
 
 static void test_text_labels(void)
 {
-    static const char *const ab[] = {"a", "b"}, *const kind[] = {"kind"};
+    static const char *const ab[] = {"a", "b"};
     static const char *const bytes[] = {"Z", "a", "ab", "b", "say \"hi\",\ntwice", "\xc3\xa9"};
     static const int two[] = {1, 0, 1}, many[] = {5, 3, 0, 2, 1, 4};
     nn_csv_options how = plain();
@@ -156,7 +170,7 @@ static void test_text_labels(void)
     if (CHECK(parse(&data, "x,kind\n1,b\n2,a\n3,b", NULL) == NN_OK))
         expect_classes(&data, 2, ab, two, 3);
     nn_data_free(&data);
-    how.target_names = kind;
+    how.target = "kind";
     if (CHECK(parse(&data, "kind,x\nb,1\na,2\nb,3", &how) == NN_OK)) {
         expect_classes(&data, 2, ab, two, 3);
         CHECK(data.inputs == 1 && data.x[0] == 1 && data.x[2] == 3);
@@ -195,8 +209,8 @@ static void test_many_classes(void)
     for (i = CLASSES; i-- > 0;) length += (size_t)sprintf(text + length, "%d,n%03d\n", i, i);
     if (CHECK(parse(&data, text, NULL) == NN_OK && data.outputs == CLASSES)) {
         for (i = 0; i < CLASSES; i++) {
-            const nn_real *y = data.y + (size_t)i * CLASSES;
-            right = right && y[CLASSES - 1 - i] == 1 && data.x[i] == (nn_real)(CLASSES - 1 - i);
+            right = right && data.labels[i] == CLASSES - 1 - i &&
+                    data.x[i] == (nn_real)(CLASSES - 1 - i);
             right = right && atoi(data.class_names[i] + 1) == i;
         }
         CHECK(right);
@@ -219,6 +233,7 @@ static void test_fixed_classes(void)
     how.location = &place;
     CHECK(parse(&test, "4,d\n", &how) == NN_ERROR_LABEL);
     CHECK(place.line == 1 && place.column == 2 && !strcmp(place.name, "d"));
+    CHECK(!strcmp(place.expected, "one of the given classes"));
     CHECK(parse(&test, "x,y\n\n4,b\n5,bb\n", &how) == NN_ERROR_LABEL);
     CHECK(place.line == 4 && place.column == 2 && !strcmp(place.name, "bb"));
     CHECK(parse(&test, "4,b\n5,c\n", &how) == NN_OK);
@@ -236,7 +251,8 @@ static void test_fixed_classes(void)
 
 typedef struct bad {
     const char *text;
-    char delimiter, comment;
+    char delimiter;
+    const char *comment;
     nn_status status;
     long line, column; /* 0: not checked */
     const char *name;  /* NULL: not checked */
@@ -246,40 +262,40 @@ typedef struct bad {
 #define SIXTY TEN TEN TEN TEN TEN TEN
 
 static const bad bads[] = {
-    {"1,x,3\n", 0, 0, NN_ERROR_CSV_NUMBER, 1, 2, "x"},
-    {"1,2,3\n4,,6\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 2, ""},
-    {"1,2,3\n4,\"\",6\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 2, ""},
-    {"1,2,3\n4,5,\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 3, ""},
-    {"1,2,a\n4,5,\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 3, ""},
-    {"1,2,3\nNA,5,6\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 1, "NA"},
-    {"1,2,3\n1,2,3\n \t,5,6\n", 0, 0, NN_ERROR_CSV_NUMBER, 3, 1, NULL},
-    {"a,\"b\nc\",d\r\n1,2,3\r\n4,oops,6\r\n", 0, 0, NN_ERROR_CSV_NUMBER, 4, 2, "oops"},
-    {"\n\r\n1,2,3\n\n1,\"b\nad\",3\n", 0, 0, NN_ERROR_CSV_NUMBER, 5, 2, "b\nad"},
-    {"1,2,3\n# no\n", 0, 0, NN_ERROR_CSV_CELLS, 2, 0, NULL},
-    {"#\n1,2,3\n#\n1,o,3\n", 0, '#', NN_ERROR_CSV_NUMBER, 4, 2, "o"},
-    {"1,2,3\n1," SIXTY TEN ",3\n", 0, 0, NN_ERROR_CSV_NUMBER, 2, 2, SIXTY "xxx"},
-    {"1;1,5;3\n", ';', 0, NN_ERROR_CSV_NUMBER, 1, 2, "1,5"},
-    {"1,2,3\n4,5\n", 0, 0, NN_ERROR_CSV_CELLS, 2, 0, NULL},
-    {"1,2,3\n4,5,6,7\n", 0, 0, NN_ERROR_CSV_CELLS, 2, 0, NULL},
-    {"1,2,3\n\n4,5,6,\n", 0, 0, NN_ERROR_CSV_CELLS, 3, 0, NULL},
-    {"a,b\n1,2,3\n", 0, 0, NN_ERROR_CSV_CELLS, 2, 0, NULL},
-    {"a,b,c\n1,2\n", 0, 0, NN_ERROR_CSV_CELLS, 2, 0, NULL},
-    {"1,\"2\"x,3\n", 0, 0, NN_ERROR_CSV_QUOTE, 1, 2, NULL},
-    {"1,2,3\n4,5,\"6\" \n", 0, 0, NN_ERROR_CSV_QUOTE, 2, 3, NULL},
-    {"1,2\"x,3\n", 0, 0, NN_ERROR_CSV_QUOTE, 1, 2, NULL},
-    {"1,2,3\n4,5,a\"b\"\n", 0, 0, NN_ERROR_CSV_QUOTE, 2, 3, NULL},
-    {"1,2,\"3", 0, 0, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
-    {"1,2,\"3\"\"", 0, 0, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
-    {"1,2,\"", 0, 0, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
-    {"1,2,3\n4,\"5,6\n7,8,9\n", 0, 0, NN_ERROR_CSV_QUOTE, 0, 2, NULL},
-    {"1,a\n2,a\n", 0, 0, NN_ERROR_LABEL, 0, 0, NULL}, /* one class is nothing to learn */
-    {"", 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {"\n", 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {"\r\n\r\n", 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {BOM, 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {"a,b,c", 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {"a,b,c\r\n\r\n", 0, 0, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
-    {"# only\n", 0, '#', NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"1,x,3\n", 0, NULL, NN_ERROR_CSV_NUMBER, 1, 2, "x"},
+    {"1,2,3\n4,,6\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 2, ""},
+    {"1,2,3\n4,\"\",6\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 2, ""},
+    {"1,2,3\n4,5,\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 3, ""},
+    {"1,2,a\n4,5,\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 3, ""},
+    {"1,2,3\nNA,5,6\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 1, "NA"},
+    {"1,2,3\n1,2,3\n \t,5,6\n", 0, NULL, NN_ERROR_CSV_NUMBER, 3, 1, NULL},
+    {"a,\"b\nc\",d\r\n1,2,3\r\n4,oops,6\r\n", 0, NULL, NN_ERROR_CSV_NUMBER, 4, 2, "oops"},
+    {"\n\r\n1,2,3\n\n1,\"b\nad\",3\n", 0, NULL, NN_ERROR_CSV_NUMBER, 5, 2, "b\nad"},
+    {"1,2,3\n# no\n", 0, NULL, NN_ERROR_CSV_CELLS, 2, 0, NULL},
+    {"#\n1,2,3\n#\n1,o,3\n", 0, "#", NN_ERROR_CSV_NUMBER, 4, 2, "o"},
+    {"1,2,3\n1," SIXTY TEN ",3\n", 0, NULL, NN_ERROR_CSV_NUMBER, 2, 2, SIXTY "xxx"},
+    {"1;1,5;3\n", ';', NULL, NN_ERROR_CSV_NUMBER, 1, 2, "1,5"},
+    {"1,2,3\n4,5\n", 0, NULL, NN_ERROR_CSV_CELLS, 2, 0, NULL},
+    {"1,2,3\n4,5,6,7\n", 0, NULL, NN_ERROR_CSV_CELLS, 2, 0, NULL},
+    {"1,2,3\n\n4,5,6,,7\n", 0, NULL, NN_ERROR_CSV_CELLS, 3, 5, "7"},
+    {"a,b\n1,2,3\n", 0, NULL, NN_ERROR_CSV_CELLS, 2, 0, NULL},
+    {"a,b,c\n1,2\n", 0, NULL, NN_ERROR_CSV_CELLS, 2, 0, NULL},
+    {"1,\"2\"x,3\n", 0, NULL, NN_ERROR_CSV_QUOTE, 1, 2, NULL},
+    {"1,2,3\n4,5,\"6\" \n", 0, NULL, NN_ERROR_CSV_QUOTE, 2, 3, NULL},
+    {"1,2\"x,3\n", 0, NULL, NN_ERROR_CSV_QUOTE, 1, 2, NULL},
+    {"1,2,3\n4,5,a\"b\"\n", 0, NULL, NN_ERROR_CSV_QUOTE, 2, 3, NULL},
+    {"1,2,\"3", 0, NULL, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
+    {"1,2,\"3\"\"", 0, NULL, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
+    {"1,2,\"", 0, NULL, NN_ERROR_CSV_QUOTE, 1, 3, NULL},
+    {"1,2,3\n4,\"5,6\n7,8,9\n", 0, NULL, NN_ERROR_CSV_QUOTE, 0, 2, NULL},
+    {"1,a\n2,a\n", 0, NULL, NN_ERROR_LABEL, 0, 0, NULL}, /* one class is nothing to learn */
+    {"", 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"\n", 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"\r\n\r\n", 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {BOM, 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"a,b,c", 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"a,b,c\r\n\r\n", 0, NULL, NN_ERROR_CSV_EMPTY, 0, 0, NULL},
+    {"# only\n", 0, "#", NN_ERROR_CSV_EMPTY, 0, 0, NULL},
 };
 
 static void test_bad_files(void)
@@ -313,10 +329,10 @@ static void test_bad_files(void)
 static void test_not_numbers(void)
 {
     static const char *const cells[] = {
-        "nan",  "NaN",   "-nan", "inf",   "Inf",   "-inf", "infinity", "1e999", "-1e999",
-        "0x10", "0x1p3", "1 2",  "1,5",   ".",     "+",    "-",        "e5",    "1e",
-        "1e+",  "+-1",   "--1",  "1.2.3", "1e5.5", "1f",   "1_000",    "1e5e5", "1d5",
-        "$1",   "1%",    "1.e",  ".e1",   "?",     "true", "1\n2",     "0x",    "1e 5",
+        "nan",  "NaN",   "-nan", "inf",   "Inf",   "-inf",  "infinity", "1e999", "-1e999",
+        "0x10", "0x1p3", "1 2",  "1,5",   ".",     "+",     "-",        "e5",    "1e",
+        "1e+",  "+-1",   "--1",  "1.2.3", "1e5.5", "1f",    "1_000",    "1e5e5", "1d5",
+        "$1",   "1%",    "1.e",  ".e1",   "?",     "truer", "1\n2",     "0x",    "1e 5",
     };
     nn_csv_options how = plain();
     nn_location place;
@@ -351,7 +367,7 @@ static void test_drop(void)
     nn_data_free(&data);
     CHECK(data_is_zero(&data));
     if (CHECK(parse(&data, "1,a\n2,b\n?,a\n3,b\n", &how) == NN_OK))
-        CHECK(data.rows == 3 && data.dropped == 1 && data.classes == 2 && data.y[2] == 1);
+        CHECK(data.rows == 3 && data.dropped == 1 && data.classes == 2 && data.labels[2] == 1);
     nn_data_free(&data);
     how.location = &place; /* all rows dropped: the first bad cell, and how many rows there were */
     CHECK(parse(&data, "a,b,t\n1,x,3\n,2,3\n4,,6\n", &how) == NN_ERROR_CSV_EMPTY);
@@ -408,7 +424,7 @@ static void test_odd_labels(void)
     static const char nul[] = "1,red\0\n2,red\n3,blue\n4,green\n";
     static const char longer[] = "1,red\0and more\n2,red\n";
     static const char head[] = "a,kind\0\n1,red\n2,blue\n";
-    static const char *const names[] = {"red", "blue"}, *const kind[] = {"kind"};
+    static const char *const names[] = {"red", "blue"};
     nn_csv_options how = plain();
     nn_data data;
     CHECK(parse_bytes(&data, nul, sizeof nul - 1, &how) != NN_OK);
@@ -418,7 +434,7 @@ static void test_odd_labels(void)
     CHECK(parse_bytes(&data, longer, sizeof longer - 1, &how) != NN_OK);
     nn_data_free(&data);
     how = plain();
-    how.target_names = kind;
+    how.target = "kind";
     CHECK(parse_bytes(&data, head, sizeof head - 1, &how) != NN_OK);
     nn_data_free(&data);
 }
@@ -475,13 +491,13 @@ static void test_missing_labels(void)
         if (!one_bad_row(&data, text, 4, 2, 3)) continue;
         CHECK(data.classes == 2);
         CHECK(!strcmp(data.class_names[0], "no") && !strcmp(data.class_names[1], "yes"));
-        CHECK(data.y[0] == 1 && data.y[1] == 0 && data.y[2] == 1);
+        CHECK(data.labels[0] == 1 && data.labels[1] == 0 && data.labels[2] == 1);
         nn_data_free(&data);
     }
     how.classes = 3;
     how.class_names = names;
     if (CHECK(parse(&data, "x,y\n1,yes\n2,NA\n", &how) == NN_OK))
-        CHECK(data.rows == 2 && data.y[2] == 1 && data.y[3] == 1);
+        CHECK(data.rows == 2 && data.labels[0] == 2 && data.labels[1] == 0);
     nn_data_free(&data);
 }
 
@@ -534,23 +550,21 @@ static void test_equal_labels(void)
     if (CHECK(parse(&data, "x,y\n0.5,1\n0.7,1.0\n0.9,0\n0.2,0.0\n0.1,+1e0\n", &how) == NN_OK)) {
         CHECK(data.rows == 5 && data.classes == 2 && data.outputs == 1);
         CHECK(!strcmp(data.class_names[0], "0") && !strcmp(data.class_names[1], "1"));
-        CHECK(data.y[0] == 1 && data.y[1] == 1 && data.y[2] == 0 && data.y[3] == 0 &&
-              data.y[4] == 1);
+        CHECK(data.labels[0] == 1 && data.labels[1] == 1 && data.labels[2] == 0);
+        CHECK(data.labels[3] == 0 && data.labels[4] == 1);
     }
     nn_data_free(&data);
 }
 
-/* One column cannot be two targets: the second would be read from nowhere. */
+/* A name that is there twice is two columns. */
 static void test_target_named_twice(void)
 {
-    static const char *const names[] = {"b", "b"};
     nn_csv_options how = plain();
     nn_location place;
     nn_data data;
     how.location = &place;
-    how.targets = 2;
-    how.target_names = names;
-    CHECK(parse(&data, "a,b,c\n1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_TARGET);
+    how.target = "b,b";
+    CHECK(parse(&data, "a,b,c\n1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_COLUMN);
     CHECK(!strcmp(place.name, "b"));
     if (CHECK(parse(&data, "a,b,b\n1,2,3\n4,5,6\n", &how) == NN_OK))
         CHECK(data.inputs == 1 && data.y[0] == 2 && data.y[1] == 3 && data.y[3] == 6);
@@ -589,6 +603,7 @@ static void bad_csv(const nn_csv_options *how, nn_status expected)
 static void test_csv_options(void)
 {
     static const char delimiters[] = {'"', '\n', '\r'};
+    static const char *const comments[] = {"#\"", "\n", "\r", "%,"};
     static const char *const holes[] = {"a", NULL};
     nn_csv_options how, clean;
     size_t i;
@@ -598,13 +613,12 @@ static void test_csv_options(void)
         how = clean;
         how.delimiter = delimiters[i];
         bad_csv(&how, NN_ERROR_OPTION);
+    }
+    for (i = 0; i < sizeof comments / sizeof *comments; i++) {
         how = clean;
-        how.comment = delimiters[i];
+        how.comment = comments[i];
         bad_csv(&how, NN_ERROR_OPTION);
     }
-    how = clean;
-    how.comment = ',';
-    bad_csv(&how, NN_ERROR_OPTION);
     how = clean;
     how.header = (nn_csv_header)3;
     bad_csv(&how, NN_ERROR_OPTION);
@@ -622,9 +636,24 @@ static void test_csv_options(void)
     how.classes = 2;
     bad_csv(&how, NN_ERROR_NULL);
     how = clean;
-    how.targets = 2;
-    how.target_names = holes;
-    bad_csv(&how, NN_ERROR_NULL);
+    how.target = "c";
+    how.targets = 1;
+    bad_csv(&how, NN_ERROR_OPTION);
+    how.targets = 0;
+    how.header = NN_CSV_HEADER_NO; /* in which there are no names */
+    bad_csv(&how, NN_ERROR_OPTION);
+    how = clean;
+    how.decimal = ',';
+    bad_csv(&how, NN_ERROR_OPTION);
+    how.decimal = ';';
+    bad_csv(&how, NN_ERROR_OPTION);
+    how = clean;
+    how.classes = 2; /* without their names */
+    bad_csv(&how, NN_ERROR_OPTION);
+    how = clean;
+    how.target = NN_NO_TARGET;
+    how.labels = 1;
+    bad_csv(&how, NN_ERROR_OPTION);
     end();
 }
 

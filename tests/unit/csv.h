@@ -11,7 +11,11 @@ static void check_equal(const nn_data *a, const nn_data *b)
     if (!CHECK(a->rows == b->rows && a->inputs == b->inputs && a->outputs == b->outputs)) return;
     CHECK(a->classes == b->classes && a->dropped == b->dropped);
     CHECK(!memcmp(a->x, b->x, n * (size_t)a->inputs * sizeof *a->x));
-    CHECK(!memcmp(a->y, b->y, n * (size_t)a->outputs * sizeof *a->y));
+    CHECK(!a->y == !b->y && !a->labels == !b->labels);
+    if (a->y && b->y) CHECK(!memcmp(a->y, b->y, n * (size_t)a->outputs * sizeof *a->y));
+    if (a->labels && b->labels) CHECK(!memcmp(a->labels, b->labels, n * sizeof *a->labels));
+    CHECK(a->imputed == b->imputed && a->unknown == b->unknown && !strcmp(a->recipe, b->recipe));
+    for (i = 0; i < a->inputs; i++) CHECK(!strcmp(a->input_names[i], b->input_names[i]));
     if (!CHECK(!a->class_names == !b->class_names) || !a->class_names) return;
     for (i = 0; i < a->classes; i++) CHECK(!strcmp(a->class_names[i], b->class_names[i]));
 }
@@ -57,6 +61,7 @@ static nn_status parse(nn_data *data, const char *text, const nn_csv_options *ho
         CHECK(place.path && !strcmp(place.path, temporary("table.csv")));
         CHECK(place.line == how->location->line && place.column == how->location->column);
         CHECK(!strcmp(place.name, how->location->name));
+        CHECK(!strcmp(place.expected, how->location->expected));
     }
     nn_data_free(&from_file);
     return status;

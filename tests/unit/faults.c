@@ -267,6 +267,29 @@ static nn_status job_csv(void)
     return status;
 }
 
+/* Categories, a mean for the missing cell, several targets out of their order; and the same by its
+   recipe, from data that is there or is not. */
+static nn_status job_table(void)
+{
+    static const char text[] = "a,b,c,d\nx,1,2,3\ny,,4,5\n,6,7,8\n";
+    nn_csv_options how, again;
+    nn_data data, other;
+    nn_status status;
+    memset(&how, 0, sizeof how);
+    memset(&again, 0, sizeof again);
+    memset(&other, 0xa5, sizeof other);
+    how.target = "d,c";
+    how.text_columns = how.impute = 1;
+    status = TRY(nn_parse_csv(&data, text, sizeof text - 1, &how));
+    if (status != NN_OK) return status;
+    again.like = &data;
+    status = TRY(nn_parse_csv(&other, text, sizeof text - 1, &again));
+    if (status != NN_OK) CHECK(data_is_zero(&other));
+    nn_data_free(&other);
+    nn_data_free(&data);
+    return status;
+}
+
 static nn_status job_read_csv(void)
 {
     nn_data data;
@@ -444,6 +467,7 @@ static void test_allocations(void)
     FAIL_EACH(job_split, 2);
     FAIL_EACH(job_fold, 2);
     FAIL_EACH(job_csv, 1);
+    FAIL_EACH(job_table, 1);
     FAIL_EACH(job_read_csv, 2);
     FAIL_EACH(job_idx, 1);
     FAIL_EACH(job_load, 2);
