@@ -636,9 +636,13 @@ typedef enum nn_optimizer {
 
 typedef enum nn_schedule {
     NN_SCHEDULE_CONSTANT = 0,
-    NN_SCHEDULE_STEP,  /* times step_factor after every schedule_steps updates */
-    NN_SCHEDULE_COSINE /* half a cosine from the learning rate down to minimum_learning_rate, in
-                          schedule_steps updates; constant after them */
+    NN_SCHEDULE_STEP,   /* times step_factor after every schedule_steps updates */
+    NN_SCHEDULE_COSINE, /* half a cosine from the learning rate down to minimum_learning_rate, in
+                           schedule_steps updates; constant after them */
+    /* nn_fit: times step_factor, but not below minimum_learning_rate, after every plateau_patience
+       epochs without a lower loss (see patience). It is PyTorch's ReduceLROnPlateau, whose patience
+       is one less, and whose threshold is min_delta in its mode "abs"; there is no cooldown. */
+    NN_SCHEDULE_PLATEAU
 } nn_schedule;
 
 typedef struct nn_trainer nn_trainer;
@@ -672,10 +676,11 @@ typedef struct nn_options {
     nn_real clip_norm;     /* largest global norm of the gradient; 0 means no clipping */
 
     nn_schedule schedule;
-    int schedule_steps;  /* updates, see nn_schedule; 0 means all updates of nn_fit, and is an error
-                            for nn_train_batch */
-    nn_real step_factor; /* in [0, 1); 0 means 0.1; NN_ZERO means 0 */
-    nn_real minimum_learning_rate; /* >= 0, cosine's last value */
+    int schedule_steps;   /* step, cosine: updates, see nn_schedule; 0 means all updates of nn_fit,
+                             and is an error for nn_train_batch */
+    int plateau_patience; /* plateau: epochs, see nn_schedule; 0 means 10 */
+    nn_real step_factor;  /* step, plateau: in [0, 1); 0 means 0.1; NN_ZERO means 0 */
+    nn_real minimum_learning_rate; /* cosine, plateau: the smallest rate, >= 0 */
     int warmup_steps; /* updates of linear warm-up before the schedule begins; 0 means none */
 
     nn_real label_smoothing; /* in [0, 1): with NN_CROSS_ENTROPY t becomes t (1 - s) + s / outputs,
@@ -698,12 +703,21 @@ typedef struct nn_options {
        restored, also after the last epoch. When a callback stops nn_trainer_fit they are not, so
        that it can be called again. */
     int patience;
+    nn_real min_delta; /* >= 0: with patience or plateau, a loss is lower when it is lower than the
+                          best one by more than this */
 
     uint64_t seed;        /* of shuffling and dropout */
     nn_callback callback; /* called after each epoch; NULL means none */
     int callback_batches; /* 1: called after each batch too */
     void *user;           /* passed to the callback */
 } nn_options;
+
+/* Whether and why training has ended. */
+typedef enum nn_ended {
+    NN_ENDED_NOT = 0,
+    NN_ENDED_EPOCHS,  /* all epochs are done */
+    NN_ENDED_PATIENCE /* early stopping: see patience */
+} nn_ended;
 
 /* What a callback sees. Losses and accuracies are means over rows, NaN where there is none. */
 struct nn_progress {
@@ -716,6 +730,9 @@ struct nn_progress {
     double elapsed;        /* seconds since nn_fit began; 0 without a clock */
     double remaining;      /* seconds to the last epoch at the pace so far; 0 without a clock */
     int best_epoch;        /* with the lowest loss so far, from 1; 0 without patience */
+    nn_ended ended;        /* why this is the last call. The model then has its final weights: of
+                              best_epoch, or without patience of this epoch. It is not set where
+                              the callback ends training. */
     nn_trainer *trainer;   /* to save a checkpoint, say */
     const nn_model *model;
 };
@@ -748,7 +765,9 @@ NN_DEF void nn_trainer_free(nn_trainer *trainer);
 
 /* nn_fit with a trainer of your own. It continues at the trainer's epoch: after an interruption (a
    callback that stopped it, or a checkpoint that another process loads) the results are the same as
-   without one. */
+   without one. NN_ERROR_STATE, which no other failure has here, says that nothing was left to do:
+   all epochs were done, or early stopping had ended training. The model then has its final weights
+   already. */
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
 
 /* One update from x[rows x inputs] and y[rows x outputs], rows <= batch_size. *loss receives the
@@ -797,7 +816,8 @@ NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer);
 
 #ifndef NN_NO_STDIO
 /* A callback that prints one line for each epoch, to the FILE * that options->user is, or to
-   stdout. With callback_batches it also draws a progress bar, which needs a terminal. */
+   stdout. When training has ended, one more line says why, and which epoch's weights the model has.
+   With callback_batches it also draws a progress bar, which needs a terminal. */
 NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
 #endif
 
@@ -1319,16 +1339,19 @@ static double nn__seconds(void)
 #endif
 
 /* Small functions that small nets call often. Where there are vector kernels, they are inlined for
-   speed. Elsewhere the compiler decides, because small code may matter more. */
+   speed. Elsewhere the compiler decides, because small code may matter more; NN__SHARED are those
+   of which it would make copies. */
 #ifdef NN__SIMD
-#define NN__HOT static inline
+#define NN__HOT    static inline
+#define NN__SHARED static inline
 #else
-#define NN__HOT static
 #ifdef __GNUC__
 #define NN__APART __attribute__((noinline))
 #else
 #define NN__APART
 #endif
+#define NN__HOT    static
+#define NN__SHARED static NN__APART
 #endif
 
 /* How many numbers of a batch the binary cross-entropy processes at a time, and how many rows the
@@ -4474,7 +4497,7 @@ static nn_real nn__size_of(nn_real g)
 }
 
 /* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
-static nn_real nn__or(nn_real value, nn_real standard)
+NN__SHARED nn_real nn__or(nn_real value, nn_real standard)
 {
     return value < 0 ? 0 : value != 0 ? value : standard;
 }
@@ -4774,9 +4797,18 @@ typedef int nn__optimizer_loop(nn_real *theta, const nn_real *gradient, nn_real 
 #define NN__OPTIMIZER_MEMBER(ID, name, first, second, rate)  nn__optimizer_loop *name;
 #define NN__OPTIMIZER_ENTRY(ID, name, first, second, rate)   , NN__NAME(name)
 #define NN__OPTIMIZER_SCALAR(ID, name, first, second, rate)  , nn__##name##_scalar
-#define NN__FIRST_CASE(ID, name, first, second, rate)        case NN_##ID: return first;
-#define NN__SECOND_CASE(ID, name, first, second, rate)       case NN_##ID: return second;
-#define NN__RATE_CASE(ID, name, first, second, rate)         case NN_##ID: return (nn_real)(rate);
+#define NN__FIRST_CASE(ID, name, first, second, rate)                                              \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) return first;                                   \
+        break;
+#define NN__SECOND_CASE(ID, name, first, second, rate)                                             \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) return second;                                  \
+        break;
+#define NN__RATE_CASE(ID, name, first, second, rate)                                               \
+    case NN_##ID:                                                                                  \
+        if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) return (nn_real)(rate);                         \
+        break;
 #define NN__PREPARE_CASE(ID, name, first, second, rate)                                            \
     case NN_##ID:                                                                                  \
         if (NN__ONLY(NN_ONLY_OPTIMIZERS, NN_##ID)) nn__##name##_prepare(step, o, state);           \
@@ -4795,24 +4827,27 @@ static int nn__needs_first(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__FIRST_CASE)
-    default: return 0;
+    default: break;
     }
+    return 0;
 }
 
 static int nn__needs_second(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__SECOND_CASE)
-    default: return 0;
+    default: break;
     }
+    return 0;
 }
 
 static nn_real nn__default_learning_rate(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__RATE_CASE)
-    default: return 0;
+    default: break;
     }
+    return 0;
 }
 
 static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *state)
@@ -4845,6 +4880,18 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
         return nn__fma(rate - o->minimum_learning_rate, half, o->minimum_learning_rate);
     default: return rate;
     }
+}
+
+/* The plateau schedule, after each epoch without a lower loss: PyTorch's ReduceLROnPlateau. As
+   there, the rate stays where it would change by 1e-8 or less. */
+static void nn__reduce_on_plateau(const nn_options *o, nn__state *state)
+{
+    const int patience = o->plateau_patience ? o->plateau_patience : 10;
+    nn_real rate = state->learning_rate * nn__or(o->step_factor, (nn_real)0.1);
+
+    if (o->schedule != NN_SCHEDULE_PLATEAU || state->waited % patience != 0) return;
+    if (rate < o->minimum_learning_rate) rate = o->minimum_learning_rate;
+    if (state->learning_rate - rate > (nn_real)1e-8) state->learning_rate = rate;
 }
 
 /* ---- Clipping -------------------------------------------------------------------------------- */
@@ -6528,6 +6575,8 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 #define NN__KEEP_IF_ROW_ROW(...) __VA_ARGS__
 #define NN__FITS_CASE(ID, name, form, last)                                                        \
     case NN_##ID: needed = last; break;
+#define NN__ELEMENT_LOSS_BIT(ID, name, form, last) NN__KEEP_IF_##form(| 1u << NN_##ID)
+#define NN__HAS_ELEMENT_LOSS ((NN_ONLY_LOSSES) & (0 NN__LOSSES(NN__ELEMENT_LOSS_BIT)))
 #define NN__IS_ROW_LOSS(ID, name, form, last) NN__KEEP_IF_ROW_##form(|| loss == NN_##ID)
 #define NN__ELEMENT_CASE(ID, name, form, last)                                                     \
     NN__KEEP_IF_##form(case NN_##ID:                                                               \
@@ -6597,6 +6646,7 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *p, int row
         NN__LOSSES(NN__ROW_CASE)
     default: break;
     }
+    if (!NN__HAS_ELEMENT_LOSS) return; /* of nn_confusion_matrix, which uses no loss */
     for (b = 0; b < rows; b++, p += outputs) {
         const nn__targets targets = nn__targets_of(objective, b);
         nn_real sum = 0;
@@ -6628,10 +6678,11 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
         }
+        if (!NN__HAS_ELEMENT_LOSS) continue;
         for (j = 0; j < outputs; j++)
             d[j] = nn__difference_gradient(objective, p[j] - nn__target_at(targets, j)) * share;
     }
-    if (nn__is_cross_entropy(objective->loss)) return;
+    if (!NN__HAS_ELEMENT_LOSS || nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
             rows, outputs);
 }
@@ -7496,12 +7547,12 @@ static nn_options nn__default_options(void)
 #define NN__BIT(n)             ((uint32_t)1 << (n))
 #define NN__FIRST_LOSS         NN_OPTIMIZER_COUNT
 #define NN__FIRST_SCHEDULE     (NN__FIRST_LOSS + NN_LOSS_COUNT)
-#define NN__SCHEDULES          (NN_SCHEDULE_COSINE + 1)
+#define NN__SCHEDULES          (NN_SCHEDULE_PLATEAU + 1)
 #define NN__WITH_OPTIMIZER(ID) NN__BIT(NN_##ID)
 #define NN__WITH_LOSS(ID)      NN__BIT(NN__FIRST_LOSS + NN_##ID)
 #define NN__WITH_SCHEDULE(ID)  NN__BIT(NN__FIRST_SCHEDULE + NN_SCHEDULE_##ID)
 #define NN__ALWAYS             (NN__INTEGER - 1)
-#define NN__INTEGER            NN__BIT(NN__FIRST_SCHEDULE + NN__SCHEDULES) /* an int, not an nn_real */
+#define NN__INTEGER            NN__BIT(NN__FIRST_SCHEDULE + NN__SCHEDULES) /* an int, not nn_real */
 #define NN__SHARE              (2 * NN__INTEGER) /* less than 1; otherwise finite */
 #define NN__ZEROABLE           (4 * NN__INTEGER) /* may be NN_ZERO, but no other number below 0 */
 
@@ -7520,15 +7571,18 @@ static nn_options nn__default_options(void)
     X(weight_decay, NN__ALWAYS)                                                                    \
     X(clip_norm, NN__ALWAYS)                                                                       \
     X(schedule_steps, NN__INTEGER | NN__WITH_SCHEDULE(STEP) | NN__WITH_SCHEDULE(COSINE))           \
-    X(step_factor, NN__SHARE | NN__ZEROABLE | NN__WITH_SCHEDULE(STEP))                             \
-    X(minimum_learning_rate, NN__WITH_SCHEDULE(COSINE))                                            \
+    X(plateau_patience, NN__INTEGER | NN__WITH_SCHEDULE(PLATEAU))                                  \
+    X(step_factor,                                                                                 \
+      NN__SHARE | NN__ZEROABLE | NN__WITH_SCHEDULE(STEP) | NN__WITH_SCHEDULE(PLATEAU))             \
+    X(minimum_learning_rate, NN__WITH_SCHEDULE(COSINE) | NN__WITH_SCHEDULE(PLATEAU))               \
     X(warmup_steps, NN__INTEGER | NN__ALWAYS)                                                      \
     X(label_smoothing,                                                                             \
       NN__SHARE | NN__WITH_LOSS(BINARY_CROSS_ENTROPY) | NN__WITH_LOSS(CROSS_ENTROPY))              \
     X(huber_delta, NN__WITH_LOSS(HUBER))                                                           \
     X(quantile, NN__SHARE | NN__WITH_LOSS(QUANTILE))                                               \
     X(validation_fraction, NN__SHARE | NN__ALWAYS)                                                 \
-    X(patience, NN__INTEGER | NN__ALWAYS)
+    X(patience, NN__INTEGER | NN__ALWAYS)                                                          \
+    X(min_delta, NN__ALWAYS)
 /* clang-format on */
 
 /* Where each of these options is in nn_options, and its rule. */
@@ -7536,6 +7590,12 @@ static nn_options nn__default_options(void)
 #define NN__RULE(name, rule)  rule,
 static const unsigned char nn__places[] = {NN__RULES(NN__PLACE)};
 static const uint32_t nn__rules[] = {NN__RULES(NN__RULE)};
+
+/* Whether the lowest loss of an epoch is needed. */
+static int nn__keeps_best_loss(const nn_options *o)
+{
+    return o->patience > 0 || o->schedule == NN_SCHEDULE_PLATEAU;
+}
 
 /* Returns whether all options are in their ranges and have an effect. The loss must be valid. */
 static int nn__options_fit(const nn_options *o)
@@ -7565,7 +7625,8 @@ static int nn__options_fit(const nn_options *o)
         if (!(x > 0 && x < (rule & NN__SHARE ? 1 : (nn_real)INFINITY))) return 0;
     }
     return !(o->nesterov && o->momentum == 0) && !(o->callback_batches && !o->callback) &&
-           !(o->validation && o->validation_fraction > 0);
+           !(o->validation && o->validation_fraction > 0) &&
+           !(o->min_delta > 0 && !nn__keeps_best_loss(o));
 }
 
 static nn_status nn__check_options(const nn_model *model, const nn_options *o)
@@ -8364,7 +8425,7 @@ static int nn__call_back(nn__run *run, int batch)
     progress->batch = batch;
     progress->learning_rate = state->last_rate;
     progress->gradient_norm = nn_gradient_norm(run->trainer);
-    progress->best_epoch = state->best_epoch;
+    progress->best_epoch = run->trainer->best ? state->best_epoch : 0;
     return o->callback ? o->callback(progress, o->user) : 0;
 }
 
@@ -8410,7 +8471,48 @@ static NN__APART nn_status nn__train_epoch(nn__run *run, int *stop)
     return NN_OK;
 }
 
-/* Ends an epoch: computes the validation loss and, for early stopping, keeps the best weights. */
+/* Early stopping: gives the model the weights of the best epoch. */
+static NN__APART void nn__restore_best(nn_trainer *trainer)
+{
+    if (!trainer->best || !trainer->state.best_epoch) return;
+    nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
+    trainer->model->changes++;
+}
+
+static int nn__epochs(const nn_options *o)
+{
+    return o->epochs ? o->epochs : 100;
+}
+
+static nn_ended nn__ended(const nn_trainer *trainer)
+{
+    const nn_options *o = trainer->options;
+
+    if (trainer->state.epoch >= nn__epochs(o)) return NN_ENDED_EPOCHS;
+    return o->patience && trainer->state.waited >= o->patience ? NN_ENDED_PATIENCE : NN_ENDED_NOT;
+}
+
+/* Notes the loss of a complete epoch: keeps the best weights, or reduces the learning rate. */
+static void nn__note_loss(nn_trainer *trainer, nn_real loss)
+{
+    const nn_options *o = trainer->options;
+    nn__state *state = &trainer->state;
+
+    if (!nn__keeps_best_loss(o)) return;
+    if (!state->best_epoch || loss < state->best_loss - o->min_delta) {
+        state->best_epoch = state->epoch;
+        state->best_loss = loss;
+        state->waited = 0;
+        if (trainer->best)
+            nn__copy(trainer->best, trainer->model->parameters, trainer->model->parameter_count);
+    } else {
+        state->waited++;
+        nn__reduce_on_plateau(o, state);
+    }
+}
+
+/* Ends an epoch: computes the validation loss, and where training has ended restores the best
+   weights. */
 static nn_status nn__end_epoch(nn__run *run)
 {
     nn_trainer *trainer = run->trainer;
@@ -8426,15 +8528,9 @@ static nn_status nn__end_epoch(nn__run *run)
     }
     state->epoch++;
     state->position = 0;
-    if (!trainer->options->patience) return NN_OK;
-    if (!state->best_epoch || loss < state->best_loss) {
-        state->best_epoch = state->epoch;
-        state->best_loss = loss;
-        state->waited = 0;
-        nn__copy(trainer->best, trainer->model->parameters, trainer->model->parameter_count);
-    } else {
-        state->waited++;
-    }
+    nn__note_loss(trainer, loss);
+    run->progress.ended = nn__ended(trainer);
+    if (run->progress.ended) nn__restore_best(trainer);
     return NN_OK;
 }
 
@@ -8459,6 +8555,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     int held, scaled;
 
     if (status != NN_OK) return status;
+    if (nn__ended(trainer) != NN_ENDED_NOT) return NN_ERROR_STATE;
     memset(run, 0, sizeof *run);
     run->trainer = trainer;
     run->training = nn__all_rows(data, trainer->model);
@@ -8482,11 +8579,10 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
             return NN_ERROR_WEIGHT;
     }
-    run->progress.epochs = o->epochs ? o->epochs : 100;
+    run->progress.epochs = nn__epochs(o);
     run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
     updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
     trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
-    run->progress.validation_loss = run->progress.validation_accuracy = NAN;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
     trainer->pending = trainer->rows = 0;
@@ -8504,36 +8600,24 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     return NN_OK;
 }
 
-/* Early stopping: gives the model the weights of the best epoch. */
-static NN__APART void nn__restore_best(nn_trainer *trainer)
-{
-    if (!trainer->best || !trainer->state.best_epoch) return;
-    nn__copy(trainer->model->parameters, trainer->best, trainer->model->parameter_count);
-    trainer->model->changes++;
-}
-
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
 {
     nn__run run;
-    nn__state *state;
     nn_status status;
-    int patience, stop = 0;
+    int stop = 0;
 
     if (!trainer) return NN_ERROR_NULL;
     status = nn__begin_run(&run, trainer, data);
     if (status != NN_OK) return status;
-    state = &trainer->state;
-    patience = trainer->options->patience;
-    while (state->epoch < run.progress.epochs && !(patience && state->waited >= patience)) {
+    do {
         run.progress.validation_loss = run.progress.validation_accuracy = NAN;
         status = nn__train_epoch(&run, &stop);
-        if (status != NN_OK || (stop && state->position < run.training.count)) return status;
+        if (status != NN_OK || (stop && trainer->state.position < run.training.count))
+            return status;
         status = nn__end_epoch(&run);
         if (status != NN_OK) return status;
         stop |= nn__call_back(&run, 0) != 0;
-        if (stop && state->epoch < run.progress.epochs) return NN_OK;
-    }
-    nn__restore_best(trainer);
+    } while (!stop && !run.progress.ended);
     return NN_OK;
 }
 
@@ -8559,7 +8643,7 @@ NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *
 NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
 {
     FILE *file = user ? (FILE *)user : stdout;
-    int i, filled;
+    int i, filled, kept;
 
     if (!progress) return 0;
     if (progress->batch) {
@@ -8579,6 +8663,13 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
     if (progress->validation_accuracy >= 0)
         fprintf(file, ", validation accuracy %.4f", (double)progress->validation_accuracy);
     fputc('\n', file);
+    if (!progress->ended) return 0;
+    kept = progress->best_epoch ? progress->best_epoch : progress->epoch;
+    if (progress->ended == NN_ENDED_PATIENCE)
+        fprintf(file, "Stopped after %d epochs without a lower loss", progress->epoch - kept);
+    else
+        fprintf(file, "Trained for %d epochs", progress->epochs);
+    fprintf(file, "; the weights are those of epoch %d\n", kept);
     return 0;
 }
 #endif
@@ -12897,7 +12988,7 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
         if (n[11 + i] != (nn__bits)n[11 + i]) return NN_ERROR_METADATA;
         *reals[i] = nn__from_bits((nn__bits)n[11 + i]);
     }
-    if (!(state->learning_rate > 0) || !nn__is_finite(state->learning_rate) ||
+    if (!(state->learning_rate >= 0) || !nn__is_finite(state->learning_rate) ||
         !nn__is_correction(&state->correction1) || !nn__is_correction(&state->correction2) ||
         !nn__is_finite(state->sums.loss.high) || !nn__is_finite(state->sums.loss.low) ||
         !nn__is_finite(state->sums.weight.high) || !nn__is_finite(state->sums.weight.low) ||

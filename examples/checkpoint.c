@@ -104,7 +104,7 @@ int main(int argc, char **argv)
     check(nn_model_create(&resumed, 2, layers, 2, 2), NULL); /* the file replaces its weights */
     check(nn_trainer_create(&trainer, resumed, &how), NULL);
     check(nn_load_checkpoint(trainer, path, &location), path);
-    check(nn_trainer_fit(trainer, &data), NULL);
+    check(nn_trainer_fit(trainer, &data), NULL); /* NN_ERROR_STATE if the run had already ended */
 
     bytes = nn_parameter_count(whole) * sizeof(nn_real);
     same = memcmp(nn_parameters(whole), nn_parameters(resumed), bytes) == 0;

@@ -35,6 +35,8 @@ typedef struct scenario {
     int nesterov, dropout, warmup, patience, epochs;
     nn_real validation_fraction;
     nn_scaling scaling;
+    int plateau_patience;
+    nn_real min_delta;
 } scenario;
 
 static const scenario scenarios[] = {
@@ -60,6 +62,10 @@ static const scenario scenarios[] = {
      EPOCHS, 0.25f, NN_SCALE_STANDARD},
     {"RMSprop with momentum", NN_RMSPROP, 0.00390625f, 0.75f, 0, 0.5f, 0.125f, NN_SCHEDULE_COSINE,
      0, 1, 5, 0, EPOCHS, 0, NN_SCALE_NONE},
+    {"plateau", NN_SGD, 1, 0.5f, 0, 0, 0, NN_SCHEDULE_PLATEAU, 0, 0, 0, 0, MOST_EPOCHS, 0.25f,
+     NN_SCALE_NONE, 2, 0},
+    {"plateau with patience", NN_SGD, 1, 0.5f, 0, 0, 0, NN_SCHEDULE_PLATEAU, 0, 0, 3, 7,
+     MOST_EPOCHS, 0.25f, NN_SCALE_NONE, 3, 0.0078125f},
 };
 
 enum { SCENARIOS = (int)(sizeof scenarios / sizeof *scenarios) };
@@ -117,6 +123,9 @@ static nn_options scenario_options(const scenario *s, history *h)
     how.scaling = s->scaling;
     how.validation_fraction = s->validation_fraction;
     how.patience = s->patience;
+    how.min_delta = s->min_delta;
+    how.plateau_patience = s->plateau_patience;
+    if (s->plateau_patience) how.step_factor = 0.5f;
     how.seed = 99;
     how.callback = watch;
     how.callback_batches = h->at_batch != 0;
@@ -256,6 +265,31 @@ static void test_resume_inside(void)
     interrupt(2, 4, -1);
     interrupt(6, 4, -1);
     interrupt(8, 5, -1);
+}
+
+/* What resume tests with a plateau need to mean something: the rate falls, and again after the
+   checkpoint. At the end of that epoch, and while the epochs before it are counted. */
+static void test_resume_plateau(void)
+{
+    int i, k, first;
+    for (i = 0; i < SCENARIOS; i++) {
+        history h;
+        nn_options how;
+        nn_data data = training_data();
+        nn_model *model = NULL;
+        nn_trainer *trainer;
+        if (!scenarios[i].plateau_patience) continue;
+        memset(&h, 0, sizeof h);
+        how = scenario_options(scenarios + i, &h);
+        if (!(trainer = scenario_trainer(&how, 1, &model))) continue;
+        CHECK(nn_trainer_fit(trainer, &data) == NN_OK);
+        for (k = 1; k < h.count && h.lines[k].learning_rate == h.lines[0].learning_rate;) k++;
+        CHECK(k > 3 && k < h.count - 2);
+        CHECK(h.lines[h.count - 1].learning_rate < h.lines[k].learning_rate);
+        for (first = k - 3; k > first; k--) interrupt(i, k + 1, 0);
+        nn_trainer_free(trainer);
+        nn_model_free(model);
+    }
 }
 
 /* What resume tests with patience need to mean something: the best epoch lies before the
@@ -443,6 +477,7 @@ int main(int argc, char **argv)
     RUN(test_resume);
     RUN(test_resume_inside);
     RUN(test_resume_patience);
+    RUN(test_resume_plateau);
     RUN(test_more_epochs);
     RUN(test_checkpoint_refused);
     RUN(test_rmsprop_refused);

@@ -95,7 +95,7 @@ static void check_effect(nn_options how, nn_optimizer optimizer, nn_loss loss, n
         how_.field = value;                                                                        \
         for (optimizer = 0; optimizer < NN_OPTIMIZER_COUNT; optimizer++)                           \
             for (loss = 0; loss < NN_LOSS_COUNT; loss++)                                           \
-                for (schedule = 0; schedule <= NN_SCHEDULE_COSINE; schedule++)                     \
+                for (schedule = 0; schedule <= NN_SCHEDULE_PLATEAU; schedule++)                    \
                     check_effect(how_, (nn_optimizer)optimizer, (nn_loss)loss,                     \
                                  (nn_schedule)schedule, effect);                                   \
     } while (0)
@@ -122,10 +122,15 @@ static void test_without_effect(void)
     CHECK_EFFECT(alpha, 0.5f, optimizer == NN_RMSPROP);
     CHECK_EFFECT(alpha, NN_ZERO, optimizer == NN_RMSPROP);
     CHECK_EFFECT(epsilon, 0.5f, optimizer != NN_SGD);
-    CHECK_EFFECT(schedule_steps, 3, schedule != NN_SCHEDULE_CONSTANT);
-    CHECK_EFFECT(step_factor, 0.5f, schedule == NN_SCHEDULE_STEP);
-    CHECK_EFFECT(step_factor, NN_ZERO, schedule == NN_SCHEDULE_STEP);
-    CHECK_EFFECT(minimum_learning_rate, 0.5f, schedule == NN_SCHEDULE_COSINE);
+    CHECK_EFFECT(schedule_steps, 3, schedule == NN_SCHEDULE_STEP || schedule == NN_SCHEDULE_COSINE);
+    CHECK_EFFECT(plateau_patience, 3, schedule == NN_SCHEDULE_PLATEAU);
+    CHECK_EFFECT(step_factor, 0.5f,
+                 schedule == NN_SCHEDULE_STEP || schedule == NN_SCHEDULE_PLATEAU);
+    CHECK_EFFECT(step_factor, NN_ZERO,
+                 schedule == NN_SCHEDULE_STEP || schedule == NN_SCHEDULE_PLATEAU);
+    CHECK_EFFECT(minimum_learning_rate, 0.5f,
+                 schedule == NN_SCHEDULE_COSINE || schedule == NN_SCHEDULE_PLATEAU);
+    CHECK_EFFECT(min_delta, 0.5f, schedule == NN_SCHEDULE_PLATEAU); /* or with patience */
     CHECK_EFFECT(label_smoothing, 0.5f,
                  loss == NN_CROSS_ENTROPY || loss == NN_BINARY_CROSS_ENTROPY);
     CHECK_EFFECT(huber_delta, 0.5f, loss == NN_HUBER);
@@ -156,6 +161,10 @@ static void test_without_the_other(void)
     how.validation = &data;
     CHECK(nn_trainer_size(good_model, &how) > 0);
     BAD_OPTION(validation_fraction, 0.25f);
+    how.patience = 2;
+    how.min_delta = 0.5f;
+    CHECK(nn_trainer_size(good_model, &how) > 0);
+    BAD_OPTION(patience, 0);
     end();
 }
 

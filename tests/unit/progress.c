@@ -55,6 +55,27 @@ static void test_lines(void)
     check_text(&progress, "Epoch 7/20: loss 0.1235, accuracy 0.0000\n");
 }
 
+/* Why training ended, and whose weights the model has. */
+static void test_endings(void)
+{
+    nn_progress progress = end_of_epoch();
+    progress.epoch = 20;
+    progress.ended = NN_ENDED_EPOCHS;
+    check_text(&progress, "Epoch 20/20: loss 0.1235\n"
+                          "Trained for 20 epochs; the weights are those of epoch 20\n");
+    progress.best_epoch = 18;
+    check_text(&progress, "Epoch 20/20: loss 0.1235\n"
+                          "Trained for 20 epochs; the weights are those of epoch 18\n");
+    progress.epoch = 13;
+    progress.best_epoch = 8;
+    progress.ended = NN_ENDED_PATIENCE;
+    check_text(&progress, "Epoch 13/20: loss 0.1235\n"
+                          "Stopped after 5 epochs without a lower loss; "
+                          "the weights are those of epoch 8\n");
+    progress.ended = NN_ENDED_NOT;
+    check_text(&progress, "Epoch 13/20: loss 0.1235\n");
+}
+
 /* With callback_batches: a bar of 30 that grows in place. After the last batch it is erased, for
    the epoch's line follows. */
 static void test_bar(void)
@@ -89,7 +110,7 @@ static void test_as_callback(void)
     nn_data data = make_data(x, y, 2, 1, 1);
     nn_model *model = make_line(1);
     FILE *file = fopen(temporary("progress"), "w+b");
-    char text[200];
+    char text[300];
     size_t size;
     if (!CHECK(file != NULL)) return;
     how.epochs = 3;
@@ -103,13 +124,15 @@ static void test_as_callback(void)
     fclose(file);
     CHECK(!strcmp(text, "Epoch 1/3: loss 4.0000, validation loss 4.0000\n"
                         "Epoch 2/3: loss 4.0000, validation loss 4.0000\n"
-                        "Epoch 3/3: loss 4.0000, validation loss 4.0000\n"));
+                        "Epoch 3/3: loss 4.0000, validation loss 4.0000\n"
+                        "Trained for 3 epochs; the weights are those of epoch 3\n"));
     nn_model_free(model);
 }
 
 int main(void)
 {
     RUN(test_lines);
+    RUN(test_endings);
     RUN(test_bar);
     RUN(test_null);
     RUN(test_as_callback);

@@ -22,7 +22,7 @@ static void test_options(void)
     BAD_REAL(weight_decay, -0.5f);
     BAD_OPTION(clip_norm, -0.5f);
     BAD_OPTION(clip_norm, R_NAN);
-    BAD_OPTION(schedule, (nn_schedule)3);
+    BAD_OPTION(schedule, (nn_schedule)(NN_SCHEDULE_PLATEAU + 1));
     BAD_OPTION(schedule, (nn_schedule)-1);
     BAD_OPTION(warmup_steps, -1);
     BAD_OPTION(scaling, (nn_scaling)3);
@@ -43,6 +43,12 @@ static void test_options(void)
     how.schedule = NN_SCHEDULE_COSINE;
     BAD_OPTION(schedule_steps, -1);
     BAD_REAL(minimum_learning_rate, -0.5f);
+    how.schedule = NN_SCHEDULE_PLATEAU;
+    how.schedule_steps = 0;
+    BAD_OPTION(plateau_patience, -1);
+    BAD_REAL(min_delta, -0.5f);
+    BAD_REAL(minimum_learning_rate, -0.5f);
+    BAD_OPTION(step_factor, 1);
     end();
 }
 
