@@ -1,5 +1,5 @@
 # make            build the examples           make sanitize  the tests under ASan, UBSan and TSan
-# make run        train the bundled classifier make interop   model files against PyTorch's
+# make run        train the bundled classifier make interop   model files in PyTorch and ONNX
 # make test       build and run every test     make portable  the same bits on other machines
 # make bench      compare with other libraries make pictures  the SVG files of README.md
 # make install    copy the header to PREFIX/include            make embedded  microcontrollers,
@@ -98,14 +98,23 @@ build/%: examples/%.c
 sanitize:
 	CC="$(CC)" sh tests/platform/sanitize.sh
 
-# Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors.
-interop: build/reference/interop build/reference/interop.double build/venv/installed
+# Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors,
+# onnx and onnxruntime. These two need a newer NumPy than Debian's PyTorch: they have their own venv.
+interop: build/reference/interop build/reference/interop.double build/venv/installed \
+    build/venv-onnx/installed
 	build/venv/bin/python tests/reference/interop.py check build/reference/interop \
+	    build/reference/interop.double
+	build/venv-onnx/bin/python tests/reference/onnx_files.py build/reference/interop \
 	    build/reference/interop.double
 
 build/venv/installed:
 	/usr/bin/python3 -m venv --system-site-packages build/venv
 	build/venv/bin/pip install --quiet --disable-pip-version-check safetensors
+	touch $@
+
+build/venv-onnx/installed:
+	/usr/bin/python3 -m venv build/venv-onnx
+	build/venv-onnx/bin/pip install --quiet --disable-pip-version-check onnx onnxruntime
 	touch $@
 
 # Installs nothing; runs what toolchains it finds and names the others.

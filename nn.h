@@ -3725,13 +3725,11 @@ static inline nn_real nn__softplus_gradient(nn_real z, nn_real dy)
     "    return (z > 0 ? z : 0) + $_softplus_tail(z);\n"                                           \
     "}\n\n"
 
-/* onnxruntime has no Softplus for double: max(-log(sigmoid(-z)), z). A sigmoid that would be 0
-   becomes the smallest normal number. */
+/* onnxruntime has no Softplus for double: max(log(1 + exp(min(z, 700))), z). */
 #ifdef NN_DOUBLE
 #define NN__ONNX_SOFTPLUS                                                                          \
-    NN__ONNX("Neg")                                                                                \
-    NN__ONNX("Sigmoid")                                                                            \
-    NN__ONNX_WITH("Max", NN__SMALLEST) NN__ONNX("Log") NN__ONNX("Neg") NN__ONNX_WITH_Z("Max")
+    NN__ONNX_WITH("Min", 700)                                                                      \
+    NN__ONNX("Exp") NN__ONNX_WITH("Add", 1) NN__ONNX("Log") NN__ONNX_WITH_Z("Max")
 #else
 #define NN__ONNX_SOFTPLUS NN__ONNX("Softplus")
 #endif
@@ -14010,7 +14008,7 @@ typedef struct nn__onnx_step {
 #define NN__ONNX_WITH_Z(operation)             {operation, NN__WITH_Z, 0},
 #define NN__ONNX_WITH(operation, constant)     {operation, NN__WITH_CONSTANT, (nn_real)(constant)},
 #define NN__ONNX_STEPS(ID, name, form, traits) {NN__ONNX_##ID{NULL, NN__ALONE, 0}},
-static const nn__onnx_step nn__onnx_steps[][7] = {NN__ACTIVATIONS(NN__ONNX_STEPS)};
+static const nn__onnx_step nn__onnx_steps[][6] = {NN__ACTIVATIONS(NN__ONNX_STEPS)};
 
 /* Writes z = x W + b, for which Gemm takes W[in x out] as it is, and y = f(z). */
 static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)

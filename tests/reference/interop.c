@@ -1,4 +1,5 @@
-/* The C side of `make interop`: tests/reference/interop.py runs it beside PyTorch.
+/* The C side of `make interop`: tests/reference/interop.py runs it beside PyTorch,
+   tests/reference/onnx_files.py beside onnxruntime.
 
    interop save FOLDER             trains; writes plain.safetensors, scaled.safetensors (the same
                                    parameters with input scaling) and checkpoint.safetensors;
@@ -8,6 +9,10 @@
    interop predict FILE MODEL      loads FILE's parameters into MODEL; reads rows from the standard
                                    input and prints their outputs as `y`
    interop load FILE               the same with the model that FILE describes
+   interop onnx FILE MODEL SCALING SEED
+                                   makes a new model with the scaling (none, standard, min-max) of
+                                   the rows on the standard input; writes it to FILE as ONNX; prints
+                                   the outputs of these rows as `y`
 
    Numbers have 17 digits. Every failure ends with its sentence and status 1. */
 #define NN_IMPLEMENTATION
@@ -17,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 64 };
+enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 64, MAX_ROWS = 64 };
 
 static int failed(const char *what, nn_status status, const nn_location *place)
 {
@@ -147,7 +152,7 @@ static int predict_rows(const nn_model *model)
 }
 
 /* Makes a model from text such as 3,4:relu,2:linear. */
-static nn_status parse_model(nn_model **model, const char *text)
+static nn_status parse_model(nn_model **model, const char *text, uint64_t seed)
 {
     static const char *const names[] = {"linear",  "relu", "leaky_relu", "sigmoid", "tanh",
                                         "softmax", "elu",  "silu",       "gelu",    "softplus"};
@@ -161,7 +166,40 @@ static nn_status parse_model(nn_model **model, const char *text)
         for (i = 0; i < NN_ACTIVATION_COUNT && strcmp(names[i], name) != 0; i++) continue;
         layers[count++].activation = (nn_activation)i;
     }
-    return nn_model_create(model, inputs, layers, count, 1);
+    return nn_model_create(model, inputs, layers, count, seed);
+}
+
+/* Reads rows from the standard input until its end, scales the model's inputs by them, writes the
+   model, and prints the outputs of the rows. */
+static int export_rows(nn_model *model, const char *path, const char *scaling)
+{
+    static const char *const names[] = {"none", "standard", "min-max"};
+    static nn_real x[MAX_ROWS * MAX_ROW], y[MAX_ROWS * MAX_ROW];
+    nn_shape shape;
+    nn_data data;
+    nn_status status;
+    double value;
+    int count = 0, outputs, row, kind;
+
+    nn_get_shape(model, &shape);
+    outputs = shape.layers[shape.count - 1].width;
+    if (shape.inputs > MAX_ROW || outputs > MAX_ROW) return 1;
+    while (scanf("%lf", &value) == 1 && count < MAX_ROWS * shape.inputs)
+        x[count++] = (nn_real)value;
+    for (kind = 0; kind < 2 && strcmp(names[kind], scaling) != 0; kind++) continue;
+    memset(&data, 0, sizeof data);
+    data.rows = count / shape.inputs;
+    data.inputs = shape.inputs;
+    data.outputs = outputs;
+    data.x = x;
+    data.y = y;
+    if ((status = nn_fit_scaling(model, &data, (nn_scaling)kind)) != NN_OK)
+        return failed("nn_fit_scaling", status, NULL);
+    if ((status = nn_export_onnx(model, path)) != NN_OK) return failed(path, status, NULL);
+    if ((status = nn_predict(model, x, data.rows, y, NULL)) != NN_OK)
+        return failed("nn_predict", status, NULL);
+    for (row = 0; row < data.rows; row++) print_row("y", y + row * outputs, outputs);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -173,18 +211,23 @@ int main(int argc, char **argv)
 
     if (argc == 3 && !strcmp(argv[1], "save")) return run_save(argv[2]);
     if (argc == 4 && !strcmp(argv[1], "create")) {
-        status = parse_model(&model, argv[3]);
+        status = parse_model(&model, argv[3], 1);
         if (status == NN_OK) status = nn_save(model, argv[2]);
     } else if (argc == 4 && !strcmp(argv[1], "predict")) {
-        status = parse_model(&model, argv[3]);
+        status = parse_model(&model, argv[3], 1);
         if (status == NN_OK) status = nn_load_parameters(model, argv[2], &place);
     } else if (argc == 3 && !strcmp(argv[1], "load")) {
         status = nn_load(&model, argv[2], &place);
+    } else if (argc == 6 && !strcmp(argv[1], "onnx")) {
+        status = parse_model(&model, argv[3], strtoull(argv[5], NULL, 10));
     } else {
-        fprintf(stderr, "usage: interop save FOLDER | create|predict FILE MODEL | load FILE\n");
+        fprintf(stderr, "usage: interop save FOLDER | create|predict FILE MODEL | load FILE |\n"
+                        "               onnx FILE MODEL SCALING SEED\n");
         return 2;
     }
-    bad = status == NN_OK ? predict_rows(model) : failed(argv[2], status, &place);
+    bad = status != NN_OK ? failed(argv[2], status, &place)
+          : argc == 6     ? export_rows(model, argv[2], argv[4])
+                          : predict_rows(model);
     nn_model_free(model);
     return bad;
 }

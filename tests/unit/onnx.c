@@ -94,7 +94,7 @@ typedef struct operation {
     double number;
 } operation;
 
-static const operation operations[NN_ACTIVATION_COUNT][7] = {
+static const operation operations[NN_ACTIVATION_COUNT][6] = {
     {{NULL, 0, 0}},
     {{"Relu", 0, 0}},
 #ifdef NN_DOUBLE
@@ -117,12 +117,7 @@ static const operation operations[NN_ACTIVATION_COUNT][7] = {
      {"Mul", 'z', 0},
      {"Mul", '#', 0.5}},
 #ifdef NN_DOUBLE
-    {{"Neg", 0, 0},
-     {"Sigmoid", 0, 0},
-     {"Max", '#', DBL_MIN},
-     {"Log", 0, 0},
-     {"Neg", 0, 0},
-     {"Max", 'z', 0}}
+    {{"Min", '#', 700}, {"Exp", 0, 0}, {"Add", '#', 1}, {"Log", 0, 0}, {"Max", 'z', 0}}
 #else
     {{"Softplus", 0, 0}}
 #endif

@@ -1,0 +1,259 @@
+"""What nn_export_onnx writes, in ONNX's checker and in onnxruntime. Run from the repository root.
+
+    onnx_files.py FLOAT DOUBLE [SEED]   runs the two builds of interop.c; `make interop` does it
+
+Random models of every activation, with and without scaling, are exported. Each file must pass
+onnx.checker, must be as short as the format allows, and must give the outputs of nn_predict in
+onnxruntime. Its graph is also computed here with more digits. Both outputs must agree with that up
+to the rounding errors of the type: see Rounding. Needs onnx and onnxruntime. The last line is
+"onnx: N passed, M failed".
+"""
+
+import math
+import os
+import random
+import subprocess
+import sys
+
+import numpy
+import onnx
+import onnx.checker
+import onnx.numpy_helper
+import onnxruntime
+
+FOLDER = "build/interop-files"
+HIDDEN = ["linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "silu", "gelu", "softplus"]
+SCALINGS = ["none", "standard", "min-max"]
+ROWS = 48  # interop.c takes 64
+
+counts = {True: 0, False: 0}
+worst = {}
+
+
+def check(good, what):
+    counts[bool(good)] += 1
+    if not good:
+        print(f"FAILED {what}")
+    return bool(good)
+
+
+class Rounding:
+    """Computes a graph with more digits, and with each value a bound of the error that the same
+    computation has in float or double, to first order. unit is half the distance from 1 to the
+    next number.
+
+      + - * /     one rounding: unit |y|
+      Gemm        sums of n products: (1 + sqrt(n)) unit (|x| |W| + |b|). The roundings are taken
+                  as independent (Higham and Mary 2019, "A new approach to probabilistic rounding
+                  error analysis"); in the worst case n would stand in place of its root.
+      functions   8 unit |y|: 4 to 8 units in the last place. In onnxruntime's sigmoid, and in most
+                  of its functions in float, the absolute error does not get smaller with y: there
+                  values below 1 count as 1.
+    An error of an input is multiplied by the derivative."""
+
+    def __init__(self, dtype):
+        self.unit = numpy.finfo(dtype).eps / 2
+        self.exact = numpy.float64 if dtype == numpy.float32 else numpy.longdouble
+        self.least = 1 if dtype == numpy.float32 else 0
+        self.tiny = numpy.finfo(dtype).tiny  # results below may be 0
+
+    def rounded(self, y, error):
+        return y, error + self.unit * abs(y) + self.tiny
+
+    def function(self, y, error, least=0):
+        return y, error + 8 * self.unit * numpy.maximum(abs(y), max(least, self.least)) + self.tiny
+
+    def apply(self, operation, inputs):
+        with numpy.errstate(under="ignore", over="ignore"):
+            return getattr(self, operation)(*inputs)
+
+    def Add(self, a, b):
+        return self.rounded(a[0] + b[0], a[1] + b[1])
+
+    def Sub(self, a, b):
+        return self.rounded(a[0] - b[0], a[1] + b[1])
+
+    def Mul(self, a, b):
+        return self.rounded(a[0] * b[0], abs(a[0]) * b[1] + abs(b[0]) * a[1])
+
+    def Div(self, a, b):
+        return self.rounded(a[0] / b[0], a[1] / abs(b[0]))
+
+    def Gemm(self, a, w, b):
+        size = abs(a[0]) @ abs(w[0]) + abs(b[0])
+        return (a[0] @ w[0] + b[0], a[1] @ abs(w[0]) + self.tiny
+                + (1 + math.sqrt(len(w[0]))) * self.unit * size)
+
+    def Max(self, a, b):
+        return numpy.maximum(a[0], b[0]), numpy.maximum(a[1], b[1])
+
+    def Min(self, a, b):
+        return numpy.minimum(a[0], b[0]), numpy.maximum(a[1], b[1])
+
+    def Neg(self, a):
+        return -a[0], a[1]
+
+    def Relu(self, a):
+        return numpy.maximum(a[0], 0), a[1]
+
+    def LeakyRelu(self, a):  # the default of alpha is 0.01 in float
+        return self.rounded(numpy.where(a[0] > 0, a[0], a[0] * self.exact(numpy.float32(0.01))), a[1])
+
+    def Exp(self, a):
+        return self.function(numpy.exp(a[0]), numpy.exp(a[0]) * a[1])
+
+    def Log(self, a):
+        return self.function(numpy.log(a[0]), a[1] / a[0])
+
+    def Sigmoid(self, a):
+        y = 1 / (1 + numpy.exp(-a[0]))
+        return self.function(y, y * (1 - y) * a[1], 1)
+
+    def Tanh(self, a):
+        y = numpy.tanh(a[0])
+        return self.function(y, (1 - y * y) * a[1])
+
+    def Erf(self, a):
+        y = numpy.vectorize(math.erf, otypes=[self.exact])(a[0])
+        return self.function(y, 2 / math.sqrt(math.pi) * numpy.exp(-a[0] * a[0]) * a[1])
+
+    def Elu(self, a):
+        return self.function(numpy.where(a[0] > 0, a[0], numpy.expm1(numpy.minimum(a[0], 0))),
+                             numpy.exp(numpy.minimum(a[0], 0)) * a[1])
+
+    def Softplus(self, a):
+        return self.function(numpy.maximum(a[0], 0) + numpy.log1p(numpy.exp(-abs(a[0]))),
+                             a[1] / (1 + numpy.exp(-a[0])))
+
+    def Softmax(self, a):
+        z, error = self.Sub(a, (a[0].max(1, keepdims=True), 0))
+        y = numpy.exp(z)
+        y /= y.sum(1, keepdims=True)
+        error = error + (y * error).sum(1, keepdims=True) + math.sqrt(y.shape[1]) * self.unit
+        return self.function(y, y * error)
+
+    def run(self, graph, x):
+        """y and the bound of its error."""
+        values = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+        values[graph.input[0].name] = x
+        values = {name: (v.astype(self.exact), numpy.zeros(v.shape)) for name, v in values.items()}
+        for node in graph.node:
+            values[node.output[0]] = self.apply(node.op_type, [values[name] for name in node.input])
+        return values[graph.output[0].name]
+
+
+def run_runtime(content, x, optimised):
+    """onnxruntime's outputs; None where it does not have an operator for this type."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(content, options,
+                                               providers=["CPUExecutionProvider"])
+    except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+        return None
+    return session.run(None, {"x": x})[0]
+
+
+def shape_of(value):
+    tensor = value.type.tensor_type
+    return (value.name, tensor.elem_type, [d.dim_param or d.dim_value for d in tensor.shape.dim])
+
+
+def check_format(content, model, spec, dtype):
+    """What the checker and the format say; the name and the type of what goes in and out."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        check(True, spec)
+    except Exception as error:  # the checker has several
+        check(False, f"{spec}: {error}")
+    model.DiscardUnknownFields()
+    check(len(model.SerializeToString()) == len(content), f"{spec}: {len(content)} bytes")
+    real = onnx.helper.np_dtype_to_tensor_dtype(numpy.dtype(dtype))
+    widths = [int(part.split(":")[0]) for part in spec.split(",")]
+    graph = model.graph
+    check([shape_of(v) for v in graph.input] == [("x", real, ["batch", widths[0]])], f"{spec}: x")
+    check([shape_of(v) for v in graph.output] == [("y", real, ["batch", widths[-1]])], f"{spec}: y")
+    check(model.producer_name == "nn.h" and model.producer_version, f"{spec}: producer")
+
+
+def check_close(got, expected, bound, what):
+    """Nowhere further apart than the bound; the share of it that is used up is reported."""
+    if not check(got.shape == expected.shape and numpy.isfinite(got).all(), f"{what}: numbers"):
+        return
+    used = float((abs(got - expected) / bound).max())
+    key = what.split(":")[0]
+    worst[key] = max(worst.get(key, 0), used)
+    check(used <= 1, f"{what}: {used:.3g} times the bound of the rounding errors")
+
+
+def check_model(program, dtype, spec, scaling, x, seed):
+    path = f"{FOLDER}/{os.path.basename(program)}.onnx"
+    text = "\n".join(" ".join(repr(float(v)) for v in row) for row in x)
+    done = subprocess.run([program, "onnx", path, spec, scaling, str(seed)], input=text,
+                          stdout=subprocess.PIPE, text=True, timeout=60)
+    what = f"{dtype.__name__}, {spec}, {scaling}, seed {seed}"
+    if not check(done.returncode == 0, f"{what}: {done.stdout}"):
+        return
+    predicted = numpy.array([[float(v) for v in line.split()[1:]]
+                             for line in done.stdout.splitlines()], dtype)
+    with open(path, "rb") as file:
+        content = file.read()
+    model = onnx.load_from_string(content)
+    check_format(content, model, spec, dtype)
+    scaled = [node.op_type for node in model.graph.node[:2]] == ["Sub", "Mul"]
+    check(scaled == (scaling != "none"), f"{what}: scaling")
+
+    expected, bound = Rounding(dtype).run(model.graph, x)
+    check_close(predicted, expected, bound, f"{dtype.__name__} nn_predict: {what}")
+    for optimised in True, False:
+        got = run_runtime(content, x, optimised)
+        if got is None:
+            names = {node.op_type for node in model.graph.node}
+            check(dtype == numpy.float64 and "Erf" in names, f"{what}: not implemented")
+            continue
+        check(got.dtype == dtype, f"{what}: type")
+        check_close(got, expected, bound, f"{dtype.__name__} onnxruntime: {what}")
+        check_close(got, predicted, 2 * bound, f"{dtype.__name__} both: {what}")
+        one = run_runtime(content, x[:1], optimised)
+        check(one.shape == got[:1].shape, f"{what}: one row")
+
+
+def random_spec(source):
+    layers = [f"{source.randint(1, 40)}:{source.choice(HIDDEN)}"
+              for _ in range(source.randint(0, 4))]
+    last = source.choice(HIDDEN + ["softmax"])
+    return ",".join([str(source.randint(1, 40)), *layers, f"{source.randint(2, 20)}:{last}"])
+
+
+def main():
+    if len(sys.argv) not in (3, 4):
+        print(__doc__)
+        return 2
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    source = random.Random(seed)
+    numbers = numpy.random.default_rng(seed)
+    os.makedirs(FOLDER, exist_ok=True)
+    for program, dtype in (sys.argv[1], numpy.float32), (sys.argv[2], numpy.float64):
+        # Each activation alone, near 0 and to where exp overflows.
+        for width in 5, 60, 1000:
+            x = numpy.linspace(-width, width, ROWS).reshape(ROWS, 1).astype(dtype)
+            for activation in HIDDEN + ["softmax"]:
+                check_model(program, dtype, f"1,9:{activation}", "none", x, seed)
+        # Columns of different means and widths, which scaling makes equal.
+        for i in range(40):
+            spec, scaling = random_spec(source), SCALINGS[i % 3]
+            x = numbers.standard_normal((ROWS, int(spec.split(",")[0])))
+            if scaling != "none":
+                x = x * numbers.uniform(0.01, 100, x.shape[1]) + numbers.uniform(-50, 50, x.shape[1])
+            check_model(program, dtype, spec, scaling, x.astype(dtype), source.randint(1, 1000000))
+    for key, used in worst.items():
+        print(f"{key}: at most {used:.2f} of the bound")
+    print(f"onnx: {counts[True]} passed, {counts[False]} failed")
+    return 1 if counts[False] or not counts[True] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
