@@ -972,10 +972,11 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* Writes the model as an ONNX file, for programs that have an ONNX runtime. The graph's input is
    "x" [batch x inputs], its output "y" [batch x outputs], both in the units of nn_predict: scaling
    is part of the graph. Their type is nn_real's, float or double. A runtime's y differs from that
-   of nn_predict by rounding errors. The file needs operator set 13, which onnxruntime has had since
-   version 1.6. Under NN_DOUBLE, a model with GELU needs Erf for double, which onnxruntime 1.32 does
-   not have. Writing to memory is as in nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW:
-   the file would be longer than 2^31 - 1 bytes, the most that the format allows. */
+   of nn_predict by rounding errors. The file needs ONNX 1.8 or later (operator set 13), which
+   onnxruntime has had since its version 1.6. For double it has fewer operators: its version 1.32
+   has no Erf, which GELU needs, and old versions lack more. Writing to memory is as in
+   nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW: the file would be longer than
+   2^31 - 1 bytes, the most that the format allows. */
 NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
                                        size_t *size);
 #ifndef NN_NO_STDIO
@@ -13874,8 +13875,10 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
        type 2   a length, written like a number of type 0, and as many bytes: a text, an array, or
                 another message
 
-   These are the fields that we write, from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
-   A field that may repeat, such as the nodes of a graph, is written once for each. */
+   These are the fields that we write, with their numbers in
+   https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. What we call port is a ValueInfoProto
+   there, type is TypeProto and its Tensor, operators is OperatorSetIdProto. A field that may occur
+   several times, such as a node of the graph, is written once for each. */
 enum { NN__MODEL_IR_VERSION = 1, NN__MODEL_PRODUCER = 2, NN__MODEL_PRODUCER_VERSION = 3 };
 enum { NN__MODEL_GRAPH = 7, NN__MODEL_OPERATORS = 8, NN__OPERATORS_VERSION = 2 };
 enum { NN__GRAPH_NODE = 1, NN__GRAPH_NAME = 2, NN__GRAPH_TENSOR = 5 };
@@ -13945,8 +13948,8 @@ typedef struct nn__onnx {
     size_t last;  /* the one that is y, once it is known; 0 before */
 } nn__onnx;
 
-/* Writes the next node, whose further inputs have the names second + number and third + the node's
-   number, or are NULL. */
+/* Writes the next node. Its second input is named by second and number, its third by third and the
+   node's number; NULL: it has none. */
 static void nn__write_node(nn__onnx *to, const char *operation, const char *second, size_t number,
                            const char *third)
 {
@@ -13996,7 +13999,8 @@ static void nn__write_node_with(nn__onnx *to, const char *operation, const char 
     nn__write_node(to, operation, name, to->value + 1, NULL);
 }
 
-/* The nodes of each activation: the operator, and whether it has a second input. */
+/* The nodes of each activation, from >>activation, up to one without an operator. The second input
+   of a node is z, a constant, or missing. */
 enum { NN__ALONE, NN__WITH_Z, NN__WITH_CONSTANT };
 typedef struct nn__onnx_step {
     const char *operation;
@@ -14010,7 +14014,7 @@ typedef struct nn__onnx_step {
 #define NN__ONNX_STEPS(ID, name, form, traits) {NN__ONNX_##ID{NULL, NN__ALONE, 0}},
 static const nn__onnx_step nn__onnx_steps[][6] = {NN__ACTIVATIONS(NN__ONNX_STEPS)};
 
-/* Writes z = x W + b, for which Gemm takes W[in x out] as it is, and y = f(z). */
+/* Writes the nodes of a layer: z = x W + b, for which Gemm takes W[in x out] as it is, and f(z). */
 static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
 {
     const nn_real *parameters = to->model->parameters;
@@ -14020,12 +14024,13 @@ static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
     nn__write_node_tensor(to, "weight", parameters + layer->weights, layer->inputs, layer->outputs);
     nn__write_node_tensor(to, "bias", parameters + layer->biases, 0, layer->outputs);
     nn__write_node(to, "Gemm", "weight", z, "bias");
-    for (; step->operation; step++)
+    for (; step->operation; step++) {
+        const char *second = step->second == NN__WITH_Z ? "value" : NULL;
         if (step->second == NN__WITH_CONSTANT)
             nn__write_node_with(to, step->operation, "constant", &step->constant, 0);
         else
-            nn__write_node(to, step->operation, step->second == NN__WITH_Z ? "value" : NULL, z,
-                           NULL);
+            nn__write_node(to, step->operation, second, z, NULL);
+    }
 }
 
 /* Writes all nodes, each behind its tensors. */

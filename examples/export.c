@@ -1,8 +1,9 @@
 /* Writes a saved model as a C file with one function. A program or a microcontroller can call that
-   function without this library.
+   function without this library. Or writes it as an ONNX file, for programs with an ONNX runtime.
 
        cc -O2 -I. examples/export.c -o export -lm
        ./export MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]
+       ./export MODEL.safetensors OUT.onnx
 
    NAME is the name of the function, by default "predict". With int8, a weight takes one byte. With
    DATA.csv, whose last column or columns are the targets, the program prints loss and accuracy with
@@ -67,21 +68,34 @@ static void report(const char *what, const nn_model *model, const nn_data *data,
     printf("\n");
 }
 
+static int is_onnx(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+
+    return ending && !strcmp(ending, ".onnx");
+}
+
 int main(int argc, char **argv)
 {
     nn_export_options how = {NULL, 0, 0}; /* the defaults */
     nn_model *model;
     nn_data data;
 
-    if (argc < 3 || argc > 6 || (argc > 4 && strcmp(argv[4], "int8") && strcmp(argv[4], "float"))) {
-        fprintf(stderr, "usage: %s MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]\n",
+    if (argc < 3 || argc > 6 || (argc > 3 && is_onnx(argv[2])) ||
+        (argc > 4 && strcmp(argv[4], "int8") && strcmp(argv[4], "float"))) {
+        fprintf(stderr,
+                "usage: %s MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]\n"
+                "       or OUT.onnx and nothing more\n",
                 argc > 0 ? argv[0] : "export");
         return 1;
     }
     if (argc > 3) how.name = argv[3];
     how.int8 = argc > 4 && !strcmp(argv[4], "int8");
     check(nn_load(&model, argv[1], NULL), argv[1], NULL);
-    check(nn_export_c(model, argv[2], &how), argv[2], NULL);
+    if (is_onnx(argv[2]))
+        check(nn_export_onnx(model, argv[2]), argv[2], NULL);
+    else
+        check(nn_export_c(model, argv[2], &how), argv[2], NULL);
 
     if (argc > 5) {
         const nn_options measured = read_data(&data, argv[5], model);

@@ -97,7 +97,8 @@ class Rounding:
         return numpy.maximum(a[0], 0), a[1]
 
     def LeakyRelu(self, a):  # the default of alpha is 0.01 in float
-        return self.rounded(numpy.where(a[0] > 0, a[0], a[0] * self.exact(numpy.float32(0.01))), a[1])
+        alpha = self.exact(numpy.float32(0.01))
+        return self.rounded(numpy.where(a[0] > 0, a[0], alpha * a[0]), a[1])
 
     def Exp(self, a):
         return self.function(numpy.exp(a[0]), numpy.exp(a[0]) * a[1])
@@ -247,7 +248,8 @@ def main():
             spec, scaling = random_spec(source), SCALINGS[i % 3]
             x = numbers.standard_normal((ROWS, int(spec.split(",")[0])))
             if scaling != "none":
-                x = x * numbers.uniform(0.01, 100, x.shape[1]) + numbers.uniform(-50, 50, x.shape[1])
+                x *= numbers.uniform(0.01, 100, x.shape[1])
+                x += numbers.uniform(-50, 50, x.shape[1])
             check_model(program, dtype, spec, scaling, x.astype(dtype), source.randint(1, 1000000))
     for key, used in worst.items():
         print(f"{key}: at most {used:.2f} of the bound")
