@@ -135,10 +135,11 @@
    FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
    gives what PyTorch's load_state_dict takes; the metadata "nn.input_offset" and "nn.input_scale"
    list the scaling, x_scaled = (x - offset) / scale, as decimal numbers. nn_load_parameters reads
-   the file that safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any byte may be
-   wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a CRC-32: it finds
-   damage, not forgery. nn_export_c writes C source: the model as one function, for machines that
-   only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX runtime.
+   the file that safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any
+   byte may be wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a
+   CRC-32: it finds damage, not forgery. nn_export_c writes C source: the model as one function, for
+   machines that only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX
+   runtime.
 
    SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
    program includes the header:
