@@ -7614,8 +7614,10 @@ static int nn__options_fit(const nn_options *o)
         const uint32_t rule = nn__rules[i];
 
         if (rule & NN__INTEGER) {
+            /* Its sign is enough. A conversion here becomes, by GCC 12, an instruction that a
+               Cortex-M55 does not have. */
             memcpy(&n, at, sizeof n);
-            x = (nn_real)n;
+            x = n > 0 ? 1 : n < 0 ? -1 : 0;
         } else {
             memcpy(&x, at, sizeof x);
         }
