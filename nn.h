@@ -6255,9 +6255,9 @@ typedef struct nn__objective {
 
 /* The targets of one row: numbers, or a class. */
 typedef struct nn__targets {
-    const nn_real *t; /* [outputs], or NULL where the row has a label: */
+    const nn_real *t; /* [outputs], or NULL: */
 #ifndef NN_NO_MALLOC
-    int hot; /* the output whose target is 1; the others' are 0. -1: there is none */
+    int hot; /* output `hot` has the target 1, the others 0 */
 #endif
 } nn__targets;
 
@@ -6288,13 +6288,16 @@ NN__HOT void nn__set_targets(nn__objective *objective, const nn_data *data, size
 }
 
 #ifndef NN_NO_MALLOC
-/* Returns the targets of a label. One output's target is 1 for class 1. */
+/* Read instead of computed: a branch on a label is seldom predicted. */
+static const nn_real nn__zero_one[2] = {0, 1};
+
+/* Returns the targets of a label. The target of one output is the label itself. */
 NN__HOT nn__targets nn__label_targets(int label, int outputs)
 {
     nn__targets targets;
 
-    targets.t = NULL;
-    targets.hot = label - (outputs == 1);
+    targets.t = outputs == 1 ? nn__zero_one + label : NULL;
+    targets.hot = label;
     return targets;
 }
 #endif
@@ -6312,7 +6315,8 @@ NN__HOT nn__targets nn__targets_of(const nn__objective *objective, int b)
     return targets;
 }
 
-NN__HOT int nn__is_label(nn__targets targets)
+/* Returns whether one output has the target 1 and the others 0. */
+NN__HOT int nn__is_one_hot(nn__targets targets)
 {
 #ifndef NN_NO_MALLOC
     return !targets.t;
@@ -6326,7 +6330,7 @@ NN__HOT int nn__is_label(nn__targets targets)
 NN__HOT nn_real nn__target_at(nn__targets targets, int j)
 {
 #ifndef NN_NO_MALLOC
-    if (!targets.t) return j == targets.hot ? 1 : 0;
+    if (!targets.t) return nn__zero_one[j == targets.hot];
 #endif
     return targets.t[j];
 }
@@ -6427,12 +6431,17 @@ static nn_real nn__smoothing(const nn__objective *objective)
     return objective->options ? objective->options->label_smoothing : 0;
 }
 
+static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
+{
+    return s > 0 ? nn__fma(t, 1 - s, rest) : t;
+}
+
 /* z[rows x outputs] becomes p. */
 static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z, int rows,
                                      nn_real *losses)
 {
     const int outputs = objective->outputs;
-    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / 2;
+    const nn_real s = nn__smoothing(objective), rest = s / 2;
     nn_real tails[NN__TAILS], *tail = tails; /* log1p(exp(-|z|)) of the next logits, of any rows */
     size_t left = (size_t)rows * (size_t)outputs, ready = 0;
     nn_real *logit = z;
@@ -6452,11 +6461,10 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                 left -= ready;
                 NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
-            /* With a label and no smoothing z t is exact and needs no fma, which is slow without an
-               instruction. */
-            sum += nn__is_label(targets) && s == 0
+            /* Where t is 0 or 1, z t needs no fma, which is slow where it is no instruction. */
+            sum += nn__is_one_hot(targets) && s == 0
                        ? above - *logit * t
-                       : nn__fma(-*logit, nn__fma(t, kept, rest), above);
+                       : nn__fma(-*logit, nn__target(t, s, rest), above);
             sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
@@ -6468,12 +6476,12 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
 static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn_real *p,
                                               nn__targets targets, nn_real factor, nn_real share)
 {
-    const nn_real s = nn__smoothing(objective), kept = 1 - s, rest = s / 2;
+    const nn_real s = nn__smoothing(objective), rest = s / 2;
     int j;
 
     (void)factor;
     for (j = 0; j < objective->outputs; j++)
-        p[j] = nn__flushed((p[j] - nn__fma(nn__target_at(targets, j), kept, rest)) * share,
+        p[j] = nn__flushed((p[j] - nn__target(nn__target_at(targets, j), s, rest)) * share,
                            NN__NEGLIGIBLE);
 }
 
@@ -6483,12 +6491,6 @@ static void nn__binary_cross_entropy_gradient(const nn__objective *objective, nn
    t (log(sum of exp(z)) - z); gradient dL/dz = p * (sum of t) - t. With label smoothing s, t stands
    for t (1 - s) + s / outputs. A label without smoothing leaves one term: log(sum of exp(z)) -
    z[label]. */
-
-/* Without smoothing, an output whose target is 0 adds nothing. */
-static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
-{
-    return s > 0 ? nn__fma(t, 1 - s, rest) : t;
-}
 
 /* Up to NN__TAILS rows, from row `first` on: z[rows x outputs] becomes p. */
 static void nn__cross_entropy_rows(const nn__objective *objective, nn_real *z, int first, int rows,
@@ -6507,7 +6509,7 @@ static void nn__cross_entropy_rows(const nn__objective *objective, nn_real *z, i
         for (j = 1; j < outputs; j++)
             if (z[j] > largest) largest = z[j];
 #ifndef NN_NO_MALLOC
-        if (nn__is_label(targets) && s == 0) {
+        if (nn__is_one_hot(targets) && s == 0) {
             sum = largest - z[targets.hot];
             total = 1;
         } else
@@ -6554,7 +6556,7 @@ static void nn__cross_entropy_gradient(const nn__objective *objective, nn_real *
 
     (void)share;
 #ifndef NN_NO_MALLOC
-    if (nn__is_label(targets) && s == 0) {
+    if (nn__is_one_hot(targets) && s == 0) {
         p[targets.hot] -= 1;
         for (j = 0; j < outputs; j++) p[j] = nn__flushed(p[j] * factor, NN__NEGLIGIBLE);
         return;
@@ -6723,7 +6725,7 @@ NN__HOT nn__targets nn__row_targets(const nn_data *data, size_t row)
 static int nn__target_class(nn__targets targets, int outputs)
 {
 #ifndef NN_NO_MALLOC
-    if (!targets.t) return targets.hot + (outputs == 1);
+    if (!targets.t) return targets.hot;
 #endif
     return nn__class_of(targets.t, outputs);
 }
@@ -8327,12 +8329,15 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
     if (loss) *loss = 0;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
-    memset(&batch, 0, sizeof batch);
+    /* Zeroing the whole struct takes long beside the step of a small net: the rest is not read. */
     batch.rows = rows;
     batch.inputs = trainer->model->inputs;
     batch.outputs = nn__outputs(trainer->model);
+    batch.classes = 0;
     batch.x = x;
     batch.y = y;
+    batch.labels = NULL;
+    batch.weight = NULL;
     if (!nn__has_schedule(trainer)) return NN_ERROR_OPTION;
     status = nn_accumulate(trainer, &batch, loss);
     if (status == NN_OK) status = nn_update(trainer);

@@ -469,7 +469,8 @@ typedef struct run {
     double begin;       /* of this slice, in seconds */
 } run;
 
-/* Reads the data that data.c wrote. nn_data_free frees them. */
+/* Reads the data that data.c wrote: with several outputs the targets are labels. nn_data_free frees
+   them. */
 static nn_data read_data(const request *r)
 {
     const size_t inputs = (size_t)r->sizes[0], outputs = (size_t)r->sizes[r->count - 1];
@@ -477,24 +478,26 @@ static nn_data read_data(const request *r)
     nn_data data = {0};
     size_t rows, i;
     long size = 0;
-    float *x, *y, target;
+    float *x, *targets;
+    int *labels;
 
     if (!file || fseek(file, 0, SEEK_END) || (size = ftell(file)) < 0) fail("no data");
     rewind(file);
     rows = (size_t)size / sizeof(float) / (inputs + 1);
-    x = (float *)calloc(rows * (inputs + outputs), sizeof(float));
-    if (!x || fread(x, sizeof(float), rows * inputs, file) != rows * inputs) fail("no data");
-    y = x + rows * inputs;
-    for (i = 0; i < rows; i++) {
-        if (fread(&target, sizeof target, 1, file) != 1) fail("no data");
-        y[i * outputs + (outputs > 1 ? (size_t)target : 0)] = outputs > 1 ? 1 : target;
-    }
+    x = (float *)malloc(rows * (inputs + 1) * sizeof(float) + rows * sizeof(int));
+    if (!x || fread(x, sizeof(float), rows * (inputs + 1), file) != rows * (inputs + 1))
+        fail("no data");
+    targets = x + rows * inputs;
+    labels = (int *)(void *)(targets + rows);
+    for (i = 0; i < rows; i++) labels[i] = (int)targets[i];
     fclose(file);
     data.rows = (int)rows;
     data.inputs = (int)inputs;
     data.outputs = (int)outputs;
     data.x = x;
-    data.y = y;
+    data.classes = outputs > 1 ? data.outputs : 0;
+    data.labels = outputs > 1 ? labels : NULL;
+    data.y = outputs > 1 ? NULL : targets;
     data.memory = x;
     return data;
 }
@@ -560,7 +563,8 @@ static void run_fann(const request *r)
     if (!shuffled) fail("no data of FANN");
     for (i = 0; i < data.rows; i++) {
         for (j = 0; j < data.inputs; j++) shuffled->input[i][j] = data.x[i * data.inputs + j];
-        for (j = 0; j < data.outputs; j++) shuffled->output[i][j] = data.y[i * data.outputs + j];
+        for (j = 0; j < data.outputs; j++)
+            shuffled->output[i][j] = data.labels ? data.labels[i] == j : data.y[i];
     }
     state.request = r;
     state.begin = now();

@@ -237,6 +237,38 @@ static void test_overflow(void)
     }
 }
 
+/* So many rows at a time that threads share their losses, where the compiler was asked for them. */
+static void test_many_rows(void)
+{
+    enum { COUNT = 5000, CLASSES = 40 };
+    static nn_real many_x[COUNT * INPUTS], many_y[COUNT * CLASSES];
+    static int many_labels[COUNT];
+    const nn_layer layer = dense_layer(CLASSES, NN_SOFTMAX);
+    nn_options how = make_options(NN_CROSS_ENTROPY, NN_ADAM, 0);
+    nn_data data = make_data(many_x, many_y, COUNT, INPUTS, CLASSES), other;
+    nn_metrics metrics[2];
+    int i, smooth;
+    for (i = 0; i < COUNT * INPUTS; i++) many_x[i] = (nn_real)uniform(-1, 1);
+    for (i = 0; i < COUNT; i++) many_y[i * CLASSES + (many_labels[i] = i * 7 % CLASSES)] = 1;
+    data.classes = CLASSES;
+    other = data;
+    other.y = NULL;
+    other.labels = many_labels;
+    how.batch_size = COUNT - 1;
+    how.epochs = EPOCHS;
+    for (smooth = 0; smooth < 2; smooth++) {
+        nn_model *a = make_model(INPUTS, &layer, 1, 1), *b = make_model(INPUTS, &layer, 1, 1);
+        how.label_smoothing = smooth ? 0.1f : 0;
+        CHECK(nn_fit(a, &data, &how) == NN_OK && nn_fit(b, &other, &how) == NN_OK);
+        CHECK(same_parameters(a, b));
+        CHECK(nn_evaluate(a, &data, &how, &metrics[0]) == NN_OK);
+        CHECK(nn_evaluate(b, &other, &how, &metrics[1]) == NN_OK);
+        check_metrics(&metrics[0], &metrics[1]);
+        nn_model_free(a);
+        nn_model_free(b);
+    }
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* No array of rows x classes is allocated, by any function. */
@@ -485,6 +517,7 @@ int main(void)
     RUN(test_same_bits);
     RUN(test_gradients);
     RUN(test_overflow);
+    RUN(test_many_rows);
     RUN(test_memory);
     RUN(test_split);
     RUN(test_texts);
