@@ -973,11 +973,12 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 /* Writes the model as an ONNX file, for programs that have an ONNX runtime. The graph's input is
    "x" [batch x inputs], its output "y" [batch x outputs], both in the units of nn_predict: scaling
    is part of the graph. Their type is nn_real's, float or double. A runtime's y differs from that
-   of nn_predict by rounding errors. The file needs ONNX 1.8 or later (operator set 13), which
-   onnxruntime has had since its version 1.6. For double it has fewer operators: its version 1.32
-   has no Erf, which GELU needs, and old versions lack more. Writing to memory is as in
-   nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW: the file would be longer than
-   2^31 - 1 bytes, the most that the format allows. */
+   of nn_predict by rounding errors. The model's metadata, such as the names of its classes, become
+   the file's. The file needs ONNX 1.8 or later (operator set 13), which onnxruntime has had since
+   its version 1.6. For double it has fewer operators: its version 1.32 has no Erf, which GELU
+   needs, and old versions lack more. Writing to memory is as in nn_save_memory, to a path as in
+   nn_save. NN_ERROR_OVERFLOW: the file would be longer than 2^31 - 1 bytes, the most that the
+   format allows. */
 NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
                                        size_t *size);
 #ifndef NN_NO_STDIO
@@ -13885,10 +13886,12 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 
    These are the fields that we write, with their numbers in
    https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. What we call port is a ValueInfoProto
-   there, type is TypeProto and its Tensor, operators is OperatorSetIdProto. A field that may occur
-   several times, such as a node of the graph, is written once for each. */
+   there, type is TypeProto and its Tensor, operators is OperatorSetIdProto, metadata is
+   StringStringEntryProto. A field that may occur several times, such as a node of the graph, is
+   written once for each. */
 enum { NN__MODEL_IR_VERSION = 1, NN__MODEL_PRODUCER = 2, NN__MODEL_PRODUCER_VERSION = 3 };
-enum { NN__MODEL_GRAPH = 7, NN__MODEL_OPERATORS = 8, NN__OPERATORS_VERSION = 2 };
+enum { NN__MODEL_GRAPH = 7, NN__MODEL_OPERATORS = 8, NN__MODEL_METADATA = 14 };
+enum { NN__OPERATORS_VERSION = 2, NN__METADATA_KEY = 1, NN__METADATA_VALUE = 2 };
 enum { NN__GRAPH_NODE = 1, NN__GRAPH_NAME = 2, NN__GRAPH_TENSOR = 5 };
 enum { NN__GRAPH_INPUT = 11, NN__GRAPH_OUTPUT = 12, NN__PORT_NAME = 1, NN__PORT_TYPE = 2 };
 enum { NN__NODE_INPUT = 1, NN__NODE_OUTPUT = 2, NN__NODE_NAME = 3, NN__NODE_OPERATOR = 4 };
@@ -14087,7 +14090,8 @@ static void nn__write_port(nn__writer *writer, int field, const char *name, int 
 static void nn__write_onnx(nn__onnx *to)
 {
     nn__writer *writer = &to->writer;
-    size_t graph, operators;
+    const nn__pair *pair;
+    size_t graph, operators, entry;
 
     writer->size = 0;
     nn__write_integer(writer, NN__MODEL_IR_VERSION, 7);
@@ -14102,7 +14106,12 @@ static void nn__write_onnx(nn__onnx *to)
     operators = nn__begin_field(writer, NN__MODEL_OPERATORS);
     nn__write_integer(writer, NN__OPERATORS_VERSION, 13);
     nn__end_field(writer, operators);
-    /* The model's metadata belong here. */
+    for (pair = to->model->metadata; pair; pair = pair->next) {
+        entry = nn__begin_field(writer, NN__MODEL_METADATA);
+        nn__write_name(writer, NN__METADATA_KEY, pair->key, 0);
+        nn__write_name(writer, NN__METADATA_VALUE, pair->value, 0);
+        nn__end_field(writer, entry);
+    }
 }
 
 NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,

@@ -11,8 +11,8 @@
    interop load FILE               the same with the model that FILE describes
    interop onnx FILE MODEL SCALING SEED
                                    makes a new model with the scaling (none, standard, min-max) of
-                                   the rows on the standard input; writes it to FILE as ONNX; prints
-                                   the outputs of these rows as `y`
+                                   the rows on the standard input, and with the metadata "note";
+                                   writes it to FILE as ONNX; prints the outputs of these rows as `y`
 
    Numbers have 17 digits. Every failure ends with its sentence and status 1. */
 #define NN_IMPLEMENTATION
@@ -195,6 +195,8 @@ static int export_rows(nn_model *model, const char *path, const char *scaling)
     data.y = y;
     if ((status = nn_fit_scaling(model, &data, (nn_scaling)kind)) != NN_OK)
         return failed("nn_fit_scaling", status, NULL);
+    if ((status = nn_set_metadata(model, "note", "caf\xc3\xa9,\n\"quoted\"")) != NN_OK)
+        return failed("nn_set_metadata", status, NULL);
     if ((status = nn_export_onnx(model, path)) != NN_OK) return failed(path, status, NULL);
     if ((status = nn_predict(model, x, data.rows, y, NULL)) != NN_OK)
         return failed("nn_predict", status, NULL);

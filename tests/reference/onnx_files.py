@@ -177,6 +177,8 @@ def check_format(content, model, spec, dtype):
     graph = model.graph
     check([shape_of(v) for v in graph.input] == [("x", real, ["batch", widths[0]])], f"{spec}: x")
     check([shape_of(v) for v in graph.output] == [("y", real, ["batch", widths[-1]])], f"{spec}: y")
+    notes = [(pair.key, pair.value) for pair in model.metadata_props]
+    check(notes == [("note", 'caf\u00e9,\n"quoted"')], f"{spec}: metadata {notes}")
     check(model.producer_name == "nn.h" and model.producer_version, f"{spec}: producer")
 
 

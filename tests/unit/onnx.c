@@ -225,7 +225,8 @@ static void check_graph(span graph, const nn_model *model)
 
 static void check_file(const void *bytes, size_t size, const nn_model *model)
 {
-    span file, operators;
+    const nn__pair *pair;
+    span file, operators, entry;
     file.at = (const unsigned char *)bytes;
     file.end = file.at + size;
     CHECK(expect_number(&file, 1) == 7);
@@ -234,6 +235,11 @@ static void check_file(const void *bytes, size_t size, const nn_model *model)
     check_graph(expect_bytes(&file, 7), model);
     operators = expect_bytes(&file, 8);
     CHECK(expect_number(&operators, 2) == 13 && operators.at == operators.end);
+    for (pair = model->metadata; pair; pair = pair->next) {
+        entry = expect_bytes(&file, 14);
+        CHECK(is_text(expect_bytes(&entry, 1), pair->key));
+        CHECK(is_text(expect_bytes(&entry, 2), pair->value) && entry.at == entry.end);
+    }
     CHECK(file.at == file.end);
 }
 
@@ -298,6 +304,26 @@ static void test_many_layers(void)
         layers[i] = dense_layer(1 + i % 3, i % 4 ? NN_TANH : i % 8 ? NN_SILU : NN_LINEAR);
     model = make_model(3, layers, 130, 1);
     check_export(model);
+    nn_model_free(model);
+}
+
+static void test_metadata(void)
+{
+    static char value[20000];
+    nn_model *model = export_model(0);
+    size_t none = check_export(model);
+
+    CHECK(nn_set_metadata(model, "b", "") == NN_OK);
+    CHECK(check_export(model) == none + 2 + 2 + 1 + 2);
+    CHECK(nn_set_metadata(model, "a", "caf\xc3\xa9,\"b\"\n") == NN_OK);
+    CHECK(nn_set_metadata(model, "input_names", "width,height") == NN_OK);
+    check_export(model);
+    memset(value, 'v', sizeof value - 1);
+    CHECK(nn_set_metadata(model, "b", value) == NN_OK);
+    check_export(model);
+    CHECK(nn_set_metadata(model, "a", NULL) == NN_OK && nn_set_metadata(model, "b", NULL) == NN_OK);
+    CHECK(nn_set_metadata(model, "input_names", NULL) == NN_OK);
+    CHECK(check_export(model) == none);
     nn_model_free(model);
 }
 
@@ -402,6 +428,7 @@ int main(void)
     RUN(test_every_number);
     RUN(test_lengths);
     RUN(test_many_layers);
+    RUN(test_metadata);
     RUN(test_capacity);
     RUN(test_refusals);
     RUN(test_two_gigabytes);
