@@ -646,6 +646,22 @@ typedef enum nn_schedule {
     NN_SCHEDULE_PLATEAU
 } nn_schedule;
 
+#ifndef NN_NO_MALLOC
+/* What nn_fit reports of a complete epoch; see nn_progress. */
+typedef struct nn_epoch {
+    int epoch; /* from 1 */
+    nn_real loss, accuracy, validation_loss, validation_accuracy, learning_rate;
+} nn_epoch;
+
+/* The epochs of one or more runs, one after the other, for plots. Set epochs and capacity; count
+   begins at 0. */
+typedef struct nn_history {
+    nn_epoch *epochs; /* [capacity] the caller's array */
+    int capacity;     /* NN_ERROR_BLOCK when a run may need more: its epochs, all folds' together */
+    int count;        /* epochs that are filled in */
+} nn_history;
+#endif
+
 typedef struct nn_trainer nn_trainer;
 typedef struct nn_progress nn_progress;
 
@@ -706,6 +722,19 @@ typedef struct nn_options {
     int patience;
     nn_real min_delta; /* >= 0: with patience or plateau, a loss is lower when it is lower than the
                           best one by more than this */
+
+#ifndef NN_NO_MALLOC
+    /* Class weights, for nn_fit and nn_trainer_fit: each row's weight, in the training loss and in
+       the validation loss, is multiplied by the weight of its class. Either balance_classes is 1,
+       for the weight rows / (classes * rows of the class), counted in the training rows with their
+       weights, of the classes that occur there (King and Zeng 2001, as in scikit-learn). Or
+       class_weights are the weights of all classes [2 with one output, else outputs], >= 0, not all
+       0; they are copied. NN_ERROR_LABEL when the data has no classes. A run allocates one nn_real
+       for each row. */
+    int balance_classes;
+    const nn_real *class_weights;
+    nn_history *history; /* receives each epoch; must outlive the trainer; NULL means none */
+#endif
 
     uint64_t seed;        /* of shuffling and dropout */
     nn_callback callback; /* called after each epoch; NULL means none */
@@ -6709,6 +6738,16 @@ static int nn__is_classification(const nn_data *data, nn_loss loss)
     return data->classes > 0 || nn__is_cross_entropy(loss);
 }
 
+/* Returns the number of classes, or 0 for regression. Where data->classes is 0, a binary
+   cross-entropy with one output has two classes, and a cross-entropy has one class for each
+   output. */
+static int nn__classes(const nn_data *data, nn_loss loss)
+{
+    if (data->classes > 0) return data->classes;
+    if (loss == NN_CROSS_ENTROPY && data->outputs > 1) return data->outputs;
+    return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
+}
+
 /* Returns the targets of a row of data, which must have some. */
 NN__HOT nn__targets nn__row_targets(const nn_data *data, size_t row)
 {
@@ -7634,6 +7673,28 @@ static int nn__options_fit(const nn_options *o)
            !(o->min_delta > 0 && !nn__keeps_best_loss(o));
 }
 
+#ifndef NN_NO_MALLOC
+/* Returns how many class weights there are. */
+static int nn__class_weight_count(const nn_model *model)
+{
+    const int outputs = nn__outputs(model);
+
+    return outputs == 1 ? 2 : outputs;
+}
+
+static int nn__class_weights_fit(const nn_model *model, const nn_options *o)
+{
+    int c, positive = 0;
+
+    if (!o->class_weights) return o->balance_classes >= 0;
+    for (c = 0; c < nn__class_weight_count(model); c++) {
+        if (!(o->class_weights[c] >= 0) || !nn__is_finite(o->class_weights[c])) return 0;
+        positive |= o->class_weights[c] > 0;
+    }
+    return positive && !o->balance_classes;
+}
+#endif
+
 static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 {
     int i;
@@ -7644,6 +7705,9 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
         if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
             (i == model->count - 1 && o->dropout[i] != 0))
             return NN_ERROR_OPTION;
+#ifndef NN_NO_MALLOC
+    if (!nn__class_weights_fit(model, o)) return NN_ERROR_OPTION;
+#endif
     return NN_OK;
 }
 
@@ -7765,18 +7829,29 @@ NN_DEF nn_status nn_trainer_create_in(nn_trainer **trainer, void *memory, size_t
 }
 
 #ifndef NN_NO_MALLOC
-/* A trainer's copy of its options and of their dropout[layers]. On the heap it precedes the
-   trainer. */
+/* A trainer's copy of its options and of their arrays, dropout[layers] and class_weights[classes].
+   On the heap it precedes the trainer. */
 typedef struct nn__own_options {
     nn_options options;
-    nn__widest dropout[1]; /* the array begins here, aligned; the allocation has space for all */
+    nn__widest arrays[1]; /* they begin here, aligned; the allocation has space for all */
 } nn__own_options;
+
+/* Gives an option its copy of an array[count] at *next, and moves *next behind it. */
+static void nn__own_array(const nn_real **array, size_t count, nn_real **next)
+{
+    if (!*array) return;
+    nn__copy(*next, *array, count);
+    *array = *next;
+    *next += count;
+}
 
 NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const nn_options *options)
 {
     const nn_options none = nn__default_options();
     size_t size, own = sizeof(nn__own_options);
     nn__own_options *copy;
+    nn_real *next;
+    size_t layers, classes;
     nn_status status;
 
     if (!trainer) return NN_ERROR_NULL;
@@ -7785,16 +7860,17 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const 
     status = nn__check_trainer(model, options);
     if (status != NN_OK) return status;
     size = nn__trainer_size(model, options);
-    if (options->dropout) own += (size_t)model->count * sizeof(nn_real);
+    layers = (size_t)model->count;
+    classes = (size_t)nn__class_weight_count(model);
+    if (options->dropout) own += layers * sizeof(nn_real);
+    if (options->class_weights) own += classes * sizeof(nn_real);
     if (!size || size > SIZE_MAX - own) return NN_ERROR_OVERFLOW;
     copy = (nn__own_options *)NN_MALLOC(own + size);
     if (!copy) return NN_ERROR_MEMORY;
     copy->options = *options;
-    if (options->dropout) {
-        nn_real *dropout = (nn_real *)(void *)copy->dropout;
-        nn__copy(dropout, options->dropout, (size_t)model->count);
-        copy->options.dropout = dropout;
-    }
+    next = (nn_real *)(void *)copy->arrays;
+    nn__own_array(&copy->options.dropout, layers, &next);
+    nn__own_array(&copy->options.class_weights, classes, &next);
     status =
         nn_trainer_create_in(trainer, (unsigned char *)copy + own, size, model, &copy->options);
     if (status == NN_OK)
@@ -8384,6 +8460,11 @@ typedef struct nn__run {
     nn_trainer *trainer;
     nn__rows training, validation; /* validation.count is 0 without validation */
     nn_progress progress;          /* what the callback sees */
+#ifndef NN_NO_MALLOC
+    nn_data
+        weighted[2]; /* with class weights: the data and the validation data, with other weights */
+    void *memory;    /* of these weights */
+#endif
 #ifdef NN_TIME
     double begin; /* time at which the call began, in seconds */
     double share; /* epochs, with fractions, that were complete before the call */
@@ -8519,6 +8600,39 @@ static void nn__note_loss(nn_trainer *trainer, nn_real loss)
     }
 }
 
+#ifndef NN_NO_MALLOC
+/* Adds a complete epoch to the history. */
+static void nn__record(const nn__run *run)
+{
+    const nn_progress *progress = &run->progress;
+    const nn__state *state = &run->trainer->state;
+    nn_history *history = run->trainer->options->history;
+    nn_epoch *epoch;
+
+    if (!history || history->count < 0 || history->count >= history->capacity) return;
+    epoch = &history->epochs[history->count++];
+    epoch->epoch = state->epoch;
+    epoch->loss = progress->loss;
+    epoch->accuracy = progress->accuracy;
+    epoch->validation_loss = progress->validation_loss;
+    epoch->validation_accuracy = progress->validation_accuracy;
+    epoch->learning_rate = state->last_rate;
+}
+
+/* Checks that the history has space for all epochs to come. */
+static nn_status nn__check_history(const nn_trainer *trainer)
+{
+    const nn_history *history = trainer->options->history;
+
+    if (!history) return NN_OK;
+    if (!history->epochs) return NN_ERROR_NULL;
+    if (history->count < 0 || history->capacity < history->count) return NN_ERROR_SIZE;
+    return history->capacity - history->count < nn__epochs(trainer->options) - trainer->state.epoch
+               ? NN_ERROR_BLOCK
+               : NN_OK;
+}
+#endif
+
 /* Ends an epoch: computes the validation loss, and where training has ended restores the best
    weights. */
 static nn_status nn__end_epoch(nn__run *run)
@@ -8539,6 +8653,9 @@ static nn_status nn__end_epoch(nn__run *run)
     nn__note_loss(trainer, loss);
     run->progress.ended = nn__ended(trainer);
     if (run->progress.ended) nn__restore_best(trainer);
+#ifndef NN_NO_MALLOC
+    nn__record(run);
+#endif
     return NN_OK;
 }
 
@@ -8553,6 +8670,90 @@ static int nn__has_weight(nn__rows *rows)
     return 0;
 }
 
+#ifndef NN_NO_MALLOC
+/* Fills weights[classes] with the balanced weights of the training rows: the sum of all row weights
+   / (number of classes that occur * sum of the row weights of the class); 1 for classes that do not
+   occur. sums[classes] must be zero. */
+static void nn__balance_classes(nn__rows *rows, int classes, nn__sum *sums, nn_real *weights)
+{
+    nn__sum total = {0, 0};
+    nn_real present = 0;
+    int i, c;
+
+    for (i = 0; i < rows->count; i++) {
+        const size_t row = nn__row(rows, i);
+        nn__add(&sums[nn__label_of(rows->data, row)], nn__row_weight(rows->data, row));
+    }
+    for (c = 0; c < classes; c++) {
+        if (nn__total(&sums[c]) > 0) present += 1;
+        nn__add_sum(&total, &sums[c]);
+    }
+    for (c = 0; c < classes; c++)
+        weights[c] =
+            nn__total(&sums[c]) > 0 ? nn__total(&total) / (present * nn__total(&sums[c])) : 1;
+}
+
+/* Makes *weighted the same data, whose row weights, in row_weights[rows], are multiplied by the
+   weights of the classes. Returns whether all are finite. */
+static int nn__weigh_rows(const nn_data *data, const nn_real *class_weights, nn_real *row_weights,
+                          nn_data *weighted)
+{
+    int b, good = 1;
+
+    for (b = 0; b < data->rows; b++) {
+        const size_t row = (size_t)b;
+        row_weights[row] = nn__row_weight(data, row) * class_weights[nn__label_of(data, row)];
+        good &= nn__is_finite(row_weights[row]);
+    }
+    *weighted = *data;
+    weighted->weight = row_weights;
+    return good;
+}
+
+/* With class weights: gives the run's data new row weights. */
+static nn_status nn__weigh_classes(nn__run *run)
+{
+    const nn_options *o = run->trainer->options;
+    const nn_data *data = run->training.data, *other = o->validation;
+    const size_t classes = (size_t)nn__class_weight_count(run->trainer->model);
+    nn__block block = {NULL, 0, 0};
+    nn__sum *sums = NULL;
+    nn_real *weights = NULL, *rows = NULL, *other_rows = NULL;
+    int pass;
+
+    if (!o->class_weights && !o->balance_classes) return NN_OK;
+    if (!nn__classes(data, o->loss)) return NN_ERROR_LABEL;
+    for (pass = 0; pass < 2; pass++) { /* measures, then divides the block */
+        sums = (nn__sum *)nn__take(&block, classes, sizeof(nn__sum));
+        weights = nn__take_reals(&block, 1, classes);
+        rows = nn__take_reals(&block, 1, (size_t)data->rows);
+        if (other) other_rows = nn__take_reals(&block, 1, (size_t)other->rows);
+        if (pass) break;
+        if (block.overflow) return NN_ERROR_OVERFLOW;
+        run->memory = NN_MALLOC(nn__block_size(&block));
+        if (!run->memory) return NN_ERROR_MEMORY;
+        block.base = nn__align(run->memory);
+        block.used = 0;
+    }
+    if (o->class_weights) {
+        nn__copy(weights, o->class_weights, classes);
+    } else {
+        memset(sums, 0, classes * sizeof *sums);
+        nn__balance_classes(&run->training, (int)classes, sums, weights);
+    }
+    if (!nn__weigh_rows(data, weights, rows, &run->weighted[0])) return NN_ERROR_WEIGHT;
+    run->training.data = run->validation.data = &run->weighted[0];
+    if (other) {
+        if (!nn__weigh_rows(other, weights, other_rows, &run->weighted[1])) return NN_ERROR_WEIGHT;
+        run->validation.data = &run->weighted[1];
+    }
+    return nn__has_weight(&run->training) &&
+                   (!run->validation.count || nn__has_weight(&run->validation))
+               ? NN_OK
+               : NN_ERROR_WEIGHT;
+}
+#endif
+
 /* Checks the data, separates the validation rows from the training rows, and computes the scaling
    from the training rows if the model has none. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
@@ -8564,7 +8765,6 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
 
     if (status != NN_OK) return status;
     if (nn__ended(trainer) != NN_ENDED_NOT) return NN_ERROR_STATE;
-    memset(run, 0, sizeof *run);
     run->trainer = trainer;
     run->training = nn__all_rows(data, trainer->model);
     run->validation = run->training;
@@ -8587,6 +8787,11 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
         if (!nn__has_weight(&run->training) || !nn__has_weight(&run->validation))
             return NN_ERROR_WEIGHT;
     }
+#ifndef NN_NO_MALLOC
+    status = nn__check_history(trainer);
+    if (status == NN_OK) status = nn__weigh_classes(run);
+    if (status != NN_OK) return status;
+#endif
     run->progress.epochs = nn__epochs(o);
     run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
     updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
@@ -8608,25 +8813,37 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     return NN_OK;
 }
 
+/* Trains until training ends or a callback stops it. */
+static nn_status nn__train(nn__run *run)
+{
+    nn_status status;
+    int stop = 0;
+
+    do {
+        run->progress.validation_loss = run->progress.validation_accuracy = NAN;
+        status = nn__train_epoch(run, &stop);
+        if (status != NN_OK || (stop && run->trainer->state.position < run->training.count))
+            return status;
+        status = nn__end_epoch(run);
+        if (status != NN_OK) return status;
+        stop |= nn__call_back(run, 0) != 0;
+    } while (!stop && !run->progress.ended);
+    return NN_OK;
+}
+
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data)
 {
     nn__run run;
     nn_status status;
-    int stop = 0;
 
     if (!trainer) return NN_ERROR_NULL;
+    memset(&run, 0, sizeof run);
     status = nn__begin_run(&run, trainer, data);
-    if (status != NN_OK) return status;
-    do {
-        run.progress.validation_loss = run.progress.validation_accuracy = NAN;
-        status = nn__train_epoch(&run, &stop);
-        if (status != NN_OK || (stop && trainer->state.position < run.training.count))
-            return status;
-        status = nn__end_epoch(&run);
-        if (status != NN_OK) return status;
-        stop |= nn__call_back(&run, 0) != 0;
-    } while (!stop && !run.progress.ended);
-    return NN_OK;
+    if (status == NN_OK) status = nn__train(&run);
+#ifndef NN_NO_MALLOC
+    if (run.memory) NN_FREE(run.memory);
+#endif
+    return status;
 }
 
 #ifndef NN_NO_MALLOC
@@ -8862,16 +9079,6 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
             nn__count_row(&tally->sums, data, row, objective.loss, p);
         }
     }
-}
-
-/* Returns the number of classes, or 0 for regression. Where data->classes is 0, a binary
-   cross-entropy with one output has two classes, and a cross-entropy has one class for each
-   output. */
-static int nn__classes(const nn_data *data, nn_loss loss)
-{
-    if (data->classes > 0) return data->classes;
-    if (loss == NN_CROSS_ENTROPY && data->outputs > 1) return data->outputs;
-    return loss == NN_BINARY_CROSS_ENTROPY && data->outputs == 1 ? 2 : 0;
 }
 
 /* Computes the metrics that are made of a confusion matrix[classes x classes]. */

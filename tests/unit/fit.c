@@ -736,6 +736,99 @@ static void test_plateau_needs_epochs(void)
     nn_model_free(model);
 }
 
+/* ---- History --------------------------------------------------------------------------------- */
+
+static int same_real(nn_real a, nn_real b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+/* What a callback has seen, and whether the history agrees. */
+typedef struct witness {
+    const nn_history *history;
+    int calls, bad, stop_at;
+} witness;
+
+static int compare_history(const nn_progress *p, void *user)
+{
+    witness *w = (witness *)user;
+    const nn_epoch *e = &w->history->epochs[w->calls];
+    w->bad += w->history->count != w->calls + 1 || e->epoch != p->epoch ||
+              !same_real(e->loss, p->loss) || !same_real(e->accuracy, p->accuracy) ||
+              !same_real(e->validation_loss, p->validation_loss) ||
+              !same_real(e->validation_accuracy, p->validation_accuracy) ||
+              !same_real(e->learning_rate, p->learning_rate);
+    return ++w->calls == w->stop_at;
+}
+
+static void test_history(void)
+{
+    static nn_epoch epochs[20];
+    nn_history history = {epochs, 20, 0};
+    nn_data data = example_data();
+    nn_options how = example_options(), plain;
+    nn_model *model = example_model(3), *other = example_model(3);
+    nn_trainer *trainer;
+    nn_metrics results[4];
+    witness w = {&history, 0, 0, 0};
+    int i;
+    how.epochs = 4;
+    how.patience = 0;
+    how.schedule = NN_SCHEDULE_COSINE;
+    plain = how;
+    how.history = &history;
+    how.callback = compare_history;
+    how.user = &w;
+    w.stop_at = 3;
+    trainer = make_trainer(model, &how);
+    CHECK(nn_trainer_fit(trainer, &data) == NN_OK && history.count == 3);
+    CHECK(nn_trainer_fit(trainer, &data) == NN_OK && history.count == 4); /* goes on behind them */
+    CHECK(nn_trainer_fit(trainer, &data) == NN_ERROR_STATE && history.count == 4);
+    CHECK(w.calls == 4 && w.bad == 0);
+    for (i = 0; i < 4; i++) CHECK(epochs[i].epoch == i + 1 && epochs[i].loss > 0);
+    CHECK(epochs[0].learning_rate > epochs[3].learning_rate);
+    CHECK(nn_fit(other, &data, &plain) == NN_OK && same_parameters(model, other));
+    nn_trainer_free(trainer);
+    how.callback = NULL;
+    history.count = 0;
+    CHECK(nn_cross_validate(&example_shape, &data, &how, 4, results) == NN_OK);
+    CHECK(history.count == 16);
+    for (i = 0; i < 16; i++) CHECK(epochs[i].epoch == i % 4 + 1);
+    nn_model_free(model);
+    nn_model_free(other);
+}
+
+/* Early stopping needs space for all epochs, and uses less. */
+static void test_history_space(void)
+{
+    static const nn_real x = 1, y = 1;
+    static nn_epoch epochs[8];
+    nn_history history = {epochs, 6, 0};
+    nn_options how = make_options(NN_MSE, NN_SGD, 0.6); /* the loss grows */
+    nn_data data = make_data(&x, &y, 1, 1, 1);
+    nn_model *model = make_line(1);
+    how.epochs = 7;
+    how.patience = 2;
+    how.history = &history;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_BLOCK);
+    history.capacity = 8;
+    history.count = 2;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_BLOCK);
+    history.count = -1;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_SIZE);
+    history.count = 9;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_SIZE);
+    history.count = 0;
+    history.epochs = NULL;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_NULL);
+    CHECK(nn_parameters(model)[0] == 0); /* nothing was trained */
+    history.epochs = epochs;
+    epochs[3].loss = -5;
+    CHECK(nn_fit(model, &data, &how) == NN_OK && history.count == 3);
+    CHECK(epochs[2].epoch == 3 && epochs[3].loss == -5);
+    nn_model_free(model);
+}
+
 /* ---- Row weights, dropout, defaults ---------------------------------------------------------- */
 
 /* nn_fit uses the weights: the mean of 0 and 1 weighted 3 to 1. A batch whose rows all have weight
@@ -883,6 +976,8 @@ int main(void)
     RUN(test_plateau);
     RUN(test_plateau_with_patience);
     RUN(test_plateau_needs_epochs);
+    RUN(test_history);
+    RUN(test_history_space);
     RUN(test_fit_uses_row_weights);
     RUN(test_batch_without_weight);
     RUN(test_validation_without_weight);
