@@ -896,6 +896,23 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
    the models. Fills results[folds]. */
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results);
+
+/* How important an input is to a model. */
+typedef struct nn_input_importance {
+    nn_real mean;      /* of the increases of the loss; about 0 where the model does not need it */
+    nn_real deviation; /* standard deviation (of the population) of these increases */
+} nn_input_importance;
+
+/* Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019): fills results[inputs]
+   with how much the loss on data grows when the values of one input are permuted among the rows, in
+   `repeats` (>= 1; 5 is usual) permutations that options->seed gives. Rows of weight 0 are left
+   out. Inputs that say the same share their importance. options are as in nn_evaluate; NULL means
+   defaults. The data is predicted inputs * repeats + 1 times. The call allocates a size_t for each
+   row, NN_PREDICT_ROWS rows of inputs and `repeats` numbers. It uses the model's own scratch
+   memory: one thread at a time. */
+NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
+                               const nn_options *options, int repeats,
+                               nn_input_importance *results);
 #endif
 #endif /* NN_NO_TRAIN */
 
@@ -9148,6 +9165,17 @@ static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *
 }
 #endif
 
+/* Checks the options and the data with which a model is to be measured. */
+static nn_status nn__check_measured(const nn_model *model, const nn_data *data,
+                                    const nn_options *options)
+{
+    const nn_loss loss = options ? options->loss : NN_MSE;
+
+    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
+    if (options && !nn__options_fit(options)) return NN_ERROR_OPTION;
+    return nn__check_fits(data, model, loss);
+}
+
 NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
                              nn_metrics *metrics)
 {
@@ -9161,9 +9189,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
 
     if (metrics) memset(metrics, 0, sizeof *metrics);
     if (!model || !metrics) return NN_ERROR_NULL;
-    if (!nn__loss_fits(loss, nn__output_activation(model))) return NN_ERROR_LOSS;
-    if (options && !nn__options_fit(options)) return NN_ERROR_OPTION;
-    status = nn__check_fits(data, model, loss);
+    status = nn__check_measured(model, data, options);
     if (status != NN_OK) return status;
     memset(&tally, 0, sizeof tally);
     tally.classes = nn__classes(data, loss);
@@ -9256,6 +9282,122 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
         status = nn__cross_validate_fold(shape, data, &o, &fold, &results[fold.fold]);
     if (status != NN_OK) memset(results, 0, (size_t)folds * sizeof *results);
     return status;
+}
+
+/* ---- Permutation importance ------------------------------------------------------------------ */
+
+/* The rows of which an input is permuted. */
+typedef struct nn__permuted {
+    nn__objective objective;
+    const nn_data *data;
+    size_t *rows; /* [count] those whose weight is not 0 */
+    int count;
+    nn_real *x;         /* [NN_PREDICT_ROWS x inputs] the rows that are predicted at a time */
+    nn_real *increases; /* [repeats] of the loss */
+} nn__permuted;
+
+/* Returns the mean loss when row b has the value of row permutation(b) in the column `input`; input
+   -1 is no column. */
+static nn_real nn__permuted_loss(nn__permuted *permuted, int input, uint64_t key)
+{
+    const nn_model *model = permuted->objective.model;
+    const nn_data *data = permuted->data;
+    const size_t inputs = (size_t)data->inputs;
+    nn__sums sums;
+    int first, count, b;
+
+    memset(&sums, 0, sizeof sums);
+    permuted->objective.targets = data->y;
+    for (first = 0; first < permuted->count; first += count) {
+        const size_t *rows = permuted->rows + first;
+        nn_real *p, *losses = model->scratch, *x = permuted->x;
+
+        count = nn__predict_rows(permuted->count - first);
+        for (b = 0; b < count; b++, x += inputs) {
+            const uint32_t at = (uint32_t)first + (uint32_t)b;
+            nn__copy(x, data->x + rows[b] * inputs, inputs);
+            if (input < 0) continue;
+            x[input] =
+                data->x[permuted->rows[nn__permute(at, (uint32_t)permuted->count, key)] * inputs +
+                        (size_t)input];
+        }
+        p = nn__infer(model, permuted->x, count, model->scratch, NULL,
+                      nn__is_cross_entropy(permuted->objective.loss));
+        /* p is in one of the two buffers of the scratch memory. The losses use the other one. */
+        if (p == losses) losses += (size_t)count * model->first_width;
+        permuted->objective.index = rows;
+        nn__loss_forward(&permuted->objective, p, count, losses);
+        for (b = 0; b < count; b++) {
+            nn__add_loss(&sums.loss, data, rows[b], losses[b]);
+            nn__add(&sums.weight, nn__row_weight(data, rows[b]));
+        }
+    }
+    return nn__mean_loss(&sums);
+}
+
+/* Computes mean and standard deviation of the increases[repeats]. */
+static void nn__average_increases(const nn_real *increases, int repeats,
+                                  nn_input_importance *result)
+{
+    nn__sum sum = {0, 0}, squares = {0, 0};
+    int i;
+
+    for (i = 0; i < repeats; i++) nn__add(&sum, increases[i]);
+    result->mean = nn__total(&sum) / (nn_real)repeats;
+    for (i = 0; i < repeats; i++) {
+        const nn_real d = increases[i] - result->mean;
+        nn__add(&squares, nn__rounded_product(d, d));
+    }
+    result->deviation = NN_SQRT(nn__total(&squares) / (nn_real)repeats);
+}
+
+/* Sets the pointers to the arrays in a block, or only measures the block. */
+static void nn__lay_out_permuted(nn__permuted *permuted, nn__block *block, int repeats)
+{
+    permuted->rows = (size_t *)nn__take(block, (size_t)permuted->data->rows, sizeof(size_t));
+    permuted->x = nn__take_reals(block, NN_PREDICT_ROWS, (size_t)permuted->data->inputs);
+    permuted->increases = nn__take_reals(block, 1, (size_t)repeats);
+}
+
+NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
+                               const nn_options *options, int repeats, nn_input_importance *results)
+{
+    uint64_t key, random_state = nn__random_start(options ? options->seed : 0);
+    nn__block block = {NULL, 0, 0};
+    nn__permuted permuted;
+    nn_real usual;
+    nn_status status;
+    void *memory;
+    int i, k;
+
+    if (!model || !results) return NN_ERROR_NULL;
+    memset(results, 0, (size_t)model->inputs * sizeof *results);
+    status = nn__check_measured(model, data, options);
+    if (status != NN_OK) return status;
+    if (repeats < 1) return NN_ERROR_OPTION;
+    memset(&permuted, 0, sizeof permuted);
+    nn__set_objective(&permuted.objective, model, options);
+    permuted.data = data;
+    nn__lay_out_permuted(&permuted, &block, repeats);
+    if (block.overflow) return NN_ERROR_OVERFLOW;
+    memory = NN_MALLOC(nn__block_size(&block));
+    if (!memory) return NN_ERROR_MEMORY;
+    block.base = nn__align(memory);
+    block.used = 0;
+    nn__lay_out_permuted(&permuted, &block, repeats);
+    for (i = 0; i < data->rows; i++)
+        if (nn__row_weight(data, (size_t)i) != 0) permuted.rows[permuted.count++] = (size_t)i;
+    usual = nn__permuted_loss(&permuted, -1, 0);
+    for (i = 0; i < model->inputs; i++) {
+        for (k = 0; k < repeats; k++) {
+            key = (uint64_t)nn__random(&random_state) << 32;
+            key |= nn__random(&random_state);
+            permuted.increases[k] = nn__permuted_loss(&permuted, i, key) - usual;
+        }
+        nn__average_increases(permuted.increases, repeats, &results[i]);
+    }
+    NN_FREE(memory);
+    return NN_OK;
 }
 
 #endif

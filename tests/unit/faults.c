@@ -184,6 +184,36 @@ static nn_status job_fit(void)
     return status;
 }
 
+/* The same with weights for the classes, which a run allocates. */
+static nn_status job_fit_balanced(void)
+{
+    nn_model *model = example_model(1), *same = example_model(1);
+    nn_options how = example_options();
+    nn_data data = example_data();
+    nn_status status;
+    how.balance_classes = 1;
+    how.validation_fraction = 0;
+    how.validation = &data;
+    status = TRY(nn_fit(model, &data, &how));
+    CHECK(same_parameters(model, same) == (status != NN_OK));
+    nn_model_free(model);
+    nn_model_free(same);
+    return status;
+}
+
+static nn_status job_importance(void)
+{
+    nn_model *model = example_model(1);
+    nn_data data = example_data();
+    nn_input_importance results[EXAMPLE_INPUTS];
+    nn_status status;
+    memset(results, 0xa5, sizeof results);
+    status = TRY(nn_importance(model, &data, NULL, 2, results));
+    if (status != NN_OK) CHECK(all_zero(results, sizeof results));
+    nn_model_free(model);
+    return status;
+}
+
 static nn_status job_cross_validate(void)
 {
     nn_options how = example_options();
@@ -460,9 +490,11 @@ static void test_allocations(void)
     FAIL_EACH(job_create, 1);
     FAIL_EACH(job_trainer, 1);
     FAIL_EACH(job_fit, 1);
+    FAIL_EACH(job_fit_balanced, 2);
     FAIL_EACH(job_cross_validate, 3);
     FAIL_EACH(job_evaluate, 0);
     FAIL_EACH(job_confusion, 0);
+    FAIL_EACH(job_importance, 1);
     FAIL_EACH(job_fit_scaling, 0);
     FAIL_EACH(job_split, 2);
     FAIL_EACH(job_fold, 2);
