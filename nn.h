@@ -274,7 +274,8 @@ typedef enum nn_status {
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's, in number or name */
     NN_ERROR_BATCH,      /* more rows than the batch holds */
-    NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward */
+    NN_ERROR_STATE,      /* called out of order: nn_backward before nn_forward, or training again
+                            after it has ended */
     NN_ERROR_READ_ONLY,  /* the model was opened over a file and has no parameters of its own */
     NN_ERROR_DATA,       /* NaN, infinity, or too large numbers in the inputs or targets */
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
@@ -668,13 +669,12 @@ typedef struct nn_progress nn_progress;
 /* Called by nn_fit. When it returns anything but 0, training ends, and nn_fit returns NN_OK. */
 typedef int (*nn_callback)(const nn_progress *progress, void *user);
 
-/* How to train. Zero the struct and set what differs from the defaults. An option that has no
-   effect with the others is refused with NN_ERROR_OPTION: momentum with Adam, huber_delta with
-   another loss, callback_batches without a callback. Only `user` may be set without a callback.
-
-   NN_ZERO says 0 in those options in which 0 means a default that is not 0. */
+/* Says 0 in those options in which 0 means a default that is not 0. */
 #define NN_ZERO ((nn_real)-1)
 
+/* How to train. Zero the struct and set what differs from the defaults. An option that has no
+   effect with the others is refused with NN_ERROR_OPTION: momentum with Adam, huber_delta with
+   another loss, callback_batches without a callback. Only `user` may be set without a callback. */
 typedef struct nn_options {
     int epochs; /* passes over the data; 0 means 100 */
     nn_loss loss;
@@ -868,9 +868,10 @@ typedef struct nn_metrics {
 } nn_metrics;
 
 /* Measures the model on data. Of the options only the loss counts, and what belongs to it
-   (label_smoothing, huber_delta, quantile): pass the options that the model was trained with, or
-   NULL for defaults. It uses the model's own scratch memory: one thread at a time. Under
-   NN_NO_MALLOC auc is NaN, and with more than two classes so are the macro means. */
+   (label_smoothing, huber_delta, quantile), but not class weights: pass the options that the model
+   was trained with, or NULL for defaults. An option without effect is refused here too. It uses
+   the model's own scratch memory: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with
+   more than two classes so are the macro means. */
 NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
                              nn_metrics *metrics);
 
@@ -1490,7 +1491,7 @@ static double nn__seconds(void)
     X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
     X(NN_ERROR_SHAPE, "the data's inputs or outputs differ from the model's, in number or name")   \
     X(NN_ERROR_BATCH, "there are more rows than the batch holds")                                  \
-    X(NN_ERROR_STATE, "the function was called in the wrong order")                                \
+    X(NN_ERROR_STATE, "the function was called in the wrong order, or training has already ended") \
     X(NN_ERROR_READ_ONLY,                                                                          \
       "the model's parameters are in a file's bytes: they cannot be changed or written")           \
     X(NN_ERROR_DATA, "the data has a value that is NaN, infinite or too large")                    \
@@ -5594,7 +5595,7 @@ static int nn__outputs(const nn_model *model)
 }
 
 #ifndef NN_NO_TRAIN
-static NN__APART nn_activation nn__output_activation(const nn_model *model)
+NN__SHARED nn_activation nn__output_activation(const nn_model *model)
 {
     return model->layers[model->count - 1].activation;
 }
@@ -6478,7 +6479,7 @@ static nn_real nn__smoothing(const nn__objective *objective)
     return objective->options ? objective->options->label_smoothing : 0;
 }
 
-static nn_real nn__target(nn_real t, nn_real s, nn_real rest)
+NN__SHARED nn_real nn__target(nn_real t, nn_real s, nn_real rest)
 {
     return s > 0 ? nn__fma(t, 1 - s, rest) : t;
 }
@@ -8478,9 +8479,8 @@ typedef struct nn__run {
     nn__rows training, validation; /* validation.count is 0 without validation */
     nn_progress progress;          /* what the callback sees */
 #ifndef NN_NO_MALLOC
-    nn_data
-        weighted[2]; /* with class weights: the data and the validation data, with other weights */
-    void *memory;    /* of these weights */
+    nn_data weighted[2]; /* with class weights: the data and the validation data, reweighted */
+    void *memory;        /* of these weights */
 #endif
 #ifdef NN_TIME
     double begin; /* time at which the call began, in seconds */
@@ -8764,10 +8764,8 @@ static nn_status nn__weigh_classes(nn__run *run)
         if (!nn__weigh_rows(other, weights, other_rows, &run->weighted[1])) return NN_ERROR_WEIGHT;
         run->validation.data = &run->weighted[1];
     }
-    return nn__has_weight(&run->training) &&
-                   (!run->validation.count || nn__has_weight(&run->validation))
-               ? NN_OK
-               : NN_ERROR_WEIGHT;
+    if (!nn__has_weight(&run->training)) return NN_ERROR_WEIGHT;
+    return !run->validation.count || nn__has_weight(&run->validation) ? NN_OK : NN_ERROR_WEIGHT;
 }
 #endif
 
