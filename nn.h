@@ -17,7 +17,7 @@
        >>optimizer    SGD, Adam, RMSprop; learning-rate schedules; clipping
        >>simd         the primitives of each instruction set: >>avx512, >>avx2, >>neon, >>wasm
        >>dispatch     the choice among the back-ends
-       >>model        layers, parameters, initialisation, memory layout, predicting
+       >>model        layers, parameters, initialisation, memory layout, metadata, predicting
        >>loss         each loss with its gradient
        >>data         checks, order of rows, scaling, stratified splits
        >>trainer      forward, backward, update; nn_fit: epochs, early stopping, dropout, callbacks
@@ -72,8 +72,8 @@
        step    nn_forward, nn_backward, nn_update     any loss, reinforcement learning, GANs
        arrays  nn_parameters, nn_gradients      averaging, evolution, sums over processes
 
-   OBJECTS. An nn_model is what is deployed: the layers, the parameters, the input scaling. An
-   nn_trainer is what is thrown away after training: gradients, optimizer state, activations of one
+   OBJECTS. An nn_model is what is deployed: layers, parameters, scaling, metadata. An nn_trainer
+   is what is thrown away after training: gradients, optimizer state, activations of one
    batch, the random generator, the count of updates. Everything else is a plain struct in which 0
    means the default.
 
@@ -88,8 +88,9 @@
    nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
    nn_trainer_size bytes and may begin at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE give the
    same numbers as constants. No step, batch, epoch or prediction allocates anything. Functions that
-   read files, divide data or evaluate allocate what they need; their comments say so. With the
-   vector kernels, training and predicting use up to 64 kB of stack; without them, a few kB.
+   read files, divide data, evaluate or store metadata allocate what they need; their comments say
+   so. With the vector kernels, training and predicting use up to 64 kB of stack; without them, a
+   few kB.
 
    MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
@@ -148,7 +149,8 @@
        NN_STATIC           the functions are static: private to the file
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks (..._create_in); no nn_fit, no
-                           nn_export_..., no files by path, nothing that reads or divides data
+                           nn_export_..., no files by path, nothing that reads or divides data, no
+                           metadata, no scaling of targets
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
                            no nn_quantize and no nn_export_...
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
@@ -359,8 +361,8 @@ typedef struct nn_shape {
     int count;              /* >= 1 */
 } nn_shape;
 
-/* The layers, the parameters, the input scaling. Predicting with scratch memory of your own never
-   writes to a model. */
+/* The layers, the parameters, the scaling, the metadata. Predicting with scratch memory of your own
+   never writes to a model. */
 typedef struct nn_model nn_model;
 
 #ifndef NN_NO_MALLOC
@@ -506,6 +508,13 @@ typedef enum nn_scaling {
    mean_ and scale_. */
 NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation);
 
+#ifndef NN_NO_MALLOC
+/* The same for the targets of a regression, mean[outputs] and deviation[outputs]: nn_predict gives
+   output / (1 / deviation) + mean. nn_fit_target_scaling says what else that means. */
+NN_DEF nn_status nn_set_target_scaling(nn_model *model, const nn_real *mean,
+                                       const nn_real *deviation);
+#endif
+
 #ifndef NN_NO_TRAIN
 
 /* nn_predict for the rows of data: y[rows x outputs of the model] = model(data->x). It checks what
@@ -521,6 +530,15 @@ NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
 
 #ifndef NN_NO_MALLOC
+
+/* The same for the targets of a regression, which may be prices in the hundred thousands: computes
+   an offset and a scale for each output from data->y, and stores them in the model. Training then
+   compares the outputs with the scaled targets (t - offset) / scale; the losses of nn_progress,
+   nn_train_batch, nn_accumulate and nn_evaluate are of these. nn_predict gives output * scale +
+   offset, in the targets' own units, as do nn_forward, nn_export_c and the functions that load a
+   model; mse, mae and r2 of nn_evaluate are in these units too. NN_ERROR_OPTION for data with
+   classes. */
+NN_DEF nn_status nn_fit_target_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
 
 /* Shuffles the rows by the seed and copies them into two new data sets. *train gets train_fraction,
    in (0, 1), of the rows, rounded; *test gets the others. When data has classes and targets the
@@ -710,6 +728,11 @@ typedef struct nn_options {
     /* nn_fit and nn_trainer_fit compute the scaling from the training rows if the model has none.
        For other training call nn_fit_scaling first. */
     nn_scaling scaling;
+#ifndef NN_NO_MALLOC
+    /* The same for the targets of a regression: see nn_fit_target_scaling. NN_ERROR_OPTION for data
+       with classes and for a cross-entropy. */
+    nn_scaling target_scaling;
+#endif
     /* Rows that are measured after each epoch; NULL means none. They must outlive the trainer. */
     const nn_data *validation;
     /* Instead of these, a share of the data's rows, in [0, 1), which the seed separates from the
@@ -771,7 +794,14 @@ struct nn_progress {
 
 #ifndef NN_NO_MALLOC
 /* Trains the model for options->epochs epochs. Each epoch shuffles the rows again; its last batch
-   may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights. */
+   may be smaller. options may be NULL. NN_ERROR_DIVERGED leaves the last finite weights.
+
+   The model keeps the names of the data's inputs and classes and its recipe: see nn_class_name.
+   Where the model has names, data with others are refused, so that no column is taken for another:
+   NN_ERROR_SHAPE for inputs, NN_ERROR_LABEL for classes; nn_evaluate, nn_confusion_matrix and
+   validation do the same. Only the names x1, x2 ..., which nn_read_csv makes up for a table without
+   a header, agree with any. To train on other columns on purpose, first remove the model's names
+   with nn_set_metadata. */
 NN_DEF nn_status nn_fit(nn_model *model, const nn_data *data, const nn_options *options);
 
 /* Makes a trainer for the model; nn_trainer_free frees it. The model must outlive it. The options
@@ -1081,6 +1111,11 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
     NN__LARGER(NN__LARGER(NN__LARGER(a, c), NN__LARGER(e, g)), NN__LARGER(i, outputs))
 #define NN__LAYERS(b, c, d, e, f, g, h, i)                                                         \
     ((size_t) !!(b) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
+#ifdef NN_NO_MALLOC
+#define NN__TARGET_SCALING(outputs) 0
+#else
+#define NN__TARGET_SCALING(outputs) NN__ARRAY(2 * (size_t)(outputs))
+#endif
 #define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, ...)                                             \
     (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
      NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
@@ -1088,7 +1123,7 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
-     NN__ARRAY(2 * (size_t)(a)) +                                                                  \
+     NN__ARRAY(2 * (size_t)(a)) + NN__TARGET_SCALING(NN__OUTPUTS(b, c, d, e, f, g, h, i)) +        \
      NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
                (NN__BUFFER(a, c, e, g, i, NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                   \
                 NN__BUFFER(b, d, f, h, 0, NN__OUTPUTS(b, c, d, e, f, g, h, i)))))
@@ -1131,8 +1166,12 @@ struct nn_model {
     nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
     const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
                                   and biases [out], as nn_save wrote them */
-    nn_real *offset;  /* [inputs], then factor[inputs]; the scaled input is (x - offset) * factor */
-    nn_real *scratch; /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
+    nn_real *offset; /* [inputs], then factor[inputs]; the scaled input is (x - offset) * factor */
+#ifndef NN_NO_MALLOC
+    nn_real *target_offset; /* [outputs], then factor[outputs]; the scaled target is
+                               (t - offset) * factor */
+#endif
+    nn_real *scratch;   /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
     size_t first_width; /* columns of the first of the two buffers in scratch */
 #ifdef NN__SIMD
     const struct nn__kernels *kernels;
@@ -1146,6 +1185,9 @@ struct nn_model {
                          it with the count at nn_forward. */
     int inputs, count;
     nn_scaling scaling;
+#ifndef NN_NO_MALLOC
+    nn_scaling target_scaling;
+#endif
 };
 
 #ifndef NN_NO_TRAIN
@@ -5631,6 +5673,9 @@ typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
     int buffers[2]; /* number of columns */
+#ifndef NN_NO_MALLOC
+    int outputs;
+#endif
 } nn__sizes;
 
 static void nn__no_layers(nn__sizes *sizes, int inputs)
@@ -5653,6 +5698,9 @@ static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
     for (i = 0; i < 2; i++)
         if ((last || i != sizes->count % 2) && out > sizes->buffers[i]) sizes->buffers[i] = out;
     sizes->count++;
+#ifndef NN_NO_MALLOC
+    sizes->outputs = out;
+#endif
 }
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
@@ -5678,6 +5726,9 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
     model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
     model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
+#ifndef NN_NO_MALLOC
+    model->target_offset = nn__take_reals(block, 2, (size_t)sizes->outputs);
+#endif
     model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, width);
     model->first_width = (size_t)sizes->buffers[0];
     model->parameter_count = sizes->parameters;
@@ -5737,26 +5788,72 @@ static void nn__clear_scaling(nn_model *model)
     }
 }
 
-NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation)
+/* Stores offset[width] and, behind it, factor[width]: the inverses of the deviations. */
+static nn_status nn__store_scaling(nn_real *offset, int width, const nn_real *mean,
+                                   const nn_real *deviation)
 {
-    nn_real factor;
     int i;
 
-    if (!model || !mean || !deviation) return NN_ERROR_NULL;
-    for (i = 0; i < model->inputs; i++) {
-        factor = 1 / deviation[i];
-        if (!nn__is_finite(mean[i]) || !nn__is_finite(deviation[i]) || !nn__is_finite(factor) ||
-            !(factor > 0))
+    for (i = 0; i < width; i++) {
+        const nn_real factor = 1 / deviation[i];
+        if (!nn__is_finite(mean[i]) || !(deviation[i] > 0) || !nn__is_finite(factor) ||
+            !nn__is_finite(1 / factor))
             return NN_ERROR_OPTION;
     }
-    for (i = 0; i < model->inputs; i++) {
-        model->offset[i] = mean[i];
-        model->offset[model->inputs + i] = 1 / deviation[i];
+    for (i = 0; i < width; i++) {
+        offset[i] = mean[i];
+        offset[width + i] = 1 / deviation[i];
     }
+    return NN_OK;
+}
+
+NN_DEF nn_status nn_set_scaling(nn_model *model, const nn_real *mean, const nn_real *deviation)
+{
+    nn_status status;
+
+    if (!model || !mean || !deviation) return NN_ERROR_NULL;
+    status = nn__store_scaling(model->offset, model->inputs, mean, deviation);
+    if (status != NN_OK) return status;
     model->scaling = NN_SCALE_STANDARD;
     model->changes++;
     return NN_OK;
 }
+
+#ifndef NN_NO_MALLOC
+NN_DEF nn_status nn_set_target_scaling(nn_model *model, const nn_real *mean,
+                                       const nn_real *deviation)
+{
+    nn_status status;
+
+    if (!model || !mean || !deviation) return NN_ERROR_NULL;
+    status = nn__store_scaling(model->target_offset, nn__outputs(model), mean, deviation);
+    if (status != NN_OK) return status;
+    model->target_scaling = NN_SCALE_STANDARD;
+    model->changes++;
+    return NN_OK;
+}
+
+static void nn__clear_target_scaling(nn_model *model)
+{
+    model->target_scaling = NN_SCALE_NONE;
+    model->changes++;
+}
+
+/* Undoes the scaling of the targets: y[rows x outputs] becomes y * (1 / factor) + offset. */
+static void nn__unscale(const nn_model *model, nn_real *y, int rows)
+{
+    const int outputs = nn__outputs(model);
+    int b, j;
+
+    if (model->target_scaling == NN_SCALE_NONE) return;
+    for (j = 0; j < outputs; j++) {
+        const nn_real offset = model->target_offset[j];
+        const nn_real scale = 1 / model->target_offset[outputs + j];
+        nn_real *out = y + j;
+        for (b = 0; b < rows; b++, out += outputs) *out = nn__fma(*out, scale, offset);
+    }
+}
+#endif
 
 /* Returns the bytes of a model's block, or 0 when they do not fit a size_t. */
 static size_t nn__model_size(const nn__sizes *sizes, int stored)
@@ -5798,6 +5895,7 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
 #ifndef NN_NO_MALLOC
     (*model)->heap = NULL;
     (*model)->metadata = NULL;
+    (*model)->target_scaling = NN_SCALE_NONE;
 #endif
     (*model)->changes = 0;
     nn__clear_scaling(*model);
@@ -6130,6 +6228,9 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
     memcpy((*copy)->parameters, model->parameters, model->parameter_count * sizeof(nn_real));
     memcpy((*copy)->offset, model->offset, 2 * (size_t)model->inputs * sizeof(nn_real));
     (*copy)->scaling = model->scaling;
+    memcpy((*copy)->target_offset, model->target_offset,
+           2 * (size_t)nn__outputs(model) * sizeof(nn_real));
+    (*copy)->target_scaling = model->target_scaling;
     for (pair = model->metadata; pair && status == NN_OK; pair = pair->next)
         status = nn_set_metadata(*copy, pair->key, pair->value);
     if (status == NN_OK) return NN_OK;
@@ -6142,7 +6243,8 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 /* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
    layer's sums before the activation) where logits is 1. They are written to y, or to scratch where
    y is NULL. Returns where they are. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
-   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. */
+   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. Where targets are
+   scaled, so are the outputs: nn__unscale follows. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y, int logits)
 {
@@ -6219,6 +6321,9 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
     for (first = 0; first < rows; first += count) {
         count = nn__predict_rows(rows - first);
         (void)nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, y, 0);
+#ifndef NN_NO_MALLOC
+        nn__unscale(model, y, count);
+#endif
         x += (size_t)count * inputs;
         y += (size_t)count * outputs;
     }
@@ -6251,6 +6356,9 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
 
         count = nn__predict_rows(rows - first);
         y = nn__infer(model, x, count, scratch ? (nn_real *)scratch : model->scratch, NULL, 0);
+#ifndef NN_NO_MALLOC
+        nn__unscale(model, y, count);
+#endif
         for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
         x += (size_t)count * (size_t)model->inputs;
     }
@@ -6299,6 +6407,9 @@ typedef struct nn__objective {
 #endif
     const nn_real *weights; /* of the same rows, NULL: 1; for the gradient */
     nn_real total;          /* the sum of the weights of the whole batch */
+#ifndef NN_NO_MALLOC
+    const nn_real *target_offset; /* [outputs], then factor[outputs]; NULL: targets as they are */
+#endif
 } nn__objective;
 
 /* The targets of one row: numbers, or a class. */
@@ -6317,6 +6428,9 @@ NN__HOT void nn__set_objective(nn__objective *objective, const nn_model *model,
     objective->loss = options ? options->loss : NN_MSE;
     objective->options = options;
     objective->outputs = nn__outputs(model);
+#ifndef NN_NO_MALLOC
+    objective->target_offset = model->target_scaling == NN_SCALE_NONE ? NULL : model->target_offset;
+#endif
 }
 
 NN__HOT size_t nn__data_row(const nn__objective *objective, int b)
@@ -6381,6 +6495,20 @@ NN__HOT nn_real nn__target_at(nn__targets targets, int j)
     if (!targets.t) return nn__zero_one[j == targets.hot];
 #endif
     return targets.t[j];
+}
+
+/* Returns the target of output j, scaled as the model says. The product is rounded before it is
+   subtracted, as if the caller had scaled the targets. */
+NN__HOT nn_real nn__scaled_target(const nn__objective *objective, nn__targets targets, int j)
+{
+#ifndef NN_NO_MALLOC
+    const nn_real *offset = objective->target_offset;
+    if (offset)
+        return nn__rounded_product(targets.t[j] - offset[j], offset[objective->outputs + j]);
+#else
+    (void)objective;
+#endif
+    return nn__target_at(targets, j);
 }
 
 /* ---- Mean squared error ---------------------------------------------------------------------- */
@@ -6702,7 +6830,8 @@ static void nn__loss_forward(const nn__objective *objective, nn_real *p, int row
         nn_real sum = 0;
 
         for (j = 0; j < outputs; j++)
-            sum = nn__add_difference(objective, p[j] - nn__target_at(targets, j), sum);
+            sum =
+                nn__add_difference(objective, p[j] - nn__scaled_target(objective, targets, j), sum);
         losses[b] = sum / (nn_real)outputs;
     }
 }
@@ -6730,7 +6859,8 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
         }
         if (!NN__HAS_ELEMENT_LOSS) continue;
         for (j = 0; j < outputs; j++)
-            d[j] = nn__difference_gradient(objective, p[j] - nn__target_at(targets, j)) * share;
+            d[j] = share * nn__difference_gradient(objective,
+                                                   p[j] - nn__scaled_target(objective, targets, j));
     }
     if (!NN__HAS_ELEMENT_LOSS || nn__is_cross_entropy(objective->loss)) return;
     NN__RUN(objective->model, activation_gradient, nn__output_activation(objective->model), s, dp,
@@ -7102,6 +7232,10 @@ static nn_status nn__check_fits(const nn_data *data, const nn_model *model, nn_l
     if (!nn__finite(model, data->x, (size_t)data->rows * (size_t)data->inputs) ||
         !nn__finite(model, data->y, nn__numbers(data)))
         return NN_ERROR_DATA;
+#ifndef NN_NO_MALLOC
+    if (model->target_scaling != NN_SCALE_NONE && nn__is_classification(data, loss))
+        return NN_ERROR_OPTION;
+#endif
     return nn__check_rows(data, loss);
 }
 
@@ -7193,25 +7327,33 @@ typedef struct nn__column {
     nn__sum sum, squares; /* of x; of (x - offset)^2 */
 } nn__column;
 
-/* Computes the scaling (x - offset) * factor of the inputs first ... first + count - 1 from some
+/* What a scaling is computed from, x[rows x width], and where it is stored: offset[width] and,
+   behind it, factor[width]. */
+typedef struct nn__unscaled {
+    const nn_real *x;
+    nn_real *offset;
+    int width;
+} nn__unscaled;
+
+/* Computes the scaling (x - offset) * factor of the columns first ... first + count - 1 from some
    rows, in two passes:
 
        standard  offset = mean(x)     factor = 1 / sqrt(mean((x - offset)^2))
        min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
 
    A constant column gets factor 1. */
-static void nn__fit_columns(nn_model *model, nn__rows *rows, nn_scaling scaling, int first,
-                            int count)
+static void nn__fit_columns(const nn__unscaled *numbers, nn__rows *rows, nn_scaling scaling,
+                            int first, int count)
 {
-    nn_real *offset = model->offset + first, *factor = offset + model->inputs, spread;
-    const nn_real *x = rows->data->x + first, *row;
+    nn_real *offset = numbers->offset + first, *factor = offset + numbers->width, spread;
+    const nn_real *x = numbers->x + first, *row;
     const nn_real n = (nn_real)rows->count;
     nn__column cols[NN__COLUMNS], *column;
     int i, b;
 
     memset(cols, 0, sizeof cols);
     for (b = 0; b < rows->count; b++) {
-        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        row = x + nn__row(rows, b) * (size_t)numbers->width;
         for (i = 0, column = cols; i < count; i++, column++) {
             if (b == 0 || row[i] < column->low) column->low = row[i];
             if (b == 0 || row[i] > column->high) column->high = row[i];
@@ -7223,7 +7365,7 @@ static void nn__fit_columns(nn_model *model, nn__rows *rows, nn_scaling scaling,
                         ? column->low
                         : nn__total(&column->sum) / n;
     for (b = 0; b < rows->count; b++) {
-        row = x + nn__row(rows, b) * (size_t)model->inputs;
+        row = x + nn__row(rows, b) * (size_t)numbers->width;
         for (i = 0; i < count; i++)
             nn__add(&cols[i].squares, nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
     }
@@ -7235,30 +7377,77 @@ static void nn__fit_columns(nn_model *model, nn__rows *rows, nn_scaling scaling,
     }
 }
 
-/* Returns whether no sum over a column can overflow: neither the sum of x nor the sum of
-   (x - offset)^2, which is at most rows * (2 |x|)^2. */
-static int nn__can_be_scaled(const nn_data *data)
+/* Returns whether no sum over a column of x[rows x width] can overflow: neither the sum of x nor
+   the sum of (x - offset)^2, which is at most rows * (2 |x|)^2. */
+static int nn__can_be_scaled(const nn_real *x, int rows, int width)
 {
-    const size_t count = (size_t)data->rows * (size_t)data->inputs;
+    const size_t count = (size_t)rows * (size_t)width;
     nn_real largest = 0;
     size_t i;
 
     for (i = 0; i < count; i++)
-        if (nn__absolute(data->x[i]) > largest) largest = nn__absolute(data->x[i]);
-    return nn__is_finite(4 * largest * largest * (nn_real)data->rows);
+        if (nn__absolute(x[i]) > largest) largest = nn__absolute(x[i]);
+    return nn__is_finite(4 * largest * largest * (nn_real)rows);
+}
+
+static void nn__fit_all_columns(const nn__unscaled *numbers, nn__rows *rows, nn_scaling scaling)
+{
+    int first, left;
+
+    for (first = 0; first < numbers->width; first += NN__COLUMNS) {
+        left = numbers->width - first;
+        nn__fit_columns(numbers, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
+    }
 }
 
 static void nn__fit_scaling(nn_model *model, nn__rows *rows, nn_scaling scaling)
 {
-    int first, left;
+    nn__unscaled numbers;
 
-    for (first = 0; first < model->inputs; first += NN__COLUMNS) {
-        left = model->inputs - first;
-        nn__fit_columns(model, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
-    }
+    numbers.x = rows->data->x;
+    numbers.offset = model->offset;
+    numbers.width = model->inputs;
+    nn__fit_all_columns(&numbers, rows, scaling);
     model->scaling = scaling;
     model->changes++;
 }
+
+#ifndef NN_NO_MALLOC
+static void nn__fit_target_scaling(nn_model *model, nn__rows *rows, nn_scaling scaling)
+{
+    nn__unscaled numbers;
+
+    numbers.x = rows->data->y;
+    numbers.offset = model->target_offset;
+    numbers.width = nn__outputs(model);
+    nn__fit_all_columns(&numbers, rows, scaling);
+    model->target_scaling = scaling;
+    model->changes++;
+}
+
+NN_DEF nn_status nn_fit_target_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
+{
+    nn__rows rows;
+    nn_status status;
+
+    if (!model) return NN_ERROR_NULL;
+    if ((unsigned)scaling > NN_SCALE_MIN_MAX) return NN_ERROR_OPTION;
+    if (scaling == NN_SCALE_NONE) {
+        nn__clear_target_scaling(model);
+        return NN_OK;
+    }
+    status = nn__check_arrays(data);
+    if (status != NN_OK) return status;
+    if (data->classes > 0) return NN_ERROR_OPTION;
+    if (data->outputs != nn__outputs(model)) return NN_ERROR_SHAPE;
+    if (!NN__RUN(model, all_finite, data->y, (size_t)data->rows * (size_t)data->outputs) ||
+        !nn__can_be_scaled(data->y, data->rows, data->outputs))
+        return NN_ERROR_DATA;
+    rows = nn__all_rows(data, model);
+    nn__fit_target_scaling(model, &rows, scaling);
+    return NN_OK;
+}
+#endif
 
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling)
 {
@@ -7279,7 +7468,7 @@ NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling
     if (status != NN_OK) return status;
 #endif
     if (!NN__RUN(model, all_finite, data->x, (size_t)data->rows * (size_t)data->inputs) ||
-        !nn__can_be_scaled(data))
+        !nn__can_be_scaled(data->x, data->rows, data->inputs))
         return NN_ERROR_DATA;
     rows = nn__all_rows(data, model);
     nn__fit_scaling(model, &rows, scaling);
@@ -7719,6 +7908,11 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 
     if (!nn__loss_fits(o->loss, nn__output_activation(model))) return NN_ERROR_LOSS;
     if (!nn__options_fit(o)) return NN_ERROR_OPTION;
+#ifndef NN_NO_MALLOC
+    if ((unsigned)o->target_scaling > NN_SCALE_MIN_MAX ||
+        (o->target_scaling != NN_SCALE_NONE && nn__is_cross_entropy(o->loss)))
+        return NN_ERROR_OPTION;
+#endif
     for (i = 0; o->dropout && i < model->count; i++)
         if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
             (i == model->count - 1 && o->dropout[i] != 0))
@@ -8102,10 +8296,32 @@ NN_DEF nn_status nn_forward(nn_trainer *trainer, const nn_real *x, int rows, con
     if (!NN__RUN(model, all_finite, x, (size_t)rows * (size_t)model->inputs)) return NN_ERROR_DATA;
     nn__load_batch(trainer, x, NULL, rows);
     *y = nn__forward(trainer, trainer->input, rows, 1, 0).outputs;
+#ifndef NN_NO_MALLOC
+    if (model->target_scaling != NN_SCALE_NONE) {
+        nn__copy(trainer->output_gradients, *y, (size_t)rows * (size_t)nn__outputs(model));
+        nn__unscale(model, trainer->output_gradients, rows);
+        *y = trainer->output_gradients;
+    }
+#endif
     trainer->rows = rows;
     trainer->changes = model->changes;
     return NN_OK;
 }
+
+#ifndef NN_NO_MALLOC
+/* y = p * (1 / factor) + offset, as in nn__unscale: dp[rows x outputs] = dy * (1 / factor). dp may
+   be dy. */
+static void nn__scale_gradients(const nn_model *model, const nn_real *dy, int rows, nn_real *dp)
+{
+    const size_t outputs = (size_t)nn__outputs(model), count = (size_t)rows * outputs;
+    size_t i, j;
+
+    for (j = 0; j < outputs; j++) {
+        const nn_real scale = 1 / model->target_offset[outputs + j];
+        for (i = j; i < count; i += outputs) dp[i] = dy[i] * scale;
+    }
+}
+#endif
 
 NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx)
 {
@@ -8121,6 +8337,12 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
     outputs = nn__outputs(model);
     if (!NN__RUN(model, all_finite, dy, (size_t)rows * (size_t)outputs)) return NN_ERROR_DATA;
     trainer->rows = 0;
+#ifndef NN_NO_MALLOC
+    if (model->target_scaling != NN_SCALE_NONE) {
+        nn__scale_gradients(model, dy, rows, trainer->output_gradients);
+        dy = trainer->output_gradients;
+    }
+#endif
     planes = nn__last_planes(trainer);
     NN__RUN(model, activation_gradient, nn__output_activation(model), planes.state, dy, rows,
             outputs);
@@ -8777,6 +8999,9 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     nn_status status = nn__check_fits(data, trainer->model, o->loss);
     uint64_t updates;
     int held, scaled;
+#ifndef NN_NO_MALLOC
+    int targets;
+#endif
 
     if (status != NN_OK) return status;
     if (nn__ended(trainer) != NN_ENDED_NOT) return NN_ERROR_STATE;
@@ -8819,10 +9044,15 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
     scaled = o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE;
-    if (scaled && !nn__can_be_scaled(data)) return NN_ERROR_DATA;
+    if (scaled && !nn__can_be_scaled(data->x, data->rows, data->inputs)) return NN_ERROR_DATA;
 #ifndef NN_NO_MALLOC
+    targets = o->target_scaling != NN_SCALE_NONE;
+    if (targets && data->classes > 0) return NN_ERROR_OPTION;
+    targets = targets && trainer->model->target_scaling == NN_SCALE_NONE;
+    if (targets && !nn__can_be_scaled(data->y, data->rows, data->outputs)) return NN_ERROR_DATA;
     status = nn__keep_names(trainer->model, data);
     if (status != NN_OK) return status;
+    if (targets) nn__fit_target_scaling(trainer->model, &run->training, o->target_scaling);
 #endif
     if (scaled) nn__fit_scaling(trainer->model, &run->training, o->scaling);
     return NN_OK;
@@ -9086,6 +9316,9 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
         if (p == losses) losses += (size_t)count * model->first_width;
         nn__set_targets(&objective, data, (size_t)first);
         nn__loss_forward(&objective, p, count, losses);
+#ifndef NN_NO_MALLOC
+        nn__unscale(model, p, count);
+#endif
         for (b = 0; b < count; b++, p += outputs) {
             const size_t row = (size_t)first + (size_t)b;
             if (nn__row_weight(data, row) == 0) continue;
@@ -11788,7 +12021,8 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
    layout, [out x in]; ours is [in x out]. Metadata, all strings:
 
        format              "pt"
-       nn.version          "1"
+       nn.version          "1", or "2" where there is a scaling of the targets: a build without a
+                           heap cannot undo it, and refuses such a file
        nn.widths           the inputs, then the width of each layer, with commas
        nn.activations      one name for each layer, with commas
        nn.scaling          none, standard or min-max
@@ -11797,13 +12031,18 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind this value, in hexadecimal; where the metadata end there,
                            of the bytes behind them
-       nn.input_offset     where there is a scaling (of at most 16,384 inputs), decimal numbers with
-       nn.input_scale      commas, for other programs: x_scaled = (x - input_offset) / input_scale
+       nn.target_scaling   as nn.scaling and nn.scaling_values, of the targets [outputs]; both are
+       nn.target_values    missing where the targets are not scaled
+       nn.input_offset     where there is a scaling (of at most 16,384 inputs and outputs), decimal
+       nn.input_scale      numbers with commas, for other programs:
+                           x_scaled = (x - input_offset) / input_scale
+       nn.target_offset    the same for the targets: y = output * target_scale + target_offset
+       nn.target_scale
        ...                 the user's pairs, in the order of their keys
 
-   The decimal numbers are never read here, and cannot contradict nn.scaling_values: nn_save writes
-   both of the same numbers, and the checksum covers both. A build without a heap writes no decimal
-   numbers, and reads none of the user's pairs.
+   The decimal numbers are never read here, and cannot contradict nn.scaling_values and
+   nn.target_values: nn_save writes them of the same numbers, and the checksum covers all. A build
+   without a heap writes no decimal numbers, and reads none of the user's pairs.
 
    One set of functions reads files: tokens; then the values of our metadata; then any safetensors
    header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
@@ -11813,7 +12052,7 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
 #define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
 #define NN__FILE_TENSORS 2048                /* most tensors, and most keys of the metadata */
 #define NN__FILE_PAIRS   2000                /* most pairs of the user's: the other keys are ours */
-#define NN__FILE_DECIMAL 16384 /* most inputs whose scaling is written in decimal numbers, too */
+#define NN__FILE_DECIMAL 16384 /* most numbers of a scaling that are written as decimals, too */
 
 /* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
 static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
@@ -11945,6 +12184,16 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
     for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
 }
 
+static int nn__has_target_scaling(const nn_model *model)
+{
+#ifdef NN_NO_MALLOC
+    (void)model;
+    return 0;
+#else
+    return model->target_scaling != NN_SCALE_NONE;
+#endif
+}
+
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
 {
     const nn_model *model = image->model;
@@ -11952,7 +12201,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
     int i;
 
     switch (key) {
-    case NN__VERSION: nn__write_text(writer, "1"); break;
+    case NN__VERSION: nn__write_text(writer, nn__has_target_scaling(model) ? "2" : "1"); break;
     case NN__WIDTHS:
         nn__write_number(writer, (size_t)model->inputs);
         for (i = 0; i < model->count; i++) {
@@ -12051,26 +12300,52 @@ static void nn__write_escaped(nn__writer *writer, const char *text)
     }
 }
 
-/* Writes `,"key":"x,x,...",` the decimal numbers x[count]; where inverse is 1, their inverses. */
+/* Writes `,"nn.key":"x,x,..."` with x[count] as decimal numbers, or with their inverses. */
 static void nn__write_decimals(nn__writer *writer, const char *key, const nn_real *x, int count,
                                int inverse)
 {
     char text[NN__DECIMAL_ROOM];
     int i;
 
+    nn__write_text(writer, ",\"nn.");
     nn__write_text(writer, key);
+    nn__write_text(writer, "\":\"");
     for (i = 0; i < count; i++) {
         if (i) nn__write_text(writer, ",");
         (void)nn__write_decimal(text, inverse ? 1 / x[i] : x[i]);
         nn__write_text(writer, text);
     }
+    nn__write_text(writer, "\"");
 }
 
-/* Returns whether there are decimal numbers of the scaling. Those of very many inputs would not fit
-   into a header. */
+/* Writes the scaling of the targets as it is read. */
+static void nn__write_targets(nn__writer *writer, const nn_model *model)
+{
+    const int outputs = nn__outputs(model);
+    int i;
+
+    nn__write_text(writer, ",\"nn.target_scaling\":\"");
+    nn__write_text(writer, nn__scaling_names[model->target_scaling]);
+    nn__write_text(writer, "\",\"nn.target_values\":\"");
+    for (i = 0; i < 2 * outputs; i++)
+        nn__write_hexadecimal(writer, nn__to_bits(model->target_offset[i]), 2 * sizeof(nn_real));
+    nn__write_text(writer, "\"");
+}
+
+/* Returns whether a scaling is written as decimal numbers: numbers so many that they would not fit
+   into a header are not, and neither are factors that have no finite inverse, which only the author
+   of a file can make. */
 static int nn__has_decimals(const nn_model *model)
 {
-    return model->scaling != NN_SCALE_NONE && model->inputs <= NN__FILE_DECIMAL;
+    const nn_real *factor = model->offset + model->inputs;
+    int i;
+
+    if ((model->scaling == NN_SCALE_NONE && model->target_scaling == NN_SCALE_NONE) ||
+        model->inputs > NN__FILE_DECIMAL || nn__outputs(model) > NN__FILE_DECIMAL - model->inputs)
+        return 0;
+    for (i = 0; model->scaling != NN_SCALE_NONE && i < model->inputs; i++)
+        if (!nn__is_finite(model->offset[i]) || !nn__is_finite(1 / factor[i])) return 0;
+    return 1;
 }
 
 static int nn__count_pairs(const nn_model *model)
@@ -12085,13 +12360,17 @@ static int nn__count_pairs(const nn_model *model)
 /* Writes the pairs that follow the checksum. */
 static void nn__write_pairs(nn__writer *writer, const nn_model *model)
 {
+    const int inputs = model->inputs, outputs = nn__outputs(model);
     const nn__pair *pair;
 
-    if (nn__has_decimals(model)) {
-        nn__write_decimals(writer, ",\"nn.input_offset\":\"", model->offset, model->inputs, 0);
-        nn__write_decimals(writer, "\",\"nn.input_scale\":\"", model->offset + model->inputs,
-                           model->inputs, 1);
-        nn__write_text(writer, "\"");
+    if (model->target_scaling != NN_SCALE_NONE) nn__write_targets(writer, model);
+    if (nn__has_decimals(model) && model->scaling != NN_SCALE_NONE) {
+        nn__write_decimals(writer, "input_offset", model->offset, inputs, 0);
+        nn__write_decimals(writer, "input_scale", model->offset + inputs, inputs, 1);
+    }
+    if (nn__has_decimals(model) && model->target_scaling != NN_SCALE_NONE) {
+        nn__write_decimals(writer, "target_offset", model->target_offset, outputs, 0);
+        nn__write_decimals(writer, "target_scale", model->target_offset + outputs, outputs, 1);
     }
     for (pair = model->metadata; pair; pair = pair->next) {
         nn__write_text(writer, ",\"");
@@ -12110,7 +12389,7 @@ static int nn__has_pairs(const nn_model *model)
     (void)model;
     return 0;
 #else
-    return nn__has_decimals(model) || model->metadata;
+    return nn__has_decimals(model) || nn__has_target_scaling(model) || model->metadata;
 #endif
 }
 
@@ -12401,6 +12680,7 @@ typedef struct nn__file {
 #ifndef NN_NO_MALLOC
     struct nn__entry *table; /* [count], or NULL: see nn__sort_entries */
     int count;
+    nn__span target_scaling, target_values; /* NULL to NULL where they are missing */
 #endif
 } nn__file;
 
@@ -12432,9 +12712,12 @@ static nn_status nn__check_ours(const nn__file *file)
     nn__span part = file->parts[NN__VERSION];
     uint64_t stated;
     uint32_t crc = 0xffffffffu;
-    int i;
+    int i, version = '1';
 
-    if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != '1') return NN_ERROR_METADATA;
+#ifndef NN_NO_MALLOC
+    if (file->target_scaling.at) version = '2';
+#endif
+    if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != version) return NN_ERROR_METADATA;
     for (i = 0; i < NN__PARTS; i++)
         for (part = file->parts[i]; i != NN__CHECKSUM && part.at < part.end; part.at++)
             crc = nn__crc32(crc, NN_READ_BYTE(part.at));
@@ -12464,6 +12747,38 @@ static nn_status nn__read_scaling(const nn__file *file, nn_model *model, int dig
     if (store) model->scaling = (nn_scaling)scaling;
     return NN_OK;
 }
+
+#ifndef NN_NO_MALLOC
+/* The same for the scaling of the targets, which may be missing. Each factor is positive and has a
+   finite inverse. */
+static nn_status nn__read_target_scaling(const nn__file *file, nn_model *model, int store)
+{
+    nn__span kind = file->target_scaling, values = file->target_values;
+    const size_t outputs = (size_t)nn__outputs(model);
+    const int scaling = nn__take_name(&kind, nn__scaling_names, NN__COUNT(nn__scaling_names));
+    int digits = 8;
+    uint64_t bits;
+    size_t i;
+
+    if (!file->target_scaling.at) return NN_OK;
+    if (scaling <= NN_SCALE_NONE || kind.at != kind.end ||
+        file->target_scaling.at < file->parts[NN__CHECKSUM].end ||
+        values.at < file->parts[NN__CHECKSUM].end)
+        return NN_ERROR_METADATA;
+    if (sizeof(double) == 8 && (size_t)(values.end - values.at) / 2 / outputs == 16) digits = 16;
+    for (i = 0; i < 2 * outputs; i++) {
+        nn_real x;
+        if (!nn__take_hexadecimal(&values, digits, &bits)) return NN_ERROR_METADATA;
+        x = nn__real_of(bits, digits / 2);
+        if (!nn__is_finite(x) || (i >= outputs && (!(x > 0) || !nn__is_finite(1 / x))))
+            return NN_ERROR_METADATA;
+        if (store) model->target_offset[i] = x;
+    }
+    if (values.at != values.end) return NN_ERROR_METADATA;
+    if (store) model->target_scaling = (nn_scaling)scaling;
+    return NN_OK;
+}
+#endif
 
 /* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
    that is NULL. */
@@ -12529,6 +12844,13 @@ static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *by
     good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
     for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
         good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
+#ifndef NN_NO_MALLOC
+    if (good) {
+        nn__span pairs = *rest;
+        if (nn__take_pair(&pairs, "target_scaling", &file->target_scaling))
+            good = nn__take_pair(&pairs, "target_values", &file->target_values);
+    }
+#endif
     good = good && nn__take_text(rest, "\"");
     (void)nn__take_text(rest, "}"); /* unless pairs of the user's follow, of which none is read */
     if (!good || !nn__read_saved_layers(file, sizes, NULL)) return NN_ERROR_HEADER;
@@ -12564,6 +12886,10 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
     if (status != NN_OK) return status;
     (void)nn__read_saved_layers(&file, &sizes, made->layers);
     nn__set_offsets(made);
+#ifndef NN_NO_MALLOC
+    status = nn__read_target_scaling(&file, made, 1);
+    if (status != NN_OK) return status;
+#endif
     data = file.parts[NN__DATA];
     made->file = data.at;
     for (; data.at < data.end; data.at += sizeof(nn_real))
@@ -12985,6 +13311,10 @@ static void nn__keep_value(nn__file *file, const nn__entry *entry)
     file->ours = 1;
     for (i = NN__VERSION; i <= NN__STATE; i++)
         if (nn__string_is(name, nn__keys[i])) file->parts[i] = entry->value;
+#ifndef NN_NO_MALLOC
+    if (nn__string_is(name, "target_scaling")) file->target_scaling = entry->value;
+    if (nn__string_is(name, "target_values")) file->target_values = entry->value;
+#endif
 }
 
 static uint64_t nn__mix(uint64_t x)
@@ -13168,6 +13498,10 @@ static nn_status nn__read_model(const nn__file *file, nn_model *model, int store
     if (sizeof(double) == 8 && (values->end - values->at) / 2 / model->inputs == 16) digits = 16;
     if (store) nn__clear_scaling(model);
     status = nn__read_scaling(file, model, digits, store);
+#ifndef NN_NO_MALLOC
+    if (store) nn__clear_target_scaling(model);
+    if (status == NN_OK) status = nn__read_target_scaling(file, model, store);
+#endif
     if (status == NN_OK && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
     return status;
 }
@@ -13897,6 +14231,23 @@ static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in
     nn__write_text(&to->writer, "};\n");
 }
 
+/* Writes the arrays that undo the scaling of the targets. */
+static void nn__write_target_arrays(nn__exporter *to)
+{
+    const int outputs = nn__outputs(to->model);
+    const nn_real *offset = to->model->target_offset;
+    int j;
+
+    nn__write_piece(to, "/* of the output: y * scale + offset */\nstatic const @ $_target_offset");
+    nn__write_values(to, offset, outputs, 1);
+    nn__write_piece(to, "static const @ $_target_scale[] NN_FLASH = {");
+    for (j = 0; j < outputs; j++) {
+        nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
+        nn__write_constant(&to->writer, 1 / offset[outputs + j]);
+    }
+    nn__write_text(&to->writer, "};\n\n");
+}
+
 /* Writes the arrays of the scaling and of all layers. */
 static void nn__write_arrays(nn__exporter *to)
 {
@@ -13910,6 +14261,7 @@ static void nn__write_arrays(nn__exporter *to)
         nn__write_values(to, model->offset + model->inputs, model->inputs, 1);
         nn__write_text(&to->writer, "\n");
     }
+    if (model->target_scaling != NN_SCALE_NONE) nn__write_target_arrays(to);
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
         const nn_real *w = model->parameters + layer.weights;
@@ -14037,7 +14389,8 @@ static void nn__write_predict(nn__exporter *to)
 {
     const nn_model *model = to->model;
     const char *from = "x", *into;
-    int layer, buffer, step = 0, loops = model->scaling != NN_SCALE_NONE;
+    const int targets = model->target_scaling != NN_SCALE_NONE;
+    int layer, buffer, step = 0, loops = targets || model->scaling != NN_SCALE_NONE;
 
     for (layer = 0; layer < model->count; layer++)
         loops |= model->layers[layer].activation != NN_LINEAR &&
@@ -14070,6 +14423,11 @@ static void nn__write_predict(nn__exporter *to)
         nn__write_count(to, ", ", at.inputs, "");
         nn__write_count(to, ", ", at.outputs, ");\n");
         if (at.activation != NN_LINEAR) nn__write_activation(to, at.activation, into, at.outputs);
+    }
+    if (targets) {
+        nn__write_count(to, "    for (i = 0; i < ", nn__outputs(model), "; i++)\n");
+        nn__write_piece(to, "        y[i] = $_fma(y[i], NN_FLASH_REAL($_target_scale + i), "
+                            "NN_FLASH_REAL($_target_offset + i));\n");
     }
     nn__write_text(&to->writer, "}\n");
 }

@@ -1,7 +1,7 @@
 /* The sizes that are known when compiling are those that the functions return, and blocks of those
    sizes serve: also without a heap, without files and with scalar kernels alone, as a
    microcontroller has it (the variant sizes.static). */
-#include "../fixtures.h"
+#include "../unit/files.h"
 
 enum { MOST_LAYERS = 8 };
 
@@ -167,11 +167,55 @@ static void test_static_blocks(void)
           NN_ERROR_BLOCK);
 }
 
+/* A file with a scaling of the targets: with a heap it is undone; without one, nothing can undo it,
+   and the file is refused. */
+static void test_target_scaling(void)
+{
+    static unsigned char memory[2][NN_MODEL_SIZE(2, 8, 1)];
+    static const char pairs[] = ",\"nn.target_scaling\":\"standard\",\"nn.target_values\":\""
+#ifdef NN_DOUBLE
+                                "3ff00000000000003fe0000000000000\""; /* offset 1, factor 1/2 */
+#else
+                                "3f8000003f000000\"";
+#endif
+    const nn_real x[] = {1, 2};
+    const nn_shape shape = shape_of(&nets[3]);
+    nn_model *model = NULL, *opened = NULL;
+    nn_real y, expected;
+    size_t length;
+    bytes plain, file;
+
+    CHECK(nn_model_create_in(&model, memory[0], sizeof memory[0], &shape, 1) == NN_OK);
+    CHECK(nn_predict(model, x, 1, &expected, NULL) == NN_OK);
+    plain = save_model(model);
+    *find_value(plain, "nn.version", &length) = '2';
+    file = with_pairs(plain, pairs);
+#ifdef NN_NO_MALLOC
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_ERROR_METADATA);
+    CHECK(nn_model_open_in(&opened, memory[1], sizeof memory[1], file.at, file.size) ==
+          NN_ERROR_METADATA);
+    CHECK(!opened);
+#else
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_model_open_in(&opened, memory[1], sizeof memory[1], file.at, file.size) == NN_OK);
+    expected = 2 * expected + 1;
+    CHECK(nn_predict(opened, x, 1, &y, NULL) == NN_OK);
+    CHECK_NEAR(y, expected, 1e-6, 0);
+    nn_model_free(opened);
+#endif
+    CHECK(nn_predict(model, x, 1, &y, NULL) == NN_OK);
+    CHECK_NEAR(y, expected, 1e-6, 0);
+    nn_model_free(model);
+    free(plain.at);
+    free(file.at);
+}
+
 int main(void)
 {
     RUN(test_model_size);
     RUN(test_open_size);
     RUN(test_trainer_size);
     RUN(test_static_blocks);
+    RUN(test_target_scaling);
     return test_done();
 }

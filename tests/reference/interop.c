@@ -2,8 +2,9 @@
    tests/reference/onnx_files.py beside onnxruntime.
 
    interop save FOLDER             trains; writes plain.safetensors, scaled.safetensors (the same
-                                   parameters with input scaling) and checkpoint.safetensors;
-                                   prints the rows as `x`, the outputs as `plain` and `scaled`
+                                   parameters with input scaling), targets.safetensors (with target
+                                   scaling too) and checkpoint.safetensors; prints the rows as `x`,
+                                   the outputs as `plain`, `scaled` and `targets`
    interop create FILE MODEL       saves a new model, for example 3,4:relu,2:linear; goes on as
                                    predict does
    interop predict FILE MODEL      loads FILE's parameters into MODEL; reads rows from the standard
@@ -76,6 +77,8 @@ static int save(const char *folder, const char *name, const nn_model *model,
 static int train_and_save(nn_model *model, nn_trainer *trainer, const nn_data *data,
                           const char *folder)
 {
+    static const nn_real target_mean[] = {250000, (nn_real)-0.1};
+    static const nn_real target_deviation[] = {90000, (nn_real)0.003};
     nn_status status = nn_trainer_fit(trainer, data);
     int row;
     if (status != NN_OK) return failed("nn_trainer_fit", status, NULL);
@@ -87,6 +90,11 @@ static int train_and_save(nn_model *model, nn_trainer *trainer, const nn_data *d
     if (status == NN_OK) status = nn_set_metadata(model, "class_names", "cat,\"dog, big\"");
     if (status != NN_OK) return failed("nn_set_metadata", status, NULL);
     if (save(folder, "scaled", model, NULL)) return 1;
+    status = nn_set_target_scaling(model, target_mean, target_deviation);
+    if (status != NN_OK) return failed("nn_set_target_scaling", status, NULL);
+    if (print_outputs("targets", model, data->x) || save(folder, "targets", model, NULL)) return 1;
+    status = nn_fit_target_scaling(model, NULL, NN_SCALE_NONE);
+    if (status != NN_OK) return failed("nn_fit_target_scaling", status, NULL);
     if (save(folder, "checkpoint", model, trainer)) return 1;
 
     status = nn_fit_scaling(model, NULL, NN_SCALE_NONE);

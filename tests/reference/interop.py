@@ -191,6 +191,20 @@ def check_trained(program, dtype, tolerance, folder):
         status, again, text = run(program, "load", path, x=x)
         check(status == 0 and torch.equal(again["y"], got[name]), f"{path}: nn_load: {text[:200]}")
     check(not close(got["plain"], got["scaled"], 0.01), "scaling matters in this check")
+    path = f"{folder}/targets.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    check(metadata["nn.target_offset"] == "250000,-0.1", f"{path}: {metadata}")
+    offset, scale = (decimals(metadata[key]) for key in ("nn.target_offset", "nn.target_scale"))
+    check(close(scale, torch.tensor([90000, 0.003], dtype=torch.float64), 1e-6), f"{path}: scale")
+    check_format(path, dtype, spec)
+    model = load_strictly(path, dtype, spec)
+    expected = outputs_of(model, scaled_x) * scale + offset
+    check(model and all(close(got["targets"][:, j], expected[:, j], tolerance) for j in (0, 1)),
+          f"{path}: outputs")
+    status, again, text = run(program, "load", path, x=x)
+    check(status == 0 and torch.equal(again["y"], got["targets"]), f"{path}: {text[:200]}")
+
     with safe_open(f"{folder}/scaled.safetensors", framework="pt") as file:
         metadata = file.metadata()
     check(metadata.get("note") == NOTE and metadata.get("class_names") == 'cat,"dog, big"',

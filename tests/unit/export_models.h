@@ -206,6 +206,13 @@ static nn_model *export_model(int i)
         model->offset[k] = small_real(&random);
         model->offset[spec->inputs + k] = small_real(&random);
     }
+    if (i % 2 && spec->layers[spec->count - 1].activation != NN_SOFTMAX) {
+        model->target_scaling = NN_SCALE_STANDARD; /* every other model of a regression */
+        for (k = 0, in = spec->layers[spec->count - 1].width; k < in; k++) {
+            model->target_offset[k] = small_real(&random) * 1000;
+            model->target_offset[in + k] = nn__absolute(small_real(&random)) + (nn_real)0.001;
+        }
+    }
     if (name_classes(model, class_count(spec))) return model;
     nn_model_free(model);
     return NULL;

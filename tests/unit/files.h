@@ -187,4 +187,24 @@ static int put_checksum(bytes file)
     return length == 8;
 }
 
+/* The file with `text` in front of the end of its metadata, and the checksum put right. */
+static bytes with_pairs(bytes file, const char *text)
+{
+    const size_t old = header_size(file), more = strlen(text), size = (old + more + 7) / 8 * 8;
+    size_t length;
+    const unsigned char *crc = find_value(file, "nn.crc32", &length), *end;
+    bytes b = make_bytes(file.size + size - old);
+    end = crc ? (const unsigned char *)memchr(crc, '}', old) : NULL;
+    if (!CHECK(end != NULL)) exit(2);
+    memset(b.at, ' ', b.size);
+    put_length(b.at, size);
+    length = (size_t)(end - file.at);
+    memcpy(b.at + 8, file.at + 8, length - 8);
+    memcpy(b.at + length, text, more);
+    memcpy(b.at + length + more, end, 8 + old - length);
+    memcpy(b.at + 8 + size, file.at + 8 + old, file.size - 8 - old);
+    CHECK(put_checksum(b));
+    return b;
+}
+
 #endif
