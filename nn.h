@@ -14759,6 +14759,7 @@ static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
 static void nn__write_nodes(nn__onnx *to)
 {
     const nn_model *model = to->model;
+    const int outputs = nn__outputs(model);
     int i;
 
     to->value = 0;
@@ -14770,7 +14771,10 @@ static void nn__write_nodes(nn__onnx *to)
         const nn__layer layer = nn__layer_at(model, i);
         nn__write_layer_nodes(to, &layer);
     }
-    /* What brings the last layer's outputs to the units of y belongs here. */
+    if (model->target_scaling != NN_SCALE_NONE) {
+        nn__write_node_with(to, "Div", "target_factor", model->target_offset + outputs, outputs);
+        nn__write_node_with(to, "Add", "target_offset", model->target_offset, outputs);
+    }
 }
 
 /* Writes the graph's input or output, [batch x width]. */

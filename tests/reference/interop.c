@@ -12,8 +12,9 @@
    interop load FILE               the same with the model that FILE describes
    interop onnx FILE MODEL SCALING SEED
                                    makes a new model with the scaling (none, standard, min-max) of
-                                   the rows on the standard input, and with the metadata "note";
-                                   writes it to FILE as ONNX; prints the outputs of these rows as `y`
+                                   the rows on the standard input, with standard also a scaling of
+                                   targets, and with the metadata "note"; writes it to FILE as ONNX;
+                                   prints the outputs of these rows as `y`
 
    Numbers have 17 digits. Every failure ends with its sentence and status 1. */
 #define NN_IMPLEMENTATION
@@ -183,6 +184,7 @@ static int export_rows(nn_model *model, const char *path, const char *scaling)
 {
     static const char *const names[] = {"none", "standard", "min-max"};
     static nn_real x[MAX_ROWS * MAX_ROW], y[MAX_ROWS * MAX_ROW];
+    nn_real mean[MAX_ROW], deviation[MAX_ROW];
     nn_shape shape;
     nn_data data;
     nn_status status;
@@ -203,6 +205,13 @@ static int export_rows(nn_model *model, const char *path, const char *scaling)
     data.y = y;
     if ((status = nn_fit_scaling(model, &data, (nn_scaling)kind)) != NN_OK)
         return failed("nn_fit_scaling", status, NULL);
+    for (row = 0; row < outputs; row++) {
+        mean[row] = (nn_real)(100 * row - 50);
+        deviation[row] = (nn_real)(row + 1) / 3;
+    }
+    if (kind == NN_SCALE_STANDARD && shape.layers[shape.count - 1].activation != NN_SOFTMAX &&
+        (status = nn_set_target_scaling(model, mean, deviation)) != NN_OK)
+        return failed("nn_set_target_scaling", status, NULL);
     if ((status = nn_set_metadata(model, "note", "caf\xc3\xa9,\n\"quoted\"")) != NN_OK)
         return failed("nn_set_metadata", status, NULL);
     if ((status = nn_export_onnx(model, path)) != NN_OK) return failed(path, status, NULL);

@@ -208,6 +208,8 @@ def check_model(program, dtype, spec, scaling, x, seed):
     check_format(content, model, spec, dtype)
     scaled = [node.op_type for node in model.graph.node[:2]] == ["Sub", "Mul"]
     check(scaled == (scaling != "none"), f"{what}: scaling")
+    unscaled = [node.op_type for node in model.graph.node[-2:]] == ["Div", "Add"]
+    check(unscaled == (scaling == "standard" and "softmax" not in spec), f"{what}: target scaling")
 
     expected, bound = Rounding(dtype).run(model.graph, x)
     check_close(predicted, expected, bound, f"{dtype.__name__} nn_predict: {what}")

@@ -187,9 +187,10 @@ static const operation *operations_of(const nn_model *model, int i)
 
 static void check_graph(span graph, const nn_model *model)
 {
-    const int scaled = model->scaling != NN_SCALE_NONE;
+    const int scaled = model->scaling != NN_SCALE_NONE, outputs = nn__outputs(model);
+    const int unscaled = model->target_scaling != NN_SCALE_NONE;
     const operation *step;
-    int last = 2 * scaled, k = 0, i, z;
+    int last = 2 * (scaled + unscaled), k = 0, i, z;
 
     for (i = 0; i < model->count; i++)
         for (last++, step = operations_of(model, i); step->name; step++) last++;
@@ -215,6 +216,11 @@ static void check_graph(span graph, const nn_model *model)
                                              : NULL,
                        step->second == 'z' ? z : 0, NULL);
         }
+    }
+    for (i = 2 * unscaled; i-- > 0;) {
+        const char *name = i ? "target_factor" : "target_offset";
+        check_tensor(&graph, name, ++k, 0, outputs, model->target_offset + i * outputs);
+        check_node(&graph, i ? "Div" : "Add", k, last, name, 0, NULL);
     }
     CHECK(k == last);
     CHECK(is_text(expect_bytes(&graph, 2), "network"));
