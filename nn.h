@@ -10468,10 +10468,10 @@ typedef struct nn__field {
 } nn__field;
 
 /* Rows as they are read: [room x fields] cells follow the struct. */
-typedef struct nn__piece {
-    struct nn__piece *next;
+typedef struct nn__chunk {
+    struct nn__chunk *next;
     size_t rows, room;
-} nn__piece;
+} nn__chunk;
 
 typedef struct nn__table {
     nn_csv_options o;
@@ -10490,7 +10490,7 @@ typedef struct nn__table {
     int header;         /* an nn_csv_header; AUTO: decided after the last row */
     nn__field *fields;  /* [count] the inputs, then the targets */
     int count, targets; /* targets: how many of them are targets */
-    nn__piece *first, *last;
+    nn__chunk *first, *last;
     size_t rows;
     int dropped, imputed, unknown;
     nn__cell marks[32]; /* [mark_count] of missing values */
@@ -10685,30 +10685,30 @@ static nn_status nn__read_row(nn__table *table, nn_real *cells, nn_status *bad)
     return NN_OK;
 }
 
-/* Makes room for one more row, and returns its cells, or NULL when there is no memory. A piece has
+/* Makes room for one more row, and returns its cells, or NULL when there is no memory. A chunk has
    twice as many rows as the one before, and at most a megabyte. */
 static nn_real *nn__new_row(nn__table *table)
 {
     const size_t width = (size_t)table->count;
-    nn__piece *piece = table->last;
-    size_t room = piece ? 2 * piece->room : 64;
+    nn__chunk *chunk = table->last;
+    size_t room = chunk ? 2 * chunk->room : 64;
 
-    if (!piece || piece->rows == piece->room) {
+    if (!chunk || chunk->rows == chunk->room) {
         if (room > ((size_t)1 << 20) / sizeof(nn_real) / width)
             room = ((size_t)1 << 20) / sizeof(nn_real) / width + 1;
-        if (width > (SIZE_MAX - sizeof *piece) / sizeof(nn_real) / room) return NULL;
-        piece = (nn__piece *)NN_MALLOC(sizeof *piece + room * width * sizeof(nn_real));
-        if (!piece) return NULL;
-        piece->next = NULL;
-        piece->rows = 0;
-        piece->room = room;
+        if (width > (SIZE_MAX - sizeof *chunk) / sizeof(nn_real) / room) return NULL;
+        chunk = (nn__chunk *)NN_MALLOC(sizeof *chunk + room * width * sizeof(nn_real));
+        if (!chunk) return NULL;
+        chunk->next = NULL;
+        chunk->rows = 0;
+        chunk->room = room;
         if (table->last)
-            table->last->next = piece;
+            table->last->next = chunk;
         else
-            table->first = piece;
-        table->last = piece;
+            table->first = chunk;
+        table->last = chunk;
     }
-    return (nn_real *)(void *)(piece + 1) + piece->rows * width;
+    return (nn_real *)(void *)(chunk + 1) + chunk->rows * width;
 }
 
 /* Counts a row that cannot be used, or returns why when it is not to be dropped. */
@@ -11164,15 +11164,15 @@ static nn_status nn__settle_rows(nn__table *table)
 {
     const size_t width = (size_t)table->count;
     const int count = nn__has_target_columns(table) ? table->count : table->count - table->targets;
-    nn__piece *piece;
+    nn__chunk *chunk;
     nn_status status;
 
     table->rows = 0;
-    for (piece = table->first; piece; piece = piece->next) {
-        nn_real *const cells = (nn_real *)(void *)(piece + 1);
+    for (chunk = table->first; chunk; chunk = chunk->next) {
+        nn_real *const cells = (nn_real *)(void *)(chunk + 1);
         size_t r, kept = 0;
 
-        for (r = 0; r < piece->rows; r++) {
+        for (r = 0; r < chunk->rows; r++) {
             nn_real *row = cells + r * width;
             int i, bad = -1;
 
@@ -11192,7 +11192,7 @@ static nn_status nn__settle_rows(nn__table *table)
             if (r > kept) memmove(cells + kept * width, row, width * sizeof(nn_real));
             kept++;
         }
-        piece->rows = kept;
+        chunk->rows = kept;
         table->rows += kept;
     }
     if (table->rows > INT_MAX) return NN_ERROR_OVERFLOW;
@@ -11607,22 +11607,22 @@ static void nn__fill_targets(const nn__table *table, const nn_real *cells, nn_da
         nn__writable(data->y)[row * (size_t)table->targets + (size_t)i] = cells[first + i];
 }
 
-/* Fills the arrays of data from the rows, and frees the rows one piece after the other. */
+/* Fills the arrays of data from the rows, and frees the rows one chunk after the other. */
 static void nn__fill_data(nn__table *table, nn_data *data)
 {
     nn_real *x = nn__writable(data->x);
     size_t row = 0, r;
 
     while (table->first) {
-        nn__piece *piece = table->first;
-        const nn_real *cells = (const nn_real *)(const void *)(piece + 1);
+        nn__chunk *chunk = table->first;
+        const nn_real *cells = (const nn_real *)(const void *)(chunk + 1);
 
-        for (r = 0; r < piece->rows; r++, row++, cells += table->count) {
+        for (r = 0; r < chunk->rows; r++, row++, cells += table->count) {
             nn__fill_inputs(table, cells, x + row * (size_t)data->inputs);
             nn__fill_targets(table, cells, data, row);
         }
-        table->first = piece->next;
-        NN_FREE(piece);
+        table->first = chunk->next;
+        NN_FREE(chunk);
     }
     data->imputed = table->imputed;
     data->unknown = table->unknown;
@@ -11839,9 +11839,9 @@ static void nn__free_table(nn__table *table)
 
     for (i = 0; table->fields && i < table->count; i++) nn__free_dictionary(table->fields[i].texts);
     while (table->first) {
-        nn__piece *piece = table->first;
-        table->first = piece->next;
-        NN_FREE(piece);
+        nn__chunk *chunk = table->first;
+        table->first = chunk->next;
+        NN_FREE(chunk);
     }
     if (table->fields) NN_FREE(table->fields);
     if (table->names) NN_FREE(table->names);
