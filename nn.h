@@ -8649,7 +8649,8 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
 
     if (loss) *loss = 0;
     if (!trainer || !x || !y) return NN_ERROR_NULL;
-    /* Each field by itself: memset takes several nanoseconds, which a small net's step would show. */
+    /* Each field by itself: memset takes several nanoseconds, which the step of a small net would
+       show. */
     batch.rows = rows;
     batch.inputs = trainer->model->inputs;
     batch.outputs = nn__outputs(trainer->model);

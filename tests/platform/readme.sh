@@ -41,7 +41,8 @@ program()
     [ -s "$folder/expected" ] && ! grep -vxFf "$folder/output" "$folder/expected"
 }
 
-# Declaring a function again is an error unless the types are the same.
+# Declaring a function again is an error unless the types are the same. README.md says that each
+# function of a path has one of memory, and does not list these.
 api()
 {
     {
@@ -51,7 +52,7 @@ api()
     # shellcheck disable=SC2086
     $cc $warnings -I. -fsyntax-only "$folder/api.c" || return 1
     sed '/^#endif \/\* NN_H \*\//q' nn.h | awk '/^NN_DEF/, /;/' | grep -o 'nn_[a-z0-9_]*(' | sort -u |
-        while read -r name; do
+        grep -v '_memory($' | while read -r name; do
             grep -qF "$name" "$folder/api.c" || { echo "not in README.md: $name)"; exit 1; }
         done
 }
