@@ -7442,6 +7442,7 @@ NN_DEF nn_status nn_fit_target_scaling(nn_model *model, const nn_data *data, nn_
     status = nn__check_arrays(data);
     if (status != NN_OK) return status;
     if (data->classes > 0) return NN_ERROR_OPTION;
+    if (!data->y) return NN_ERROR_NULL;
     if (data->outputs != nn__outputs(model)) return NN_ERROR_SHAPE;
     if (!NN__RUN(model, all_finite, data->y, (size_t)data->rows * (size_t)data->outputs) ||
         !nn__can_be_scaled(data->y, data->rows, data->outputs))

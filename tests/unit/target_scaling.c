@@ -336,6 +336,7 @@ static void test_refused(void)
     static const nn_layer sigmoid[] = {NN_DENSE(1, NN_SIGMOID)};
     nn_data data = make_table(1), classes;
     static nn_real zeros[ROWS];
+    static int labels[ROWS];
     const nn_real mean[] = {1}, deviation[] = {2}, negative[] = {-2}, huge_x[] = {(nn_real)NAN};
     nn_options how = make_options(NN_MSE, NN_SGD, 0.01);
     nn_model *model = make_net(1, NN_LINEAR), *binary = make_model(INPUTS, sigmoid, 1, 1);
@@ -359,6 +360,20 @@ static void test_refused(void)
     data.outputs = 2;
     CHECK(nn_fit_target_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_SHAPE);
     data.outputs = 1;
+    data.y = NULL; /* the targets are not known */
+    CHECK(nn_fit_target_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_NULL);
+    data.y = table_y;
+    classes.y = NULL;
+    classes.labels = labels;
+    CHECK(nn_fit_target_scaling(model, &classes, NN_SCALE_STANDARD) == NN_ERROR_OPTION);
+    how.target_scaling = NN_SCALE_STANDARD;
+    CHECK(nn_fit(model, &classes, &how) == NN_ERROR_OPTION);
+    classes.classes = 0;
+    CHECK(nn_fit_target_scaling(model, &classes, NN_SCALE_STANDARD) != NN_OK);
+    CHECK(nn_fit(model, &classes, &how) != NN_OK);
+    classes.classes = 2;
+    classes.labels = NULL;
+    classes.y = zeros;
     table_y[3] = REAL_MAX;
     CHECK(nn_fit_target_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_DATA);
     how.target_scaling = NN_SCALE_MIN_MAX;
