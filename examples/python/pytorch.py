@@ -30,6 +30,13 @@ class Scaling(nn.Module):
         return (x - self.offset) / self.scale
 
 
+class Unscaling(Scaling):
+    """Back to the units of the targets: y * scale + offset."""
+
+    def forward(self, y):
+        return y * self.scale + self.offset
+
+
 def read_numbers(metadata, key, default):
     """The decimal numbers that the metadata list under a key; `default` where there are none."""
     numbers = [float(number) for number in metadata[key].split(",")] if key in metadata else default
@@ -37,7 +44,7 @@ def read_numbers(metadata, key, default):
 
 
 def load(path):
-    """The network, as nn.Sequential of the scaling and the layers; it computes in double."""
+    """The network, as nn.Sequential of scaling, layers and unscaling; it computes in double."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)
@@ -51,7 +58,9 @@ def load(path):
     net.load_state_dict(tensors)
     scaling = Scaling(read_numbers(metadata, "nn.input_offset", [0.0]),
                       read_numbers(metadata, "nn.input_scale", [1.0]))
-    return nn.Sequential(scaling, net.double())
+    unscaling = Unscaling(read_numbers(metadata, "nn.target_offset", [0.0]),
+                          read_numbers(metadata, "nn.target_scale", [1.0]))
+    return nn.Sequential(scaling, net.double(), unscaling)
 
 
 def main():
