@@ -7855,7 +7855,7 @@ static int nn__options_fit(const nn_options *o)
 {
     uint32_t have;
     nn_real x;
-    int i, n;
+    int i, n, set, good;
 
     if (!nn__has_optimizer(o->optimizer) || (unsigned)o->schedule >= NN__SCHEDULES ||
         (unsigned)o->scaling > NN_SCALE_MIN_MAX)
@@ -7867,17 +7867,16 @@ static int nn__options_fit(const nn_options *o)
         const uint32_t rule = nn__rules[i];
 
         if (rule & NN__INTEGER) {
-            /* Its sign is enough. A conversion here becomes, by GCC 12, an instruction that a
-               Cortex-M55 does not have. */
             memcpy(&n, at, sizeof n);
-            x = n > 0 ? 1 : n < 0 ? -1 : 0;
+            set = n != 0;
+            good = n >= 0;
         } else {
             memcpy(&x, at, sizeof x);
+            set = x != 0;
+            good = (x >= 0 && x < (rule & NN__SHARE ? 1 : (nn_real)INFINITY)) ||
+                   ((rule & NN__ZEROABLE) && x == NN_ZERO);
         }
-        if (x == 0) continue;
-        if (!(rule & have)) return 0;
-        if ((rule & NN__ZEROABLE) && x == NN_ZERO) continue;
-        if (!(x > 0 && x < (rule & NN__SHARE ? 1 : (nn_real)INFINITY))) return 0;
+        if (!good || (set && !(rule & have))) return 0;
     }
     return !(o->nesterov && o->momentum == 0) && !(o->callback_batches && !o->callback) &&
            !(o->validation && o->validation_fraction > 0) &&
