@@ -191,6 +191,49 @@ static void test_balanced_loss(void)
     nn_model_free(model);
 }
 
+/* Forty classes, of which every other one occurs, by given and by balanced weights: the bits of
+   training by row weights. */
+static void test_many_classes(void)
+{
+    enum { CLASSES = 40, MANY = 100 };
+    static const nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(CLASSES, NN_SOFTMAX)};
+    static nn_real inputs[MANY * 2], targets[MANY * CLASSES];
+    nn_real class_weights[CLASSES], weights[MANY];
+    int counts[CLASSES] = {0}, class_of[MANY], i, present = 0, balanced;
+    nn_data data = make_data(inputs, targets, MANY, 2, CLASSES);
+    memset(targets, 0, sizeof targets);
+    for (i = 0; i < MANY; i++) {
+        inputs[2 * i] = (nn_real)uniform(-1, 1);
+        inputs[2 * i + 1] = (nn_real)uniform(-1, 1);
+        class_of[i] = i * i % CLASSES / 2 * 2;
+        targets[i * CLASSES + class_of[i]] = 1;
+        present += counts[class_of[i]]++ == 0;
+    }
+    CHECK(present > 3 && present < 20);
+    for (i = 0; i < CLASSES; i++) class_weights[i] = (nn_real)(i % 7 + 1) / 3;
+    for (balanced = 0; balanced < 2; balanced++) {
+        nn_options how = make_options(NN_CROSS_ENTROPY, NN_ADAM, 0.05);
+        nn_model *a = make_model(2, layers, 2, 5), *b = make_model(2, layers, 2, 5);
+        how.epochs = EPOCHS;
+        how.batch_size = 7;
+        data.weight = NULL;
+        how.balance_classes = balanced;
+        if (!balanced) how.class_weights = class_weights;
+        CHECK(nn_fit(a, &data, &how) == NN_OK);
+        for (i = 0; i < MANY; i++)
+            weights[i] = balanced
+                             ? (nn_real)MANY / ((nn_real)present * (nn_real)counts[class_of[i]])
+                             : class_weights[class_of[i]];
+        data.weight = weights;
+        how.balance_classes = 0;
+        how.class_weights = NULL;
+        CHECK(nn_fit(b, &data, &how) == NN_OK);
+        CHECK(same_parameters(a, b));
+        nn_model_free(a);
+        nn_model_free(b);
+    }
+}
+
 /* ---- Trainers -------------------------------------------------------------------------------- */
 
 static int stop_after_one(const nn_progress *progress, void *user)
@@ -281,6 +324,7 @@ int main(void)
     RUN(test_balanced);
     RUN(test_balanced_by_training_rows);
     RUN(test_balanced_loss);
+    RUN(test_many_classes);
     RUN(test_copied);
     RUN(test_refused);
     RUN(test_without_weight);
