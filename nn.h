@@ -7798,12 +7798,12 @@ static nn_options nn__default_options(void)
 /* What the options that are numbers may be, and what each needs in order to have an effect: one of
    these optimizers, losses or schedules. An option without effect is refused, not ignored. */
 #define NN__BIT(n)             ((uint32_t)1 << (n))
-#define NN__FIRST_LOSS         NN_OPTIMIZER_COUNT
-#define NN__FIRST_SCHEDULE     (NN__FIRST_LOSS + NN_LOSS_COUNT)
-#define NN__SCHEDULES          (NN_SCHEDULE_PLATEAU + 1)
+#define NN__FIRST_LOSS         ((int)NN_OPTIMIZER_COUNT)
+#define NN__FIRST_SCHEDULE     (NN__FIRST_LOSS + (int)NN_LOSS_COUNT)
+#define NN__SCHEDULES          ((int)NN_SCHEDULE_PLATEAU + 1)
 #define NN__WITH_OPTIMIZER(ID) NN__BIT(NN_##ID)
-#define NN__WITH_LOSS(ID)      NN__BIT(NN__FIRST_LOSS + NN_##ID)
-#define NN__WITH_SCHEDULE(ID)  NN__BIT(NN__FIRST_SCHEDULE + NN_SCHEDULE_##ID)
+#define NN__WITH_LOSS(ID)      NN__BIT(NN__FIRST_LOSS + (int)NN_##ID)
+#define NN__WITH_SCHEDULE(ID)  NN__BIT(NN__FIRST_SCHEDULE + (int)NN_SCHEDULE_##ID)
 #define NN__ALWAYS             (NN__INTEGER - 1)
 #define NN__INTEGER            NN__BIT(NN__FIRST_SCHEDULE + NN__SCHEDULES) /* an int, not nn_real */
 #define NN__SHARE              (2 * NN__INTEGER) /* less than 1; otherwise finite */
