@@ -63,7 +63,8 @@
    A real program checks the status that each function returns.
 
    DEFAULTS. An option that is 0 has its default: 100 epochs, batches of 32 rows, mean squared
-   error, SGD with a learning rate of 1e-2 (Adam 1e-3, RMSprop 1e-2), no scaling, no validation.
+   error, SGD with a learning rate of 1e-2 (Adam 1e-3, RMSprop 1e-2), no scaling, no validation. An
+   option that has no effect with the others is refused.
 
    LEVELS. Each level uses only what is below it. Any level may be used alone:
 
@@ -660,20 +661,21 @@ typedef enum nn_schedule {
     NN_SCHEDULE_COSINE, /* half a cosine from the learning rate down to minimum_learning_rate, in
                            schedule_steps updates; constant after them */
     /* nn_fit: times step_factor, but not below minimum_learning_rate, after every plateau_patience
-       epochs without a lower loss (see patience). It is PyTorch's ReduceLROnPlateau, whose patience
-       is one less, and whose threshold is min_delta in its mode "abs"; there is no cooldown. */
+       epochs without a lower loss (see patience). It is PyTorch's ReduceLROnPlateau with patience =
+       plateau_patience - 1, threshold = min_delta, threshold_mode = "abs" and no cooldown. An error
+       for nn_train_batch. */
     NN_SCHEDULE_PLATEAU
 } nn_schedule;
 
 #ifndef NN_NO_MALLOC
-/* What nn_fit reports of a complete epoch; see nn_progress. */
+/* What nn_fit reports of a complete epoch: the fields of that name in nn_progress. */
 typedef struct nn_epoch {
     int epoch; /* from 1 */
     nn_real loss, accuracy, validation_loss, validation_accuracy, learning_rate;
 } nn_epoch;
 
-/* The epochs of one or more runs, one after the other, for plots. Set epochs and capacity; count
-   begins at 0. */
+/* The epochs of one or more runs, one after the other, for plots. Set epochs and capacity, and zero
+   count. */
 typedef struct nn_history {
     nn_epoch *epochs; /* [capacity] the caller's array */
     int capacity;     /* NN_ERROR_BLOCK when a run may need more: its epochs, all folds' together */
