@@ -98,14 +98,16 @@ build/%: examples/%.c
 sanitize:
 	CC="$(CC)" sh tests/platform/sanitize.sh
 
-# Needs Python 3 with PyTorch and venv (Debian: python3-torch python3-venv), and PyPI's safetensors,
-# onnx and onnxruntime. These two need a newer NumPy than Debian's PyTorch: they have their own venv.
+# Needs Python 3 with PyTorch, scikit-learn and venv (Debian: python3-torch python3-sklearn
+# python3-venv), and PyPI's safetensors, onnx and onnxruntime. These two need a newer NumPy than
+# Debian's PyTorch: they have their own venv.
 interop: build/reference/interop build/reference/interop.double build/venv/installed \
-    build/venv-onnx/installed
+    build/venv-onnx/installed build/nn
 	build/venv/bin/python tests/reference/interop.py check build/reference/interop \
 	    build/reference/interop.double
 	build/venv-onnx/bin/python tests/reference/onnx_files.py build/reference/interop \
 	    build/reference/interop.double
+	build/venv/bin/python tests/reference/tables.py build/nn
 
 build/venv/installed:
 	/usr/bin/python3 -m venv --system-site-packages build/venv
@@ -141,8 +143,10 @@ build/peers/bin/python:
 # Needs Python 3. The chart of speed is drawn from the table of make bench that README.md links to.
 RESULTS = $(shell grep -o 'tests/bench/results-[a-z0-9-]*\.md' README.md)
 
-pictures: build/spiral
+pictures: build/spiral build/nn
 	build/spiral examples/boundary.svg
+	build/nn train examples/data/parcels.csv --target late --ignore parcel,label --quiet \
+	    --svg examples/parcels.svg
 	python3 tests/bench/chart.py $(RESULTS) examples/speed.svg
 
 PREFIX = /usr/local
