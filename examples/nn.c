@@ -33,35 +33,20 @@
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-enum { WRONG_DATA = 1, WRONG_USE = 2 }; /* exit codes */
+enum { GO_ON = 0, WRONG_DATA = 1, WRONG_USE = 2 }; /* the last two are exit codes */
 
-static void print_message(const char *format, va_list list)
+/* Prints a line to standard error, and ends the program unless the code is GO_ON. */
+static void tell(int code, const char *format, ...)
 {
+    va_list list;
+
     fflush(stdout);
     fputs("nn: ", stderr);
+    va_start(list, format);
     vfprintf(stderr, format, list);
+    va_end(list);
     fputc('\n', stderr);
-}
-
-/* Prints a line to standard error. */
-static void note(const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    print_message(format, list);
-    va_end(list);
-}
-
-/* Prints a line to standard error and ends the program. */
-static void fail(int code, const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    print_message(format, list);
-    va_end(list);
-    exit(code);
+    if (code != GO_ON) exit(code);
 }
 
 /* Says what is wrong in a file: in which line and column, what was expected, what stood there. */
@@ -79,7 +64,7 @@ static void complain(nn_status status, const char *path, const nn_location *at, 
                  *name ? "expected %s, found '%s': " : "expected %s: ", at->expected, name);
     else if (*name)
         snprintf(found, sizeof found, "'%s': ", name);
-    note("%s%s: %s%s", path, place, found, nn_status_text(status));
+    tell(GO_ON, "%s%s: %s%s", path, place, found, nn_status_text(status));
 }
 
 /* Ends the program with a message when a call of the library failed. */
@@ -93,7 +78,7 @@ static void check(nn_status status, const char *path, const nn_location *at)
 static void *allocate(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size);
-    if (!memory) fail(WRONG_DATA, "out of memory");
+    if (!memory) tell(WRONG_DATA, "out of memory");
     return memory;
 }
 
@@ -111,7 +96,7 @@ static void reserve(text *to, size_t more)
     if (to->capacity - to->size > more) return;
     to->capacity = 2 * to->capacity + more + 64;
     to->at = (char *)realloc(to->at, to->capacity);
-    if (!to->at) fail(WRONG_DATA, "out of memory");
+    if (!to->at) tell(WRONG_DATA, "out of memory");
 }
 
 static void put_bytes(text *to, const char *bytes, size_t size)
@@ -122,19 +107,9 @@ static void put_bytes(text *to, const char *bytes, size_t size)
     to->at[to->size] = 0;
 }
 
-static void put(text *to, const char *format, ...)
+static void put(text *to, const char *string)
 {
-    va_list list;
-    int length;
-
-    va_start(list, format);
-    length = vsnprintf(NULL, 0, format, list);
-    va_end(list);
-    reserve(to, (size_t)length);
-    va_start(list, format);
-    vsnprintf(to->at + to->size, (size_t)length + 1, format, list);
-    va_end(list);
-    to->size += (size_t)length;
+    put_bytes(to, string, strlen(string));
 }
 
 /* Appends a cell of CSV: in quotes where it needs them. */
@@ -144,9 +119,9 @@ static void put_cell(text *to, const char *cell)
     const int quoted =
         strpbrk(cell, ",\"\n\r") || (length && (*cell == ' ' || cell[length - 1] == ' '));
 
-    if (quoted) put_bytes(to, "\"", 1);
+    if (quoted) put(to, "\"");
     for (; *cell; cell++) put_bytes(to, *cell == '"' ? "\"\"" : cell, *cell == '"' ? 2 : 1);
-    if (quoted) put_bytes(to, "\"", 1);
+    if (quoted) put(to, "\"");
 }
 
 /* Appends an argument as a shell reads it. */
@@ -155,15 +130,15 @@ static void put_argument(text *to, const char *argument)
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_./,:=+@%";
 
-    if (to->size) put_bytes(to, " ", 1);
+    if (to->size) put(to, " ");
     if (*argument && !argument[strspn(argument, plain)]) {
-        put_bytes(to, argument, strlen(argument));
+        put(to, argument);
         return;
     }
-    put_bytes(to, "'", 1);
+    put(to, "'");
     for (; *argument; argument++)
         put_bytes(to, *argument == '\'' ? "'\\''" : argument, *argument == '\'' ? 4 : 1);
-    put_bytes(to, "'", 1);
+    put(to, "'");
 }
 
 /* Appends the shortest decimal number that is read as x. */
@@ -174,7 +149,7 @@ static void put_number(text *to, nn_real x)
 
     do snprintf(number, sizeof number, "%.*g", ++digits, (double)x);
     while (digits < 17 && (nn_real)strtod(number, NULL) != x);
-    put_bytes(to, number, strlen(number));
+    put(to, number);
 }
 
 /* One row of CSV: its cells, each with a 0 behind it. */
@@ -310,16 +285,16 @@ static void set_option(arguments *args, int i, const char *value)
     const char *end = value;
     double number = 1;
 
-    if (args->given[i]) fail(WRONG_USE, "%s is given twice", o->name);
+    if (args->given[i]) tell(WRONG_USE, "%s is given twice", o->name);
     if (o->kind == WORD) {
         number = find_word(o->words, value);
         if (number < 0)
-            fail(WRONG_USE, "%s: expected one of: %s; found '%s'", o->name, o->words, value);
+            tell(WRONG_USE, "%s: expected one of: %s; found '%s'", o->name, o->words, value);
     } else if (o->kind == WHOLE || o->kind == NUMBER) {
         number = strtod(value, (char **)&end);
         if (end == value || *end || !(number >= o->low && number <= o->high) ||
             (o->kind == WHOLE && number != (double)(uint64_t)number))
-            fail(WRONG_USE, "%s: expected a %snumber from %.16g to %.16g, found '%s'", o->name,
+            tell(WRONG_USE, "%s: expected a %snumber from %.16g to %.16g, found '%s'", o->name,
                  o->kind == WHOLE ? "whole " : "", o->low, o->high, value);
     }
     args->given[i] = value;
@@ -338,7 +313,7 @@ static void read_arguments(arguments *args, int argc, char **argv)
         const size_t length = value && word[1] == '-' ? (size_t)(value - word) : strlen(word);
 
         if (word[0] != '-' || !word[1]) {
-            if (args->path_count == most) fail(WRONG_USE, "one file too many: '%s'", word);
+            if (args->path_count == most) tell(WRONG_USE, "one file too many: '%s'", word);
             args->paths[args->path_count++] = word;
             continue;
         }
@@ -346,19 +321,19 @@ static void read_arguments(arguments *args, int argc, char **argv)
             if (strlen(options[i].name) == length && memcmp(options[i].name, word, length) == 0)
                 break;
         if (i == OPTION_COUNT || !(options[i].verbs & args->verb))
-            fail(WRONG_USE, "'nn %s' has no option '%s'; see nn %s --help", argv[1], word, argv[1]);
+            tell(WRONG_USE, "'nn %s' has no option '%s'; see nn %s --help", argv[1], word, argv[1]);
         if (options[i].kind == FLAG) {
-            if (word[length]) fail(WRONG_USE, "%s takes no value", options[i].name);
+            if (word[length]) tell(WRONG_USE, "%s takes no value", options[i].name);
             set_option(args, i, "");
         } else if (word[length]) {
             set_option(args, i, word + length + 1);
         } else {
-            if (at + 1 == argc) fail(WRONG_USE, "%s needs a value", word);
+            if (at + 1 == argc) tell(WRONG_USE, "%s needs a value", word);
             set_option(args, i, argv[++at]);
         }
     }
     if (args->path_count < most)
-        fail(WRONG_USE, "'nn %s' needs %s; see nn %s --help", argv[1],
+        tell(WRONG_USE, "'nn %s' needs %s; see nn %s --help", argv[1],
              most == 2 ? "a model and a table" : "a file", argv[1]);
 }
 
@@ -460,7 +435,7 @@ static char delimiter_of(const arguments *args)
     if (strcmp(value, "tab") == 0 || strcmp(value, "\\t") == 0) return '\t';
     if (strcmp(value, "blanks") == 0) return ' ';
     if (strlen(value) != 1)
-        fail(WRONG_USE, "--delimiter: expected one character, tab, or blanks; found '%s'", value);
+        tell(WRONG_USE, "--delimiter: expected one character, tab, or blanks; found '%s'", value);
     return *value;
 }
 
@@ -474,7 +449,7 @@ static void set_csv_options(nn_csv_options *csv, const arguments *args, const nn
     csv->model = model;
     if (model) return;
     if (args->given[OPTION_HEADER] && args->given[OPTION_NO_HEADER])
-        fail(WRONG_USE, "--header and --no-header are given together");
+        tell(WRONG_USE, "--header and --no-header are given together");
     csv->header = args->given[OPTION_HEADER]      ? NN_CSV_HEADER_YES
                   : args->given[OPTION_NO_HEADER] ? NN_CSV_HEADER_NO
                                                   : NN_CSV_HEADER_AUTO;
@@ -517,16 +492,18 @@ static void read_table(nn_data *data, const char *path, nn_csv_options *csv, tex
     }
     if (status == NN_OK) return;
     complain(status, strcmp(path, "-") == 0 ? "standard input" : path, &at, at.line);
-    if (status == NN_ERROR_CSV_TEXT) note("--ignore leaves a column of names or dates out");
+    if (status == NN_ERROR_CSV_TEXT) tell(GO_ON, "--ignore leaves a column of names or dates out");
     exit(WRONG_DATA);
 }
 
 static void report_reading(const nn_data *data, const char *path)
 {
-    if (data->dropped) note("%s: %d rows with bad or missing cells left out", path, data->dropped);
-    if (data->imputed) note("%s: %d missing cells filled in", path, data->imputed);
+    if (data->dropped)
+        tell(GO_ON, "%s: %d rows with bad or missing cells left out", path, data->dropped);
+    if (data->imputed) tell(GO_ON, "%s: %d missing cells filled in", path, data->imputed);
     if (data->unknown)
-        note("%s: %d cells of categories that are unknown to the model", path, data->unknown);
+        tell(GO_ON, "%s: %d cells of categories that are unknown to the model", path,
+             data->unknown);
 }
 
 /* How many different numbers the targets are, if all are whole; 0 if not, or if more than most. */
@@ -560,11 +537,12 @@ static void read_training_table(nn_data *data, const arguments *args)
     csv.labels = task && !numbers;
     read_table(data, path, &csv, &input);
     if (data->classes && numbers)
-        fail(WRONG_DATA, "%s: the target has text, so it cannot be a regression", path);
+        tell(WRONG_DATA, "%s: the target has text, so it cannot be a regression", path);
     if (!task && !data->classes && data->outputs == 1) {
         count = count_whole_numbers(data, 10);
         if (count >= 2 && data->rows >= 5 * count) {
-            note("the target has %d different whole numbers: they are taken as classes "
+            tell(GO_ON,
+                 "the target has %d different whole numbers: they are taken as classes "
                  "(--task regression takes them as numbers)",
                  count);
             nn_data_free(data);
@@ -608,7 +586,7 @@ static void put_targets(text *to, const char *recipe)
 
     while (read_row(&line, &recipe)) {
         if (!is_target(&line)) continue;
-        if (any++) put_bytes(to, ",", 1);
+        if (any++) put(to, ",");
         put_cell(to, next_cell(line.cells.at));
     }
     free(line.cells.at);
@@ -667,15 +645,15 @@ static int read_layers(const char *list, nn_layer *layers)
         const long width = strtol(at, &end, 10);
         if (end == at || width < 1 || width > 65536 || count == MOST_LAYERS ||
             (*end && *end != ','))
-            fail(WRONG_USE, "--layers: expected up to %d widths such as 32,16, or none; found '%s'",
+            tell(WRONG_USE, "--layers: expected up to %d widths such as 32,16, or none; found '%s'",
                  MOST_LAYERS, list);
         layers[count++].width = (int)width;
         if (!*end) return count;
     }
 }
 
-/* Two classes: a sigmoid and the binary cross-entropy; more: softmax and the cross-entropy; numbers:
-   the mean squared error of scaled targets. */
+/* Two classes: a sigmoid and the binary cross-entropy; more classes: softmax and the cross-entropy;
+   numbers: the mean squared error of scaled targets. */
 static void make_plan(plan *to, const arguments *args, const nn_data *data)
 {
     static const nn_activation activations[] = {NN_RELU,    NN_LEAKY_RELU, NN_TANH,
@@ -703,7 +681,7 @@ static void make_plan(plan *to, const arguments *args, const nn_data *data)
                 : data->outputs == 1 ? NN_BINARY_CROSS_ENTROPY
                                      : NN_CROSS_ENTROPY;
     how->balance_classes = args->given[OPTION_BALANCE] != NULL;
-    if (how->balance_classes && !data->classes) fail(WRONG_USE, "--balance: there are no classes");
+    if (how->balance_classes && !data->classes) tell(WRONG_USE, "--balance: there are no classes");
     how->optimizer = optimizers[(int)args->value[OPTION_OPTIMIZER]];
     how->momentum = how->optimizer == NN_SGD ? 0.9f : 0;
     how->learning_rate = (nn_real)args->value[OPTION_RATE];
@@ -726,7 +704,7 @@ static void set_threads(const arguments *args)
     omp_set_num_threads((int)args->value[OPTION_THREADS]);
 #else
     if (args->value[OPTION_THREADS] > 1)
-        note("this program was compiled without threads (-fopenmp); it uses one");
+        tell(GO_ON, "this program was compiled without threads (-fopenmp); it uses one");
 #endif
 }
 
@@ -761,7 +739,7 @@ static nn_model *train_model(plan *with, const arguments *args, const nn_data *d
           "the network", NULL);
     status = nn_fit(model, data, how);
     if (status == NN_ERROR_DIVERGED)
-        fail(WRONG_DATA, "training diverged in epoch %d: try a smaller --rate than %g",
+        tell(WRONG_DATA, "training diverged in epoch %d: try a smaller --rate than %g",
              history->count + 1, (double)how->learning_rate);
     check(status, "training", NULL);
     return model;
@@ -850,13 +828,13 @@ typedef struct report {
     const nn_model *model;
     const nn_data *data; /* the rows */
     const char *rows;    /* what they are: "test", say */
-    const char *title;   /* of the picture */
+    char title[200];     /* of the picture */
     nn_metrics metrics;
     int *matrix;        /* [classes x classes] the confusion matrix, or NULL */
     nn_real *predicted; /* [rows x outputs] */
     influence *columns; /* [column_count], the most important first */
     int column_count;
-    text summary; /* the metrics in one line */
+    char summary[300]; /* the metrics in one line */
 } report;
 
 /* The name of class k: the model's, or else its number. */
@@ -872,20 +850,23 @@ static const char *class_name(const report *of, int k, char number[16])
 static void summarise(report *to)
 {
     const nn_metrics *m = &to->metrics;
+    const int length = snprintf(to->summary, sizeof to->summary, "loss %.4f", (double)m->loss);
+    char *end = to->summary + length;
+    const size_t room = sizeof to->summary - (size_t)length;
 
-    put(&to->summary, "loss %.4f", (double)m->loss);
-    if (!to->data->classes) {
-        put(&to->summary, ", mean absolute error %.6g, root mean squared error %.6g, R2 %.4f",
-            (double)m->mae, sqrt((double)m->mse), (double)m->r2);
-        return;
-    }
-    put(&to->summary, ", accuracy %.4f (%d of %d)", (double)m->accuracy, m->correct, m->rows);
-    if (to->data->classes == 2)
-        put(&to->summary, ", precision %.4f, recall %.4f, F1 %.4f, ROC AUC %.4f",
-            (double)m->precision, (double)m->recall, (double)m->f1, (double)m->auc);
+    if (!to->data->classes)
+        snprintf(end, room, ", mean absolute error %.6g, root mean squared error %.6g, R2 %.4f",
+                 (double)m->mae, sqrt((double)m->mse), (double)m->r2);
+    else if (to->data->classes == 2)
+        snprintf(end, room,
+                 ", accuracy %.4f (%d of %d), precision %.4f, recall %.4f, F1 %.4f, ROC AUC %.4f",
+                 (double)m->accuracy, m->correct, m->rows, (double)m->precision, (double)m->recall,
+                 (double)m->f1, (double)m->auc);
     else
-        put(&to->summary, ", macro precision %.4f, recall %.4f, F1 %.4f",
-            (double)m->macro_precision, (double)m->macro_recall, (double)m->macro_f1);
+        snprintf(end, room,
+                 ", accuracy %.4f (%d of %d), macro precision %.4f, recall %.4f, F1 %.4f",
+                 (double)m->accuracy, m->correct, m->rows, (double)m->macro_precision,
+                 (double)m->macro_recall, (double)m->macro_f1);
 }
 
 /* A random whole number below `below`, by SplitMix64 (Steele, Lea and Flood 2014). */
@@ -990,7 +971,6 @@ static void end_report(report *of)
     free(of->matrix);
     free(of->predicted);
     free(of->columns);
-    free(of->summary.at);
 }
 
 enum { MOST_PRINTED = 20 }; /* classes of a confusion matrix that is printed */
@@ -1028,7 +1008,7 @@ static void print_report(const report *of)
     const int most = of->column_count < 10 ? of->column_count : 10;
     int i;
 
-    printf("%s rows: %s\n", of->rows, of->summary.at);
+    printf("%s rows: %s\n", of->rows, of->summary);
     if (of->matrix) print_matrix(of);
     printf("\nmost important columns (how much the loss grows when the column is shuffled)\n");
     for (i = 0; i < most; i++) printf("%10.4f  %s\n", of->columns[i].loss, of->columns[i].name);
@@ -1268,7 +1248,7 @@ static void write_picture(const char *path, const report *of, const nn_history *
     text target = {NULL, 0, 0};
     int failed;
 
-    if (!file) fail(WRONG_DATA, "%s: the file cannot be written", path);
+    if (!file) tell(WRONG_DATA, "%s: the file cannot be written", path);
     fprintf(file,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"510\" "
             "viewBox=\"0 0 %.0f 510\" font-family=\"system-ui,Helvetica,Arial,sans-serif\" "
@@ -1276,7 +1256,7 @@ static void write_picture(const char *path, const report *of, const nn_history *
             "rx=\"10\"/>\n",
             width, width, style_sheet, width - 2);
     put_label(file, 28, 42, "class=\"h\"", of->title, 120);
-    put_label(file, 28, 64, "class=\"m\"", of->summary.at, 170);
+    put_label(file, 28, 64, "class=\"m\"", of->summary, 170);
     if (history) {
         draw_curves(&at, history, kept);
         at.left += 430;
@@ -1292,7 +1272,7 @@ static void write_picture(const char *path, const report *of, const nn_history *
     fprintf(file, "</svg>\n");
     free(target.at);
     failed = ferror(file);
-    if (fclose(file) != 0 || failed) fail(WRONG_DATA, "%s: the file cannot be written", path);
+    if (fclose(file) != 0 || failed) tell(WRONG_DATA, "%s: the file cannot be written", path);
 }
 
 /* ---- nn train, nn tune, nn evaluate ---------------------------------------------------------- */
@@ -1312,7 +1292,7 @@ static void put_path(text *to, const char *path, const char *ending)
     const int ours = length > cut && strcmp(path + length - cut, old) == 0;
 
     put_bytes(to, path, ours ? length - cut : length);
-    put_bytes(to, ending, strlen(ending));
+    put(to, ending);
 }
 
 /* Divides the rows: *test gets those that the network is measured on. A table of fewer than 20 rows
@@ -1324,7 +1304,7 @@ static void divide(arguments *args, const nn_data *data, nn_data *train, nn_data
     memset(train, 0, sizeof *train);
     memset(test, 0, sizeof *test);
     if (data->rows < 20 && !args->given[OPTION_TEST] && !args->given[OPTION_VALIDATION]) {
-        note("%d rows are too few to divide: all are trained on and measured", data->rows);
+        tell(GO_ON, "%d rows are too few to divide: all are trained on and measured", data->rows);
         args->value[OPTION_TEST] = args->value[OPTION_VALIDATION] = 0;
     }
     if (args->value[OPTION_TEST] > 0)
@@ -1338,23 +1318,22 @@ static void divide(arguments *args, const nn_data *data, nn_data *train, nn_data
 static void describe(nn_model *model, const char *command, const nn_data *train, const report *of,
                      int epochs, int kept)
 {
-    text line = {NULL, 0, 0};
+    char line[400];
 
-    put(&line, "%d rows, of which a part decided when to stop; %d epochs; weights of epoch %d",
-        train->rows, epochs, kept + 1);
-    check(nn_set_metadata(model, "training", line.at), "the model", NULL);
     check(nn_set_metadata(model, "training.command", command), "the model", NULL);
-    line.size = 0;
-    put(&line, "%d %s rows: %s", of->data->rows, of->rows, of->summary.at);
-    check(nn_set_metadata(model, "training.result", line.at), "the model", NULL);
-    free(line.at);
+    snprintf(line, sizeof line,
+             "%d rows, of which a part decided when to stop; %d epochs; weights of epoch %d",
+             train->rows, epochs, kept + 1);
+    check(nn_set_metadata(model, "training", line), "the model", NULL);
+    snprintf(line, sizeof line, "%d %s rows: %s", of->data->rows, of->rows, of->summary);
+    check(nn_set_metadata(model, "training.result", line), "the model", NULL);
 }
 
-/* Trains a model on the data, prints what it is worth, and writes what the command line asks for. */
+/* Trains a model on the data, prints its report, and writes what the command line asks for. */
 static void train_and_report(arguments *args, const nn_data *data, const char *command)
 {
     nn_data train, test;
-    text path = {NULL, 0, 0}, title = {NULL, 0, 0};
+    text path = {NULL, 0, 0}, target = {NULL, 0, 0};
     nn_history history;
     nn_model *model;
     report result;
@@ -1362,34 +1341,31 @@ static void train_and_report(arguments *args, const nn_data *data, const char *c
     int kept;
 
     divide(args, data, &train, &test);
-    put_targets(&title, data->recipe);
-    note("%s: %d rows, of which %d for the test; inputs of the network: %d; target: %s, %s",
-         args->paths[0], data->rows, test.rows, data->inputs, title.at,
+    put_targets(&target, data->recipe);
+    tell(GO_ON, "%s: %d rows, of which %d for the test; inputs of the network: %d; target: %s, %s",
+         args->paths[0], data->rows, test.rows, data->inputs, target.at,
          data->classes ? "classes" : "regression");
-    title.size = 0;
     make_plan(&with, args, data);
     model = train_model(&with, args, &train, &history);
     kept = kept_epoch(&history, with.how.patience);
     measure(&result, model, test.rows ? &test : &train, with.how.seed);
     result.rows = test.rows ? "test" : "training";
-    put(&title, "%s: ", base_name(args->paths[0]));
-    put_targets(&title, data->recipe);
-    put(&title, ", %d %s rows", result.data->rows, result.rows);
-    result.title = title.at;
+    snprintf(result.title, sizeof result.title, "%.80s: %.80s, %d %s rows",
+             base_name(args->paths[0]), target.at, result.data->rows, result.rows);
     print_report(&result);
     describe(model, command, &train, &result, history.count, kept);
     if (args->given[OPTION_OUTPUT]) {
         check(nn_save(model, args->given[OPTION_OUTPUT]), args->given[OPTION_OUTPUT], NULL);
-        note("the model is in %s", args->given[OPTION_OUTPUT]);
+        tell(GO_ON, "the model is in %s", args->given[OPTION_OUTPUT]);
         if (!args->given[OPTION_SVG]) put_path(&path, args->given[OPTION_OUTPUT], ".svg");
     }
-    if (args->given[OPTION_SVG]) put(&path, "%s", args->given[OPTION_SVG]);
+    if (args->given[OPTION_SVG]) put(&path, args->given[OPTION_SVG]);
     if (path.size) {
         write_picture(path.at, &result, &history, kept);
-        note("the picture is in %s", path.at);
+        tell(GO_ON, "the picture is in %s", path.at);
     }
     end_report(&result);
-    free(title.at);
+    free(target.at);
     free(path.at);
     free(history.epochs);
     nn_model_free(model);
@@ -1405,7 +1381,7 @@ static int verb_train(arguments *args, int argc, char **argv)
 
     for (i = 1; i < argc; i++) put_argument(&command, argv[i]);
     read_training_table(&data, args);
-    if (!data.y && !data.labels) fail(WRONG_USE, "--target: there is nothing to predict");
+    if (!data.y && !data.labels) tell(WRONG_USE, "--target: there is nothing to predict");
     train_and_report(args, &data, command.at);
     nn_data_free(&data);
     free(command.at);
@@ -1416,7 +1392,7 @@ static int verb_evaluate(arguments *args)
 {
     nn_model *model = load_model(args->paths[0]);
     const char *path = args->paths[1];
-    text input = {NULL, 0, 0}, title = {NULL, 0, 0};
+    text input = {NULL, 0, 0}, target = {NULL, 0, 0};
     nn_csv_options csv;
     nn_data data;
     report result;
@@ -1424,19 +1400,18 @@ static int verb_evaluate(arguments *args)
     set_csv_options(&csv, args, model);
     read_table(&data, path, &csv, &input);
     report_reading(&data, path);
-    put_targets(&title, data.recipe);
+    put_targets(&target, data.recipe);
     if (!data.y && !data.labels)
-        fail(WRONG_DATA, "%s: the target '%s' is needed to measure the model, and is not there",
-             path, title.at);
+        tell(WRONG_DATA, "%s: the target '%s' is needed to measure the model, and is not there",
+             path, target.at);
     measure(&result, model, &data, (uint64_t)args->value[OPTION_SEED]);
     result.rows = "all";
-    title.size = 0;
-    put(&title, "%s: %s, %d rows", base_name(args->paths[0]), base_name(path), data.rows);
-    result.title = title.at;
+    snprintf(result.title, sizeof result.title, "%.80s: %.80s, %d rows", base_name(args->paths[0]),
+             base_name(path), data.rows);
     print_report(&result);
     if (args->given[OPTION_SVG]) write_picture(args->given[OPTION_SVG], &result, NULL, 0);
     end_report(&result);
-    free(title.at);
+    free(target.at);
     free(input.at);
     nn_data_free(&data);
     nn_model_free(model);
@@ -1468,7 +1443,7 @@ static void put_command(text *to, const arguments *args)
 {
     int i;
 
-    put_bytes(to, "train", 5);
+    put(to, "train");
     put_argument(to, args->paths[0]);
     for (i = 0; i < OPTION_COUNT; i++) {
         if (!args->given[i] || !(options[i].verbs & TRAIN) || i == OPTION_QUIET) continue;
@@ -1557,15 +1532,16 @@ static void search(arguments *best, const arguments *args, const nn_data *data)
         loss = try_plan(&with, data, folds, results, &accuracy);
         if (trial && is_late(&end)) break; /* it may not have been trained to its end */
         if (!args->given[OPTION_QUIET])
-            note("trial %3d: loss %.4f, %s %.4f%s  --layers %s --rate %s --decay %s", trial + 1,
-                 loss, data->classes ? "accuracy" : "R2", accuracy, loss < lowest ? " *" : "  ",
-                 tried.given[OPTION_LAYERS], tried.given[OPTION_RATE], tried.given[OPTION_DECAY]);
+            tell(GO_ON, "trial %3d: loss %.4f, %s %.4f%s  --layers %s --rate %s --decay %s",
+                 trial + 1, loss, data->classes ? "accuracy" : "R2", accuracy,
+                 loss < lowest ? " *" : "  ", tried.given[OPTION_LAYERS], tried.given[OPTION_RATE],
+                 tried.given[OPTION_DECAY]);
         if (trial && !(loss < lowest)) continue;
         lowest = loss;
         score = accuracy;
         *best = tried;
     }
-    if (!(lowest < HUGE_VAL)) fail(WRONG_DATA, "every trial diverged");
+    if (!(lowest < HUGE_VAL)) tell(WRONG_DATA, "every trial diverged");
     printf("best of %d trials in %d folds: loss %.4f, %s %.4f\n", trial, folds, lowest,
            data->classes ? "accuracy" : "R2", score);
     free(results);
@@ -1578,9 +1554,9 @@ static int verb_tune(arguments *args)
     arguments best;
 
     if (args->given[OPTION_SECONDS] && args->given[OPTION_TRIALS])
-        fail(WRONG_USE, "--seconds and --trials are given together");
+        tell(WRONG_USE, "--seconds and --trials are given together");
     read_training_table(&data, args);
-    if (!data.y && !data.labels) fail(WRONG_USE, "--target: there is nothing to predict");
+    if (!data.y && !data.labels) tell(WRONG_USE, "--target: there is nothing to predict");
     divide(args, &data, &train, &test);
     search(&best, args, &train);
     put_command(&command, &best);
@@ -1631,14 +1607,14 @@ static void read_more(stream *from)
 #if defined(__unix__) || defined(__APPLE__)
     if (from->file == stdin) {
         const ssize_t count = read(0, from->bytes.at + from->bytes.size, most);
-        if (count < 0) fail(WRONG_DATA, "standard input cannot be read");
+        if (count < 0) tell(WRONG_DATA, "standard input cannot be read");
         got = (size_t)count;
     } else
 #endif
     {
         got = fread(from->bytes.at + from->bytes.size, 1, most, from->file);
         if (ferror(from->file))
-            fail(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_READ));
+            tell(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_READ));
     }
     from->bytes.size += got;
     from->ended = got == 0;
@@ -1699,7 +1675,7 @@ static void take_header(stream *from)
         }
         at = end;
     }
-    if (end == at) fail(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_CSV_EMPTY));
+    if (end == at) tell(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_CSV_EMPTY));
     put_bytes(&from->header, from->bytes.at, end);
     from->header_lines = lines;
     from->line += lines;
@@ -1749,14 +1725,14 @@ static void print_predictions(const nn_model *model, const nn_real *y, int rows,
         line.size = 0;
         if (classes) put_cell(&line, nn_class_name(model, class_of(y, outputs)));
         if (classes && outputs == 1) {
-            put_bytes(&line, ",", 1);
+            put(&line, ",");
             put_number(&line, 1 - y[0]);
         }
         for (k = 0; k < outputs; k++) {
-            if (k || classes) put_bytes(&line, ",", 1);
+            if (k || classes) put(&line, ",");
             put_number(&line, y[k]);
         }
-        put_bytes(&line, "\n", 1);
+        put(&line, "\n");
         fwrite(line.at, 1, line.size, stdout);
     }
     free(line.at);
@@ -1771,12 +1747,12 @@ static void print_header(const nn_model *model, int outputs, text *empty)
 
     put_targets(&line, nn_metadata(model, "recipe"));
     for (k = 0; k < classes; k++) {
-        put_bytes(&line, ",", 1);
+        put(&line, ",");
         put_cell(&line, nn_class_name(model, k));
     }
     printf("%s\n", line.at);
-    for (k = 1; k < (classes ? classes + 1 : outputs); k++) put_bytes(empty, ",", 1);
-    put_bytes(empty, "\n", 1);
+    for (k = 1; k < (classes ? classes + 1 : outputs); k++) put(empty, ",");
+    put(empty, "\n");
     free(line.at);
 }
 
@@ -1819,8 +1795,8 @@ static int is_hollow(const stream *from, const row_start *at)
     return delimiters && from->delimiter != ' ';
 }
 
-/* Predicts rows begin ... count - 1. Where one cannot be read, those before it are predicted, and it
-   gives a row of empty cells. */
+/* Predicts rows begin ... count - 1. Where one cannot be read, those before it are predicted, and a
+   row of empty cells stands for it. */
 static void predict_block(const nn_model *model, stream *from, const row_start *starts, int begin,
                           int count, nn_csv_options *csv, const text *empty)
 {
@@ -1877,10 +1853,10 @@ static void open_stream(stream *to, const arguments *args, const nn_model *model
 
     memset(to, 0, sizeof *to);
     if (!read_row(&line, &recipe) || line.count < 5)
-        fail(WRONG_DATA, "%s: the model was not trained on a table", args->paths[0]);
+        tell(WRONG_DATA, "%s: the model was not trained on a table", args->paths[0]);
     to->path = strcmp(path, "-") == 0 ? "standard input" : path;
     to->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (!to->file) fail(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
+    if (!to->file) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
     to->comment = args->given[OPTION_COMMENT] ? args->given[OPTION_COMMENT] : "";
     to->delimiter = delimiter_of(args);
     to->line = 1;
@@ -1913,11 +1889,11 @@ static int verb_predict(const arguments *args)
             begin = end + 1;
         }
         predict_block(model, &from, starts, begin, count, &csv, &empty);
-        if (fflush(stdout) != 0) fail(WRONG_DATA, "standard output: the file cannot be written");
+        if (fflush(stdout) != 0) tell(WRONG_DATA, "standard output: the file cannot be written");
         from.line = starts[count].line;
         use_bytes(&from, starts[count].at);
     }
-    if (from.failures) note("%s: %d rows could not be read", from.path, from.failures);
+    if (from.failures) tell(GO_ON, "%s: %d rows could not be read", from.path, from.failures);
     if (from.file != stdin) fclose(from.file);
     free(from.bytes.at);
     free(from.header.at);
@@ -1963,6 +1939,31 @@ static void print_layers(const nn_model *model)
     printf("\nparameters %lu\n", (unsigned long)nn_parameter_count(model));
 }
 
+/* Prints the scaling, which a model file lists as decimal numbers: what the model subtracts from
+   its inputs and then divides them by, what it multiplies its outputs by and then adds. */
+static void print_scaling(const nn_model *model)
+{
+    static const char *const keys[][2] = {{"inputs -", "\"nn.input_offset\":\""},
+                                          {"inputs /", "\"nn.input_scale\":\""},
+                                          {"outputs *", "\"nn.target_scale\":\""},
+                                          {"outputs +", "\"nn.target_offset\":\""}};
+    const char *found;
+    size_t size;
+    char *bytes;
+    int i;
+
+    check(nn_save_memory(model, NULL, 0, &size), "the model", NULL);
+    bytes = (char *)allocate(size + 1, 1);
+    check(nn_save_memory(model, bytes, size, &size), "the model", NULL);
+    for (i = 0; i < 4; i++) { /* the header begins behind eight bytes and has no 0 */
+        found = strstr(bytes + 8, keys[i][1]);
+        if (!found) continue;
+        found += strlen(keys[i][1]);
+        printf("%-11s%.*s\n", keys[i][0], (int)strcspn(found, "\""), found);
+    }
+    free(bytes);
+}
+
 static void info_of_model(const char *path)
 {
     static const char *const keys[][2] = {
@@ -1975,37 +1976,15 @@ static void info_of_model(const char *path)
     print_layers(model);
     printf("hash       %016llx\n", (unsigned long long)hash_of(model));
     for (i = 0; i < 3; i++)
-        if ((value = nn_metadata(model, keys[i][1])) != NULL) {
+        if ((value = nn_metadata(model, keys[i][1])) != NULL)
             printf("%-11s%s%s\n", keys[i][0], i == 0 ? "nn " : "", value);
-        }
     if (recipe) print_recipe(recipe);
     for (i = 0; !recipe && nn_input_name(model, i); i++)
         printf("input      %s\n", nn_input_name(model, i));
     for (i = 0; !recipe && nn_class_name(model, i); i++)
         printf("class      %s\n", nn_class_name(model, i));
+    print_scaling(model);
     nn_model_free(model);
-}
-
-/* Prints how many rows each class has, or the mean and the range of each target. */
-static void print_targets(const nn_data *data)
-{
-    int i, k;
-
-    for (k = 0; k < data->classes; k++) {
-        int count = 0;
-        for (i = 0; i < data->rows; i++) count += data->labels[i] == k;
-        printf("class      %s: %d rows\n", data->class_names[k], count);
-    }
-    for (k = 0; data->y && k < data->outputs; k++) {
-        double low = (double)data->y[k], high = low, sum = 0;
-        for (i = 0; i < data->rows; i++) {
-            const double y = (double)data->y[(size_t)i * (size_t)data->outputs + (size_t)k];
-            low = y < low ? y : low;
-            high = y > high ? y : high;
-            sum += y;
-        }
-        printf("number     from %g to %g, mean %g\n", low, high, sum / data->rows);
-    }
 }
 
 /* Prints the first rows as the network gets them. */
@@ -2018,13 +1997,13 @@ static void print_rows(const nn_data *data)
     for (i = 0; i < 5 && i < (size_t)data->rows; i++) {
         line.size = 0;
         for (k = 0; k < (size_t)data->inputs; k++) {
-            put_bytes(&line, " ", 1);
+            put(&line, " ");
             put_number(&line, data->x[i * (size_t)data->inputs + k]);
         }
-        if (data->labels || data->y) put_bytes(&line, " ->", 3);
-        if (data->labels) put(&line, " %s", data->class_names[data->labels[i]]);
+        if (data->labels || data->y) put(&line, " ->");
+        if (data->labels) put(&line, " "), put(&line, data->class_names[data->labels[i]]);
         for (k = 0; data->y && k < (size_t)data->outputs; k++) {
-            put_bytes(&line, " ", 1);
+            put(&line, " ");
             put_number(&line, data->y[i * (size_t)data->outputs + k]);
         }
         printf("   %s\n", line.at);
@@ -2043,7 +2022,6 @@ static void info_of_table(const arguments *args)
     if (data.imputed) printf(", %d missing cells filled in", data.imputed);
     printf("\ninputs     %d of the network\n", data.inputs);
     print_recipe(data.recipe);
-    print_targets(&data);
     print_rows(&data);
     nn_data_free(&data);
 }
@@ -2063,7 +2041,7 @@ static int verb_info(const arguments *args)
         return 0;
     }
     for (i = 0; i < OPTION_COUNT; i++)
-        if (args->given[i]) fail(WRONG_USE, "%s is of no use with a model", options[i].name);
+        if (args->given[i]) tell(WRONG_USE, "%s is of no use with a model", options[i].name);
     info_of_model(args->paths[0]);
     return 0;
 }
@@ -2096,12 +2074,12 @@ static int verb_export(const arguments *args)
     int failed;
 
     if (c_source + (args->given[OPTION_ONNX] != NULL) != 1)
-        fail(WRONG_USE, "nn export needs one of --c, --int8, --onnx");
-    if (args->given[OPTION_NAME] && !c_source) fail(WRONG_USE, "--name is of no use with --onnx");
+        tell(WRONG_USE, "nn export needs one of --c, --int8, --onnx");
+    if (args->given[OPTION_NAME] && !c_source) tell(WRONG_USE, "--name is of no use with --onnx");
     model = load_model(args->paths[0]);
     status = export_to(model, args, NULL, 0, &size);
     if (status == NN_ERROR_OPTION)
-        fail(WRONG_USE, "--name: '%s' cannot name a C function", args->given[OPTION_NAME]);
+        tell(WRONG_USE, "--name: '%s' cannot name a C function", args->given[OPTION_NAME]);
     check(status, args->paths[0], NULL);
     bytes = (char *)allocate(size, 1);
     check(export_to(model, args, bytes, size, &size), args->paths[0], NULL);
@@ -2109,10 +2087,10 @@ static int verb_export(const arguments *args)
     if (!args->given[OPTION_OUTPUT]) _setmode(1, _O_BINARY);
 #endif
     file = args->given[OPTION_OUTPUT] ? fopen(path, "wb") : stdout;
-    if (!file) fail(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
+    if (!file) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
     failed = fwrite(bytes, 1, size, file) != size;
     failed |= (file == stdout ? fflush(file) : fclose(file)) != 0;
-    if (failed) fail(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_WRITE));
+    if (failed) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_WRITE));
     free(bytes);
     nn_model_free(model);
     return 0;
@@ -2137,7 +2115,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) return puts("nn " NN_VERSION) < 0;
     for (verb = 0; verb < VERBS && strcmp(verb_names[verb], argv[1]) != 0; verb++) continue;
-    if (verb == VERBS) fail(WRONG_USE, "there is no verb '%s'; see nn --help", argv[1]);
+    if (verb == VERBS) tell(WRONG_USE, "there is no verb '%s'; see nn --help", argv[1]);
     for (i = 2; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help_texts[verb], stdout);
@@ -2155,6 +2133,6 @@ int main(int argc, char **argv)
     case EXPORT: code = verb_export(&args); break;
     }
     if (fflush(stdout) != 0 || ferror(stdout))
-        fail(WRONG_DATA, "standard output: %s", nn_status_text(NN_ERROR_WRITE));
+        tell(WRONG_DATA, "standard output: %s", nn_status_text(NN_ERROR_WRITE));
     return code;
 }

@@ -6,9 +6,9 @@
 For each seed, a fifth of the rows is held out. The tool trains on the others, in one command, and
 `nn evaluate` measures it on those. scikit-learn gets the same rows: SimpleImputer for numbers,
 OneHotEncoder for texts, StandardScaler for all, and MLPClassifier or MLPRegressor with the same
-layers, Adam, learning rate, batches and early stopping (its target scaled for the prices). Compared
-are accuracies, or R2. The tool's mean may be lower by two standard errors of the mean difference, or
-by 0.01, whichever is more.
+layers, Adam, learning rate, batches and early stopping (its target scaled for the prices).
+Compared are accuracies, or R2. The tool's mean may be lower by two standard errors of the mean
+difference, or by 0.01, whichever is more.
 """
 import csv
 import os
