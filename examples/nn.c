@@ -563,11 +563,13 @@ static void read_training_table(nn_data *data, const arguments *args)
 
 static int is_input(const row *line)
 {
+    if (line->count < 2) return 0;
     return strcmp(line->cells.at, "number") == 0 || strncmp(line->cells.at, "text", 4) == 0;
 }
 
 static int is_target(const row *line)
 {
+    if (line->count < 2) return 0;
     return strcmp(line->cells.at, "target") == 0 || strcmp(line->cells.at, "class") == 0;
 }
 
@@ -791,8 +793,9 @@ typedef struct influence {
     double loss;
 } influence;
 
-/* Fills *list with the columns of the recipe and returns how many there are. */
-static int list_columns(influence **list, const char *recipe)
+/* Fills *list with the columns of the recipe and returns how many there are; 0 where they are not
+   the model's inputs. */
+static int list_columns(influence **list, const char *recipe, int inputs)
 {
     row line = {{NULL, 0, 0}, 0};
     const char *at;
@@ -810,7 +813,7 @@ static int list_columns(influence **list, const char *recipe)
         first += to->inputs;
     }
     free(line.cells.at);
-    return count;
+    return first == inputs ? count : 0;
 }
 
 static int by_loss(const void *a, const void *b)
@@ -838,9 +841,9 @@ typedef struct report {
 } report;
 
 /* The name of class k: the model's, or else its number. */
-static const char *class_name(const report *of, int k, char number[16])
+static const char *class_name(const nn_model *model, int k, char number[16])
 {
-    const char *name = nn_class_name(of->model, k);
+    const char *name = nn_class_name(model, k);
 
     if (name) return name;
     snprintf(number, 16, "%d", k);
@@ -929,7 +932,8 @@ static void measure_influence(report *to, const nn_options *how, uint64_t seed)
     nn_data some, others;
     double work, most;
 
-    to->column_count = list_columns(&to->columns, nn_metadata(to->model, "recipe"));
+    to->column_count =
+        list_columns(&to->columns, nn_metadata(to->model, "recipe"), to->data->inputs);
     work = (double)nn_parameter_count(to->model) * REPEATS * (to->column_count + 1);
     most = 1e10 / work > 100 ? 1e10 / work : 100;
     if (to->data->rows > most) {
@@ -985,16 +989,16 @@ static void print_matrix(const report *of)
 
     printf("\nconfusion matrix (rows: true class, columns: predicted class)\n");
     for (guess = 0; guess < classes; guess++) {
-        const int length = (int)strlen(class_name(of, guess, number));
+        const int length = (int)strlen(class_name(of->model, guess, number));
         if (length > width) width = length < 12 ? length : 12;
     }
     printf("%*s", width + 2, "");
     if (classes <= MOST_PRINTED)
         for (guess = 0; guess < classes; guess++)
-            printf("%*.*s", width + 2, width, class_name(of, guess, number));
+            printf("%*.*s", width + 2, width, class_name(of->model, guess, number));
     printf("  precision  recall    rows\n");
     for (truth = 0; truth < classes; truth++) {
-        printf("%*.*s", width + 2, width, class_name(of, truth, number));
+        printf("%*.*s", width + 2, width, class_name(of->model, truth, number));
         if (classes <= MOST_PRINTED)
             for (guess = 0; guess < classes; guess++)
                 printf("%*d", width + 2, of->matrix[truth * classes + guess]);
@@ -1003,12 +1007,31 @@ static void print_matrix(const report *of)
     }
 }
 
+/* Prints how often the most frequent class would be right. */
+static void print_frequent(const report *of)
+{
+    const int classes = of->data->classes;
+    int best = 0, most = -1, k;
+    char number[16];
+    nn_scores scores;
+
+    for (k = 0; k < classes; k++) {
+        check(nn_class_scores(of->matrix, classes, k, &scores), "the rows", NULL);
+        if (scores.support <= most) continue;
+        most = scores.support;
+        best = k;
+    }
+    printf("without a model, always %s: accuracy %.4f\n", class_name(of->model, best, number),
+           (double)most / of->data->rows);
+}
+
 static void print_report(const report *of)
 {
     const int most = of->column_count < 10 ? of->column_count : 10;
     int i;
 
     printf("%s rows: %s\n", of->rows, of->summary);
+    if (of->matrix) print_frequent(of);
     if (of->matrix) print_matrix(of);
     printf("\nmost important columns (how much the loss grows when the column is shuffled)\n");
     for (i = 0; i < most; i++) printf("%10.4f  %s\n", of->columns[i].loss, of->columns[i].name);
@@ -1163,9 +1186,9 @@ static void draw_matrix(const panel *at, const report *of)
         }
         if (cell < 9) continue;
         put_label(at->file, at->left - 8, y + cell / 2 + 4, "class=\"m\" text-anchor=\"end\"",
-                  class_name(of, truth, label), 11);
+                  class_name(of->model, truth, label), 11);
         put_label(at->file, at->left + cell * truth + cell / 2, at->top + at->height + 17,
-                  "class=\"m\" text-anchor=\"middle\"", class_name(of, truth, label),
+                  "class=\"m\" text-anchor=\"middle\"", class_name(of->model, truth, label),
                   cell > 75             ? 12
                   : (int)(cell / 7) > 3 ? (int)(cell / 7)
                                         : 3);
@@ -1719,11 +1742,12 @@ static void print_predictions(const nn_model *model, const nn_real *y, int rows,
 {
     const int classes = loss_of(model) != NN_MSE;
     text line = {NULL, 0, 0};
+    char number[16];
     int i, k;
 
     for (i = 0; i < rows; i++, y += outputs) {
         line.size = 0;
-        if (classes) put_cell(&line, nn_class_name(model, class_of(y, outputs)));
+        if (classes) put_cell(&line, class_name(model, class_of(y, outputs), number));
         if (classes && outputs == 1) {
             put(&line, ",");
             put_number(&line, 1 - y[0]);
@@ -1743,12 +1767,13 @@ static void print_header(const nn_model *model, int outputs, text *empty)
 {
     const int classes = loss_of(model) == NN_MSE ? 0 : outputs == 1 ? 2 : outputs;
     text line = {NULL, 0, 0};
+    char number[16];
     int k;
 
     put_targets(&line, nn_metadata(model, "recipe"));
     for (k = 0; k < classes; k++) {
         put(&line, ",");
-        put_cell(&line, nn_class_name(model, k));
+        put_cell(&line, class_name(model, k, number));
     }
     printf("%s\n", line.at);
     for (k = 1; k < (classes ? classes + 1 : outputs); k++) put(empty, ",");
