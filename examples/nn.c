@@ -10,7 +10,9 @@
    all is well, 1 when a file or its data is wrong, and 2 when the command line is. The same table,
    options and seed give the same model, to the last bit, on every machine. */
 
-#undef NN_USE_OPENBLAS /* its results depend on the machine */
+/* One program, one answer: not with double, and not with OpenBLAS, which depends on the machine. */
+#undef NN_DOUBLE
+#undef NN_USE_OPENBLAS
 #define NN_IMPLEMENTATION
 #include "../nn.h"
 
@@ -36,7 +38,7 @@
 enum { GO_ON = 0, WRONG_DATA = 1, WRONG_USE = 2 }; /* the last two are exit codes */
 
 /* Prints a line to standard error, and ends the program unless the code is GO_ON. */
-static void tell(int code, const char *format, ...)
+static void say(int code, const char *format, ...)
 {
     va_list list;
 
@@ -64,7 +66,7 @@ static void complain(nn_status status, const char *path, const nn_location *at, 
                  *name ? "expected %s, found '%s': " : "expected %s: ", at->expected, name);
     else if (*name)
         snprintf(found, sizeof found, "'%s': ", name);
-    tell(GO_ON, "%s%s: %s%s", path, place, found, nn_status_text(status));
+    say(GO_ON, "%s%s: %s%s", path, place, found, nn_status_text(status));
 }
 
 /* Ends the program with a message when a call of the library failed. */
@@ -78,7 +80,7 @@ static void check(nn_status status, const char *path, const nn_location *at)
 static void *allocate(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size);
-    if (!memory) tell(WRONG_DATA, "out of memory");
+    if (!memory) say(WRONG_DATA, "out of memory");
     return memory;
 }
 
@@ -96,7 +98,7 @@ static void reserve(text *to, size_t more)
     if (to->capacity - to->size > more) return;
     to->capacity = 2 * to->capacity + more + 64;
     to->at = (char *)realloc(to->at, to->capacity);
-    if (!to->at) tell(WRONG_DATA, "out of memory");
+    if (!to->at) say(WRONG_DATA, "out of memory");
 }
 
 static void put_bytes(text *to, const char *bytes, size_t size)
@@ -285,17 +287,17 @@ static void set_option(arguments *args, int i, const char *value)
     const char *end = value;
     double number = 1;
 
-    if (args->given[i]) tell(WRONG_USE, "%s is given twice", o->name);
+    if (args->given[i]) say(WRONG_USE, "%s is given twice", o->name);
     if (o->kind == WORD) {
         number = find_word(o->words, value);
         if (number < 0)
-            tell(WRONG_USE, "%s: expected one of: %s; found '%s'", o->name, o->words, value);
+            say(WRONG_USE, "%s: expected one of: %s; found '%s'", o->name, o->words, value);
     } else if (o->kind == WHOLE || o->kind == NUMBER) {
         number = strtod(value, (char **)&end);
         if (end == value || *end || !(number >= o->low && number <= o->high) ||
             (o->kind == WHOLE && number != (double)(uint64_t)number))
-            tell(WRONG_USE, "%s: expected a %snumber from %.16g to %.16g, found '%s'", o->name,
-                 o->kind == WHOLE ? "whole " : "", o->low, o->high, value);
+            say(WRONG_USE, "%s: expected a %snumber from %.16g to %.16g, found '%s'", o->name,
+                o->kind == WHOLE ? "whole " : "", o->low, o->high, value);
     }
     args->given[i] = value;
     args->value[i] = number;
@@ -313,7 +315,7 @@ static void read_arguments(arguments *args, int argc, char **argv)
         const size_t length = value && word[1] == '-' ? (size_t)(value - word) : strlen(word);
 
         if (word[0] != '-' || !word[1]) {
-            if (args->path_count == most) tell(WRONG_USE, "one file too many: '%s'", word);
+            if (args->path_count == most) say(WRONG_USE, "one file too many: '%s'", word);
             args->paths[args->path_count++] = word;
             continue;
         }
@@ -321,20 +323,20 @@ static void read_arguments(arguments *args, int argc, char **argv)
             if (strlen(options[i].name) == length && memcmp(options[i].name, word, length) == 0)
                 break;
         if (i == OPTION_COUNT || !(options[i].verbs & args->verb))
-            tell(WRONG_USE, "'nn %s' has no option '%s'; see nn %s --help", argv[1], word, argv[1]);
+            say(WRONG_USE, "'nn %s' has no option '%s'; see nn %s --help", argv[1], word, argv[1]);
         if (options[i].kind == FLAG) {
-            if (word[length]) tell(WRONG_USE, "%s takes no value", options[i].name);
+            if (word[length]) say(WRONG_USE, "%s takes no value", options[i].name);
             set_option(args, i, "");
         } else if (word[length]) {
             set_option(args, i, word + length + 1);
         } else {
-            if (at + 1 == argc) tell(WRONG_USE, "%s needs a value", word);
+            if (at + 1 == argc) say(WRONG_USE, "%s needs a value", word);
             set_option(args, i, argv[++at]);
         }
     }
     if (args->path_count < most)
-        tell(WRONG_USE, "'nn %s' needs %s; see nn %s --help", argv[1],
-             most == 2 ? "a model and a table" : "a file", argv[1]);
+        say(WRONG_USE, "'nn %s' needs %s; see nn %s --help", argv[1],
+            most == 2 ? "a model and a table" : "a file", argv[1]);
 }
 
 /* ---- Help ------------------------------------------------------------------------------------ */
@@ -435,7 +437,7 @@ static char delimiter_of(const arguments *args)
     if (strcmp(value, "tab") == 0 || strcmp(value, "\\t") == 0) return '\t';
     if (strcmp(value, "blanks") == 0) return ' ';
     if (strlen(value) != 1)
-        tell(WRONG_USE, "--delimiter: expected one character, tab, or blanks; found '%s'", value);
+        say(WRONG_USE, "--delimiter: expected one character, tab, or blanks; found '%s'", value);
     return *value;
 }
 
@@ -449,7 +451,7 @@ static void set_csv_options(nn_csv_options *csv, const arguments *args, const nn
     csv->model = model;
     if (model) return;
     if (args->given[OPTION_HEADER] && args->given[OPTION_NO_HEADER])
-        tell(WRONG_USE, "--header and --no-header are given together");
+        say(WRONG_USE, "--header and --no-header are given together");
     csv->header = args->given[OPTION_HEADER]      ? NN_CSV_HEADER_YES
                   : args->given[OPTION_NO_HEADER] ? NN_CSV_HEADER_NO
                                                   : NN_CSV_HEADER_AUTO;
@@ -492,18 +494,17 @@ static void read_table(nn_data *data, const char *path, nn_csv_options *csv, tex
     }
     if (status == NN_OK) return;
     complain(status, strcmp(path, "-") == 0 ? "standard input" : path, &at, at.line);
-    if (status == NN_ERROR_CSV_TEXT) tell(GO_ON, "--ignore leaves a column of names or dates out");
+    if (status == NN_ERROR_CSV_TEXT) say(GO_ON, "--ignore leaves a column of names or dates out");
     exit(WRONG_DATA);
 }
 
 static void report_reading(const nn_data *data, const char *path)
 {
     if (data->dropped)
-        tell(GO_ON, "%s: %d rows with bad or missing cells left out", path, data->dropped);
-    if (data->imputed) tell(GO_ON, "%s: %d missing cells filled in", path, data->imputed);
+        say(GO_ON, "%s: %d rows with bad or missing cells left out", path, data->dropped);
+    if (data->imputed) say(GO_ON, "%s: %d missing cells filled in", path, data->imputed);
     if (data->unknown)
-        tell(GO_ON, "%s: %d cells of categories that are unknown to the model", path,
-             data->unknown);
+        say(GO_ON, "%s: %d cells of categories that are unknown to the model", path, data->unknown);
 }
 
 /* How many different numbers the targets are, if all are whole; 0 if not, or if more than most. */
@@ -537,14 +538,14 @@ static void read_training_table(nn_data *data, const arguments *args)
     csv.labels = task && !numbers;
     read_table(data, path, &csv, &input);
     if (data->classes && numbers)
-        tell(WRONG_DATA, "%s: the target has text, so it cannot be a regression", path);
+        say(WRONG_DATA, "%s: the target has text, so it cannot be a regression", path);
     if (!task && !data->classes && data->outputs == 1) {
         count = count_whole_numbers(data, 10);
         if (count >= 2 && data->rows >= 5 * count) {
-            tell(GO_ON,
-                 "the target has %d different whole numbers: they are taken as classes "
-                 "(--task regression takes them as numbers)",
-                 count);
+            say(GO_ON,
+                "the target has %d different whole numbers: they are taken as classes "
+                "(--task regression takes them as numbers)",
+                count);
             nn_data_free(data);
             csv.labels = 1;
             read_table(data, path, &csv, &input);
@@ -647,8 +648,8 @@ static int read_layers(const char *list, nn_layer *layers)
         const long width = strtol(at, &end, 10);
         if (end == at || width < 1 || width > 65536 || count == MOST_LAYERS ||
             (*end && *end != ','))
-            tell(WRONG_USE, "--layers: expected up to %d widths such as 32,16, or none; found '%s'",
-                 MOST_LAYERS, list);
+            say(WRONG_USE, "--layers: expected up to %d widths such as 32,16, or none; found '%s'",
+                MOST_LAYERS, list);
         layers[count++].width = (int)width;
         if (!*end) return count;
     }
@@ -683,7 +684,7 @@ static void make_plan(plan *to, const arguments *args, const nn_data *data)
                 : data->outputs == 1 ? NN_BINARY_CROSS_ENTROPY
                                      : NN_CROSS_ENTROPY;
     how->balance_classes = args->given[OPTION_BALANCE] != NULL;
-    if (how->balance_classes && !data->classes) tell(WRONG_USE, "--balance: there are no classes");
+    if (how->balance_classes && !data->classes) say(WRONG_USE, "--balance: there are no classes");
     how->optimizer = optimizers[(int)args->value[OPTION_OPTIMIZER]];
     how->momentum = how->optimizer == NN_SGD ? 0.9f : 0;
     how->learning_rate = (nn_real)args->value[OPTION_RATE];
@@ -706,7 +707,7 @@ static void set_threads(const arguments *args)
     omp_set_num_threads((int)args->value[OPTION_THREADS]);
 #else
     if (args->value[OPTION_THREADS] > 1)
-        tell(GO_ON, "this program was compiled without threads (-fopenmp); it uses one");
+        say(GO_ON, "this program was compiled without threads (-fopenmp); it uses one");
 #endif
 }
 
@@ -741,8 +742,8 @@ static nn_model *train_model(plan *with, const arguments *args, const nn_data *d
           "the network", NULL);
     status = nn_fit(model, data, how);
     if (status == NN_ERROR_DIVERGED)
-        tell(WRONG_DATA, "training diverged in epoch %d: try a smaller --rate than %g",
-             history->count + 1, (double)how->learning_rate);
+        say(WRONG_DATA, "training diverged in epoch %d: try a smaller --rate than %g",
+            history->count + 1, (double)how->learning_rate);
     check(status, "training", NULL);
     return model;
 }
@@ -1265,13 +1266,13 @@ static const char style_sheet[] =
    against true; the most important columns. */
 static void write_picture(const char *path, const report *of, const nn_history *history, int kept)
 {
-    FILE *file = fopen(path, "w");
+    FILE *file = fopen(path, "wb");
     const double width = history ? 1200 : 780;
     panel at = {file, 80, 140, 320, 300, {0, 0}, {0, 0}};
     text target = {NULL, 0, 0};
     int failed;
 
-    if (!file) tell(WRONG_DATA, "%s: the file cannot be written", path);
+    if (!file) say(WRONG_DATA, "%s: the file cannot be written", path);
     fprintf(file,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"510\" "
             "viewBox=\"0 0 %.0f 510\" font-family=\"system-ui,Helvetica,Arial,sans-serif\" "
@@ -1295,7 +1296,7 @@ static void write_picture(const char *path, const report *of, const nn_history *
     fprintf(file, "</svg>\n");
     free(target.at);
     failed = ferror(file);
-    if (fclose(file) != 0 || failed) tell(WRONG_DATA, "%s: the file cannot be written", path);
+    if (fclose(file) != 0 || failed) say(WRONG_DATA, "%s: the file cannot be written", path);
 }
 
 /* ---- nn train, nn tune, nn evaluate ---------------------------------------------------------- */
@@ -1327,7 +1328,7 @@ static void divide(arguments *args, const nn_data *data, nn_data *train, nn_data
     memset(train, 0, sizeof *train);
     memset(test, 0, sizeof *test);
     if (data->rows < 20 && !args->given[OPTION_TEST] && !args->given[OPTION_VALIDATION]) {
-        tell(GO_ON, "%d rows are too few to divide: all are trained on and measured", data->rows);
+        say(GO_ON, "%d rows are too few to divide: all are trained on and measured", data->rows);
         args->value[OPTION_TEST] = args->value[OPTION_VALIDATION] = 0;
     }
     if (args->value[OPTION_TEST] > 0)
@@ -1365,9 +1366,9 @@ static void train_and_report(arguments *args, const nn_data *data, const char *c
 
     divide(args, data, &train, &test);
     put_targets(&target, data->recipe);
-    tell(GO_ON, "%s: %d rows, of which %d for the test; inputs of the network: %d; target: %s, %s",
-         args->paths[0], data->rows, test.rows, data->inputs, target.at,
-         data->classes ? "classes" : "regression");
+    say(GO_ON, "%s: %d rows, of which %d for the test; inputs of the network: %d; target: %s, %s",
+        args->paths[0], data->rows, test.rows, data->inputs, target.at,
+        data->classes ? "classes" : "regression");
     make_plan(&with, args, data);
     model = train_model(&with, args, &train, &history);
     kept = kept_epoch(&history, with.how.patience);
@@ -1379,13 +1380,13 @@ static void train_and_report(arguments *args, const nn_data *data, const char *c
     describe(model, command, &train, &result, history.count, kept);
     if (args->given[OPTION_OUTPUT]) {
         check(nn_save(model, args->given[OPTION_OUTPUT]), args->given[OPTION_OUTPUT], NULL);
-        tell(GO_ON, "the model is in %s", args->given[OPTION_OUTPUT]);
+        say(GO_ON, "the model is in %s", args->given[OPTION_OUTPUT]);
         if (!args->given[OPTION_SVG]) put_path(&path, args->given[OPTION_OUTPUT], ".svg");
     }
     if (args->given[OPTION_SVG]) put(&path, args->given[OPTION_SVG]);
     if (path.size) {
         write_picture(path.at, &result, &history, kept);
-        tell(GO_ON, "the picture is in %s", path.at);
+        say(GO_ON, "the picture is in %s", path.at);
     }
     end_report(&result);
     free(target.at);
@@ -1404,7 +1405,7 @@ static int verb_train(arguments *args, int argc, char **argv)
 
     for (i = 1; i < argc; i++) put_argument(&command, argv[i]);
     read_training_table(&data, args);
-    if (!data.y && !data.labels) tell(WRONG_USE, "--target: there is nothing to predict");
+    if (!data.y && !data.labels) say(WRONG_USE, "--target: there is nothing to predict");
     train_and_report(args, &data, command.at);
     nn_data_free(&data);
     free(command.at);
@@ -1425,8 +1426,8 @@ static int verb_evaluate(arguments *args)
     report_reading(&data, path);
     put_targets(&target, data.recipe);
     if (!data.y && !data.labels)
-        tell(WRONG_DATA, "%s: the target '%s' is needed to measure the model, and is not there",
-             path, target.at);
+        say(WRONG_DATA, "%s: the target '%s' is needed to measure the model, and is not there",
+            path, target.at);
     measure(&result, model, &data, (uint64_t)args->value[OPTION_SEED]);
     result.rows = "all";
     snprintf(result.title, sizeof result.title, "%.80s: %.80s, %d rows", base_name(args->paths[0]),
@@ -1555,16 +1556,16 @@ static void search(arguments *best, const arguments *args, const nn_data *data)
         loss = try_plan(&with, data, folds, results, &accuracy);
         if (trial && is_late(&end)) break; /* it may not have been trained to its end */
         if (!args->given[OPTION_QUIET])
-            tell(GO_ON, "trial %3d: loss %.4f, %s %.4f%s  --layers %s --rate %s --decay %s",
-                 trial + 1, loss, data->classes ? "accuracy" : "R2", accuracy,
-                 loss < lowest ? " *" : "  ", tried.given[OPTION_LAYERS], tried.given[OPTION_RATE],
-                 tried.given[OPTION_DECAY]);
+            say(GO_ON, "trial %3d: loss %.4f, %s %.4f%s  --layers %s --rate %s --decay %s",
+                trial + 1, loss, data->classes ? "accuracy" : "R2", accuracy,
+                loss < lowest ? " *" : "  ", tried.given[OPTION_LAYERS], tried.given[OPTION_RATE],
+                tried.given[OPTION_DECAY]);
         if (trial && !(loss < lowest)) continue;
         lowest = loss;
         score = accuracy;
         *best = tried;
     }
-    if (!(lowest < HUGE_VAL)) tell(WRONG_DATA, "every trial diverged");
+    if (!(lowest < HUGE_VAL)) say(WRONG_DATA, "every trial diverged");
     printf("best of %d trials in %d folds: loss %.4f, %s %.4f\n", trial, folds, lowest,
            data->classes ? "accuracy" : "R2", score);
     free(results);
@@ -1577,9 +1578,9 @@ static int verb_tune(arguments *args)
     arguments best;
 
     if (args->given[OPTION_SECONDS] && args->given[OPTION_TRIALS])
-        tell(WRONG_USE, "--seconds and --trials are given together");
+        say(WRONG_USE, "--seconds and --trials are given together");
     read_training_table(&data, args);
-    if (!data.y && !data.labels) tell(WRONG_USE, "--target: there is nothing to predict");
+    if (!data.y && !data.labels) say(WRONG_USE, "--target: there is nothing to predict");
     divide(args, &data, &train, &test);
     search(&best, args, &train);
     put_command(&command, &best);
@@ -1630,14 +1631,14 @@ static void read_more(stream *from)
 #if defined(__unix__) || defined(__APPLE__)
     if (from->file == stdin) {
         const ssize_t count = read(0, from->bytes.at + from->bytes.size, most);
-        if (count < 0) tell(WRONG_DATA, "standard input cannot be read");
+        if (count < 0) say(WRONG_DATA, "standard input cannot be read");
         got = (size_t)count;
     } else
 #endif
     {
         got = fread(from->bytes.at + from->bytes.size, 1, most, from->file);
         if (ferror(from->file))
-            tell(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_READ));
+            say(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_READ));
     }
     from->bytes.size += got;
     from->ended = got == 0;
@@ -1698,7 +1699,7 @@ static void take_header(stream *from)
         }
         at = end;
     }
-    if (end == at) tell(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_CSV_EMPTY));
+    if (end == at) say(WRONG_DATA, "%s: %s", from->path, nn_status_text(NN_ERROR_CSV_EMPTY));
     put_bytes(&from->header, from->bytes.at, end);
     from->header_lines = lines;
     from->line += lines;
@@ -1878,10 +1879,10 @@ static void open_stream(stream *to, const arguments *args, const nn_model *model
 
     memset(to, 0, sizeof *to);
     if (!read_row(&line, &recipe) || line.count < 5)
-        tell(WRONG_DATA, "%s: the model was not trained on a table", args->paths[0]);
+        say(WRONG_DATA, "%s: the model was not trained on a table", args->paths[0]);
     to->path = strcmp(path, "-") == 0 ? "standard input" : path;
     to->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (!to->file) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
+    if (!to->file) say(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
     to->comment = args->given[OPTION_COMMENT] ? args->given[OPTION_COMMENT] : "";
     to->delimiter = delimiter_of(args);
     to->line = 1;
@@ -1914,11 +1915,11 @@ static int verb_predict(const arguments *args)
             begin = end + 1;
         }
         predict_block(model, &from, starts, begin, count, &csv, &empty);
-        if (fflush(stdout) != 0) tell(WRONG_DATA, "standard output: the file cannot be written");
+        if (fflush(stdout) != 0) say(WRONG_DATA, "standard output: the file cannot be written");
         from.line = starts[count].line;
         use_bytes(&from, starts[count].at);
     }
-    if (from.failures) tell(GO_ON, "%s: %d rows could not be read", from.path, from.failures);
+    if (from.failures) say(GO_ON, "%s: %d rows could not be read", from.path, from.failures);
     if (from.file != stdin) fclose(from.file);
     free(from.bytes.at);
     free(from.header.at);
@@ -2066,7 +2067,7 @@ static int verb_info(const arguments *args)
         return 0;
     }
     for (i = 0; i < OPTION_COUNT; i++)
-        if (args->given[i]) tell(WRONG_USE, "%s is of no use with a model", options[i].name);
+        if (args->given[i]) say(WRONG_USE, "%s is of no use with a model", options[i].name);
     info_of_model(args->paths[0]);
     return 0;
 }
@@ -2099,23 +2100,20 @@ static int verb_export(const arguments *args)
     int failed;
 
     if (c_source + (args->given[OPTION_ONNX] != NULL) != 1)
-        tell(WRONG_USE, "nn export needs one of --c, --int8, --onnx");
-    if (args->given[OPTION_NAME] && !c_source) tell(WRONG_USE, "--name is of no use with --onnx");
+        say(WRONG_USE, "nn export needs one of --c, --int8, --onnx");
+    if (args->given[OPTION_NAME] && !c_source) say(WRONG_USE, "--name is of no use with --onnx");
     model = load_model(args->paths[0]);
     status = export_to(model, args, NULL, 0, &size);
     if (status == NN_ERROR_OPTION)
-        tell(WRONG_USE, "--name: '%s' cannot name a C function", args->given[OPTION_NAME]);
+        say(WRONG_USE, "--name: '%s' cannot name a C function", args->given[OPTION_NAME]);
     check(status, args->paths[0], NULL);
     bytes = (char *)allocate(size, 1);
     check(export_to(model, args, bytes, size, &size), args->paths[0], NULL);
-#if defined(_WIN32)
-    if (!args->given[OPTION_OUTPUT]) _setmode(1, _O_BINARY);
-#endif
     file = args->given[OPTION_OUTPUT] ? fopen(path, "wb") : stdout;
-    if (!file) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
+    if (!file) say(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));
     failed = fwrite(bytes, 1, size, file) != size;
     failed |= (file == stdout ? fflush(file) : fclose(file)) != 0;
-    if (failed) tell(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_WRITE));
+    if (failed) say(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_WRITE));
     free(bytes);
     nn_model_free(model);
     return 0;
@@ -2128,6 +2126,10 @@ int main(int argc, char **argv)
     arguments args;
     int verb, i, code = 0;
 
+#if defined(_WIN32)
+    _setmode(0, _O_BINARY); /* the same bytes as elsewhere */
+    _setmode(1, _O_BINARY);
+#endif
     memset(&args, 0, sizeof args);
     if (argc < 2) {
         fputs(general_help, stderr);
@@ -2140,7 +2142,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) return puts("nn " NN_VERSION) < 0;
     for (verb = 0; verb < VERBS && strcmp(verb_names[verb], argv[1]) != 0; verb++) continue;
-    if (verb == VERBS) tell(WRONG_USE, "there is no verb '%s'; see nn --help", argv[1]);
+    if (verb == VERBS) say(WRONG_USE, "there is no verb '%s'; see nn --help", argv[1]);
     for (i = 2; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help_texts[verb], stdout);
@@ -2158,6 +2160,6 @@ int main(int argc, char **argv)
     case EXPORT: code = verb_export(&args); break;
     }
     if (fflush(stdout) != 0 || ferror(stdout))
-        tell(WRONG_DATA, "standard output: %s", nn_status_text(NN_ERROR_WRITE));
+        say(WRONG_DATA, "standard output: %s", nn_status_text(NN_ERROR_WRITE));
     return code;
 }
