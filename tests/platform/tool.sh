@@ -194,6 +194,24 @@ $cc -O1 -DNN_NO_SIMD -I"$work/../.." -o other "$work/../../examples/nn.c" -lm &&
     train b "$work/other" && cmp a/m.safetensors b/m.safetensors
 tell "another compilation without vector kernels gives the same model"
 
+# elsewhere COMPILER EMULATOR: the same model, picture and results on another machine.
+elsewhere()
+{
+    if ! command -v "$1" >/dev/null || ! command -v "$2" >/dev/null; then
+        echo "tool: no $1 or $2: skipped"
+        [ "$CI" != true ]
+        return
+    fi
+    printf '#!/bin/sh\nexec %s "%s/other.%s" "$@"\n' "$2" "$work" "$2" >run && chmod +x run &&
+        "$1" -O1 -static -I"$work/../.." -o "other.$2" "$work/../../examples/nn.c" -lm &&
+        train b "$work/run" && cmp a/m.safetensors b/m.safetensors && cmp a/m.svg b/m.svg &&
+        cmp a/out b/out
+}
+elsewhere aarch64-linux-gnu-gcc qemu-aarch64
+tell "the same on a 64-bit ARM machine"
+elsewhere s390x-linux-gnu-gcc qemu-s390x
+tell "the same on a big-endian machine"
+
 # shellcheck disable=SC2086
 train b "$nn" && (cd b && "$nn" train parcels.csv $parcels --seed 2 -o n.safetensors >out 2>err) &&
     ! cmp -s b/m.safetensors b/n.safetensors
