@@ -2,8 +2,8 @@
 
        cc -O2 -I. examples/nn.c -o nn -lm
 
-       ./nn train examples/data/parcels.csv --target late -o parcels.safetensors
-       ./nn predict parcels.safetensors new.csv > predictions.csv
+       ./nn train examples/data/parcels.csv --target late --ignore parcel,label -o p.safetensors
+       ./nn predict p.safetensors new.csv > predictions.csv
        ./nn --help
 
    Results go to standard output, progress and messages to standard error. The exit code is 0 when
