@@ -1051,13 +1051,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
 
 /* Writes the model as an ONNX file, for programs that have an ONNX runtime. The graph's input is
    "x" [batch x inputs], its output "y" [batch x outputs], both in the units of nn_predict: scaling
-   is part of the graph. Their type is nn_real's, float or double. A runtime's y differs from that
-   of nn_predict by rounding errors. The model's metadata, such as the names of its classes, become
-   the file's. The file needs ONNX 1.8 or later (operator set 13), which onnxruntime has had since
-   its version 1.6. For double it has fewer operators: its version 1.32 has no Erf, which GELU
-   needs, and old versions lack more. Writing to memory is as in nn_save_memory, to a path as in
-   nn_save. NN_ERROR_OVERFLOW: the file would be longer than 2^31 - 1 bytes, the most that the
-   format allows. */
+   is part of the graph. So are the means of the model's recipe: where nn_read_csv filled in missing
+   numbers, a NaN in x becomes the mean. Their type is nn_real's, float or double. A runtime's y
+   differs from that of nn_predict by rounding errors. The model's metadata, such as the names of
+   its classes, become the file's. The file needs ONNX 1.8 or later (operator set 13), which
+   onnxruntime has had since its version 1.6. For double it has fewer operators: its version 1.32
+   has no Erf, which GELU needs, and old versions lack more. Writing to memory is as in
+   nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW: the file would be longer than 2^31 -
+   1 bytes, the most that the format allows. NN_ERROR_METADATA: the recipe cannot be read. */
 NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
                                        size_t *size);
 #ifndef NN_NO_STDIO
@@ -11485,6 +11486,7 @@ static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const 
     memset(field, 0, sizeof *field);
     field->target =
         (unsigned char)(nn__is_word(kind, "target", 6) || nn__is_word(kind, "class", 5));
+    field->seen = !field->target;
     field->has_missing = (unsigned char)nn__is_word(kind, "text or missing", 15);
     field->imputes =
         (unsigned char)(field->has_missing || nn__is_word(kind, "text or unknown", 15));
@@ -11850,6 +11852,36 @@ static void nn__free_table(nn__table *table)
     if (table->names) NN_FREE(table->names);
     if (table->field_of) NN_FREE(table->field_of);
     if (table->first_row) NN_FREE(table->first_row);
+}
+
+/* Sets *means[inputs], which the caller frees, to what a missing number of each input becomes by
+   the model's recipe, or to NaN where it may not be missing. *means is NULL when none may. */
+static nn_status nn__recipe_means(const nn_model *model, nn_real **means)
+{
+    nn__table table;
+    nn_status status;
+    int i, inputs = 0, any = 0;
+
+    *means = NULL;
+    if (!nn_metadata(model, "recipe")) return NN_OK;
+    memset(&table, 0, sizeof table);
+    table.o.model = model;
+    table.parser = nn__parse_text("", 0);
+    status = nn__prepare_table(&table);
+    if (status == NN_OK) status = nn__place_fields(&table, &inputs);
+    if (status == NN_OK && inputs != model->inputs) status = NN_ERROR_METADATA;
+    for (i = 0; i < table.count; i++)
+        any |= table.fields[i].kind == NN__NUMBERS && table.fields[i].imputes;
+    if (status == NN_OK && any) {
+        *means = (nn_real *)NN_MALLOC((size_t)inputs * sizeof(nn_real));
+        if (!*means) status = NN_ERROR_MEMORY;
+    }
+    for (i = 0; *means && i < inputs; i++) (*means)[i] = (nn_real)NAN;
+    for (i = 0; *means && i < table.count; i++)
+        if (table.fields[i].kind == NN__NUMBERS && table.fields[i].imputes)
+            (*means)[table.fields[i].place] = table.fields[i].mean;
+    nn__free_table(&table);
+    return status;
 }
 
 /* Reads a table from table->parser. */
@@ -14669,21 +14701,22 @@ static void nn__write_name(nn__writer *writer, int field, const char *text, size
 typedef struct nn__onnx {
     nn__writer writer;
     const nn_model *model;
-    size_t value; /* the last that was computed */
-    size_t last;  /* the one that is y, once it is known; 0 before */
+    const nn_real *means; /* [inputs] what a NaN of x becomes; NULL: it stays */
+    size_t value;         /* the last that was computed */
+    size_t last;          /* the one that is y, once it is known; 0 before */
 } nn__onnx;
 
-/* Writes the next node. Its second input is named by second and number, its third by third and the
-   node's number; NULL: it has none. */
+/* Writes the next node. Its second input is named by second and number, its third by third and
+   third_number; NULL: it has none. */
 static void nn__write_node(nn__onnx *to, const char *operation, const char *second, size_t number,
-                           const char *third)
+                           const char *third, size_t third_number)
 {
     nn__writer *writer = &to->writer;
     const size_t node = nn__begin_field(writer, NN__GRAPH_NODE), k = to->value + 1;
 
     nn__write_name(writer, NN__NODE_INPUT, to->value ? "value" : "x", to->value);
     if (second) nn__write_name(writer, NN__NODE_INPUT, second, number);
-    if (third) nn__write_name(writer, NN__NODE_INPUT, third, k);
+    if (third) nn__write_name(writer, NN__NODE_INPUT, third, third_number);
     nn__write_name(writer, NN__NODE_OUTPUT, k == to->last ? "y" : "value", k == to->last ? 0 : k);
     nn__write_name(writer, NN__NODE_NAME, operation, k);
     nn__write_name(writer, NN__NODE_OPERATOR, operation, 0);
@@ -14721,7 +14754,7 @@ static void nn__write_node_with(nn__onnx *to, const char *operation, const char 
                                 const nn_real *values, int cols)
 {
     nn__write_node_tensor(to, name, values, 0, cols);
-    nn__write_node(to, operation, name, to->value + 1, NULL);
+    nn__write_node(to, operation, name, to->value + 1, NULL, 0);
 }
 
 /* The nodes of each activation, from >>activation, up to one without an operator. The second input
@@ -14748,13 +14781,13 @@ static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
 
     nn__write_node_tensor(to, "weight", parameters + layer->weights, layer->inputs, layer->outputs);
     nn__write_node_tensor(to, "bias", parameters + layer->biases, 0, layer->outputs);
-    nn__write_node(to, "Gemm", "weight", z, "bias");
+    nn__write_node(to, "Gemm", "weight", z, "bias", z);
     for (; step->operation; step++) {
         const char *second = step->second == NN__WITH_Z ? "value" : NULL;
         if (step->second == NN__WITH_CONSTANT)
             nn__write_node_with(to, step->operation, "constant", &step->constant, 0);
         else
-            nn__write_node(to, step->operation, second, z, NULL);
+            nn__write_node(to, step->operation, second, z, NULL, 0);
     }
 }
 
@@ -14766,6 +14799,11 @@ static void nn__write_nodes(nn__onnx *to)
     int i;
 
     to->value = 0;
+    if (to->means) { /* where x is NaN its mean, else x */
+        nn__write_node(to, "IsNaN", NULL, 0, NULL, 0);
+        nn__write_node_tensor(to, "mean", to->means, 0, model->inputs);
+        nn__write_node(to, "Where", "mean", to->value + 1, "x", 0);
+    }
     if (model->scaling != NN_SCALE_NONE) {
         nn__write_node_with(to, "Sub", "offset", model->offset, model->inputs);
         nn__write_node_with(to, "Mul", "factor", model->offset + model->inputs, model->inputs);
@@ -14832,16 +14870,14 @@ static void nn__write_onnx(nn__onnx *to)
     }
 }
 
-NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
-                                       size_t *size)
+static nn_status nn__export_onnx(const nn_model *model, const nn_real *means, void *buffer,
+                                 size_t capacity, size_t *size)
 {
     nn__onnx to;
 
-    if (size) *size = 0;
-    if (!model || !size) return NN_ERROR_NULL;
-    if (!model->parameters) return NN_ERROR_READ_ONLY;
     memset(&to, 0, sizeof to);
     to.model = model;
+    to.means = means;
     nn__write_onnx(&to); /* counts the values */
     to.last = to.value;
     nn__write_onnx(&to); /* counts the bytes */
@@ -14857,6 +14893,22 @@ NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size
     nn__write_onnx(&to);
     NN_ASSERT(to.writer.size == *size);
     return NN_OK;
+}
+
+NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
+                                       size_t *size)
+{
+    nn_status status;
+    nn_real *means;
+
+    if (size) *size = 0;
+    if (!model || !size) return NN_ERROR_NULL;
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    status = nn__recipe_means(model, &means);
+    if (status != NN_OK) return status;
+    status = nn__export_onnx(model, means, buffer, capacity, size);
+    if (means) NN_FREE(means);
+    return status;
 }
 
 #ifndef NN_NO_STDIO

@@ -178,6 +178,17 @@ static nn_status parse_model(nn_model **model, const char *text, uint64_t seed)
     return nn_model_create(model, inputs, layers, count, seed);
 }
 
+/* Stores a recipe in the model by which input i, from 1 on, is i / 2 where it is missing. */
+static nn_status set_recipe(nn_model *model, int inputs)
+{
+    char recipe[32 * (MAX_ROW + 2)];
+    int length = sprintf(recipe, "table,%d,numbers,\",\",.\n", inputs + 1), i;
+
+    for (i = 1; i <= inputs; i++) length += sprintf(recipe + length, "number,%d,%g\n", i, i / 2.0);
+    sprintf(recipe + length, "target,%d\n", inputs + 1);
+    return nn_set_metadata(model, "recipe", recipe);
+}
+
 /* Reads rows from the standard input until its end, scales the model's inputs by them, writes the
    model, and prints the outputs of the rows. */
 static int export_rows(nn_model *model, const char *path, const char *scaling)
@@ -213,6 +224,8 @@ static int export_rows(nn_model *model, const char *path, const char *scaling)
         (status = nn_set_target_scaling(model, mean, deviation)) != NN_OK)
         return failed("nn_set_target_scaling", status, NULL);
     if ((status = nn_set_metadata(model, "note", "caf\xc3\xa9,\n\"quoted\"")) != NN_OK)
+        return failed("nn_set_metadata", status, NULL);
+    if (kind == NN_SCALE_MIN_MAX && (status = set_recipe(model, shape.inputs)) != NN_OK)
         return failed("nn_set_metadata", status, NULL);
     if ((status = nn_export_onnx(model, path)) != NN_OK) return failed(path, status, NULL);
     if ((status = nn_predict(model, x, data.rows, y, NULL)) != NN_OK)

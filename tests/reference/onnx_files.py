@@ -118,6 +118,12 @@ class Rounding:
         y = numpy.vectorize(math.erf, otypes=[self.exact])(a[0])
         return self.function(y, 2 / math.sqrt(math.pi) * numpy.exp(-a[0] * a[0]) * a[1])
 
+    def IsNaN(self, a):
+        return numpy.isnan(a[0]), 0
+
+    def Where(self, a, b, c):
+        return numpy.where(a[0], b[0], c[0]), numpy.where(a[0], b[1], c[1])
+
     def Elu(self, a):
         return self.function(numpy.where(a[0] > 0, a[0], numpy.expm1(numpy.minimum(a[0], 0))),
                              numpy.exp(numpy.minimum(a[0], 0)) * a[1])
@@ -177,7 +183,7 @@ def check_format(content, model, spec, dtype):
     graph = model.graph
     check([shape_of(v) for v in graph.input] == [("x", real, ["batch", widths[0]])], f"{spec}: x")
     check([shape_of(v) for v in graph.output] == [("y", real, ["batch", widths[-1]])], f"{spec}: y")
-    notes = [(pair.key, pair.value) for pair in model.metadata_props]
+    notes = [(pair.key, pair.value) for pair in model.metadata_props if pair.key != "recipe"]
     check(notes == [("note", 'caf\u00e9,\n"quoted"')], f"{spec}: metadata {notes}")
     check(model.producer_name == "nn.h" and model.producer_version, f"{spec}: producer")
 
@@ -206,9 +212,12 @@ def check_model(program, dtype, spec, scaling, x, seed):
         content = file.read()
     model = onnx.load_from_string(content)
     check_format(content, model, spec, dtype)
-    scaled = [node.op_type for node in model.graph.node[:2]] == ["Sub", "Mul"]
+    nodes = [node.op_type for node in model.graph.node]
+    imputed = nodes[:2] == ["IsNaN", "Where"]
+    check(imputed == (scaling == "min-max"), f"{what}: missing numbers")
+    scaled = nodes[2 * imputed:][:2] == ["Sub", "Mul"]
     check(scaled == (scaling != "none"), f"{what}: scaling")
-    unscaled = [node.op_type for node in model.graph.node[-2:]] == ["Div", "Add"]
+    unscaled = nodes[-2:] == ["Div", "Add"]
     check(unscaled == (scaling == "standard" and "softmax" not in spec), f"{what}: target scaling")
 
     expected, bound = Rounding(dtype).run(model.graph, x)
@@ -216,14 +225,19 @@ def check_model(program, dtype, spec, scaling, x, seed):
     for optimised in True, False:
         got = run_runtime(content, x, optimised)
         if got is None:
-            names = {node.op_type for node in model.graph.node}
-            check(dtype == numpy.float64 and "Erf" in names, f"{what}: not implemented")
+            check(dtype == numpy.float64 and "Erf" in nodes, f"{what}: not implemented")
             continue
         check(got.dtype == dtype, f"{what}: type")
         check_close(got, expected, bound, f"{dtype.__name__} onnxruntime: {what}")
         check_close(got, predicted, 2 * bound, f"{dtype.__name__} both: {what}")
         one = run_runtime(content, x[:1], optimised)
         check(one.shape == got[:1].shape, f"{what}: one row")
+        if imputed:  # input i, from 1 on, is i / 2 where it is missing
+            missing = numpy.random.default_rng(seed).random(x.shape) < 0.3
+            means = numpy.arange(1, x.shape[1] + 1, dtype=dtype) / 2
+            filled, holes = (numpy.where(missing, v, x).astype(dtype) for v in (means, numpy.nan))
+            same = run_runtime(content, filled, optimised) == run_runtime(content, holes, optimised)
+            check(same.all(), f"{what}: missing numbers are not the means")
 
 
 def random_spec(source):

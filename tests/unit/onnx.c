@@ -145,7 +145,7 @@ static void check_tensor(span *graph, const char *name, int k, int rows, int col
 }
 
 /* Node k of `last`. Its first input is the output of the node before; the others are named after
-   it, but "value" is that of node z. */
+   it, but "value" is that of node z, and "x" has no number. */
 static void check_node(span *graph, const char *name, int k, int last, const char *second, int z,
                        const char *third)
 {
@@ -155,7 +155,10 @@ static void check_node(span *graph, const char *name, int k, int last, const cha
     else
         CHECK(is_numbered(expect_bytes(&node, 1), "value", k - 1));
     if (second) CHECK(is_numbered(expect_bytes(&node, 1), second, z ? z : k));
-    if (third) CHECK(is_numbered(expect_bytes(&node, 1), third, k));
+    if (third && !strcmp(third, "x"))
+        CHECK(is_text(expect_bytes(&node, 1), third));
+    else if (third)
+        CHECK(is_numbered(expect_bytes(&node, 1), third, k));
     output = expect_bytes(&node, 2);
     CHECK(k == last ? is_text(output, "y") : is_numbered(output, "value", k));
     CHECK(is_numbered(expect_bytes(&node, 3), name, k));
@@ -185,15 +188,23 @@ static const operation *operations_of(const nn_model *model, int i)
     return operations[model->layers[i].activation];
 }
 
+/* What a NaN of each input becomes in the file that is checked; NULL: it stays. */
+static const nn_real *expected_means;
+
 static void check_graph(span graph, const nn_model *model)
 {
     const int scaled = model->scaling != NN_SCALE_NONE, outputs = nn__outputs(model);
     const int unscaled = model->target_scaling != NN_SCALE_NONE;
     const operation *step;
-    int last = 2 * (scaled + unscaled), k = 0, i, z;
+    int last = 2 * (scaled + unscaled + (expected_means != NULL)), k = 0, i, z;
 
     for (i = 0; i < model->count; i++)
         for (last++, step = operations_of(model, i); step->name; step++) last++;
+    if (expected_means) {
+        check_node(&graph, "IsNaN", ++k, last, NULL, 0, NULL);
+        check_tensor(&graph, "mean", ++k, 0, model->inputs, expected_means);
+        check_node(&graph, "Where", k, last, "mean", 0, "x");
+    }
     for (i = 0; i < 2 * scaled; i++) {
         check_tensor(&graph, i ? "factor" : "offset", ++k, 0, model->inputs,
                      model->offset + i * model->inputs);
@@ -311,6 +322,34 @@ static void test_many_layers(void)
     model = make_model(3, layers, 130, 1);
     check_export(model);
     nn_model_free(model);
+}
+
+/* The means of the recipe's numbers, at their inputs; not a number at the others. */
+static void test_means(void)
+{
+    static const char *const recipes[] = {
+        "table,4,header,\",\",.\nnumber,a,1.5\ntext or missing,b,x,y\nnumber,,-2\ntarget,t\n",
+        "table,6,numbers,;,.\nnumber,1\nnumber,2\nnumber,4,7\nnumber,5\nnumber,6\ntarget,3\n",
+        "table,5,header,\",\",.\nnumber,a\ntext,b,x,y,z\nnumber,c\nclass,t,p,q\n",
+        "table,2,header,\",\",.\nnumber,a,1\ntarget,t\n", "anything"};
+    const nn_layer layers[] = {NN_DENSE(1, NN_SIGMOID)};
+    nn_real means[2][5];
+    size_t size = 1;
+    int i, k;
+    for (i = 0; i < 2; i++)
+        for (k = 0; k < 5; k++) means[i][k] = (nn_real)NAN;
+    means[0][0] = 1.5f, means[0][4] = -2, means[1][2] = 7;
+    for (i = 0; i < COUNT_OF(recipes); i++) {
+        nn_model *model = make_model(5, layers, 1, 1);
+        CHECK(nn_set_metadata(model, "recipe", recipes[i]) == NN_OK);
+        expected_means = i < 2 ? means[i] : NULL;
+        if (i < 3)
+            check_export(model);
+        else /* of another number of inputs; no recipe at all */
+            CHECK(nn_export_onnx_memory(model, NULL, 0, &size) == NN_ERROR_METADATA && !size);
+        nn_model_free(model);
+    }
+    expected_means = NULL;
 }
 
 static void test_metadata(void)
@@ -435,6 +474,7 @@ int main(void)
     RUN(test_lengths);
     RUN(test_many_layers);
     RUN(test_metadata);
+    RUN(test_means);
     RUN(test_capacity);
     RUN(test_refusals);
     RUN(test_two_gigabytes);
