@@ -9548,7 +9548,7 @@ static nn_real nn__permuted_loss(nn__permuted *permuted, int input, uint64_t key
     int first, count, b;
 
     memset(&sums, 0, sizeof sums);
-    permuted->objective.targets = data->y;
+    nn__set_targets(&permuted->objective, data, 0);
     for (first = 0; first < permuted->count; first += count) {
         const size_t *rows = permuted->rows + first;
         nn_real *p, *losses = model->scratch, *x = permuted->x;

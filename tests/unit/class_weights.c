@@ -234,6 +234,35 @@ static void test_many_classes(void)
     }
 }
 
+/* Labels are the classes that they are in y, in the training data and in the validation data. */
+static void test_labels(void)
+{
+    int labels[ROWS], i, balanced;
+    nn_data data = table(2), other;
+    for (i = 0; i < ROWS; i++) labels[i] = y[i] == 1;
+    other = data;
+    other.y = NULL;
+    other.labels = labels;
+    for (balanced = 0; balanced < 2; balanced++) {
+        static const nn_real given[] = {0.75f, 3};
+        nn_options how = options();
+        nn_epoch wanted[EPOCHS];
+        nn_model *a, *b;
+        how.balance_classes = balanced;
+        if (!balanced) how.class_weights = given;
+        how.validation = &data;
+        a = trained(&data, how);
+        memcpy(wanted, epochs, sizeof wanted);
+        how.validation = &other;
+        b = trained(&other, how);
+        CHECK(same_parameters(a, b));
+        CHECK(wanted[EPOCHS - 1].loss == epochs[EPOCHS - 1].loss);
+        CHECK(wanted[EPOCHS - 1].validation_loss == epochs[EPOCHS - 1].validation_loss);
+        nn_model_free(a);
+        nn_model_free(b);
+    }
+}
+
 /* ---- Trainers -------------------------------------------------------------------------------- */
 
 static int stop_after_one(const nn_progress *progress, void *user)
@@ -325,6 +354,7 @@ int main(void)
     RUN(test_balanced_by_training_rows);
     RUN(test_balanced_loss);
     RUN(test_many_classes);
+    RUN(test_labels);
     RUN(test_copied);
     RUN(test_refused);
     RUN(test_without_weight);

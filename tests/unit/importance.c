@@ -52,6 +52,7 @@ static void test_exchange(void)
 {
     static const nn_real x[6] = {0.5f, -1, 2, 1.5f, 0.25f, -1}, regression[4] = {1, 2, -1, 0.5f},
                          classes[6] = {0, 1, 0, 0, 0, 1}, weight[2] = {1, 2.5f};
+    static const int labels[2] = {1, 2};
     static const nn_layer linear[] = {NN_DENSE(4, NN_TANH), NN_DENSE(2, NN_LINEAR)};
     static const nn_layer softmax[] = {NN_DENSE(4, NN_TANH), NN_DENSE(3, NN_SOFTMAX)};
     static const nn_layer sigmoid[] = {NN_DENSE(2, NN_SIGMOID)};
@@ -65,12 +66,21 @@ static void test_exchange(void)
     check_exchange(model, data, &how);
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_OK);
     check_exchange(model, data, &how);
+    CHECK(nn_fit_target_scaling(model, &data, NN_SCALE_STANDARD) == NN_OK);
+    check_exchange(model, data, &how);
     nn_model_free(model);
     data = make_data(x, classes, 2, 3, 3);
     model = make_large(softmax, 2);
     how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
     check_exchange(model, data, &how);
     how.label_smoothing = 0.125f;
+    check_exchange(model, data, &how);
+    data.y = NULL;
+    data.classes = 3;
+    data.labels = labels;
+    check_exchange(model, data, &how);
+    data.weight = weight;
+    how.label_smoothing = 0;
     check_exchange(model, data, &how);
     nn_model_free(model);
     data = make_data(x, classes, 2, 3, 2);
