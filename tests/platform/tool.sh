@@ -173,6 +173,12 @@ reads few.csv "--task regression" "target     y: number"
 refuses 1 "--ignore leaves" info "$data/houses.csv"
 refuses 1 "the target has text" info label_na.csv --task regression --bad drop
 
+if command -v python3 >/dev/null; then
+    mkdir made && python3 "$data/tables.py" made && cmp made/parcels.csv "$data/parcels.csv" &&
+        cmp made/tents.csv "$data/tents.csv" && cmp made/houses.csv "$data/houses.csv"
+    tell "tables.py writes the bundled tables"
+fi
+
 # ---- Training -----------------------------------------------------------------------------------
 
 parcels="--target late --ignore parcel,label --epochs 12"
