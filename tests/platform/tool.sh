@@ -313,6 +313,9 @@ awk -F, 'NR == 1 { split($0, name) }
         for (i = 2; i <= 5; i++) { sum += $i; if ($i + 0 > $best + 0) best = i }
         if (sum < 0.99999 || sum > 1.00001 || name[best] != $1) exit 1 }' all
 tell "probabilities add up to 1, and the class has the largest"
+runs 0 predict "$model" "$data/parcels.csv" && [ "$(wc -l <out)" -eq 901 ] &&
+    awk -F, 'NR > 1 && $1 != ($3 >= 0.5 ? "yes" : "no") { exit 1 }' out
+tell "of two classes the more probable one"
 runs 0 predict tents.safetensors untargeted.csv && cmp out all
 tell "predict without the target"
 "$nn" predict tents.safetensors - <"$data/tents.csv" >out 2>err && cmp out all
@@ -373,6 +376,11 @@ runs 1 predict tents.safetensors bad.csv && [ "$(wc -l <out)" -eq 6 ] &&
     says "bad.csv, line 3, column 4: expected 7 cells" &&
     says "bad.csv, line 7, column 2" && says "2 rows could not be read"
 tell "a row that cannot be read is a row of empty cells"
+awk 'BEGIN { print "rain,price,persons,poles,weight,storage"
+    for (i = 0; i < 1500; i++) print "dry,\"very\n\nlow\",3,1,light,\"both\"" }' >lines.csv
+runs 0 predict tents.safetensors lines.csv && [ "$(wc -l <out)" -eq 1501 ] &&
+    [ "$(tail -n +2 out | sort -u | wc -l)" -eq 1 ]
+tell "line ends in quotes"
 printf '\n,,,,,,\n' >>bad.csv
 runs 1 predict tents.safetensors bad.csv && [ "$(wc -l <out)" -eq 7 ] &&
     [ "$(tail -n 1 out)" = ,,,, ]
