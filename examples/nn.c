@@ -213,7 +213,7 @@ enum { TEXT, WORD, WHOLE, NUMBER, FLAG };
     X(IGNORED, "--ignore", TEXT, READ, 0, 0, 0, NULL)                                              \
     X(TASK, "--task", WORD, READ, 0, 0, 0, "classes regression")                                   \
     X(MISSING, "--missing", WORD, READ, 0, 0, 0, "impute drop error")                              \
-    X(BAD, "--bad", WORD, READ, 0, 0, 0, "error drop")                                             \
+    X(BAD, "--bad", WORD, READ | EVALUATE, 0, 0, 0, "error drop")                                  \
     X(MARKS, "--marks", TEXT, READ, 0, 0, 0, NULL)                                                 \
     X(HEADER, "--header", FLAG, READ, 0, 0, 0, NULL)                                               \
     X(NO_HEADER, "--no-header", FLAG, READ, 0, 0, 0, NULL)                                         \
@@ -384,7 +384,8 @@ static const char *const help_texts[] = {
 
     "nn evaluate MODEL.safetensors TABLE.csv [options]\n"
     "Measures a model on the rows of a table that has the target. The table is read\n"
-    "as the one that the model was trained on; columns may be in any order.\n\n" HELP_FORMAT
+    "as the one that the model was trained on; columns may be in any order.\n\n"
+    "  --bad B        rows with bad cells or no target: error (default), drop\n" HELP_FORMAT
     "  --svg FILE     writes a picture\n"
     "  --seed N       of the permutations that measure importance; default 1\n"
     "  --threads N\n",
@@ -448,6 +449,7 @@ static void set_csv_options(nn_csv_options *csv, const arguments *args, const nn
     csv->delimiter = delimiter_of(args);
     if (args->given[OPTION_DECIMAL]) csv->decimal = *args->given[OPTION_DECIMAL];
     csv->comment = args->given[OPTION_COMMENT];
+    csv->drop_bad_rows = args->value[OPTION_MISSING] == 1 || args->value[OPTION_BAD] == 1;
     csv->model = model;
     if (model) return;
     if (args->given[OPTION_HEADER] && args->given[OPTION_NO_HEADER])
@@ -461,7 +463,6 @@ static void set_csv_options(nn_csv_options *csv, const arguments *args, const nn
     csv->missing = args->given[OPTION_MARKS];
     csv->text_columns = 1;
     csv->impute = args->value[OPTION_MISSING] == 0;
-    csv->drop_bad_rows = args->value[OPTION_MISSING] == 1 || args->value[OPTION_BAD] == 1;
 }
 
 /* Reads all of standard input. */

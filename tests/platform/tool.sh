@@ -296,6 +296,11 @@ runs 0 train "$data/tents.csv" --quiet --epochs 5 -o tents.safetensors &&
 tell "columns in another order"
 cut -d, -f1-6 "$data/tents.csv" >untargeted.csv
 refuses 1 "the target 'judged' is needed" evaluate tents.safetensors untargeted.csv
+sed '3s/,[a-z]*$/,/' "$data/tents.csv" >unjudged.csv
+refuses 1 "unjudged.csv, line 3, column 7" evaluate tents.safetensors unjudged.csv
+runs 0 evaluate tents.safetensors unjudged.csv --bad drop && says "1 rows with bad" &&
+    grep -q ' of 1199)' out
+tell "evaluate without the bad rows"
 refuses 1 "'service'" evaluate "$model" "$data/tents.csv"
 cut -d, -f2- "$data/tents.csv" >short.csv
 refuses 1 "'price'" evaluate tents.safetensors short.csv
