@@ -6633,7 +6633,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
         nn_real sum = 0;
 
         for (j = 0; j < outputs; j++, logit++, ready--) {
-            const nn_real t = nn__target_at(targets, j), above = 0 > *logit ? 0 : *logit;
+            const nn_real t = nn__target(nn__target_at(targets, j), s, rest);
 
             if (ready == 0) {
                 tail = tails;
@@ -6641,10 +6641,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                 left -= ready;
                 NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
-            /* Where t is 0 or 1, z t needs no fma, which is slow where it is no instruction. */
-            sum += nn__is_one_hot(targets) && s == 0
-                       ? above - *logit * t
-                       : nn__fma(-*logit, nn__target(t, s, rest), above);
+            sum += nn__fma(-*logit, t, 0 > *logit ? 0 : *logit);
             sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
