@@ -6480,16 +6480,13 @@ NN__HOT nn__targets nn__targets_of(const nn__objective *objective, int b)
     return targets;
 }
 
+#ifndef NN_NO_MALLOC
 /* Returns whether one output has the target 1 and the others 0. */
 NN__HOT int nn__is_one_hot(nn__targets targets)
 {
-#ifndef NN_NO_MALLOC
     return !targets.t;
-#else
-    (void)targets;
-    return 0;
-#endif
 }
+#endif
 
 /* Returns the target of output j. */
 NN__HOT nn_real nn__target_at(nn__targets targets, int j)
@@ -7081,8 +7078,10 @@ static nn_status nn__check_data_names(const nn_model *model, const nn_data *data
    and three more. */
 static char *nn__write_cell(char *to, const char *name)
 {
-    const int quoted = !*name || strpbrk(name, ",\"\r\n");
+    const char *c;
+    int quoted = !*name;
 
+    for (c = name; *c; c++) quoted |= strchr(",\"\r\n", *c) != NULL;
     if (quoted) *to++ = '"';
     for (; *name; name++) {
         if (*name == '"') *to++ = '"';
@@ -11525,10 +11524,10 @@ static nn_status nn__read_recipe(nn__table *table)
     const char *c;
     nn__cell cell;
     nn_status status;
-    int lines = 0, found = 0, last = 0, i, number;
+    int line_count = 0, found = 0, last = 0, i, number;
 
-    for (c = line.at; c < line.end; c++) lines += *c == '\n' && lines < INT_MAX;
-    status = nn__allocate_fields(table, lines);
+    for (c = line.at; c < line.end; c++) line_count += *c == '\n' && line_count < INT_MAX;
+    status = nn__allocate_fields(table, line_count);
     table->count = 0;
     if (status == NN_OK) status = nn__next_row(&line, &found);
     if (status != NN_OK) return status == NN_ERROR_MEMORY ? status : NN_ERROR_METADATA;

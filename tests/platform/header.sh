@@ -33,10 +33,11 @@ make_sources()
 }
 
 # Every symbol of the C standard library that the implementation may need, and what compilers add:
-# checked copies (_FORTIFY_SOURCE), stack protector, CPU detection, glibc's names for C99 functions.
+# checked copies (_FORTIFY_SOURCE), memcmp as bcmp, stack protector, CPU detection, glibc's names for
+# C99 functions.
 allowed="
 calloc free malloc qsort realloc
-memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp
+bcmp memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp
 fclose ferror fflush fgetc fopen fread fseek ftell fwrite remove rename setvbuf
 fprintf fputc fputs putc snprintf stderr stdout
 ceil ceilf fabs fabsf floor floorf fma fmaf sqrt sqrtf ldexp ldexpf
@@ -263,7 +264,7 @@ fused_header()
 # is the first to have hexadecimal floating constants).
 exported()
 {
-    { cat "$3"; echo 'int main(void) { return !exported[0][0]; }'; } >"$folder/models.c"
+    { cat "$3"; echo 'int main(void) { return !exported[0][0] || !exported_classes[0][1]; }'; } >"$folder/models.c"
     for flags in "" -DNN_NO_FMA; do
         for command in "$1 -std=c99 -Wdouble-promotion -Wmissing-prototypes" "$2 -std=c++17"; do
             $command $warnings $flags -O2 -c -o "$folder/a.o" "$folder/models.c"
