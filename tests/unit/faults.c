@@ -167,7 +167,40 @@ static nn_status job_trainer(void)
     return status;
 }
 
-/* Failed, the model has neither other parameters nor a scaling. */
+/* Failed, the model keeps the value that it had. */
+static nn_status job_set_metadata(void)
+{
+    nn_model *model = example_model(1);
+    const char *name;
+    nn_status status;
+    CHECK(nn_set_metadata(model, "class_names", "a,b") == NN_OK);
+    name = nn_class_name(model, 1);
+    status = TRY(nn_set_metadata(model, "class_names", "c,d"));
+    if (status == NN_OK)
+        CHECK(!strcmp(nn_class_name(model, 1), "d"));
+    else
+        CHECK(nn_class_name(model, 1) == name && !strcmp(name, "b"));
+    nn_model_free(model);
+    return status;
+}
+
+static nn_status job_copy(void)
+{
+    nn_model *model = example_model(1), *copy = (nn_model *)(void *)&hook;
+    nn_status status;
+    CHECK(nn_set_metadata(model, "author", "Ada") == NN_OK);
+    CHECK(nn_set_metadata(model, "class_names", "a,b") == NN_OK);
+    status = TRY(nn_model_copy(&copy, model));
+    if (status == NN_OK)
+        CHECK(!strcmp(nn_metadata(copy, "author"), "Ada"));
+    else
+        CHECK(!copy);
+    nn_model_free(copy);
+    nn_model_free(model);
+    return status;
+}
+
+/* Failed, the model has neither other parameters nor a scaling, and no names. */
 static nn_status job_fit(void)
 {
     nn_model *model = example_model(1), *same = example_model(1);
@@ -176,6 +209,7 @@ static nn_status job_fit(void)
     nn_real y[2][EXAMPLE_ROWS];
     nn_status status = TRY(nn_fit(model, &data, &how));
     memset(y, 0, sizeof y);
+    CHECK((nn_class_name(model, 0) != NULL) == (status == NN_OK));
     CHECK(nn_predict(model, data.x, EXAMPLE_ROWS, y[0], NULL) == NN_OK);
     CHECK(nn_predict(same, data.x, EXAMPLE_ROWS, y[1], NULL) == NN_OK);
     CHECK((memcmp(y[0], y[1], sizeof y[0]) == 0) == (status != NN_OK));
@@ -372,6 +406,8 @@ static void write_old_file(void)
     nn_options how = example_options();
     nn_trainer *trainer = NULL;
     CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
+    CHECK(nn_set_metadata(model, "author", "Ada") == NN_OK);
+    CHECK(nn_set_metadata(model, "class_names", "no,yes") == NN_OK);
     CHECK(nn_save_checkpoint(trainer, temporary("model")) == NN_OK);
     nn_trainer_free(trainer);
     nn_model_free(model);
@@ -403,6 +439,7 @@ static nn_status job_load_parameters(void)
     size_t bytes = nn_parameter_count(model) * sizeof(nn_real);
     nn_status status = TRY(nn_load_parameters(model, temporary("model"), NULL));
     CHECK((memcmp(nn_parameters(model), nn_parameters(same), bytes) == 0) == (status != NN_OK));
+    CHECK((nn_metadata(model, "author") != NULL) == (status == NN_OK));
     nn_model_free(model);
     nn_model_free(same);
     return status;
@@ -489,7 +526,9 @@ static void test_allocations(void)
     write_files();
     FAIL_EACH(job_create, 1);
     FAIL_EACH(job_trainer, 1);
-    FAIL_EACH(job_fit, 1);
+    FAIL_EACH(job_set_metadata, 1);
+    FAIL_EACH(job_copy, 3);
+    FAIL_EACH(job_fit, 3);
     FAIL_EACH(job_fit_balanced, 2);
     FAIL_EACH(job_cross_validate, 3);
     FAIL_EACH(job_evaluate, 0);
@@ -502,10 +541,10 @@ static void test_allocations(void)
     FAIL_EACH(job_table, 1);
     FAIL_EACH(job_read_csv, 2);
     FAIL_EACH(job_idx, 1);
-    FAIL_EACH(job_load, 2);
-    FAIL_EACH(job_load_memory, 1);
-    FAIL_EACH(job_load_parameters, 1);
-    FAIL_EACH(job_load_checkpoint, 1);
+    FAIL_EACH(job_load, 6); /* two for each pair of the metadata */
+    FAIL_EACH(job_load_memory, 5);
+    FAIL_EACH(job_load_parameters, 5);
+    FAIL_EACH(job_load_checkpoint, 5);
     FAIL_EACH(job_save, 0);
     FAIL_EACH(job_save_checkpoint, 0);
     FAIL_EACH(job_export_c, 0);
