@@ -10657,7 +10657,8 @@ static nn_status nn__read_row(nn__table *table, nn_real *cells, nn_status *bad)
 
         if (field && field->plain && !table->number_marks) {
             const char *text = parser->at;
-            while (text < parser->row_end && nn__is_blank(*text)) text++;
+            while (text < parser->row_end && nn__is_blank(*text) && *text != parser->delimiter)
+                text++;
             text = nn__read_number(text, parser->row_end, parser->decimal, &cells[at]);
             if (text && nn__end_cell(parser, text, &last)) {
                 field->has_numbers = 1;
