@@ -10585,10 +10585,11 @@ static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__ce
     return status;
 }
 
-/* Returns whether a column has nothing but empty cells: then it is left out. */
+/* Returns whether a column has nothing but empty cells: then it is left out, unless it is a target.
+   */
 static int nn__is_empty_field(const nn__field *field)
 {
-    return !field->seen && !field->has_numbers && !field->name.length;
+    return !field->target && !field->seen && !field->has_numbers && !field->name.length;
 }
 
 /* Stores a cell of a field: a number, or a code. Where it cannot be used, *bad becomes the reason,

@@ -102,6 +102,18 @@ static void test_columns(void)
     expect_error(text, how, NN_ERROR_CSV_CELLS, 1, 5, "", "2 columns at least");
 }
 
+/* A target without a single number is an error: no NaN comes out of a file. */
+static void test_empty_target(void)
+{
+    nn_csv_options how = plain();
+    how.target = "2";
+    expect_error("1,,3\n4,,6\n", how, NN_ERROR_CSV_NUMBER, 1, 2, "", "a number or a class");
+    how.target = "2,3";
+    expect_error("1,,3\n4,,6\n", how, NN_ERROR_CSV_NUMBER, 1, 2, "", "a number");
+    how.drop_bad_rows = 1;
+    expect_error("1,,3\n4,,6\n", how, NN_ERROR_CSV_EMPTY, 1, 2, "", "a number");
+}
+
 /* The class in the first column of a table without a header; names that are numbers. */
 static void test_numbers_and_names(void)
 {
@@ -617,6 +629,7 @@ int main(void)
 {
     RUN(test_columns);
     RUN(test_numbers_and_names);
+    RUN(test_empty_target);
     RUN(test_no_target);
     RUN(test_decimal_comma);
     RUN(test_booleans);
