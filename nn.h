@@ -11321,7 +11321,7 @@ static void nn__put_input_name(const nn__table *table, int at, int k, char *to, 
     if (field->kind == NN__TEXTS) {
         nn__put(to, size, "=", 1);
         if (field->has_missing && k == field->inputs - 1) nn__put(to, size, "(missing)", 9);
-        for (c = 0; c < texts->count; c++)
+        for (c = 0; texts && c < texts->count; c++)
             if (texts->sorted[c].place == k) {
                 const nn__cell cell = nn__text_cell(texts, &texts->sorted[c]);
                 *size += nn__cell_text(&cell, to ? to + *size : NULL);

@@ -560,6 +560,11 @@ static void test_broken_recipes(void)
         if (!CHECK(parse(&data, "a,y\n1,2\n3,4\n", &how) != NN_OK)) printf("recipe %d\n", i);
         nn_data_free(&data);
     }
+    like.recipe = "table,2,header,\",\",.\ntext or missing,a\ntarget,y\n";
+    like.inputs = like.outputs = 1;
+    if (CHECK(parse(&data, "a,y\n,2\n", &how) == NN_OK)) /* a category of its own, and no other */
+        CHECK(data.inputs == 1 && data.x[0] == 1 && !strcmp(data.input_names[0], "a=(missing)"));
+    nn_data_free(&data);
 }
 
 /* Random damage to a recipe: an error, or sound data. */
