@@ -10920,24 +10920,33 @@ static void nn__set_column(nn__table *table, int at, int column)
     table->field_of[column] = at;
 }
 
-/* Fills a dictionary with the classes that the caller gives. */
+/* Fills a dictionary with the classes that the caller gives, whose quotes become two each. */
 static nn_status nn__give_classes(nn__field *field, const nn_csv_options *o)
 {
+    const char decimal = (char)(o->decimal ? o->decimal : '.');
     nn_status status = NN_OK;
     int c, code;
 
     for (c = 0; c < o->classes && status == NN_OK; c++) {
-        nn__parser name = nn__parse_text(o->class_names[c], strlen(o->class_names[c]));
+        const char *name = o->class_names[c], *at;
+        char *text = (char *)NN_MALLOC(2 * strlen(name) + 1);
         nn__number number;
         nn__cell cell;
         nn_real value;
         int is_number;
 
-        cell.text = name.at;
-        cell.length = (size_t)(name.end - name.at);
-        is_number = nn__read_number(name.at, name.end, '.', &value) == name.end &&
-                    nn__scan_number(name.at, name.end, '.', &number) == name.end;
+        if (!text) return NN_ERROR_MEMORY;
+        cell.text = text;
+        cell.length = 0;
+        for (at = name; *at; at++) {
+            if (*at == '"') text[cell.length++] = '"';
+            text[cell.length++] = *at;
+        }
+        at = text + cell.length;
+        is_number = nn__read_number(text, at, decimal, &value) == at &&
+                    nn__scan_number(text, at, decimal, &number) == at;
         status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
+        NN_FREE(text);
         if (status == NN_OK && code != c) status = NN_ERROR_OPTION; /* it is there twice */
     }
     field->fixed = 1;

@@ -224,6 +224,7 @@ static void test_fixed_classes(void)
 {
     static const int train_rows[] = {2, 0, 1}, test_rows[] = {1, 2}, two_rows[] = {1, 1};
     static const char *const names[] = {"a", "b", "c"}, *const unsorted[] = {"z", "a"};
+    static const char *const quoted[] = {"\"b", "\"\"\"b\""}, *const commas[] = {"2,5", "1,5"};
     nn_csv_options how = plain();
     nn_location place;
     nn_data train, test;
@@ -245,6 +246,16 @@ static void test_fixed_classes(void)
     how.class_names = unsorted;
     if (CHECK(parse(&test, "4,a\n5,a\n", &how) == NN_OK))
         expect_classes(&test, 2, unsorted, two_rows, 2);
+    nn_data_free(&test);
+    how.class_names = quoted;
+    if (CHECK(parse(&test, "4,\"\"\"\"\"\"\"b\"\"\"\n5,\"\"\"\"\"\"\"b\"\"\"\n", &how) == NN_OK))
+        expect_classes(&test, 2, quoted, two_rows, 2);
+    nn_data_free(&test);
+    how.class_names = commas; /* numbers, in the form of the table */
+    how.delimiter = ';';
+    how.decimal = ',';
+    if (CHECK(parse(&test, "4;1,5\n5;1,50\n", &how) == NN_OK))
+        expect_classes(&test, 2, commas, two_rows, 2);
     nn_data_free(&test);
 }
 
