@@ -10487,6 +10487,7 @@ typedef struct nn__table {
     int cols;           /* columns of the file, up to the last one that is not empty */
     int first_cols;     /* cells of the first row */
     int recipe_cols;    /* columns of the file that the recipe is of */
+    char recipe_decimal; /* its decimal point */
     int header;         /* an nn_csv_header; AUTO: decided after the last row */
     nn__field *fields;  /* [count] the inputs, then the targets */
     int count, targets; /* targets: how many of them are targets */
@@ -11512,6 +11513,7 @@ static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const 
         int is_number;
 
         if (nn__next_cell(line, &cell, &last) != NN_OK) return NN_ERROR_METADATA;
+        table->parser.decimal = (char)(field->plain ? '.' : table->recipe_decimal);
         is_number = nn__is_number(table, &cell, &number, &value);
         if (field->plain) {
             if (field->imputes || field->target || !is_number) return NN_ERROR_METADATA;
@@ -11549,8 +11551,10 @@ static nn_status nn__read_recipe(nn__table *table)
         if (i == 2)
             table->header = nn__is_word(&cell, "header", 6) ? NN_CSV_HEADER_YES : NN_CSV_HEADER_NO;
         if (i == 3 && cell.length == 1 && !table->o.delimiter) table->o.delimiter = *cell.text;
-        if (i == 4 && cell.length == 1 && !table->o.decimal) table->o.decimal = *cell.text;
+        if (i == 4 && cell.length == 1) table->recipe_decimal = *cell.text;
     }
+    if (table->recipe_decimal != '.' && table->recipe_decimal != ',') return NN_ERROR_METADATA;
+    if (!table->o.decimal) table->o.decimal = table->recipe_decimal;
     for (line.at = line.next_row;; line.at = line.next_row) {
         status = nn__next_row(&line, &found);
         if (status != NN_OK || !found) break;

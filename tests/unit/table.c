@@ -433,6 +433,31 @@ static void test_like_without_header(void)
     nn_data_free(&data);
 }
 
+/* Classes and categories that are numbers, or only look like some, in a table with decimal commas:
+   the recipe reads them as the table does, and finds them in a table with points by their value. */
+static void test_like_decimals(void)
+{
+    static const char text[] = "v;y\n1.5;0,5\n1,5;1,5\nx;1,5\n";
+    static const nn_real points[] = {1, 0, 0, 1};
+    static const nn_real commas[] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1};
+    static const expected e = {3, 3, 1, 2, 0, 0, 0, "v=1,5 v=1.5 v=x", "0,5 1,5", commas};
+    static const expected other = {1, 3, 1, 2, 0, 0, 0, "v=1,5 v=1.5 v=x", "0,5 1,5", points};
+    nn_csv_options how = plain();
+    nn_data data;
+    how.delimiter = ';';
+    how.decimal = ',';
+    how.labels = how.text_columns = 1;
+    expect(text, &how, &e);
+    if (!CHECK(parse(&data, text, &how) == NN_OK)) return;
+    how = plain();
+    how.like = &data;
+    expect(text, &how, &e);
+    how.delimiter = ',';
+    how.decimal = '.';
+    expect("v,y\n1.50,1.5\n", &how, &other);
+    nn_data_free(&data);
+}
+
 /* What the recipe says is kept: the form of the file and the marks of missing cells. */
 static void test_like_forms(void)
 {
@@ -648,6 +673,7 @@ int main(void)
     RUN(test_marks);
     RUN(test_like);
     RUN(test_like_without_header);
+    RUN(test_like_decimals);
     RUN(test_like_forms);
     RUN(test_like_refuses);
     RUN(test_model);
