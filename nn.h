@@ -10496,7 +10496,7 @@ typedef struct nn__table {
     int dropped, imputed, unknown;
     nn__cell marks[32]; /* [mark_count] of missing values */
     int mark_count;
-    int number_marks; /* 1: one of them is a number */
+    int number_marks; /* 1: one of them is a number, with a point or a comma */
 } nn__table;
 
 static nn_real nn__coded(int code)
@@ -11470,7 +11470,7 @@ static size_t nn__put_recipe(const nn__table *table, char *to)
 static nn_status nn__set_marks(nn__table *table, nn__parser *row)
 {
     nn__cell *mark;
-    nn__number number;
+    const char *end;
     nn_real value;
     int last = 0;
 
@@ -11478,7 +11478,9 @@ static nn_status nn__set_marks(nn__table *table, nn__parser *row)
         if (table->mark_count == NN__COUNT(table->marks)) return NN_ERROR_OPTION;
         mark = &table->marks[table->mark_count++];
         if (nn__next_cell(row, mark, &last) != NN_OK) return NN_ERROR_OPTION;
-        table->number_marks |= nn__is_number(table, mark, &number, &value);
+        end = mark->text + mark->length;
+        table->number_marks |= nn__read_number(mark->text, end, '.', &value) == end ||
+                               nn__read_number(mark->text, end, ',', &value) == end;
     }
     return NN_OK;
 }

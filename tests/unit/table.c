@@ -362,6 +362,10 @@ static void test_marks(void)
     how.missing = "-999,none";
     expect("a,b,y\n1,2,1\n-999,2,2\n3,NONE,3\n", &how, &e);
     expect_error("a,b,y\n1,2,1\n,2,2\n3,2,3\n", how, NN_ERROR_CSV_NUMBER, 3, 1, "", "a number");
+    how.delimiter = ';';
+    how.decimal = ',';
+    how.missing = "none,\"-9,5\",\",7\"";
+    expect("a;b;y\n1;2;1\n-9,5;2;2\n3;,7;3\n", &how, &e);
 }
 
 /* ---- Recipes --------------------------------------------------------------------------------- */
