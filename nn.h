@@ -11552,6 +11552,7 @@ static nn_status nn__read_recipe(nn__table *table)
         if (i == 1) table->recipe_cols = number;
         if (i == 2)
             table->header = nn__is_word(&cell, "header", 6) ? NN_CSV_HEADER_YES : NN_CSV_HEADER_NO;
+        if (i == 3 && (*cell.text == '\n' || *cell.text == '\r')) return NN_ERROR_METADATA;
         if (i == 3 && cell.length == 1 && !table->o.delimiter) table->o.delimiter = *cell.text;
         if (i == 4 && cell.length == 1) table->recipe_decimal = *cell.text;
     }
@@ -11848,6 +11849,9 @@ static nn_status nn__prepare_table(nn__table *table)
     table->parser.delimiter = (char)(o->delimiter ? o->delimiter : ',');
     table->parser.decimal = (char)(o->decimal ? o->decimal : '.');
     table->parser.comment = o->comment;
+    if (status == NN_OK && (table->parser.delimiter == table->parser.decimal ||
+                            (o->comment && strchr(o->comment, table->parser.delimiter))))
+        status = NN_ERROR_OPTION; /* what the caller and the recipe say do not fit */
     return status;
 }
 

@@ -481,6 +481,12 @@ static void test_like_forms(void)
     again.delimiter = ','; /* another file may be of another form */
     again.decimal = '.';
     expect("a,b,y\n1.5,-1,3\n-9,5.5,6\n", &again, &e);
+    again.decimal = 0; /* a comma, as in the recipe */
+    expect_error("a,b,y\n1,-1,3\n", again, NN_ERROR_OPTION, 0, 0, "", "");
+    again = plain();
+    again.like = &data;
+    again.comment = "#;";
+    expect_error(text, again, NN_ERROR_OPTION, 0, 0, "", "");
     nn_data_free(&data);
 }
 
@@ -568,6 +574,8 @@ static void test_broken_recipes(void)
                                          "table,0,header,\",\",.\nnumber,a\ntarget,y\n",
                                          "table,2,header,\",\",.\n",
                                          "table,2,header,\",\",.\ntarget,y\n",
+                                         "table,2,header,\"\n\",.\nnumber,a\ntarget,y\n",
+                                         "table,2,header,\",\",e\nnumber,a\ntarget,y\n",
                                          "table,2,header,\",\",.\nnumber,a,x\ntarget,y\n",
                                          "table,2,header,\",\",.\nnumber,a,1,2\ntarget,y\n",
                                          "table,2,header,\",\",.\nnumber\n",
