@@ -11315,10 +11315,11 @@ static void nn__put_number(char *to, size_t *size, int number)
     nn__put(to, size, digits + at, sizeof digits - (size_t)at);
 }
 
-/* Writes the name of input k of a field, and a 0: name, name=text or, without a header, x1=text. */
-static void nn__put_input_name(const nn__table *table, int at, int k, char *to, size_t *size)
+/* Writes the name of input k of a field, and a 0: name, name=text or, without a header, x1=text.
+   number is the field's, without the empty ones, which are not in the recipe. */
+static void nn__put_input_name(const nn__table *table, const nn__field *field, int number, int k,
+                               char *to, size_t *size)
 {
-    const nn__field *field = &table->fields[at];
     const nn__dictionary *texts = field->texts;
     int c;
 
@@ -11326,7 +11327,7 @@ static void nn__put_input_name(const nn__table *table, int at, int k, char *to, 
         *size += nn__cell_text(&field->name, to ? to + *size : NULL);
     } else {
         nn__put(to, size, "x", 1);
-        nn__put_number(to, size, at + 1);
+        nn__put_number(to, size, number);
     }
     if (field->kind == NN__TEXTS) {
         nn__put(to, size, "=", 1);
@@ -11345,13 +11346,17 @@ static size_t nn__name_inputs(const nn__table *table, const char *const *names, 
 {
     char *to = names ? nn__name_text(names, inputs) : NULL;
     size_t size = 0;
-    int i, k, at = 0;
+    int i, k, at = 0, number = 0;
 
-    for (i = 0; i < table->count - table->targets; i++)
-        for (k = 0; k < table->fields[i].inputs; k++) {
+    for (i = 0; i < table->count - table->targets; i++) {
+        const nn__field *field = &table->fields[i];
+
+        number += field->inputs > 0;
+        for (k = 0; k < field->inputs; k++) {
             if (names) nn__set_name(names, at++, to + size);
-            nn__put_input_name(table, i, k, to, &size);
+            nn__put_input_name(table, field, number, k, to, &size);
         }
+    }
     return size;
 }
 

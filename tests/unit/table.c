@@ -421,6 +421,7 @@ static void test_like_without_header(void)
 {
     static const nn_real numbers[] = {4, 5, 1, 6, 7, 0};
     static const expected e = {2, 2, 1, 2, 0, 0, 0, "x1 x2", "a b", numbers};
+    static const expected gap = {2, 2, 1, 0, 0, 0, 0, "x1 x2", "", numbers};
     nn_csv_options again = plain(), how = plain();
     nn_data data, other;
     how.target = "2";
@@ -434,6 +435,12 @@ static void test_like_without_header(void)
     nn_data_free(&other);
     expect_error("4\n6\n", again, NN_ERROR_CSV_CELLS, 1, 1, "", "3 cells");
     expect_error("4,b,5,9\n", again, NN_ERROR_CSV_CELLS, 1, 4, "", "3 cells");
+    nn_data_free(&data);
+    how = plain(); /* an empty column has no number, so that the names are the same again */
+    expect("4,,5,1\n6,,7,0\n", &how, &gap);
+    if (!CHECK(parse(&data, "1,,2,3\n4,,5,6\n", &how) == NN_OK)) return;
+    again.like = &data;
+    expect("4,,5,1\n6,,7,0\n", &again, &gap);
     nn_data_free(&data);
 }
 
