@@ -11712,13 +11712,32 @@ static nn_status nn__make_data(nn__table *table, nn_data *data)
                                      : nn__fail(table, NN_ERROR_CSV_ENCODING, NULL, "UTF-8");
 }
 
-/* Skips the byte order mark of UTF-8, refuses UTF-16, and finds out how lines end: with CR alone
-   when that is the first line end of the text. */
+/* Finds out how lines end: with CR alone when that is the first line end outside quotes. */
+static nn_status nn__find_line_ends(nn__parser *parser)
+{
+    const char first = (char)(parser->at < parser->end ? *parser->at : 0);
+    const int comment = parser->comment && first && strchr(parser->comment, first);
+    int inside = 0;
+    size_t i;
+
+    for (i = 0;; i++) {
+        if (i + 1 >= (size_t)(parser->end - parser->at)) { /* a CR needs the character behind it */
+            const nn_status status = nn__read_more(parser);
+            if (status != NN_OK || parser->at + i == parser->end) return status;
+        }
+        inside ^= parser->at[i] == '"' && !comment;
+        if (!inside && (parser->at[i] == '\n' || parser->at[i] == '\r')) break;
+    }
+    if (parser->at[i] == '\r' && (parser->at + i + 1 == parser->end || parser->at[i + 1] != '\n'))
+        parser->line_end = '\r';
+    return NN_OK;
+}
+
+/* Skips the byte order mark of UTF-8, refuses UTF-16, and finds out how lines end. */
 static nn_status nn__begin_text(nn__table *table)
 {
     nn__parser *parser = &table->parser;
     nn_status status;
-    const char *c;
 
     if (parser->at == parser->end) {
         status = nn__read_more(parser);
@@ -11733,10 +11752,7 @@ static nn_status nn__begin_text(nn__table *table)
     }
     if (parser->end - parser->at >= 3 && memcmp(parser->at, "\xef\xbb\xbf", 3) == 0)
         parser->at += 3;
-    for (c = parser->at; c < parser->end && *c != '\n' && *c != '\r'; c++) continue;
-    if (c < parser->end && *c == '\r' && (c + 1 == parser->end || c[1] != '\n'))
-        parser->line_end = '\r';
-    return NN_OK;
+    return nn__find_line_ends(parser);
 }
 
 /* Finds the fields and the header from the first row. */

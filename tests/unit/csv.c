@@ -48,6 +48,9 @@ static const same sames[] = {
     {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', NULL, NN_CSV_HEADER_AUTO},
     {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO},
     {"1\t\t2\t5\n3\t\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO}, /* a tab is no blank here */
+    {"\"a\nb\",b,c\r1,2,5\r3,4,6\r", 0, NULL, NN_CSV_HEADER_AUTO}, /* the first line end */
+    {"\"a\rb\",b,c\r\n1,2,5\r\n3,4,6", 0, NULL, NN_CSV_HEADER_AUTO},
+    {"# \"\r1,2,5\r3,4,6\r", 0, "#", NN_CSV_HEADER_AUTO},
     {"# one\n1,2,5\n# \"two\n3,4,6\n#", 0, "#", NN_CSV_HEADER_AUTO},
     {"# one\r\na,b,c\r\n#,,,,\r\n1,2,5\r\n3,4,6\r\n", 0, "#", NN_CSV_HEADER_AUTO},
     {"% x\n1,2,5\n3,4,6\n", 0, "%", NN_CSV_HEADER_NO},
@@ -78,6 +81,24 @@ static void test_same_table(void)
         CHECK(data_is_zero(&data));
         nn_data_free(&data);
     }
+}
+
+/* A first line of about the size of the pieces in which a file is read; parse() compares a file
+   with the text in memory. */
+static void test_long_first_line(void)
+{
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    static char text[70000];
+    nn_data data;
+    int i, length;
+    for (i = 0; i < COUNT_OF(ends); i++)
+        for (length = 65530; length < 65540; length++) {
+            memset(text, 'a', (size_t)length);
+            sprintf(text + length - 2, ",b%s1,2%s3,4%s", ends[i], ends[i], ends[i]);
+            if (CHECK(parse(&data, text, NULL) == NN_OK))
+                CHECK(data.rows == 2 && data.inputs == 1 && data.y[1] == 4);
+            nn_data_free(&data);
+        }
 }
 
 /* No options at all are the defaults. */
@@ -685,6 +706,7 @@ static void test_csv_nulls(void)
 int main(void)
 {
     RUN(test_same_table);
+    RUN(test_long_first_line);
     RUN(test_no_options);
     RUN(test_targets);
     RUN(test_text_labels);
