@@ -10782,26 +10782,43 @@ static nn_status nn__read_first_row(nn__table *table)
     return NN_OK;
 }
 
-/* Where the first row ends with empty cells, the rows behind it, as far as they are in memory, may
-   show that there are more columns. */
-static void nn__look_for_columns(nn__table *table)
+/* Where the first row ends with empty cells, the rows in the 100 lines behind it may show that
+   there are more columns. */
+static nn_status nn__look_for_columns(nn__table *table)
 {
-    nn__parser ahead = table->parser;
+    nn__parser *const parser = &table->parser, ahead;
+    const size_t row_end = (size_t)(parser->row_end - parser->at);
+    const size_t next_row = (size_t)(parser->next_row - parser->at);
+    size_t from = next_row;
     nn__cell cell;
-    int row, column, last, found;
+    int line, column, last, found;
 
+    if (table->cols == table->first_cols) return NN_OK;
+    for (line = 0; line < 100; line++) { /* reads them, which may move the first row */
+        const char *stop;
+        const nn_status status = nn__find_line_end(parser, from, &stop);
+        if (status != NN_OK) return status;
+        from = (size_t)(stop - parser->at);
+        if (stop == parser->end) break;
+        from++;
+    }
+    parser->row_end = parser->at + row_end;
+    parser->next_row = parser->at + next_row;
+    ahead = *parser;
+    ahead.end = ahead.at + from;
 #ifndef NN_NO_STDIO
     ahead.file = NULL;
 #endif
-    for (row = 0; row < 100 && table->cols < table->first_cols; row++) {
+    while (table->cols < table->first_cols) {
         ahead.at = ahead.next_row;
-        if (nn__next_row(&ahead, &found) != NN_OK || !found) return;
+        if (nn__next_row(&ahead, &found) != NN_OK || !found) return NN_OK;
         nn__begin_cells(&ahead);
         for (column = last = 0; !last && column < table->first_cols; column++) {
-            if (nn__next_cell(&ahead, &cell, &last) != NN_OK) return;
+            if (nn__next_cell(&ahead, &cell, &last) != NN_OK) return NN_OK;
             if (cell.length && column >= table->cols) table->cols = column + 1;
         }
     }
+    return NN_OK;
 }
 
 /* Returns the whole number that a text is, which may be negative, or 0. */
@@ -11768,7 +11785,8 @@ static nn_status nn__begin_table(nn__table *table)
     if (!found) return nn__fail(table, NN_ERROR_CSV_EMPTY, NULL, "a row of data");
     status = nn__read_first_row(table);
     if (status != NN_OK) return status;
-    if (table->header != NN_CSV_HEADER_YES) nn__look_for_columns(table);
+    if (table->header != NN_CSV_HEADER_YES) status = nn__look_for_columns(table);
+    if (status != NN_OK) return status;
     if (table->recipe) return nn__match_columns(table);
     order = (int *)NN_MALLOC((size_t)table->first_cols * sizeof(int));
     if (!order) return NN_ERROR_MEMORY;

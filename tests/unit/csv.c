@@ -101,6 +101,24 @@ static void test_long_first_line(void)
         }
 }
 
+/* The last column begins far below the first row: the rows ahead of it are more than a piece of the
+   file, and the first ones are dropped. */
+static void test_late_column(void)
+{
+    enum { WIDE = 2000 };
+    static char text[99 * (WIDE + 9) + 99];
+    nn_csv_options how = plain();
+    nn_data data;
+    size_t length = 0;
+    int i;
+    for (i = 0; i < 99; i++)
+        length += (size_t)sprintf(text + length, "%d,%*s,%s\n", i, WIDE, "2", i == 90 ? "5" : "");
+    how.drop_bad_rows = 1;
+    if (CHECK(parse(&data, text, &how) == NN_OK))
+        CHECK(data.rows == 1 && data.inputs == 2 && data.x[0] == 90 && data.dropped == 98);
+    nn_data_free(&data);
+}
+
 /* No options at all are the defaults. */
 static void test_no_options(void)
 {
@@ -707,6 +725,7 @@ int main(void)
 {
     RUN(test_same_table);
     RUN(test_long_first_line);
+    RUN(test_late_column);
     RUN(test_no_options);
     RUN(test_targets);
     RUN(test_text_labels);
