@@ -10482,15 +10482,15 @@ typedef struct nn__table {
     char *first_row;       /* a copy of the first row, which the names point into */
     size_t first_length;
     long first_line;
-    nn__cell *names;    /* [cols] the cells of the first row */
-    int *field_of;      /* [cols] the field of each column, -1: none */
-    int cols;           /* columns of the file, up to the last one that is not empty */
-    int first_cols;     /* cells of the first row */
-    int recipe_cols;    /* columns of the file that the recipe is of */
+    nn__cell *names;     /* [cols] the cells of the first row */
+    int *field_of;       /* [cols] the field of each column, -1: none */
+    int cols;            /* columns of the file, up to the last one that is not empty */
+    int first_cols;      /* cells of the first row */
+    int recipe_cols;     /* columns of the file that the recipe is of */
     char recipe_decimal; /* its decimal point */
-    int header;         /* an nn_csv_header; AUTO: decided after the last row */
-    nn__field *fields;  /* [count] the inputs, then the targets */
-    int count, targets; /* targets: how many of them are targets */
+    int header;          /* an nn_csv_header; AUTO: decided after the last row */
+    nn__field *fields;   /* [count] the inputs, then the targets */
+    int count, targets;  /* targets: how many of them are targets */
     nn__chunk *first, *last;
     size_t rows;
     int dropped, imputed, unknown;

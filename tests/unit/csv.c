@@ -47,7 +47,7 @@ static const same sames[] = {
     {"1;2;5\n3;4;6\n", ';', NULL, NN_CSV_HEADER_AUTO},
     {"\"a;b\";b,c;c\n1;2;5\n3;4;6\n", ';', NULL, NN_CSV_HEADER_AUTO},
     {"a\tb c\tc\n1\t2\t5\n3\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO},
-    {"1\t\t2\t5\n3\t\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO}, /* a tab is no blank here */
+    {"1\t\t2\t5\n3\t\t4\t6\n", '\t', NULL, NN_CSV_HEADER_AUTO},    /* a tab is no blank here */
     {"\"a\nb\",b,c\r1,2,5\r3,4,6\r", 0, NULL, NN_CSV_HEADER_AUTO}, /* the first line end */
     {"\"a\rb\",b,c\r\n1,2,5\r\n3,4,6", 0, NULL, NN_CSV_HEADER_AUTO},
     {"# \"\r1,2,5\r3,4,6\r", 0, "#", NN_CSV_HEADER_AUTO},
