@@ -11095,13 +11095,11 @@ static nn_status nn__name_fields(nn__table *table)
     for (i = 0; i < table->count; i++) {
         nn__field *field = &table->fields[i];
 
-        if (field->column < 0) continue;
-        field->name = table->names[field->column];
-        if (!memchr(table->first_row, 0, table->first_length)) continue;
-        table->parser.line = table->first_line;
-        return nn__fail(table, NN_ERROR_CSV_COLUMN, NULL, "names without a zero byte");
+        if (field->column >= 0) field->name = table->names[field->column];
     }
-    return NN_OK;
+    if (!memchr(table->first_row, 0, table->first_length)) return NN_OK;
+    table->parser.line = table->first_line;
+    return nn__fail(table, NN_ERROR_CSV_COLUMN, NULL, "names without a zero byte");
 }
 
 /* The first row, whose header was AUTO, is data: reads it from its copy into cells[]. */

@@ -2,6 +2,8 @@
    recipe by which another table is read in the same way. Rows and cells: csv.c. */
 #include "csv.h"
 
+#include <time.h>
+
 /* Reads text and compares it with what is expected: the names of the inputs, with blanks, and all
    numbers of all rows, the class or the targets last. */
 typedef struct expected {
@@ -674,6 +676,27 @@ static void test_long_table(void)
     remove(temporary("long.csv"));
 }
 
+/* Many columns take time in proportion to their number: a second at most, and not a minute. */
+static void test_many_names(void)
+{
+    enum { NAMES = 400000 };
+    char *text = (char *)malloc((size_t)NAMES * 12);
+    const clock_t begin = clock();
+    size_t length = 0;
+    nn_data data;
+    int i;
+    if (!CHECK(text != NULL)) return;
+    for (i = 1; i < NAMES; i++) length += (size_t)sprintf(text + length, "c%d,", i);
+    length += (size_t)sprintf(text + length, "y\n");
+    for (i = 1; i < NAMES; i++) length += (size_t)sprintf(text + length, "1,");
+    length += (size_t)sprintf(text + length, "2\n");
+    if (CHECK(nn_parse_csv(&data, text, length, NULL) == NN_OK))
+        CHECK(data.inputs == NAMES - 1 && !strcmp(data.input_names[NAMES - 2], "c399999"));
+    CHECK((double)(clock() - begin) / CLOCKS_PER_SEC < 4);
+    nn_data_free(&data);
+    free(text);
+}
+
 int main(void)
 {
     RUN(test_columns);
@@ -699,6 +722,7 @@ int main(void)
     RUN(test_broken_recipes);
     RUN(test_damaged_recipes);
     RUN(test_long_table);
+    RUN(test_many_names);
     remove(temporary("table.csv"));
     return test_done();
 }
