@@ -10003,10 +10003,10 @@ NN__HOT const char *nn__read_number(const char *text, const char *end, char poin
 
 /* ---- Rows and cells -------------------------------------------------------------------------- */
 
+/* text[length] is without the quotes of a quoted cell or the blanks around an unquoted one. Two
+   quotes in it stand for one. */
 typedef struct nn__cell {
-    const char
-        *text; /* without the quotes of a quoted cell or the blanks around an unquoted one; two
-                         quotes in it stand for one */
+    const char *text;
     size_t length;
 } nn__cell;
 
