@@ -9975,7 +9975,9 @@ NN__HOT int nn__round_number(const nn__number *number, nn_real *value)
     exponent += nn__power_of_ten((int)number->exponent, &power);
     product = nn__multiply_high(product, power);
     exponent += 63 - nn__normalize(&product); /* of the highest bit */
-    if (exponent >= NN__BIAS) return 0;
+    if (exponent < lowest - NN__MANTISSA - 3) return 1; /* less than half of the least denormal */
+    if (exponent > NN__BIAS) *value = (nn_real)INFINITY;
+    if (exponent >= NN__BIAS) return exponent > NN__BIAS;
     drop = 63 - NN__MANTISSA + (exponent < lowest ? lowest - exponent : 0);
     if (drop > 62) return 0;
     half = UINT64_C(1) << (drop - 1);
