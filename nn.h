@@ -73,10 +73,24 @@
        step    nn_forward, nn_backward, nn_update     any loss, reinforcement learning, GANs
        arrays  nn_parameters, nn_gradients      averaging, evolution, sums over processes
 
-   OBJECTS. An nn_model is what is deployed: layers, parameters, scaling, metadata. An nn_trainer
-   is what is thrown away after training: gradients, optimizer state, activations of one
-   batch, the random generator, the count of updates. Everything else is a plain struct in which 0
-   means the default.
+   OBJECTS. An nn_model is what is deployed: layers, parameters, scaling, metadata. An nn_trainer is
+   what is thrown away after training: gradients, optimizer state, activations of one batch, the
+   random generator, the count of updates. Everything else is a plain struct in which 0 means the
+   default.
+
+   TABLES. nn_read_csv takes most raw tables as they are. Its options choose the columns and the
+   target, make categories of text and fill in missing cells. How a table was read is its recipe.
+   nn_fit keeps the recipe in the model, with the names of the inputs and classes, and nn_save and
+   nn_load keep them too. By its recipe, other tables are read in the same way:
+
+       read.ignore = "id";                                // a name, or a number
+       read.text_columns = read.impute = 1;
+       nn_read_csv(&data, "houses.csv", &read);
+       how.target_scaling = NN_SCALE_STANDARD;            // prices in the hundred thousands
+       nn_fit(model, &data, &how);                        // the model keeps the recipe
+       again.model = model;
+       nn_read_csv(&more, "new.csv", &again);             // any order of columns; no price needed
+       nn_predict_data(model, &more, prices, NULL);       // in the units of the table
 
    ERRORS. Every function that can fail returns an nn_status: NN_OK, or the reason. After a failure
    nothing has changed and nothing leaks; what the function should have made is NULL or zero.
@@ -597,12 +611,13 @@ typedef struct nn_csv_options {
        categories too, if there are no more than 16 different ones; otherwise the texts are bad
        cells. 0: text in an input column is a bad cell. */
     int text_columns;
-    /* 1: a missing cell of an input becomes the mean of its column's numbers or, among categories,
-       a category of its own. 0: it is a bad cell. */
+    /* 1: a missing cell of an input becomes the mean of its column's numbers in this table. Among
+       categories it becomes a category of its own. 0: it is a bad cell. */
     int impute;
     const char *missing; /* marks of missing cells, a row of CSV, in upper or lower case; NULL means
                             ",NA,N/A,nan,null,?": the first of these is the empty cell */
-    int drop_bad_rows;   /* 1: rows with a bad cell are left out and counted */
+    int drop_bad_rows;   /* 1: rows with a bad cell or without a target are left out and counted.
+                            A row with too few or too many cells is an error all the same. */
     /* Reads the table as the one that the model was trained on, or as other data, by its recipe:
        columns in any order, with or without the targets, the same inputs, means and classes. Then
        the options above must be 0, but for delimiter, decimal, comment, drop_bad_rows and
@@ -9974,7 +9989,7 @@ NN__HOT int nn__round_number(const nn__number *number, nn_real *value)
     exponent = 64 - nn__normalize(&product);
     exponent += nn__power_of_ten((int)number->exponent, &power);
     product = nn__multiply_high(product, power);
-    exponent += 63 - nn__normalize(&product); /* of the highest bit */
+    exponent += 63 - nn__normalize(&product);           /* of the highest bit */
     if (exponent < lowest - NN__MANTISSA - 3) return 1; /* less than half of the least denormal */
     if (exponent > NN__BIAS) *value = (nn_real)INFINITY;
     if (exponent >= NN__BIAS) return exponent > NN__BIAS;
