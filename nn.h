@@ -619,9 +619,10 @@ typedef struct nn_csv_options {
     int drop_bad_rows;   /* 1: rows with a bad cell or without a target are left out and counted.
                             A row with too few or too many cells is an error all the same. */
     /* Reads the table as the one that the model was trained on, or as other data, by its recipe:
-       columns in any order, with or without the targets, the same inputs, means and classes. Then
-       the options above must be 0, but for delimiter, decimal, comment, drop_bad_rows and
-       NN_NO_TARGET. A text that is no category sets its inputs to 0 and is counted. */
+       columns in any order, with or without the targets, the same inputs, means and classes. Names
+       that are used must occur once. The options above must be 0, but for delimiter, decimal,
+       comment, drop_bad_rows and NN_NO_TARGET. A text that is no category sets its inputs to 0 and
+       is counted. */
     const nn_model *model;
     const nn_data *like;
     nn_location *location; /* receives the place of a failure; may be NULL */
@@ -633,8 +634,8 @@ typedef struct nn_csv_options {
    The classes that are found (at most 4,096) are sorted: numbers by value, text by its bytes. Equal
    numbers are one class (1 and 1.0). Blanks around unquoted cells are ignored, and so are rows and
    columns in which every cell is empty. NN_ERROR_CSV_NUMBER says that a cell is missing or not a
-   number. The memory in use is at most twice that of data. options may be NULL. nn_data_free frees
-   *data. */
+   number. The memory in use is at most twice that of data, and some hundred bytes for each column.
+   options may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
 
@@ -10242,6 +10243,14 @@ static int nn__same_cell(const nn__cell *a, const nn__cell *b)
     return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
+/* Orders cells by their bytes. */
+static int nn__compare_cells(const nn__cell *a, const nn__cell *b)
+{
+    const int order = memcmp(a->text, b->text, a->length < b->length ? a->length : b->length);
+
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
 /* Returns whether a cell is a word, in upper or lower case. */
 static int nn__is_word(const nn__cell *cell, const char *word, size_t length)
 {
@@ -10490,6 +10499,11 @@ typedef struct nn__chunk {
     size_t rows, room;
 } nn__chunk;
 
+typedef struct nn__column_name {
+    nn__cell cell;
+    int column;
+} nn__column_name;
+
 typedef struct nn__table {
     nn_csv_options o;
     const char *recipe; /* of the model or of other data, or NULL */
@@ -10499,15 +10513,16 @@ typedef struct nn__table {
     char *first_row;       /* a copy of the first row, which the names point into */
     size_t first_length;
     long first_line;
-    nn__cell *names;     /* [cols] the cells of the first row */
-    int *field_of;       /* [cols] the field of each column, -1: none */
-    int cols;            /* columns of the file, up to the last one that is not empty */
-    int first_cols;      /* cells of the first row */
-    int recipe_cols;     /* columns of the file that the recipe is of */
-    char recipe_decimal; /* its decimal point */
-    int header;          /* an nn_csv_header; AUTO: decided after the last row */
-    nn__field *fields;   /* [count] the inputs, then the targets */
-    int count, targets;  /* targets: how many of them are targets */
+    nn__cell *names;          /* [cols] the cells of the first row */
+    nn__column_name *by_name; /* [cols] the same by their bytes; NULL where no name is looked for */
+    int *field_of;            /* [cols] the field of each column, -1: none */
+    int cols;                 /* columns of the file, up to the last one that is not empty */
+    int first_cols;           /* cells of the first row */
+    int recipe_cols;          /* columns of the file that the recipe is of */
+    char recipe_decimal;      /* its decimal point */
+    int header;               /* an nn_csv_header; AUTO: decided after the last row */
+    nn__field *fields;        /* [count] the inputs, then the targets */
+    int count, targets;       /* targets: how many of them are targets */
     nn__chunk *first, *last;
     size_t rows;
     int dropped, imputed, unknown;
@@ -10895,22 +10910,56 @@ enum {
     NN__COLUMN_TARGET = -4
 };
 
-/* Returns the column of an item of a list, or -1. Of two columns of one name it is the first that
-   has no use yet, as seen from column `from` on. */
-static int nn__find_column(const nn__table *table, const nn__cell *item, int number, int from)
+/* Orders names by their bytes, and the same names by their columns, for qsort. */
+static int nn__compare_names_of_columns(const void *first, const void *second)
+{
+    const nn__column_name *a = (const nn__column_name *)first;
+    const nn__column_name *b = (const nn__column_name *)second;
+    const int order = nn__compare_cells(&a->cell, &b->cell);
+
+    return order ? order : a->column - b->column;
+}
+
+/* Makes table->by_name, the names of the first row in order. */
+static nn_status nn__sort_names(nn__table *table)
 {
     int i;
 
+    if ((size_t)table->cols > SIZE_MAX / sizeof *table->by_name) return NN_ERROR_OVERFLOW;
+    table->by_name = (nn__column_name *)NN_MALLOC((size_t)table->cols * sizeof *table->by_name);
+    if (!table->by_name) return NN_ERROR_MEMORY;
+    for (i = 0; i < table->cols; i++) {
+        table->by_name[i].cell = table->names[i];
+        table->by_name[i].column = i;
+    }
+    qsort(table->by_name, (size_t)table->cols, sizeof *table->by_name,
+          nn__compare_names_of_columns);
+    return NN_OK;
+}
+
+/* Returns the column of an item of a list, or -1. Of several columns of one name it is the first
+   that has no use yet. *same becomes the number of columns of the name. */
+static int nn__find_column(const nn__table *table, const nn__cell *item, int number, int *same)
+{
+    int low = 0, high = table->cols, i, found = -1;
+
+    *same = 1;
     if (number) {
         if (number < 0) number += table->cols + 1;
         return number >= 1 && number <= table->cols ? number - 1 : -1;
     }
-    for (i = 0; i < table->cols; i++, from++) {
-        if (from >= table->cols) from = 0;
-        if (table->field_of[from] == NN__COLUMN_FREE && nn__same_cell(item, &table->names[from]))
-            return from;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (nn__compare_cells(&table->by_name[middle].cell, item) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return -1;
+    for (i = low; i < table->cols && nn__same_cell(&table->by_name[i].cell, item); i++)
+        if (found < 0 && table->field_of[table->by_name[i].column] == NN__COLUMN_FREE)
+            found = table->by_name[i].column;
+    *same = i - low;
+    return found;
 }
 
 /* Marks the columns of a list. order[cols], which may be NULL, receives their numbers. */
@@ -10919,10 +10968,10 @@ static nn_status nn__mark_columns(nn__table *table, const char *list, int mark, 
 {
     nn__parser items = nn__begin_list(list);
     nn__cell item;
-    int number, column = -1;
+    int number, column, same;
 
     for (*count = 0; nn__next_item(&items, &item, &number); ++*count) {
-        column = nn__find_column(table, &item, number, column + 1);
+        column = nn__find_column(table, &item, number, &same);
         if (column < 0 || table->field_of[column] != NN__COLUMN_FREE) {
             table->parser.column = 0;
             return nn__fail(table, NN_ERROR_CSV_COLUMN, &item,
@@ -11560,7 +11609,8 @@ static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const 
             field->mean = value;
         } else {
             const int before = field->texts ? field->texts->count : 0;
-            if (before == NN__MOST_CLASSES) return NN_ERROR_METADATA;
+            if (before == (field->target ? NN__MOST_CLASSES : NN__MOST_CATEGORIES))
+                return NN_ERROR_METADATA;
             status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
             if (status == NN_OK && code != before) return NN_ERROR_METADATA;
         }
@@ -11609,40 +11659,74 @@ static nn_status nn__read_recipe(nn__table *table)
     return table->recipe_cols > 0 && table->count > table->targets ? NN_OK : NN_ERROR_METADATA;
 }
 
-/* Finds the columns of the recipe's fields in the file. All targets may be absent. */
-static nn_status nn__match_columns(nn__table *table)
+/* Sets *before[1 ... recipe_cols], which the caller frees, to how many targets a recipe without a
+   header has in columns before each one. */
+static nn_status nn__count_targets_before(const nn__table *table, int **before)
+{
+    const size_t count = (size_t)table->recipe_cols + 1;
+    int i, number, sum = 0;
+
+    *before = count <= SIZE_MAX / sizeof(int) ? (int *)NN_MALLOC(count * sizeof(int)) : NULL;
+    if (!*before) return NN_ERROR_MEMORY;
+    memset(*before, 0, count * sizeof(int));
+    for (i = table->count - table->targets; i < table->count; i++) {
+        number = nn__column_number(&table->fields[i].name);
+        if (number >= 1 && number <= table->recipe_cols) (*before)[number] = 1;
+    }
+    for (i = 1; i <= table->recipe_cols; i++) {
+        const int is_target = (*before)[i];
+        (*before)[i] = sum;
+        sum += is_target;
+    }
+    return NN_OK;
+}
+
+/* Finds the columns of the recipe's fields in the file, where their names must occur once. All
+   targets may be absent; before is then NULL or as nn__count_targets_before made it. */
+static nn_status nn__match_fields(nn__table *table, const int *before)
 {
     const int named = table->header == NN_CSV_HEADER_YES;
-    const int without = !named && table->cols == table->recipe_cols - table->targets;
-    int i, k, number, before, column = -1, absent = 0;
+    int i, number, column, same, absent = 0;
 
-    for (i = 0; i < table->cols; i++) table->field_of[i] = NN__COLUMN_FREE;
-    if (!named && !without && table->cols != table->recipe_cols)
-        return nn__fail_count(table, NN_ERROR_CSV_CELLS, NULL, (size_t)table->recipe_cols,
-                              " cells");
     for (i = 0; i < table->count; i++) {
         nn__field *field = &table->fields[i];
 
         field->column = -1;
-        if (field->target && (table->o.target || without)) continue;
+        if (field->target && (table->o.target || before)) continue;
         number = named ? 0 : nn__column_number(&field->name);
         if (!named && (number < 1 || number > table->recipe_cols)) return NN_ERROR_METADATA;
-        for (k = table->count - table->targets, before = 0; without && k < table->count; k++)
-            before += nn__column_number(&table->fields[k].name) < number;
-        number -= before;
-        column = nn__find_column(table, &field->name, number, column + 1);
-        if (column < 0 && field->target) {
+        if (before) number -= before[number];
+        column = nn__find_column(table, &field->name, number, &same);
+        if (column < 0 && field->target && same == 0) {
             absent++;
             continue;
         }
-        if (column < 0 || absent) {
+        if (same > 1 || column < 0 || absent) {
             table->parser.column = 0;
-            return nn__fail(table, NN_ERROR_CSV_COLUMN, &field->name, "a column of this name");
+            return nn__fail(table, NN_ERROR_CSV_COLUMN, &field->name,
+                            same > 1 ? "a name that occurs once" : "a column of this name");
         }
         if (table->field_of[column] != NN__COLUMN_FREE) return NN_ERROR_METADATA;
         nn__set_column(table, i, column);
     }
     return NN_OK;
+}
+
+static nn_status nn__match_columns(nn__table *table)
+{
+    const int named = table->header == NN_CSV_HEADER_YES;
+    const int without = !named && table->cols == table->recipe_cols - table->targets;
+    int *before = NULL, i;
+    nn_status status = NN_OK;
+
+    for (i = 0; i < table->cols; i++) table->field_of[i] = NN__COLUMN_FREE;
+    if (!named && !without && table->cols != table->recipe_cols)
+        return nn__fail_count(table, NN_ERROR_CSV_CELLS, NULL, (size_t)table->recipe_cols,
+                              " cells");
+    if (without) status = nn__count_targets_before(table, &before);
+    if (status == NN_OK) status = nn__match_fields(table, before);
+    if (before) NN_FREE(before);
+    return status;
 }
 
 /* ---- Reading a table ------------------------------------------------------------------------- */
@@ -11792,7 +11876,7 @@ static nn_status nn__begin_table(nn__table *table)
 {
     const nn_csv_options *o = &table->o;
     nn_status status;
-    int found, *order;
+    int found, named, *order;
 
     status = nn__begin_text(table);
     if (status == NN_OK) status = nn__next_row(&table->parser, &found);
@@ -11802,6 +11886,10 @@ static nn_status nn__begin_table(nn__table *table)
     if (status != NN_OK) return status;
     if (table->header != NN_CSV_HEADER_YES) status = nn__look_for_columns(table);
     if (status != NN_OK) return status;
+    named = nn__has_names(o->target) || nn__has_names(o->use) || nn__has_names(o->ignore);
+    if (named || (table->recipe && table->header == NN_CSV_HEADER_YES))
+        status = nn__sort_names(table);
+    if (status != NN_OK) return status;
     if (table->recipe) return nn__match_columns(table);
     order = (int *)NN_MALLOC((size_t)table->first_cols * sizeof(int));
     if (!order) return NN_ERROR_MEMORY;
@@ -11809,8 +11897,7 @@ static nn_status nn__begin_table(nn__table *table)
     NN_FREE(order);
     if (status == NN_OK) status = nn__choose_kinds(table);
     if (status != NN_OK) return status;
-    if (nn__has_names(o->target) || nn__has_names(o->use) || nn__has_names(o->ignore))
-        table->header = NN_CSV_HEADER_YES;
+    if (named) table->header = NN_CSV_HEADER_YES;
     if (table->header == NN_CSV_HEADER_AUTO) table->header = nn__guess_header(table);
     return NN_OK;
 }
@@ -11921,6 +12008,7 @@ static void nn__free_table(nn__table *table)
     }
     if (table->fields) NN_FREE(table->fields);
     if (table->names) NN_FREE(table->names);
+    if (table->by_name) NN_FREE(table->by_name);
     if (table->field_of) NN_FREE(table->field_of);
     if (table->first_row) NN_FREE(table->first_row);
 }

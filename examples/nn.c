@@ -1398,12 +1398,28 @@ static void train_and_report(arguments *args, const nn_data *data, const char *c
     if (train.memory != data->memory) nn_data_free(&train);
 }
 
+/* Finds a path that cannot be written before the training, not after it. */
+static void check_output(const char *path)
+{
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    const int is_there = file != NULL;
+
+    if (!path) return;
+    if (file) fclose(file);
+    file = fopen(path, "ab");
+    if (!file) check(NN_ERROR_WRITE, path, NULL);
+    fclose(file);
+    if (!is_there) remove(path);
+}
+
 static int verb_train(arguments *args, int argc, char **argv)
 {
     text command = {NULL, 0, 0};
     nn_data data;
     int i;
 
+    check_output(args->given[OPTION_OUTPUT]);
+    check_output(args->given[OPTION_SVG]);
     for (i = 1; i < argc; i++) put_argument(&command, argv[i]);
     read_training_table(&data, args);
     if (!data.y && !data.labels) say(WRONG_USE, "--target: there is nothing to predict");
@@ -1580,6 +1596,8 @@ static int verb_tune(arguments *args)
 
     if (args->given[OPTION_SECONDS] && args->given[OPTION_TRIALS])
         say(WRONG_USE, "--seconds and --trials are given together");
+    check_output(args->given[OPTION_OUTPUT]);
+    check_output(args->given[OPTION_SVG]);
     read_training_table(&data, args);
     if (!data.y && !data.labels) say(WRONG_USE, "--target: there is nothing to predict");
     divide(args, &data, &train, &test);

@@ -181,6 +181,11 @@ fi
 
 # ---- Training -----------------------------------------------------------------------------------
 
+refuses 1 "missing/m.safetensors" train "$data/parcels.csv" --target late --ignore parcel,label \
+    -o missing/m.safetensors
+! grep -q Epoch err # before the training, not after it
+tell "a path that cannot be written is found before the training"
+
 parcels="--target late --ignore parcel,label --epochs 12"
 mkdir -p a b
 # shellcheck disable=SC2086

@@ -418,6 +418,56 @@ static void test_like(void)
     nn_data_free(&data);
 }
 
+/* A name that occurs twice says nothing: the recipe must not take the wrong one of the two. */
+static void test_like_ambiguous(void)
+{
+    static const char text[] = "y,a,y,b\n1,2,3,4\n5,6,7,8\n";
+    static const nn_real numbers[] = {2, 4, 1, 6, 8, 5};
+    static const expected e = {2, 2, 1, 0, 0, 0, 0, "a b", "", numbers};
+    nn_csv_options how = plain(), again = plain();
+    nn_data data;
+    how.target = "1";
+    how.ignore = "3";
+    if (!CHECK(parse(&data, text, &how) == NN_OK)) return;
+    again.like = &data;
+    expect_error(text, again, NN_ERROR_CSV_COLUMN, 1, 0, "y", "a name that occurs once");
+    expect("b,c,y,c,a\n4,0,1,0,2\n8,0,5,0,6\n", &again, &e); /* c is not used */
+    expect_error("b,y,a,b\n4,1,2,0\n", again, NN_ERROR_CSV_COLUMN, 1, 0, "b",
+                 "a name that occurs once");
+    nn_data_free(&data);
+}
+
+/* Columns are found by name in a time that grows with their number, in whatever order they are. */
+static void test_many_names(void)
+{
+    enum { COLUMNS = 20000 };
+    static char text[COLUMNS * 20 + 99], reversed[COLUMNS * 20 + 99];
+    size_t length = 0, other = 0;
+    nn_csv_options again = plain();
+    nn_data data, same;
+    clock_t begin;
+    int i;
+    for (i = 0; i < COLUMNS; i++) {
+        length += (size_t)sprintf(text + length, "name%d,", i);
+        other += (size_t)sprintf(reversed + other, "name%d,", COLUMNS - 1 - i);
+    }
+    length += (size_t)sprintf(text + length, "y\n");
+    other += (size_t)sprintf(reversed + other, "y\n");
+    for (i = 0; i < COLUMNS; i++) {
+        length += (size_t)sprintf(text + length, "%d,", i);
+        other += (size_t)sprintf(reversed + other, "%d,", COLUMNS - 1 - i);
+    }
+    length += (size_t)sprintf(text + length, "1\n");
+    other += (size_t)sprintf(reversed + other, "1\n");
+    begin = clock();
+    if (!CHECK(nn_parse_csv(&data, text, length, NULL) == NN_OK)) return;
+    again.like = &data;
+    if (CHECK(nn_parse_csv(&same, reversed, other, &again) == NN_OK)) check_equal(&data, &same);
+    CHECK((double)(clock() - begin) / CLOCKS_PER_SEC < 4); /* it takes 0.05 s, or a minute */
+    nn_data_free(&same);
+    nn_data_free(&data);
+}
+
 /* Without a header, columns are counted; the targets may be absent. */
 static void test_like_without_header(void)
 {
@@ -677,7 +727,7 @@ static void test_long_table(void)
 }
 
 /* Many columns take time in proportion to their number: a second at most, and not a minute. */
-static void test_many_names(void)
+static void test_names_in_reverse(void)
 {
     enum { NAMES = 400000 };
     char *text = (char *)malloc((size_t)NAMES * 12);
@@ -714,6 +764,8 @@ int main(void)
     RUN(test_missing);
     RUN(test_marks);
     RUN(test_like);
+    RUN(test_like_ambiguous);
+    RUN(test_names_in_reverse);
     RUN(test_like_without_header);
     RUN(test_like_decimals);
     RUN(test_like_forms);
