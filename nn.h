@@ -590,9 +590,9 @@ typedef enum nn_csv_header {
 /* The target of a table without one. */
 #define NN_NO_TARGET ""
 
-/* How to read a table. A list of columns is a row of CSV, "age,height": names in the header, or
-   numbers, from 1 on or from the end (-1 is the last column). A name that is a number stands in
-   quotes. */
+/* How to read a table. A list of columns is a row of CSV, "age,height": names that occur once in
+   the header, or numbers, from 1 on or from the end (-1 is the last column). A name that is a
+   number stands in quotes. */
 typedef struct nn_csv_options {
     char delimiter;      /* between cells; 0 means ','. ' ' means any number of blanks and tabs. */
     char decimal;        /* '.' or ','; 0 means '.' */
@@ -614,8 +614,8 @@ typedef struct nn_csv_options {
     /* 1: a missing cell of an input becomes the mean of its column's numbers in this table. Among
        categories it becomes a category of its own. 0: it is a bad cell. */
     int impute;
-    const char *missing; /* marks of missing cells, a row of CSV, in upper or lower case; NULL means
-                            ",NA,N/A,nan,null,?": the first of these is the empty cell */
+    const char *missing; /* marks of missing cells beside the empty one, a row of CSV, in upper or
+                            lower case; NULL means "NA,N/A,nan,null,?" */
     int drop_bad_rows;   /* 1: rows with a bad cell or without a target are left out and counted.
                             A row with too few or too many cells is an error all the same. */
     /* Reads the table as the one that the model was trained on, or as other data, by its recipe:
@@ -632,10 +632,12 @@ typedef struct nn_csv_options {
    CRLF, or all with CR). A number is rounded to the nearest nn_real, whatever the C locale; true
    and yes are 1, false and no are 0. The target is a number, or a class where its column is text.
    The classes that are found (at most 4,096) are sorted: numbers by value, text by its bytes. Equal
-   numbers are one class (1 and 1.0). Blanks around unquoted cells are ignored, and so are rows and
-   columns in which every cell is empty. NN_ERROR_CSV_NUMBER says that a cell is missing or not a
-   number. The memory in use is at most twice that of data, and some hundred bytes for each column.
-   options may be NULL. nn_data_free frees *data. */
+   numbers are one class (1 and 1.0). A column whose texts are all numbers with the other decimal
+   point is an error, unless labels is set. The inputs are named by the header, or x1, x2 ... in
+   their order; those of categories name=text and name=(missing). Blanks around unquoted cells are
+   ignored, and so are rows and columns in which every cell is empty. NN_ERROR_CSV_NUMBER says that
+   a cell is missing or not a number. The memory in use is at most twice that of data, and some
+   hundred bytes for each column. options may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
                               const nn_csv_options *options);
 
@@ -10393,6 +10395,33 @@ static int nn__look_up(const nn__dictionary *texts, const nn__cell *cell, const 
     return low;
 }
 
+/* Makes room for more characters. Returns 0 when there is no memory. */
+static int nn__make_room(nn__dictionary *texts, size_t length)
+{
+    char *characters;
+
+    if (length <= texts->room - texts->used) return 1;
+    characters =
+        (char *)nn__grow(texts->characters, texts->used, texts->used + length, 1, &texts->room);
+    if (characters) texts->characters = characters;
+    return characters != NULL;
+}
+
+/* Gives a text that is an equal number another spelling: classes and categories are named as where
+   they occur first. */
+static nn_status nn__respell(nn__dictionary *texts, int at, const nn__cell *cell, nn_real value)
+{
+    nn__text *text = &texts->sorted[at];
+
+    if (!nn__make_room(texts, cell->length)) return NN_ERROR_MEMORY;
+    text->begin = texts->used;
+    text->length = cell->length;
+    if (text->is_number) text->value = value;
+    if (cell->length) memcpy(texts->characters + texts->used, cell->text, cell->length);
+    texts->used += cell->length;
+    return NN_OK;
+}
+
 /* Sets *code to the code of a cell's text, which is added to the dictionary when it is new.
    value is the number's. */
 static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
@@ -10424,12 +10453,7 @@ static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
         texts->sorted = sorted;
         texts->capacity = (int)room;
     }
-    if (cell->length > texts->room - texts->used) {
-        char *characters = (char *)nn__grow(texts->characters, texts->used,
-                                            texts->used + cell->length, 1, &texts->room);
-        if (!characters) return NN_ERROR_MEMORY;
-        texts->characters = characters;
-    }
+    if (!nn__make_room(texts, cell->length)) return NN_ERROR_MEMORY;
     memmove(texts->sorted + at + 1, texts->sorted + at,
             (size_t)(texts->count - at) * sizeof(nn__text));
     text = &texts->sorted[at];
@@ -10529,6 +10553,7 @@ typedef struct nn__table {
     nn__cell marks[32]; /* [mark_count] of missing values */
     int mark_count;
     int number_marks; /* 1: one of them is a number, with a point or a comma */
+    int first_again;  /* 1: the first row is read after the others */
 } nn__table;
 
 static nn_real nn__coded(int code)
@@ -10577,6 +10602,7 @@ static int nn__is_missing(const nn__table *table, const nn__cell *cell)
 {
     int i;
 
+    if (!cell->length) return 1;
     for (i = 0; i < table->mark_count; i++)
         if (nn__is_word(cell, table->marks[i].text, table->marks[i].length)) return 1;
     return 0;
@@ -10605,7 +10631,8 @@ static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__ce
     *stored = nn__coded(NN__UNKNOWN);
     if (found) {
         *stored = nn__coded(NN__FIRST_CODE + field->texts->sorted[at].code);
-        return NN_OK;
+        return table->first_again && !field->fixed ? nn__respell(field->texts, at, cell, value)
+                                                   : NN_OK;
     }
     if (field->fixed) return NN_OK;
     if (field->texts && field->texts->count == most) {
@@ -10631,7 +10658,7 @@ static int nn__is_empty_field(const nn__field *field)
 static nn_status nn__store_cell(nn__table *table, nn__field *field, const nn__cell *cell,
                                 nn_real *stored, nn_status *bad)
 {
-    const char *expected = field->kind == NN__TEXTS ? "a text" : "a number";
+    const char *expected = field->kind == NN__NUMBERS ? "a number" : "a cell that is not missing";
     nn__number number;
     int truth, found = 0, is_number = nn__is_number(table, cell, &number, stored);
 
@@ -10937,11 +10964,11 @@ static nn_status nn__sort_names(nn__table *table)
     return NN_OK;
 }
 
-/* Returns the column of an item of a list, or -1. Of several columns of one name it is the first
-   that has no use yet. *same becomes the number of columns of the name. */
+/* Returns the column of an item of a list, or -1. Of several columns of one name it is the first.
+   *same becomes the number of columns of the name. */
 static int nn__find_column(const nn__table *table, const nn__cell *item, int number, int *same)
 {
-    int low = 0, high = table->cols, i, found = -1;
+    int low = 0, high = table->cols, i;
 
     *same = 1;
     if (number) {
@@ -10955,11 +10982,9 @@ static int nn__find_column(const nn__table *table, const nn__cell *item, int num
         else
             high = middle;
     }
-    for (i = low; i < table->cols && nn__same_cell(&table->by_name[i].cell, item); i++)
-        if (found < 0 && table->field_of[table->by_name[i].column] == NN__COLUMN_FREE)
-            found = table->by_name[i].column;
+    for (i = low; i < table->cols && nn__same_cell(&table->by_name[i].cell, item);) i++;
     *same = i - low;
-    return found;
+    return *same ? table->by_name[low].column : -1;
 }
 
 /* Marks the columns of a list. order[cols], which may be NULL, receives their numbers. */
@@ -10972,11 +10997,12 @@ static nn_status nn__mark_columns(nn__table *table, const char *list, int mark, 
 
     for (*count = 0; nn__next_item(&items, &item, &number); ++*count) {
         column = nn__find_column(table, &item, number, &same);
-        if (column < 0 || table->field_of[column] != NN__COLUMN_FREE) {
+        if (same > 1 || column < 0 || table->field_of[column] != NN__COLUMN_FREE) {
             table->parser.column = 0;
             return nn__fail(table, NN_ERROR_CSV_COLUMN, &item,
-                            column < 0 ? "the name or the number of a column"
-                                       : "a column that is listed once");
+                            same > 1     ? "a name that occurs once, or a number"
+                            : column < 0 ? "the name or the number of a column"
+                                         : "a column that is listed once");
         }
         table->field_of[column] = mark;
         if (order) order[*count] = column;
@@ -11177,26 +11203,13 @@ static nn_status nn__read_first_again(nn__table *table, nn_real *cells, nn_statu
     table->parser.at = table->first_row;
     table->parser.row_end = table->parser.end = table->first_row + table->first_length;
     table->parser.line = table->first_line;
+    table->first_again = 1;
     status = nn__read_row(table, cells, bad);
     table->parser = parser;
     return status;
 }
 
 /* ---- After the last row ---------------------------------------------------------------------- */
-
-/* Decides what the cells of each field are. An input is categories when it has text and at most
-   NN__MOST_NUMBERS different numbers; a target is classes when it has text and no number. */
-static void nn__decide_kinds(nn__table *table)
-{
-    int i;
-
-    for (i = 0; i < table->count; i++) {
-        nn__field *field = &table->fields[i];
-        const int texts = field->has_texts && !(field->plain && field->has_numbers);
-
-        if (field->kind == NN__EITHER) field->kind = texts ? NN__TEXTS : NN__NUMBERS;
-    }
-}
 
 /* Returns whether the targets can be read: a table that is read by a recipe may have none. */
 static int nn__has_target_columns(const nn__table *table)
@@ -11223,7 +11236,8 @@ static int nn__settle_cell(const nn__table *table, const nn__field *field, nn_re
 }
 
 /* Records where a row is that cannot be used, because of what was read before it was known. */
-static void nn__locate_bad_cell(nn__table *table, const nn__field *field, nn_real stored)
+static void nn__locate_bad_cell(nn__table *table, const nn__field *field, nn_real stored,
+                                const char *expected)
 {
     const int missing = nn__code_of(stored) == NN__MISSING;
     nn__cell cell = {"", 0};
@@ -11236,7 +11250,45 @@ static void nn__locate_bad_cell(nn__table *table, const nn__field *field, nn_rea
             cell = nn__text_cell(field->texts, nn__text_of(field->texts, i));
             break; /* the first one that was met */
         }
-    (void)nn__fail(table, NN_OK, &cell, "a number");
+    (void)nn__fail(table, NN_OK, &cell, expected);
+}
+
+/* Returns whether all texts of a field are numbers with the other decimal point. */
+static int nn__is_misread(const nn__table *table, const nn__field *field)
+{
+    const char other = table->parser.decimal == ',' ? '.' : ',';
+    int i;
+
+    for (i = 0; i < field->texts->count; i++) {
+        const nn__cell cell = nn__text_cell(field->texts, &field->texts->sorted[i]);
+        const char *end = cell.text + cell.length;
+        nn_real value;
+
+        if (field->texts->sorted[i].is_number) continue;
+        if (nn__read_number(cell.text, end, other, &value) != end) return 0;
+    }
+    return 1;
+}
+
+/* Decides what the cells of each field are. An input is categories when it has text and at most
+   NN__MOST_NUMBERS different numbers; a target is classes when it has text and no number. Texts
+   that are numbers with the other decimal point are an error. */
+static nn_status nn__decide_kinds(nn__table *table)
+{
+    int i;
+
+    for (i = 0; i < table->count; i++) {
+        nn__field *field = &table->fields[i];
+        const int texts = field->has_texts && !(field->plain && field->has_numbers);
+
+        if (field->kind != NN__EITHER) continue;
+        field->kind = texts ? NN__TEXTS : NN__NUMBERS;
+        if (!texts || !nn__is_misread(table, field)) continue;
+        nn__locate_bad_cell(table, field, nn__coded(NN__UNKNOWN),
+                            "a number: is the decimal point right?");
+        return NN_ERROR_CSV_NUMBER;
+    }
+    return NN_OK;
 }
 
 /* Counts a cell of a row that is used: texts, and for the mean numbers. */
@@ -11273,7 +11325,9 @@ static nn_status nn__settle_rows(nn__table *table)
                 const nn__field *field = &table->fields[i];
                 const nn_real stored = row[i];
                 if (nn__settle_cell(table, field, &row[i]) || nn__is_empty_field(field)) continue;
-                nn__locate_bad_cell(table, field, stored);
+                nn__locate_bad_cell(table, field, stored,
+                                    field->kind == NN__TEXTS ? "a cell that is not missing"
+                                                             : "a number");
                 bad = i;
             }
             if (bad >= 0) {
@@ -11465,7 +11519,7 @@ static size_t nn__name_classes(const nn__field *target, const char *const *names
 /* A recipe says how a table was read, so that another one can be read in the same way. It is CSV:
 
        table,3,header,",",.           columns; header or numbers; delimiter; decimal point
-       missing,,NA,-999               marks of missing cells, where the caller gave them
+       missing,NA,-999                marks of missing cells, where the caller gave them
        number,weight,71.25            an input, and its mean for missing cells or nothing
        text,colour,blue,red           an input that is categories; a missing cell is a bad one
        text or unknown,taste,salt     the same; a missing cell is no category, but not a bad one
@@ -11978,7 +12032,7 @@ static nn_status nn__check_csv_options(const nn_csv_options *o)
 static nn_status nn__prepare_table(nn__table *table)
 {
     nn_csv_options *o = &table->o;
-    const char *marks = o->missing ? o->missing : ",NA,N/A,nan,null,?";
+    const char *marks = o->missing ? o->missing : "NA,N/A,nan,null,?";
     nn__parser row = nn__begin_list(marks);
     nn_status status = nn__set_marks(table, &row);
 
@@ -12050,8 +12104,8 @@ static nn_status nn__parse_csv(nn__table *table, nn_data *data)
 
     if (status == NN_OK) status = nn__read_table(table);
     if (status == NN_OK) {
-        nn__decide_kinds(table);
-        status = nn__settle_rows(table);
+        status = nn__decide_kinds(table);
+        if (status == NN_OK) status = nn__settle_rows(table);
     }
     if (status == NN_OK) status = nn__make_data(table, data);
     if (status != NN_OK) {

@@ -368,7 +368,8 @@ static const char *const help_texts[] = {
     "  --use LIST, --ignore LIST    input columns to take, or to leave out\n"
     "  --missing M    missing inputs: impute (default), error, or drop the row\n"
     "  --bad B        rows with other bad cells or no target: error (default), drop\n"
-    "  --marks LIST   marks of missing cells; default ,NA,N/A,nan,null,?\n"
+    "  --marks LIST   marks of missing cells beside the empty one, in place of the\n"
+    "                 default NA,N/A,nan,null,?\n"
     "  --header, --no-header        the first row is, or is not, names\n" HELP_FORMAT
     "  --layers LIST  widths of hidden layers, or none; default 32,16\n"
     "  --activation A relu (default) leaky_relu tanh sigmoid elu silu gelu softplus\n"
@@ -1629,6 +1630,7 @@ typedef struct stream {
     long line;         /* of the file, from 1, that bytes.at[0] begins */
     int ended;         /* the file has no more bytes */
     int failures;      /* rows that could not be read */
+    nn_data totals;    /* imputed and unknown: such cells of all rows */
     char line_end;     /* '\n', or '\r' in files without '\n' */
     char delimiter;
     const char *comment; /* characters that begin lines of comment, or "" */
@@ -1803,7 +1805,7 @@ static void print_header(const nn_model *model, int outputs, text *empty)
 
 /* Predicts rows begin ... end - 1. The status is not NN_OK when one of them cannot be read, and
    nothing is printed. *at then says where, with the line in the header and the rows together. */
-static nn_status predict_rows(const nn_model *model, const stream *from, const row_start *starts,
+static nn_status predict_rows(const nn_model *model, stream *from, const row_start *starts,
                               int begin, int end, nn_csv_options *csv, nn_location *at)
 {
     text piece = {NULL, 0, 0};
@@ -1820,6 +1822,8 @@ static nn_status predict_rows(const nn_model *model, const stream *from, const r
         nn_real *y = (nn_real *)allocate((size_t)data.rows * (size_t)data.outputs, sizeof *y);
         status = nn_predict_data(model, &data, y, NULL);
         if (status == NN_OK) print_predictions(model, y, data.rows, data.outputs);
+        from->totals.imputed += data.imputed;
+        from->totals.unknown += data.unknown;
         free(y);
     }
     nn_data_free(&data);
@@ -1911,6 +1915,23 @@ static void open_stream(stream *to, const arguments *args, const nn_model *model
     free(line.cells.at);
 }
 
+/* Compares the header with the model, also where no row follows it: a row in its place would be
+   lost without a word. */
+static void check_header(const stream *from, nn_csv_options *csv)
+{
+    nn_location at;
+    nn_data data;
+    nn_status status;
+
+    if (!from->header.size) return;
+    memset(&at, 0, sizeof at);
+    csv->location = &at;
+    status = nn_parse_csv(&data, from->header.at, from->header.size, csv);
+    if (status == NN_ERROR_CSV_EMPTY) return;
+    check(status, from->path, &at);
+    nn_data_free(&data);
+}
+
 static int verb_predict(const arguments *args)
 {
     row_start *starts = (row_start *)allocate(BLOCK_ROWS + 1, sizeof *starts);
@@ -1924,6 +1945,7 @@ static int verb_predict(const arguments *args)
     open_stream(&from, args, model);
     set_csv_options(&csv, args, model);
     csv.target = NN_NO_TARGET;
+    check_header(&from, &csv);
     check(nn_get_shape(model, &shape), "the model", NULL);
     print_header(model, shape.layers[shape.count - 1].width, &empty);
     while ((count = take_rows(&from, starts)) > 0) {
@@ -1938,6 +1960,7 @@ static int verb_predict(const arguments *args)
         from.line = starts[count].line;
         use_bytes(&from, starts[count].at);
     }
+    report_reading(&from.totals, from.path);
     if (from.failures) say(GO_ON, "%s: %d rows could not be read", from.path, from.failures);
     if (from.file != stdin) fclose(from.file);
     free(from.bytes.at);
@@ -2119,7 +2142,7 @@ static int verb_export(const arguments *args)
     int failed;
 
     if (c_source + (args->given[OPTION_ONNX] != NULL) != 1)
-        say(WRONG_USE, "nn export needs one of --c, --int8, --onnx");
+        say(WRONG_USE, "nn export needs exactly one of --c, --int8, --onnx");
     if (args->given[OPTION_NAME] && !c_source) say(WRONG_USE, "--name is of no use with --onnx");
     model = load_model(args->paths[0]);
     status = export_to(model, args, NULL, 0, &size);

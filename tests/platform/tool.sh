@@ -123,7 +123,7 @@ tell "a table without a target"
 refuses 2 "nothing to predict" train unlabelled.csv --target ""
 
 printf 'NA,NA,1\n2,3,4\n4,5,6\n' >missing.csv
-refuses 1 "missing.csv, line 1, column 1: expected a number, found 'NA'" \
+refuses 1 "missing.csv, line 1, column 1: expected a cell that is not missing, found 'NA'" \
     info missing.csv --missing error
 reads missing.csv "--missing drop" "rows       2, and 1 left out" "    2 3 -> 4" "    4 5 -> 6"
 reads missing.csv "" "rows       3, 2 missing cells filled in" "    3 4 -> 1" "    2 3 -> 4"
@@ -229,7 +229,8 @@ train b "$nn" && (cd b && "$nn" train parcels.csv $parcels --seed 2 -o n.safeten
 tell "another seed gives another model"
 
 grep -q '^test rows: loss 0\.[0-9]*, accuracy 0\.[0-9]* ([0-9]* of 180), precision' a/out &&
-    has a/out "without a model, always no: accuracy 0.5444" && grep -q '^ *no  *[0-9]* ' a/out && grep -q '^most important columns' a/out &&
+    has a/out "without a model, always no: accuracy 0.5444" &&
+    grep -q '^ *no  *[0-9]* ' a/out && grep -q '^most important columns' a/out &&
     [ "$(grep -c '^Epoch [0-9]*/12: loss' a/err)" -eq 12 ] && ! grep -q Epoch a/out
 tell "metrics, a confusion matrix and important columns; a line for each epoch"
 
@@ -358,6 +359,13 @@ repeated 200 >large.csv
 tell "predict a table that is larger than memory"
 rm -f large.csv
 
+# A row in the place of the header is not lost, and unknown categories are counted.
+printf '1,2,3\n' >row.csv
+refuses 1 "row.csv, line 1" predict tents.safetensors row.csv
+sed '2s/^[^,]*,/unheard of,/' "$data/tents.csv" >unknown.csv
+runs 0 predict tents.safetensors unknown.csv && says "1 cells of categories that are unknown"
+tell "nn predict says how many categories are unknown"
+
 mkfifo in && "$nn" predict tents.safetensors - <in >out 2>err &
 process=$!
 while [ ! -p in ]; do sleep 0.1; done
@@ -440,7 +448,8 @@ runs 0 export tents.safetensors --c --name judge && mv out judge.c &&
     grep -q 'void judge(const float' judge.c && grep -q '"best"' judge.c &&
     $cc -std=c99 -Wall -Wextra -Werror -c judge.c
 tell "export --c"
-runs 0 export tents.safetensors --int8 -o int8.c && [ ! -s out ] && grep -q 'the weights as int8' int8.c &&
+runs 0 export tents.safetensors --int8 -o int8.c && [ ! -s out ] &&
+    grep -q 'the weights as int8' int8.c &&
     $cc -std=c99 -Wall -Wextra -Werror -c int8.c
 tell "export --int8"
 runs 0 export tents.safetensors --onnx -o m.onnx && [ -s m.onnx ] &&

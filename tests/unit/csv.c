@@ -607,21 +607,6 @@ static void test_equal_labels(void)
     nn_data_free(&data);
 }
 
-/* A name that is there twice is two columns. */
-static void test_target_named_twice(void)
-{
-    nn_csv_options how = plain();
-    nn_location place;
-    nn_data data;
-    how.location = &place;
-    how.target = "b,b";
-    CHECK(parse(&data, "a,b,c\n1,2,3\n4,5,6\n", &how) == NN_ERROR_CSV_COLUMN);
-    CHECK(!strcmp(place.name, "b"));
-    if (CHECK(parse(&data, "a,b,b\n1,2,3\n4,5,6\n", &how) == NN_OK))
-        CHECK(data.inputs == 1 && data.y[0] == 2 && data.y[1] == 3 && data.y[3] == 6);
-    nn_data_free(&data);
-}
-
 static void test_paths(void)
 {
     static const char missing[] = "build/no such folder/no such file.csv";
@@ -742,7 +727,6 @@ int main(void)
     RUN(test_header_of_marks);
     RUN(test_header_of_numbers);
     RUN(test_equal_labels);
-    RUN(test_target_named_twice);
     RUN(test_paths);
     RUN(test_csv_options);
     RUN(test_csv_nulls);

@@ -92,11 +92,10 @@ static void test_columns(void)
     }
     how.target = "kind";
     how.use = "kind,a";
-    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "kind",
-                 "the name or the number of a column");
+    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "kind", "a column that is listed once");
     how.use = "a";
     how.ignore = "a";
-    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "a", "the name or the number of a column");
+    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "a", "a column that is listed once");
     how.use = NULL;
     how.ignore = "6";
     expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "6", "the name or the number of a column");
@@ -114,6 +113,26 @@ static void test_empty_target(void)
     expect_error("1,,3\n4,,6\n", how, NN_ERROR_CSV_NUMBER, 1, 2, "", "a number");
     how.drop_bad_rows = 1;
     expect_error("1,,3\n4,,6\n", how, NN_ERROR_CSV_EMPTY, 1, 2, "", "a number");
+}
+
+/* A name that occurs twice does not say which column is meant. */
+static void test_same_names(void)
+{
+    static const char text[] = "x,y,x,t\n1,2,3,4\n5,6,7,8\n";
+    static const nn_real numbers[] = {2, 3, 4, 1, 6, 7, 8, 5};
+    static const expected e = {2, 3, 1, 0, 0, 0, 0, "y x t", "", numbers};
+    nn_csv_options how = plain();
+    how.target = "x";
+    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "x", "a name that occurs once, or a number");
+    how.target = NULL;
+    how.ignore = "x";
+    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "x", "a name that occurs once, or a number");
+    how.ignore = NULL;
+    how.use = "y,x";
+    expect_error(text, how, NN_ERROR_CSV_COLUMN, 1, 0, "x", "a name that occurs once, or a number");
+    how.use = NULL;
+    how.target = "1";
+    expect(text, &how, &e);
 }
 
 /* The class in the first column of a table without a header; names that are numbers. */
@@ -156,6 +175,26 @@ static void test_no_target(void)
 }
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
+
+/* Numbers with the other decimal point are no categories and no classes. */
+static void test_other_decimal(void)
+{
+    static const char decimal[] = "a number: is the decimal point right?";
+    nn_csv_options how = plain();
+    nn_data data;
+    how.text_columns = 1;
+    how.delimiter = ';';
+    expect_error("a;y\n0,5;1\n0,75;2\n", how, NN_ERROR_CSV_NUMBER, 2, 1, "0,5", decimal);
+    expect_error("a;y\n1;0,5\n2;0,75\n", how, NN_ERROR_CSV_NUMBER, 2, 2, "0,5", decimal);
+    expect_error("a;y\n1;2\n1,5;3\n", how, NN_ERROR_CSV_NUMBER, 3, 1, "1,5", decimal);
+    if (CHECK(parse(&data, "a;y\n0,5;1\n0,75;2\nx;3\n", &how) == NN_OK)) CHECK(data.inputs == 3);
+    nn_data_free(&data);
+    how.decimal = ',';
+    expect_error("a;y\n0.5;1\n0.75;2\n", how, NN_ERROR_CSV_NUMBER, 2, 1, "0.5", decimal);
+    how.labels = 1; /* who says so gets classes */
+    if (CHECK(parse(&data, "a;y\n1;0.5\n2;0.75\n", &how) == NN_OK)) CHECK(data.classes == 2);
+    nn_data_free(&data);
+}
 
 static void test_decimal_comma(void)
 {
@@ -252,6 +291,23 @@ static void test_categories(void)
     expect_error(text, how, NN_ERROR_CSV_NUMBER, 2, 1, "blue", "a number");
 }
 
+/* A category that is a number is named as where it occurs first, also when the first row is only
+   known to be no header after the last. */
+static void test_spelling(void)
+{
+    static const char text[] = "0.50,1.0,p\n.5,2,q\n5%,+1,p\n";
+    static const char names[] = "x1=0.50 x1=5% x2";
+    nn_csv_options how = plain();
+    nn_data data;
+    int header;
+    how.text_columns = 1;
+    for (header = NN_CSV_HEADER_AUTO; header <= NN_CSV_HEADER_NO; header += NN_CSV_HEADER_NO) {
+        how.header = (nn_csv_header)header;
+        if (CHECK(parse(&data, text, &how) == NN_OK)) check_names(data.input_names, 3, names);
+        nn_data_free(&data);
+    }
+}
+
 /* Is the first row of a table that is all text a header? When an input is numbers below it, or when
    none of its texts occurs again in its column. */
 static void test_header_of_text(void)
@@ -341,7 +397,7 @@ static void test_missing(void)
     static const expected dropped = {2, 2, 1, 0, 1, 0, 0, "x1 x2", "", first + 3};
     nn_csv_options how = plain();
     how.text_columns = 1;
-    expect_error(text, how, NN_ERROR_CSV_NUMBER, 2, 3, "", "a number");
+    expect_error(text, how, NN_ERROR_CSV_NUMBER, 2, 3, "", "a cell that is not missing");
     how.impute = 1;
     expect(text, &how, &e);
     expect("NA,NA,1\n2,3,4\n4,5,6\n", &how, &all_missing);
@@ -363,7 +419,8 @@ static void test_marks(void)
     how.impute = 1;
     how.missing = "-999,none";
     expect("a,b,y\n1,2,1\n-999,2,2\n3,NONE,3\n", &how, &e);
-    expect_error("a,b,y\n1,2,1\n,2,2\n3,2,3\n", how, NN_ERROR_CSV_NUMBER, 3, 1, "", "a number");
+    expect("a,b,y\n1,2,1\n,2,2\n3,\"\",3\n", &how, &e); /* the empty cell always is one */
+    expect_error("a,b,y\n1,2,1\nNA,2,2\n3,2,3\n", how, NN_ERROR_CSV_NUMBER, 3, 1, "NA", "a number");
     how.delimiter = ';';
     how.decimal = ',';
     how.missing = "none,\"-9,5\",\",7\"";
@@ -750,14 +807,17 @@ static void test_names_in_reverse(void)
 int main(void)
 {
     RUN(test_columns);
+    RUN(test_same_names);
     RUN(test_numbers_and_names);
     RUN(test_empty_target);
     RUN(test_no_target);
     RUN(test_decimal_comma);
+    RUN(test_other_decimal);
     RUN(test_booleans);
     RUN(test_encodings);
     RUN(test_arff);
     RUN(test_categories);
+    RUN(test_spelling);
     RUN(test_header_of_text);
     RUN(test_mixed_columns);
     RUN(test_too_many_texts);
