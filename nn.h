@@ -3262,8 +3262,7 @@ static void nn__multiply_rows(const nn__panels *p, const nn__product *rows, int 
 }
 
 /* Computes a product in one thread. Many rows are divided into blocks, so that each block of a
-   stays in the second cache. Their numbers of rows are multiples of a tile's, except the last one.
-   */
+   stays in the second cache. Their numbers of rows are multiples of a tile's, but for the last. */
 static void nn__multiply_alone(const nn__panels *p, const nn__product *product)
 {
     const int packs_a = nn__should_pack_a(p, product);
@@ -10645,8 +10644,7 @@ static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__ce
     return status;
 }
 
-/* Returns whether a column has nothing but empty cells: then it is left out, unless it is a target.
-   */
+/* Returns whether a column that is no target has nothing but empty cells: then it is left out. */
 static int nn__is_empty_field(const nn__field *field)
 {
     return !field->target && !field->seen && !field->has_numbers && !field->name.length;
@@ -10805,8 +10803,7 @@ static nn_status nn__read_rows(nn__table *table)
 
 /* ---- Headers and lists of columns ------------------------------------------------------------ */
 
-/* Copies the first row and finds its cells. The columns end with the last cell that is not empty.
-   */
+/* Copies the first row and finds its cells. The columns end with the last one that is not empty. */
 static nn_status nn__read_first_row(nn__table *table)
 {
     nn__parser row = table->parser;
@@ -11578,8 +11575,7 @@ static void nn__put_field(const nn__table *table, const nn__field *field, char *
     nn__put(to, size, "\n", 1);
 }
 
-/* Writes the recipe of a table that was read, with a 0 at its end, or only counts its characters.
-   */
+/* Writes the recipe of a table that was read, and a 0, or only counts its characters. */
 static size_t nn__put_recipe(const nn__table *table, char *to)
 {
     size_t size = 0;
@@ -11956,8 +11952,7 @@ static nn_status nn__begin_table(nn__table *table)
     return NN_OK;
 }
 
-/* Reads the whole table. While nobody knows whether the first row is a header, row 0 is kept free.
-   */
+/* Reads the whole table. Row 0 is kept free until it is known whether the first row is a header. */
 static nn_status nn__read_table(nn__table *table)
 {
     nn_status status = nn__begin_table(table);

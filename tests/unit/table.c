@@ -1,5 +1,6 @@
 /* Tables as they are found: which columns are read, text as categories, missing cells, and the
-   recipe by which another table is read in the same way. Rows and cells: csv.c. */
+   recipe by which another table is read in the same way. Rows and cells: csv.c. The tables stand
+   beside what must come out of them, which makes it long. */
 #include "csv.h"
 
 #include <time.h>
