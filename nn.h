@@ -926,7 +926,8 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
                              nn_metrics *metrics);
 
 /* Fills the confusion matrix[classes x classes]: how many rows of data are of the class that the
-   matrix's row is, and predicted as the class that its column is. data->classes must be set. */
+   matrix's row is, and predicted as the class that its column is. data->classes must be set. A
+   failure leaves the matrix as it was. */
 NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix);
 
 /* The scores of one class. A ratio 0 / 0 is 0. */
@@ -944,7 +945,7 @@ NN_DEF nn_status nn_class_scores(const int *matrix, int classes, int of_class, n
 #ifndef NN_NO_MALLOC
 /* Cross-validation: for each of `folds` folds (2 to the number of rows), trains a new model of the
    shape on the other folds and measures it on this one. options->seed shuffles the rows and seeds
-   the models. Fills results[folds]. */
+   the models. Fills results[folds]; after a failure they are zero, unless `folds` was wrong. */
 NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results);
 
@@ -8881,17 +8882,13 @@ static void nn__record(const nn__run *run)
     epoch->learning_rate = state->last_rate;
 }
 
-/* Checks that the history has space for all epochs to come. */
-static nn_status nn__check_history(const nn_trainer *trainer)
+/* Checks that the history has space for so many more epochs. */
+static nn_status nn__check_history(const nn_history *history, uint64_t epochs)
 {
-    const nn_history *history = trainer->options->history;
-
     if (!history) return NN_OK;
     if (!history->epochs) return NN_ERROR_NULL;
     if (history->count < 0 || history->capacity < history->count) return NN_ERROR_SIZE;
-    return history->capacity - history->count < nn__epochs(trainer->options) - trainer->state.epoch
-               ? NN_ERROR_BLOCK
-               : NN_OK;
+    return (uint64_t)(history->capacity - history->count) < epochs ? NN_ERROR_BLOCK : NN_OK;
 }
 #endif
 
@@ -9051,10 +9048,21 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
             return NN_ERROR_WEIGHT;
     }
 #ifndef NN_NO_MALLOC
-    status = nn__check_history(trainer);
+    status = nn__check_history(o->history, (uint64_t)(nn__epochs(o) - trainer->state.epoch));
     if (status == NN_OK) status = nn__weigh_classes(run);
     if (status != NN_OK) return status;
 #endif
+    scaled = o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE;
+    if (scaled && !nn__can_be_scaled(data->x, data->rows, data->inputs)) return NN_ERROR_DATA;
+#ifndef NN_NO_MALLOC
+    targets = o->target_scaling != NN_SCALE_NONE;
+    if (targets && data->classes > 0) return NN_ERROR_OPTION;
+    targets = targets && trainer->model->target_scaling == NN_SCALE_NONE;
+    if (targets && !nn__can_be_scaled(data->y, data->rows, data->outputs)) return NN_ERROR_DATA;
+    status = nn__keep_names(trainer->model, data);
+    if (status != NN_OK) return status;
+#endif
+    /* From here on nothing fails. Before, nothing may change. */
     run->progress.epochs = nn__epochs(o);
     run->progress.batches = (run->training.count - 1) / nn__batch_rows(o) + 1;
     updates = (uint64_t)run->progress.epochs * (uint64_t)run->progress.batches;
@@ -9066,15 +9074,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     run->begin = NN_TIME();
     run->share = nn__epochs_done(run); /* share is still 0 here: epochs since training began */
 #endif
-    scaled = o->scaling != NN_SCALE_NONE && trainer->model->scaling == NN_SCALE_NONE;
-    if (scaled && !nn__can_be_scaled(data->x, data->rows, data->inputs)) return NN_ERROR_DATA;
 #ifndef NN_NO_MALLOC
-    targets = o->target_scaling != NN_SCALE_NONE;
-    if (targets && data->classes > 0) return NN_ERROR_OPTION;
-    targets = targets && trainer->model->target_scaling == NN_SCALE_NONE;
-    if (targets && !nn__can_be_scaled(data->y, data->rows, data->outputs)) return NN_ERROR_DATA;
-    status = nn__keep_names(trainer->model, data);
-    if (status != NN_OK) return status;
     if (targets) nn__fit_target_scaling(trainer->model, &run->training, o->target_scaling);
 #endif
     if (scaled) nn__fit_scaling(trainer->model, &run->training, o->scaling);
@@ -9519,6 +9519,7 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
     const nn_options o = options ? *options : nn__default_options();
     nn_status status = nn__check_shape(shape);
     nn_fold fold;
+    int recorded;
 
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
@@ -9529,12 +9530,17 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
         status = NN_ERROR_DATA;
     if (status == NN_OK) status = nn__check_rows(data, o.loss);
     if (folds < 2 || (status == NN_OK && folds > data->rows)) return NN_ERROR_OPTION;
+    if (status == NN_OK && o.epochs >= 0)
+        status = nn__check_history(o.history, (uint64_t)folds * (uint64_t)nn__epochs(&o));
+    recorded = o.history ? o.history->count : 0;
     memset(results, 0, (size_t)folds * sizeof *results);
     fold.folds = folds;
     fold.seed = o.seed;
     for (fold.fold = 0; fold.fold < folds && status == NN_OK; fold.fold++)
         status = nn__cross_validate_fold(shape, data, &o, &fold, &results[fold.fold]);
-    if (status != NN_OK) memset(results, 0, (size_t)folds * sizeof *results);
+    if (status == NN_OK) return NN_OK;
+    memset(results, 0, (size_t)folds * sizeof *results);
+    if (o.history && status != NN_ERROR_DIVERGED) o.history->count = recorded;
     return status;
 }
 
