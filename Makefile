@@ -48,8 +48,8 @@ TESTS = $(addprefix $(BUILD)/,unit/kernels reference/accuracy unit/kernels.doubl
     $(filter-out unit/kernels unit/gradient,$(UNITS)) \
     $(patsubst %,%.double,$(filter-out unit/kernels unit/faults,$(UNITS))) \
     $(patsubst %,%.flash,$(filter unit/safetensors_open%,$(UNITS))) unit/export.no_fma \
-    platform/bits platform/openblas platform/sizes platform/sizes.static platform/threads \
-    reference/golden reference/golden.double reference/torch_file)
+    platform/bits platform/openblas platform/saving platform/sizes platform/sizes.static \
+    platform/threads reference/golden reference/golden.double reference/torch_file)
 
 # These have the implementation of nn.h in themselves; the others are linked with the library.
 WHOLE := $(shell grep -l '^ *# *define NN_IMPLEMENTATION' tests/*/*.c)

@@ -157,6 +157,24 @@
    machines that only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX
    runtime.
 
+   SAVING. An old file stays whole until the new one is complete and on the disk, and is then
+   replaced at once. Any number of processes may save to one path and load from it at the same
+   time: whoever loads gets a whole file. The new file is written beside the old one as
+   `path.1a2b3c4d.tmp`, a random name that no other file has (nn.1a2b3c4d.tmp where that is too
+   long). A failure removes it; only a process that is killed leaves it behind.
+     - POSIX (Linux, macOS, BSD): a new file has the permissions that fopen gives. Later ones keep
+       the old one's permissions, and its owner and group where the system lets this user set them;
+       a group that cannot be kept loses what others may not do. Access control lists and hard
+       links are not kept. A symbolic link stays, and the file that it points to is replaced. A
+       device or a pipe is written to, not replaced.
+     - Windows: a symbolic link is replaced by a file, and the new file has the permissions that its
+       folder gives. While another program has the old file open, it cannot be replaced:
+       NN_ERROR_WRITE.
+     - Elsewhere, and where NN_FOPEN is replaced: what the C library does. The temporary file is
+       opened with C11's mode "x" where that is announced and NN_FOPEN is not replaced. Otherwise
+       the only check is that its name cannot be opened for reading. Nothing tells the disk to
+       write, unless NN_FSYNC does.
+
    SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
    program includes the header:
 
@@ -184,8 +202,8 @@
                            the operations that are compiled in: (1u << NN_RELU | 1u << NN_SIGMOID)
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
-   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FREAD, NN_FWRITE, NN_FERROR,
-   NN_FFLUSH, NN_FCLOSE, NN_RENAME, NN_REMOVE.
+   NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FOPEN_NEW, NN_FREAD, NN_FWRITE,
+   NN_FERROR, NN_FFLUSH, NN_FSYNC, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
    LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
    in >>math is 2 ulp (units in the last place). x86-64 processors without fma (before 2013) compute
@@ -975,11 +993,12 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
    activations, the scaling, a checksum, and what nn_set_metadata stored. A checkpoint is a model
    file with the trainer's state in it.
 
-   Saving to a path writes `path.tmp` and renames it: the old file stays whole until the new one is
-   complete. A model with a parameter that is not finite is refused with NN_ERROR_PARAMETER, and a
-   checkpoint with NN_ERROR_STATE when there are gradients that no nn_update has used. Loading
-   checks everything before it changes anything. location, which may be NULL, says which tensor was
-   wrong. */
+   Saving to a path replaces an old file at once, when the new one is complete: see SAVING in >>doc.
+   NN_ERROR_OPEN: there is no such folder, it is read-only, or the path is "" or a folder.
+   NN_ERROR_WRITE: the disk is full, or the old file cannot be replaced. A model with a parameter
+   that is not finite is refused with NN_ERROR_PARAMETER, and a checkpoint with NN_ERROR_STATE when
+   there are gradients that no nn_update has used. Loading checks everything before it changes
+   anything. location, which may be NULL, says which tensor was wrong. */
 
 #ifndef NN_NO_TRAIN
 /* Writes *size bytes to buffer[capacity]. With NULL for buffer it only sets *size. When the
@@ -1353,8 +1372,55 @@ struct nn_trainer {
 
 #ifndef NN_NO_STDIO
 #include <stdio.h>
-#ifndef NN_FOPEN
+
+/* How a file is saved: with POSIX's functions, with those of Windows, or with C's. A program that
+   replaces NN_FOPEN has files of its own, which neither POSIX nor Windows knows. (Strict C++ on
+   Cygwin hides the functions.) */
+#if !defined(NN_FOPEN) && !defined(NN_NO_MALLOC) && !defined(NN_NO_TRAIN)
+#if defined(_WIN32)
+#define NN__WINDOWS_FILES
+#include <fcntl.h>
+#include <io.h>
+#include <sys/stat.h>
+#elif (defined(__unix__) || defined(__unix) || defined(__APPLE__) || defined(__HAIKU__) ||         \
+       defined(_AIX) || defined(__QNX__)) &&                                                       \
+    !(defined(__CYGWIN__) && defined(__cplusplus) && defined(__STRICT_ANSI__))
+#define NN__POSIX_FILES
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+/* In C, <unistd.h> would give the program a hundred names such as read, link and pause. Other
+   systems than Linux may rename the functions in it. */
+#if defined(__linux__) && !defined(__cplusplus)
+int(close)(int);
+int(fchown)(int, uid_t, gid_t);
+int(fsync)(int);
+ssize_t(readlink)(const char *, char *, size_t);
+#else
+#include <unistd.h>
+#endif
+/* The headers hide these under -std=c99 and for programs that ask for an old POSIX. */
+#if !defined(__cplusplus) && (defined(__STRICT_ANSI__) || defined(_POSIX_C_SOURCE)) &&             \
+    !(defined(_POSIX_C_SOURCE) && _POSIX_C_SOURCE >= 200112L)
+int(fchmod)(int, mode_t);
+FILE *(fdopen)(int, const char *);
+int(fileno)(FILE *);
+#endif
+#ifdef O_CLOEXEC /* a program that is started meanwhile does not inherit the file */
+#define NN__CLOEXEC O_CLOEXEC
+#else
+#define NN__CLOEXEC 0
+#endif
+#endif
+#endif
+
+#ifndef NN_FOPEN /* only the modes "rb" and "wb" are asked of a function that replaces fopen */
 #define NN_FOPEN(path, mode) fopen(path, mode)
+#if (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L) ||                                  \
+    (defined(__cplusplus) && __cplusplus >= 201703L) || defined(__wasi__)
+#define NN__EXCLUSIVE_MODE "wbx" /* C11's library has it */
+#endif
 #endif
 #ifndef NN_FREAD /* returns the number of bytes that were read */
 #define NN_FREAD(buffer, bytes, file) fread(buffer, 1, bytes, file)
@@ -1365,11 +1431,26 @@ struct nn_trainer {
 #ifndef NN_FERROR
 #define NN_FERROR(file) ferror(file)
 #endif
-#ifndef NN_FFLUSH /* returns 0 on success; a program may call fsync here, which C does not have */
+#ifndef NN_FFLUSH /* returns 0 on success */
 #define NN_FFLUSH(file) fflush(file)
 #endif
 #ifndef NN_FCLOSE
 #define NN_FCLOSE(file) fclose(file)
+#endif
+#ifndef NN_FOPEN_NEW
+/* Creates a file for writing. Returns NULL when there is something of that name, or it cannot be
+   created. Where `restricted` is not 0, no other user may access it yet. */
+#define NN_FOPEN_NEW(path, restricted) nn__create_file(path, restricted)
+#define NN__CREATES_FILES
+#endif
+#ifndef NN_FSYNC /* waits until what was flushed is on the disk; returns 0 on success */
+#if defined(NN__POSIX_FILES)
+#define NN_FSYNC(file) nn__sync(fileno(file))
+#elif defined(NN__WINDOWS_FILES)
+#define NN_FSYNC(file) _commit(_fileno(file))
+#else
+#define NN_FSYNC(file) ((void)(file), 0)
+#endif
 #endif
 #ifndef NN_RENAME /* replaces an existing file atomically; returns 0 on success */
 #ifdef _WIN32
@@ -1377,7 +1458,8 @@ struct nn_trainer {
 extern "C"
 #endif
     __declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
-#define NN_RENAME(from, to) (!MoveFileExA(from, to, 1 /* MOVEFILE_REPLACE_EXISTING */))
+/* 1: MOVEFILE_REPLACE_EXISTING, 8: MOVEFILE_WRITE_THROUGH */
+#define NN_RENAME(from, to) (!MoveFileExA(from, to, 1 | 8))
 #else
 #define NN_RENAME(from, to) rename(from, to)
 #endif
@@ -1714,29 +1796,285 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
 #endif
 #if !defined(NN_NO_TRAIN) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
 
-/* Writes the file `path.tmp` and renames it to `path`: an old file stays whole until the new one is
-   complete. */
-static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
+/* ---- Saving files ----------------------------------------------------------------------------
+   An old file stays whole until the new one is complete, and then is replaced at once:
+     1. A temporary file is created in the folder of the old one. Its name is drawn at random and
+        is created only if nothing has it. So processes that save to one path do not meet, and what
+        others have put into the folder is neither opened nor followed.
+     2. The bytes are written, and the system is told to put them on the disk. Otherwise a machine
+        that loses its power could know the new name in step 3, and have lost the bytes.
+     3. The temporary file is renamed. Readers find the old file or the new one.
+   After a failure the temporary file is removed. A process that is killed leaves it behind.
+
+   With POSIX's functions, a symbolic link is followed first, and the file that it points to is
+   replaced. The new file has the old one's permissions. What is no regular file, such as a device
+   or a pipe, is never replaced: it is written to.
+   ---------------------------------------------------------------------------------------------- */
+
+#ifdef NN__POSIX_FILES
+/* Waits until a file or a folder is on the disk. Returns 0 on success, and also for what is on no
+   disk (EINVAL). */
+static int nn__sync(int descriptor)
 {
-    const size_t length = strlen(path);
-    char *temporary = (char *)NN_MALLOC(length + 5);
-    nn_status status = NN_OK;
+    int failed;
+
+#ifdef F_FULLFSYNC /* macOS, whose fsync does not wait for the memory of the disk itself */
+    if (fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
+#endif
+    do failed = fsync(descriptor);
+    while (failed && errno == EINTR);
+    return failed && errno != EINVAL;
+}
+#endif
+
+/* The default of NN_FOPEN_NEW. */
+#ifdef NN__CREATES_FILES
+static FILE *nn__create_file(const char *path, int restricted)
+{
+#if defined(NN__POSIX_FILES)
+    const int descriptor =
+        open(path, O_WRONLY | O_CREAT | O_EXCL | NN__CLOEXEC, restricted ? 0600 : 0666);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+
+    if (descriptor >= 0 && !file) {
+        (void)close(descriptor);
+        (void)NN_REMOVE(path);
+    }
+#elif defined(NN__WINDOWS_FILES) /* whose older C libraries have no mode "wbx" */
+    const int descriptor = _open(path, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY | _O_NOINHERIT,
+                                 _S_IREAD | _S_IWRITE);
+    FILE *file = descriptor < 0 ? NULL : _fdopen(descriptor, "wb");
+
+    (void)restricted;
+    if (descriptor >= 0 && !file) {
+        (void)_close(descriptor);
+        (void)NN_REMOVE(path);
+    }
+#else
     FILE *file;
 
+    (void)restricted;
+#ifdef NN__EXCLUSIVE_MODE
+    file = NN_FOPEN(path, NN__EXCLUSIVE_MODE);
+    if (file) return file;
+#endif
+    /* Not exclusive: another process could create the same file between these two calls. */
+    file = NN_FOPEN(path, "rb");
+    if (file) {
+        (void)NN_FCLOSE(file);
+        return NULL;
+    }
+    file = NN_FOPEN(path, "wb");
+#endif
+    return file;
+}
+#endif
+
+/* Returns the length of the folder in a path, with the separator at its end. */
+static size_t nn__folder_length(const char *path)
+{
+    size_t i, length = 0;
+
+    for (i = 0; path[i]; i++) {
+        if (path[i] == '/') length = i + 1;
+#if defined(_WIN32) || defined(__CYGWIN__)
+        if (path[i] == '\\' || path[i] == ':') length = i + 1;
+#endif
+    }
+    return length;
+}
+
+/* Room for what nn__name_temporary appends, and its 0. */
+#define NN__TEMPORARY_ROOM 16
+
+/* name[strlen(path) + NN__TEMPORARY_ROOM] becomes `path.1a2b3c4d.tmp` with 8 random digits. In odd
+   attempts the file is nn.1a2b3c4d.tmp in the same folder: the name of path may be as long as the
+   file system allows. The digits come from the clock and from addresses, which differ between
+   processes and between threads. Equal ones would only cost another attempt. */
+static void nn__name_temporary(char *name, const char *path, int attempt)
+{
+    const double now = NN_TIME();
+    const size_t folder = nn__folder_length(path);
+    uint64_t mixed = 0;
+    size_t length;
+    int shift;
+
+    memcpy(&mixed, &now, sizeof now);
+    mixed += (uint64_t)(uintptr_t)&now * UINT64_C(0x9e3779b97f4a7c15);
+    mixed ^= (uint64_t)(uintptr_t)name * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed += (uint64_t)attempt;
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
+    mixed ^= mixed >> 31;
+    length = attempt % 2 ? folder : strlen(path);
+    memcpy(name, path, length);
+    if (attempt % 2) name[length++] = 'n', name[length++] = 'n';
+    name[length++] = '.';
+    for (shift = 0; shift < 32; shift += 4)
+        name[length++] = "0123456789abcdef"[(mixed >> shift) & 15];
+    memcpy(name + length, ".tmp", 5);
+}
+
+/* Writes a file that is open, and closes it in any case. */
+static nn_status nn__write_and_close(FILE *file, const void *bytes, size_t size)
+{
+    int failed = NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file) || NN_FSYNC(file);
+
+    if (NN_FCLOSE(file)) failed = 1;
+    return failed ? NN_ERROR_WRITE : NN_OK;
+}
+
+#ifdef NN__POSIX_FILES
+/* Gives a new file, which only this user can access, the owner, the group and the permissions of an
+   old one. Returns 0 on success. Most users may not give a file to another owner, or to a group
+   that they are not in. Then the new group may do what everybody else may do. */
+static int nn__copy_permissions(int descriptor, const struct stat *old)
+{
+    mode_t mode = old->st_mode & 0777;
+    struct stat now;
+
+    if (fstat(descriptor, &now)) return -1;
+    if ((now.st_uid != old->st_uid || now.st_gid != old->st_gid) &&
+        fchown(descriptor, old->st_uid, old->st_gid) && now.st_gid != old->st_gid &&
+        fchown(descriptor, (uid_t)-1, old->st_gid))
+        mode = (mode_t)(mode & (0707 | (mode & 7) << 3));
+    /* Some file systems have fixed permissions: there is nothing to change then. */
+    return (now.st_mode & 0777) != mode && fchmod(descriptor, mode);
+}
+
+/* Waits until the folder of a file knows its new name. `path` is changed. A failure is ignored: the
+   file is complete under its new name, and some file systems cannot do this for folders. */
+static void nn__sync_folder(char *path)
+{
+    size_t length = nn__folder_length(path);
+    int descriptor;
+
+    if (!length) path[length++] = '.';
+    path[length] = 0;
+    descriptor = open(path, O_RDONLY | NN__CLOEXEC);
+    if (descriptor < 0) return;
+    (void)nn__sync(descriptor);
+    (void)close(descriptor);
+}
+#endif
+
+/* Replaces the file `path`, or creates it. */
+static nn_status nn__replace_file(const char *path, const void *bytes, size_t size)
+{
+    nn_status status = NN_OK;
+    int attempt, replaces = 0;
+    FILE *file = NULL;
+    char *temporary;
+#ifdef NN__POSIX_FILES
+    struct stat old;
+
+    replaces = stat(path, &old) == 0;
+    if (replaces ? !S_ISREG(old.st_mode) : errno != ENOENT) return NN_ERROR_OPEN;
+#endif
+    temporary = (char *)NN_MALLOC(strlen(path) + NN__TEMPORARY_ROOM);
     if (!temporary) return NN_ERROR_MEMORY;
-    memcpy(temporary, path, length);
-    memcpy(temporary + length, ".tmp", 5);
-    file = NN_FOPEN(temporary, "wb");
+    /* C has no way to ask why a file was not created. */
+    for (attempt = 0; attempt < 16 && !file; attempt++) {
+        nn__name_temporary(temporary, path, attempt);
+        file = NN_FOPEN_NEW(temporary, replaces);
+    }
     if (!file) {
         NN_FREE(temporary);
         return NN_ERROR_OPEN;
     }
-    if (NN_FWRITE(bytes, size, file) != size || NN_FFLUSH(file)) status = NN_ERROR_WRITE;
-    if (NN_FCLOSE(file)) status = NN_ERROR_WRITE;
+#ifdef NN__POSIX_FILES
+    if (replaces && nn__copy_permissions(fileno(file), &old)) status = NN_ERROR_WRITE;
+#endif
+    if (status == NN_OK)
+        status = nn__write_and_close(file, bytes, size);
+    else
+        (void)NN_FCLOSE(file);
     if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
     if (status != NN_OK) (void)NN_REMOVE(temporary);
+#ifdef NN__POSIX_FILES
+    if (status == NN_OK) nn__sync_folder(temporary);
+#endif
     NN_FREE(temporary);
     return status;
+}
+
+#ifdef NN__POSIX_FILES
+/* Writes to what is no regular file. A file that has come to its place meanwhile is not touched. */
+static nn_status nn__write_device(const char *path, const void *bytes, size_t size)
+{
+    const int descriptor = open(path, O_WRONLY | O_NOCTTY | NN__CLOEXEC);
+    struct stat now;
+    FILE *file = NULL;
+
+    if (descriptor < 0) return NN_ERROR_OPEN;
+    if (fstat(descriptor, &now) == 0 && !S_ISREG(now.st_mode)) file = fdopen(descriptor, "wb");
+    if (!file) {
+        (void)close(descriptor);
+        return NN_ERROR_OPEN;
+    }
+    return nn__write_and_close(file, bytes, size);
+}
+
+/* *next becomes the path to which the symbolic link `path` leads, which the caller frees. It is
+   NULL where path is no link. */
+static nn_status nn__follow_link(const char *path, char **next)
+{
+    const size_t folder = nn__folder_length(path);
+    size_t room = 256;
+    ssize_t length;
+
+    for (;; room *= 2) {
+        *next = room < SIZE_MAX / 4 - folder ? (char *)NN_MALLOC(folder + room) : NULL;
+        if (!*next) return NN_ERROR_MEMORY;
+        length = readlink(path, *next + folder, room);
+        if (length >= 0 && (size_t)length < room) break;
+        NN_FREE(*next);
+        *next = NULL;
+        /* No link, nothing of that name, or a file system without links. */
+        if (length < 0)
+            return errno == EINVAL || errno == ENOENT || errno == ENOSYS ? NN_OK : NN_ERROR_OPEN;
+    }
+    (*next)[folder + (size_t)length] = 0;
+    if (length && (*next)[folder] == '/')
+        memmove(*next, *next + folder, (size_t)length + 1);
+    else
+        memcpy(*next, path, folder);
+    return NN_OK;
+}
+#endif
+
+/* Saves bytes[size] as the file `path`. */
+static nn_status nn__write_file(const char *path, const void *bytes, size_t size)
+{
+#ifdef NN__POSIX_FILES
+    const char *target = path;
+    char *followed = NULL, *next = NULL;
+    nn_status status = NN_OK;
+    struct stat old;
+    int links, missing;
+#endif
+
+    if (!*path) return NN_ERROR_OPEN;
+#ifdef NN__POSIX_FILES
+    /* The system follows links here, and refuses those that it does not trust. */
+    missing = stat(path, &old);
+    if (missing && errno != ENOENT) return NN_ERROR_OPEN;
+    if (!missing && !S_ISREG(old.st_mode)) return nn__write_device(path, bytes, size);
+    for (links = 0; links <= 40; links++) {
+        status = nn__follow_link(target, &next);
+        if (status != NN_OK || !next) break;
+        if (followed) NN_FREE(followed);
+        target = followed = next;
+    }
+    if (links > 40) status = NN_ERROR_OPEN;
+    /* A link in /proc may lead to a file that has lost its path. */
+    if (status == NN_OK && followed && !missing && stat(target, &old)) status = NN_ERROR_OPEN;
+    if (status == NN_OK) status = nn__replace_file(target, bytes, size);
+    if (followed) NN_FREE(followed);
+    return status;
+#else
+    return nn__replace_file(path, bytes, size);
+#endif
 }
 
 #endif

@@ -32,17 +32,18 @@ make_sources()
     echo "$allowed" | tr ' ' '\n' | sed '/^$/d' | sort >"$work/allowed"
 }
 
-# Every symbol of the C standard library that the implementation may need, and what compilers add:
-# checked copies (_FORTIFY_SOURCE), memcmp as bcmp, stack protector, CPU detection, glibc's names for
-# C99 functions.
+# Every symbol of the C standard library that the implementation may need; what saving needs of POSIX;
+# and what compilers add: checked copies (_FORTIFY_SOURCE), memcmp as bcmp, stack protector, CPU
+# detection, glibc's names for C99 functions, and its older names for stat.
 allowed="
 calloc free malloc qsort realloc
 bcmp memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp
 fclose ferror fflush fgetc fopen fread fseek ftell fwrite remove rename setvbuf
 fprintf fputc fputs putc snprintf stderr stdout
+close fchmod fchown fdopen fileno fstat fsync open readlink stat __fxstat __xstat
 ceil ceilf fabs fabsf floor floorf fma fmaf sqrt sqrtf ldexp ldexpf
 clock difftime time timespec_get abort __assert_fail __errno_location
-__memcpy_chk __memmove_chk __memset_chk __fprintf_chk __snprintf_chk __fread_chk
+__memcpy_chk __memmove_chk __memset_chk __fprintf_chk __snprintf_chk __fread_chk __readlink_chk
 __stack_chk_fail __cpu_indicator_init __cpu_model _GLOBAL_OFFSET_TABLE_
 "
 
@@ -92,6 +93,7 @@ needs_only()
 }
 
 stdio='^(f(open|read|write|close|error|flush|printf)|std|put|clock|time)'
+posix='^(close|f(chmod|chown|dopen|ileno|stat|sync)|open|readlink|stat|__f?xstat)$'
 heap='^(malloc|calloc|realloc|free)$'
 
 # switch_alone COMPILE SWITCH: code is made, so that gcc sees unused functions and a compiler sees
@@ -296,7 +298,9 @@ checks()
     cxx="$2 -x c++ -std=c++11"
     row "$1 -ffast-math" fast_math "$1"
     row "$1, the C library only" needs_without "$1" '^$'
-    row "$1 without stdio" needs_without "$1 -DNN_NO_STDIO" "$stdio"
+    row "$1 without stdio" needs_without "$1 -DNN_NO_STDIO" "$stdio|$posix"
+    row "$1 with files of the program's own" needs_without "$1 -DNN_FOPEN=fopen" "$posix"
+    row "$1 predicting, with files" needs_without "$1 -DNN_NO_TRAIN" "$posix"
     row "$1 without a heap" needs_without "$1 -DNN_NO_MALLOC" "$heap"
     row "$1 predicting only" needs_without "$1 -DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_TRAIN" \
         '(alloc|free|qsort|fopen|clock)'

@@ -140,6 +140,7 @@ awk -f "$work/hostile.awk" "$list" >"$work/hostile.h"
 # The headers that nn.h includes stand before the macros; their guards keep them out behind them.
 cat >"$work/standard.h" <<'END'
 #include <assert.h>
+#include <errno.h>
 #include <float.h>
 #include <limits.h>
 #include <math.h>
@@ -159,6 +160,16 @@ cat >"$work/standard.h" <<'END'
 #endif
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+#if defined(_WIN32)
+#include <fcntl.h>
+#include <io.h>
+#include <sys/stat.h>
+#elif defined(__unix__)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
 #endif
 END
 printf '#include "standard.h"\n#include "hostile.h"\n#define NN_IMPLEMENTATION\n#include "nn.h"\n' \

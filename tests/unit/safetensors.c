@@ -357,9 +357,8 @@ static void test_paths(void)
     CHECK(nn_load_checkpoint(trainer, "build", NULL) == NN_ERROR_READ);
     CHECK(nn_save(model, missing) == NN_ERROR_OPEN);
     CHECK(nn_save_checkpoint(trainer, missing) == NN_ERROR_OPEN);
-    CHECK(nn_save(model, "build/.") == NN_ERROR_WRITE); /* a folder cannot be replaced */
-    CHECK(nn_save_checkpoint(trainer, "build/.") == NN_ERROR_WRITE);
-    CHECK(fopen("build/..tmp", "rb") == NULL);
+    CHECK(nn_save(model, "build/.") == NN_ERROR_OPEN); /* a folder cannot be replaced */
+    CHECK(nn_save_checkpoint(trainer, "build/.") == NN_ERROR_OPEN);
     after = save_trainer(trainer);
     CHECK(same_bytes(before, after));
     free(before.at);
