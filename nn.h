@@ -299,11 +299,13 @@ typedef NN_REAL nn_real;
 typedef enum nn_status {
     NN_OK = 0,
     NN_ERROR_NULL,       /* a required pointer is NULL */
-    NN_ERROR_SIZE,       /* a count or width is zero or negative, or there are too few rows */
+    NN_ERROR_SIZE,       /* a count or width is zero or negative, or there are too few rows, or
+                            other ones than in the interrupted epoch */
     NN_ERROR_OVERFLOW,   /* sizes too large for memory, or for a model file's header */
     NN_ERROR_MEMORY,     /* an allocation failed */
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
-    NN_ERROR_OPTION,     /* an option is outside its range, or has no effect with the others */
+    NN_ERROR_OPTION,     /* an option is outside its range, has no effect with the others, or is
+                            not the checkpoint's */
     NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer or of width 1 */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
@@ -346,12 +348,16 @@ NN_DEF const char *nn_status_text(nn_status status);
 /* Where in a file something failed. Fields that do not apply are 0 or "". When the file cannot be
    opened, only path is set. */
 typedef struct nn_location {
-    const char *path;  /* the path as the caller gave it, NULL for memory */
-    long line;         /* CSV: line of the file where the row begins, from 1 */
-    long column;       /* CSV: cell of the line, from 1 */
-    int dropped;       /* CSV: rows that drop_bad_rows had left out before the failure */
-    char name[64];     /* CSV: the cell's text; model files: the tensor's name. Cut to fit. */
-    char expected[64]; /* CSV: what was expected instead, in English: "a number", "5 cells" */
+    const char *path; /* the path as the caller gave it, NULL for memory */
+    long line;        /* CSV: line of the file where the row begins, from 1 */
+    long column;      /* CSV: cell of the line, from 1 */
+    int dropped;      /* CSV: rows that drop_bad_rows had left out before the failure */
+    /* CSV: the cell's text; model files: the tensor's name; checkpoints: the name of the option
+       that differs. Cut to fit. */
+    char name[64];
+    /* CSV: what was expected instead, in English: "a number", "5 cells"; checkpoints: the option's
+       value there, where a text can say it. */
+    char expected[64];
 } nn_location;
 
 /* ---- Model ----------------------------------------------------------------------------------- */
@@ -863,9 +869,11 @@ NN_DEF void nn_trainer_free(nn_trainer *trainer);
 
 /* nn_fit with a trainer of your own. It continues at the trainer's epoch: after an interruption (a
    callback that stopped it, or a checkpoint that another process loads) the results are the same as
-   without one. NN_ERROR_STATE, which no other failure has here, says that nothing was left to do:
-   all epochs were done, or early stopping had ended training. The model then has its final weights
-   already. */
+   without one, if the data is the same. Within an epoch another number of rows is refused
+   (NN_ERROR_SIZE), and so it is where a cosine is as long as all updates. Between epochs other rows
+   are accepted: training goes on with new data. NN_ERROR_STATE, which no other failure has here,
+   says that nothing was left to do: all epochs were done, or early stopping had ended training. The
+   model then has its final weights already. */
 NN_DEF nn_status nn_trainer_fit(nn_trainer *trainer, const nn_data *data);
 
 /* One update from x[rows x inputs] and y[rows x outputs], rows <= batch_size. *loss receives the
@@ -1006,9 +1014,21 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
 NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size);
 NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buffer, size_t capacity,
                                            size_t *size);
-/* Restores the parameters, the scaling, the metadata and the trainer's whole state. The trainer
-   must have the same shape, optimizer and patience. Training then gives the same results as if it
-   had not stopped. */
+/* Restores the parameters, the scaling, the metadata and the trainer's whole state. Training then
+   gives the same results as if it had not stopped. The trainer must have the same shape, and
+   options with which the training so far would have been the same. Otherwise NN_ERROR_OPTION:
+   location->name is the option that differs, and location->expected its value in the checkpoint.
+   An option that is 0 is the same as its default. These options may differ:
+     - callback, callback_batches, user and history;
+     - micro_batch_size, where there is no dropout;
+     - epochs: more, or fewer that are not yet over, unless a cosine is as long as they are, or
+       training has ended and patience has restored the best weights;
+     - patience, if it is there: more, unless training has ended;
+     - validation, without patience and NN_SCHEDULE_PLATEAU; with them its number of rows must be
+       the same;
+     - before the first nn_trainer_fit, all options that only nn_trainer_fit reads.
+   Class weights and dropout are compared by a checksum. A base rate of nn_set_learning_rate is
+   restored. The data is not in a checkpoint: see nn_trainer_fit. */
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
                                            nn_location *location);
 #endif
@@ -1254,6 +1274,7 @@ typedef struct nn__state {
     int epoch;             /* number of complete epochs */
     int position;          /* rows of the current epoch that have been used */
     nn__sums sums;         /* over these rows */
+    int rows;              /* rows of the data in the last epoch that began; 0 before the first */
     int best_epoch;        /* number of the epoch with the lowest loss, from 1 */
     int waited;            /* epochs since the best one, for early stopping */
     nn_real best_loss;
@@ -1626,11 +1647,13 @@ static double nn__seconds(void)
 #define NN__STATUSES(X)                                                                            \
     X(NN_OK, "no error")                                                                           \
     X(NN_ERROR_NULL, "a required pointer is NULL")                                                 \
-    X(NN_ERROR_SIZE, "a count or width is zero or negative, or there are too few rows")            \
+    X(NN_ERROR_SIZE,                                                                               \
+      "a count or width is not positive, or the rows are too few or not the interrupted epoch's")  \
     X(NN_ERROR_OVERFLOW, "the sizes are too large for memory, or for a model file's header")       \
     X(NN_ERROR_MEMORY, "out of memory")                                                            \
     X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
-    X(NN_ERROR_OPTION, "an option is outside its range, or has no effect with the others")         \
+    X(NN_ERROR_OPTION,                                                                             \
+      "an option is outside its range, has no effect with the others, or differs from the file's") \
     X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
     X(NN_ERROR_ACTIVATION,                                                                         \
       "unknown activation, or softmax in a layer that is not the last or has one output")          \
@@ -4945,6 +4968,15 @@ static nn_real nn__size_of(nn_real g)
     return NN__LEAST_GRADIENT > size ? NN__LEAST_GRADIENT : size;
 }
 
+/* What 0 means in options in which it is a default. */
+#define NN__BETA1       ((nn_real)0.9)
+#define NN__BETA2       ((nn_real)0.999)
+#define NN__ALPHA       ((nn_real)0.99)
+#define NN__EPSILON     ((nn_real)1e-8)
+#define NN__STEP_FACTOR ((nn_real)0.1)
+#define NN__HUBER_DELTA ((nn_real)1)
+#define NN__MEDIAN      ((nn_real)0.5)
+
 /* Returns an option's value: `standard` where the option is 0, and 0 where it is NN_ZERO. */
 NN__SHARED nn_real nn__or(nn_real value, nn_real standard)
 {
@@ -5061,9 +5093,9 @@ static nn_real nn__correction(nn__sum *correction, nn_real beta)
 
 static void nn__adam_prepare(nn__step *step, const nn_options *o, nn__state *state)
 {
-    step->beta1 = nn__or(o->beta1, (nn_real)0.9);
-    step->beta2 = nn__or(o->beta2, (nn_real)0.999);
-    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+    step->beta1 = nn__or(o->beta1, NN__BETA1);
+    step->beta2 = nn__or(o->beta2, NN__BETA2);
+    step->epsilon = nn__or(o->epsilon, NN__EPSILON);
     step->decay = nn__fma(-step->learning_rate, o->weight_decay, 1);
     step->learning_rate /= nn__correction(&state->correction1, step->beta1);
     step->root = 1 / NN_SQRT(nn__correction(&state->correction2, step->beta2));
@@ -5155,8 +5187,8 @@ static void nn__rmsprop_prepare(nn__step *step, const nn_options *o, nn__state *
     (void)state;
     step->decay = o->weight_decay;
     step->momentum = o->momentum;
-    step->beta2 = nn__or(o->alpha, (nn_real)0.99);
-    step->epsilon = nn__or(o->epsilon, (nn_real)1e-8);
+    step->beta2 = nn__or(o->alpha, NN__ALPHA);
+    step->epsilon = nn__or(o->epsilon, NN__EPSILON);
 }
 
 static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *first,
@@ -5321,7 +5353,7 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
 
     switch (o->schedule) {
     case NN_SCHEDULE_STEP:
-        return rate * nn__power(nn__or(o->step_factor, (nn_real)0.1), step / length);
+        return rate * nn__power(nn__or(o->step_factor, NN__STEP_FACTOR), step / length);
     case NN_SCHEDULE_COSINE:
         if (step >= length) return o->minimum_learning_rate;
         half =
@@ -5331,12 +5363,17 @@ static nn_real nn__scheduled(const nn_options *o, nn_real rate, uint32_t step, u
     }
 }
 
+static int nn__plateau_patience(const nn_options *o)
+{
+    return o->plateau_patience ? o->plateau_patience : 10;
+}
+
 /* The plateau schedule, after each epoch without a lower loss: PyTorch's ReduceLROnPlateau. As
    there, the rate stays where it would change by 1e-8 or less. */
 static void nn__reduce_on_plateau(const nn_options *o, nn__state *state)
 {
-    const int patience = o->plateau_patience ? o->plateau_patience : 10;
-    nn_real rate = state->learning_rate * nn__or(o->step_factor, (nn_real)0.1);
+    const int patience = nn__plateau_patience(o);
+    nn_real rate = state->learning_rate * nn__or(o->step_factor, NN__STEP_FACTOR);
 
     if (o->schedule != NN_SCHEDULE_PLATEAU || state->waited % patience != 0) return;
     if (rate < o->minimum_learning_rate) rate = o->minimum_learning_rate;
@@ -6892,7 +6929,7 @@ static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
 
 static nn_real nn__delta(const nn__objective *objective)
 {
-    return nn__or(objective->options ? objective->options->huber_delta : 0, 1);
+    return nn__or(objective->options ? objective->options->huber_delta : 0, NN__HUBER_DELTA);
 }
 
 static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
@@ -6934,7 +6971,7 @@ static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
 
 static nn_real nn__q(const nn__objective *objective)
 {
-    return nn__or(objective->options ? objective->options->quantile : 0, (nn_real)0.5);
+    return nn__or(objective->options ? objective->options->quantile : 0, NN__MEDIAN);
 }
 
 static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
@@ -8199,6 +8236,74 @@ static nn_options nn__default_options(void)
 static const unsigned char nn__places[] = {NN__RULES(NN__PLACE)};
 static const uint32_t nn__rules[] = {NN__RULES(NN__RULE)};
 
+/* All options, in the order of nn_options, and what a checkpoint keeps of them: X(type, name, part,
+   form, value). H is X where there is a heap. `part` says what the option takes part in: STEP in
+   every update, LOOP only in nn_trainer_fit, FREE in no result. `form` is that of the value: a
+   REAL, a COUNT or one of the names of an enum; of data that is not kept, a HASH. The value is the
+   one in use: a default where the option is 0. It may use nn_options *o and nn_model *model, and is
+   computed in >>safetensors. */
+/* clang-format off */
+#define NN__OPTION_LIST(X, H)                                                                      \
+    X(int, epochs, LOOP, COUNT, nn__epochs(o))                                                     \
+    X(nn_loss, loss, STEP, LOSS, o->loss)                                                          \
+    X(nn_optimizer, optimizer, STEP, OPTIMIZER, o->optimizer)                                      \
+    X(int, batch_size, LOOP, COUNT, nn__batch_rows(o))                                             \
+    X(int, micro_batch_size, STEP, COUNT, nn__micro_batch_rows(o))                                 \
+    X(nn_real, learning_rate, STEP, REAL,                                                          \
+      nn__or(o->learning_rate, nn__default_learning_rate(o)))                                      \
+    X(nn_real, momentum, STEP, REAL, nn__or(o->momentum, 0))                                       \
+    X(int, nesterov, STEP, COUNT, o->nesterov != 0)                                                \
+    X(nn_real, beta1, STEP, REAL, nn__or(o->beta1, NN__BETA1))                                     \
+    X(nn_real, beta2, STEP, REAL, nn__or(o->beta2, NN__BETA2))                                     \
+    X(nn_real, alpha, STEP, REAL, nn__or(o->alpha, NN__ALPHA))                                     \
+    X(nn_real, epsilon, STEP, REAL, nn__or(o->epsilon, NN__EPSILON))                               \
+    X(nn_real, weight_decay, STEP, REAL, nn__or(o->weight_decay, 0))                               \
+    X(nn_real, clip_norm, STEP, REAL, nn__or(o->clip_norm, 0))                                     \
+    X(nn_schedule, schedule, STEP, SCHEDULE, o->schedule)                                          \
+    X(int, schedule_steps, STEP, COUNT, o->schedule_steps)                                         \
+    X(int, plateau_patience, LOOP, COUNT, nn__plateau_patience(o))                                 \
+    X(nn_real, step_factor, STEP, REAL, nn__or(o->step_factor, NN__STEP_FACTOR))                   \
+    X(nn_real, minimum_learning_rate, STEP, REAL, nn__or(o->minimum_learning_rate, 0))             \
+    X(int, warmup_steps, STEP, COUNT, o->warmup_steps)                                             \
+    X(nn_real, label_smoothing, STEP, REAL, nn__or(o->label_smoothing, 0))                         \
+    X(nn_real, huber_delta, STEP, REAL, nn__or(o->huber_delta, NN__HUBER_DELTA))                   \
+    X(nn_real, quantile, STEP, REAL, nn__or(o->quantile, NN__MEDIAN))                              \
+    X(const nn_real *, dropout, STEP, HASH, nn__dropout_hash(model, o))                            \
+    X(nn_scaling, scaling, LOOP, SCALING, o->scaling)                                              \
+    H(nn_scaling, target_scaling, LOOP, SCALING, o->target_scaling)                                \
+    X(const nn_data *, validation, LOOP, COUNT, o->validation ? o->validation->rows : 0)           \
+    X(nn_real, validation_fraction, LOOP, REAL, nn__or(o->validation_fraction, 0))                 \
+    X(int, patience, LOOP, COUNT, o->patience)                                                     \
+    X(nn_real, min_delta, LOOP, REAL, nn__or(o->min_delta, 0))                                     \
+    H(int, balance_classes, LOOP, COUNT, o->balance_classes != 0)                                  \
+    H(const nn_real *, class_weights, LOOP, HASH, nn__class_weights_hash(model, o))                \
+    H(nn_history *, history, FREE, COUNT, 0)                                                       \
+    X(uint64_t, seed, STEP, COUNT, o->seed)                                                        \
+    X(nn_callback, callback, FREE, COUNT, 0)                                                       \
+    X(int, callback_batches, FREE, COUNT, 0)                                                       \
+    X(void *, user, FREE, COUNT, 0)
+
+#ifdef NN_NO_MALLOC
+#define NN__NO_OPTION(type, name, part, form, value)
+#define NN__OPTIONS_HERE(X) NN__OPTION_LIST(X, NN__NO_OPTION)
+#else
+#define NN__OPTIONS_HERE(X) NN__OPTION_LIST(X, X)
+#endif
+#define NN__OPTION_FIELD(type, name, part, form, value)  type name;
+#define NN__OPTION_NUMBER(type, name, part, form, value) NN__OPTION_##name,
+#define NN__SAME_PLACE(type, name, part, form, value)                                              \
+    && offsetof(struct nn__listed_options, name) == offsetof(nn_options, name)
+struct nn__listed_options {
+    NN__OPTIONS_HERE(NN__OPTION_FIELD)
+};
+/* Does not compile when the list has not all options in the order of nn_options. */
+typedef char nn__check_of_options
+    [sizeof(struct nn__listed_options) == sizeof(nn_options) NN__OPTIONS_HERE(NN__SAME_PLACE) ? 1
+                                                                                              : -1];
+/* clang-format on */
+enum { NN__OPTION_LIST(NN__OPTION_NUMBER, NN__OPTION_NUMBER) NN__OPTION_COUNT };
+enum { NN__PART_FREE, NN__PART_LOOP, NN__PART_STEP };
+
 /* Whether the lowest loss of an epoch is needed. */
 static int nn__keeps_best_loss(const nn_options *o)
 {
@@ -9349,6 +9454,16 @@ static nn_status nn__weigh_classes(nn__run *run)
 }
 #endif
 
+/* Returns whether training can only go on with as many rows as before: within an epoch, whose rows
+   are permuted, and where the cosine is as long as all updates. */
+static int nn__needs_same_rows(const nn_trainer *trainer)
+{
+    const nn_options *o = trainer->options;
+
+    return trainer->state.position ||
+           (trainer->state.epoch && o->schedule == NN_SCHEDULE_COSINE && !o->schedule_steps);
+}
+
 /* Checks the data, separates the validation rows from the training rows, and computes the scaling
    from the training rows if the model has none. */
 static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data *data)
@@ -9363,6 +9478,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
 
     if (status != NN_OK) return status;
     if (nn__ended(trainer) != NN_ENDED_NOT) return NN_ERROR_STATE;
+    if (data->rows != trainer->state.rows && nn__needs_same_rows(trainer)) return NN_ERROR_SIZE;
     run->trainer = trainer;
     run->training = nn__all_rows(data, trainer->model);
     run->validation = run->training;
@@ -9407,6 +9523,7 @@ static nn_status nn__begin_run(nn__run *run, nn_trainer *trainer, const nn_data 
     trainer->run_steps = updates < UINT32_MAX ? (uint32_t)updates : UINT32_MAX;
     run->progress.trainer = trainer;
     run->progress.model = trainer->model;
+    trainer->state.rows = data->rows;
     trainer->pending = trainer->rows = 0;
 #ifdef NN_TIME
     run->begin = NN_TIME();
@@ -12620,7 +12737,8 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.activations      one name for each layer, with commas
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
-       nn.state            in checkpoints: nn__state, as numbers in hexadecimal
+       nn.state            in checkpoints, numbers in hexadecimal: nn__state, and each option of
+                           NN__OPTION_LIST after a comma
        nn.crc32            of the data, the values above (from nn.version on), and the bytes of the
                            header behind this value, in hexadecimal; where the metadata end there,
                            of the bytes behind them
@@ -12758,8 +12876,8 @@ typedef struct nn__image {
             &(state)->correction2.low, &(state)->last_rate, &(state)->gradient_norm                \
     }
 
-/* The trainer's state as numbers: what else must agree, random, epoch_key, step, the ints, the rows
-   of a batch, the reals. */
+/* The trainer's state as numbers: the bytes of nn_real, random, epoch_key, step, the ints, the rows
+   of the data, the reals. */
 static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__STATE_NUMBERS])
 {
     const nn__state *state = &trainer->state;
@@ -12767,14 +12885,80 @@ static void nn__state_numbers(const nn_trainer *trainer, uint64_t numbers[NN__ST
     const nn_real *const reals[] = NN__STATE_REALS(state);
     int i;
 
-    numbers[0] = sizeof(nn_real) | (uint64_t)trainer->options->optimizer << 8 |
-                 (uint64_t)(trainer->first != NULL) << 16 | (uint64_t)(trainer->best != NULL) << 17;
+    numbers[0] = sizeof(nn_real);
     numbers[1] = state->random_state;
     numbers[2] = state->epoch_key;
     numbers[3] = state->step;
     for (i = 0; i < NN__COUNT(ints); i++) numbers[4 + i] = (uint64_t)*ints[i];
-    numbers[10] = (uint64_t)nn__batch_rows(trainer->options);
+    numbers[10] = (uint64_t)state->rows;
     for (i = 0; i < NN__COUNT(reals); i++) numbers[11 + i] = nn__to_bits(*reals[i]);
+}
+
+/* Returns a number that x[count] has in common with few other arrays, and that is not 0: its CRC-32
+   and 2^32. */
+static uint64_t nn__hash_reals(const nn_real *x, size_t count)
+{
+    nn__writer writer = {NULL, 0, 0xffffffffu};
+
+    nn__write_reals(&writer, x, count);
+    return writer.crc | UINT64_C(1) << 32;
+}
+
+/* 0: no layer has dropout. */
+static uint64_t nn__dropout_hash(const nn_model *model, const nn_options *o)
+{
+    int i;
+
+    for (i = 0; o->dropout && i < model->count; i++)
+        if (o->dropout[i] > 0) return nn__hash_reals(o->dropout, (size_t)model->count);
+    return 0;
+}
+
+#ifndef NN_NO_MALLOC
+static uint64_t nn__class_weights_hash(const nn_model *model, const nn_options *o)
+{
+    if (!o->class_weights) return 0;
+    return nn__hash_reals(o->class_weights, (size_t)nn__class_weight_count(model));
+}
+#endif
+
+/* Fills values[NN__OPTION_COUNT] with what a checkpoint keeps of a trainer's options. */
+/* clang-format off */
+#define NN__REAL_NUMBER(value)  nn__to_bits(value)
+#define NN__OTHER_NUMBER(value) (uint64_t)(value)
+#define NN__COUNT_NUMBER        NN__OTHER_NUMBER
+#define NN__HASH_NUMBER         NN__OTHER_NUMBER
+#define NN__LOSS_NUMBER         NN__OTHER_NUMBER
+#define NN__OPTIMIZER_NUMBER    NN__OTHER_NUMBER
+#define NN__SCHEDULE_NUMBER     NN__OTHER_NUMBER
+#define NN__SCALING_NUMBER      NN__OTHER_NUMBER
+#define NN__OPTION_VALUE(type, name, part, form, value) *values++ = NN__##form##_NUMBER(value);
+#ifdef NN_NO_MALLOC
+#define NN__HEAP_VALUE(type, name, part, form, value) *values++ = 0;
+#else
+#define NN__HEAP_VALUE NN__OPTION_VALUE
+#endif
+/* clang-format on */
+static void nn__option_values(const nn_trainer *trainer, uint64_t *values)
+{
+    const nn_options *o = trainer->options;
+    const nn_model *model = trainer->model;
+
+    NN__OPTION_LIST(NN__OPTION_VALUE, NN__HEAP_VALUE)
+    (void)model;
+}
+
+static void nn__write_options(nn__writer *writer, const nn_trainer *trainer)
+{
+    uint64_t values[NN__OPTION_COUNT];
+    int i, digits;
+
+    nn__option_values(trainer, values);
+    for (i = 0; i < NN__OPTION_COUNT; i++) {
+        for (digits = 1; digits < 16 && values[i] >> (4 * digits); digits++) continue;
+        nn__write_text(writer, ",");
+        nn__write_hexadecimal(writer, values[i], digits);
+    }
 }
 
 static int nn__has_target_scaling(const nn_model *model)
@@ -12819,6 +13003,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
         if (!image->trainer) break;
         nn__state_numbers(image->trainer, numbers);
         for (i = 0; i < NN__STATE_NUMBERS; i++) nn__write_hexadecimal(writer, numbers[i], 16);
+        nn__write_options(writer, image->trainer);
     }
 }
 
@@ -14238,30 +14423,154 @@ static int nn__is_correction(const nn__sum *sum)
     return sum->high >= 0 && sum->high <= most && total >= 0 && total <= most;
 }
 
+#ifndef NN_NO_MALLOC
+/* Writes a number as decimal text. */
+static void nn__write_digits(char *text, uint64_t number)
+{
+    uint64_t unit = 1;
+
+    while (number / unit > 9) unit *= 10;
+    for (; unit; unit /= 10) *text++ = (char)('0' + (int)(number / unit % 10));
+    *text = 0;
+}
+#endif
+
+/* Names what else of a checkpoint is not the trainer's. */
+static void nn__locate(nn_location *location, const char *name)
+{
+    if (location) memcpy(location->name, name, strlen(name) + 1);
+}
+
+/* Says in a location which option of a checkpoint is not the trainer's, and its value there, as far
+   as there is a text for it. */
+/* clang-format off */
+#define NN__OPTION_NAME(type, name, part, form, value) #name "\0"
+#define NN__OPTION_PART(type, name, part, form, value) NN__PART_##part,
+#define NN__OPTION_FORM(type, name, part, form, value) NN__FORM_##form,
+#define NN__NAME_OF_ROW(ID, name, ...)                 #name,
+/* clang-format on */
+static void nn__locate_option(nn_location *location, int option, uint64_t value)
+{
+    /* One array of characters: see nn_status_text. */
+    static const char names[] = NN__OPTION_LIST(NN__OPTION_NAME, NN__OPTION_NAME);
+    const char *name = names;
+    int i;
+#ifndef NN_NO_MALLOC
+    enum {
+        NN__FORM_HASH,
+        NN__FORM_COUNT,
+        NN__FORM_REAL,
+        NN__FORM_LOSS,
+        NN__FORM_OPTIMIZER,
+        NN__FORM_SCHEDULE,
+        NN__FORM_SCALING
+    };
+    static const unsigned char forms[] = {NN__OPTION_LIST(NN__OPTION_FORM, NN__OPTION_FORM)};
+    static const char *const losses[] = {NN__LOSSES(NN__NAME_OF_ROW) NULL};
+    static const char *const optimizers[] = {NN__OPTIMIZERS(NN__NAME_OF_ROW) NULL};
+    static const char *const schedules[] = {"constant", "step", "cosine", "plateau", NULL};
+    static const char *const scalings[] = {"none", "standard", "min-max", NULL};
+    static const char *const *const lists[] = {losses, optimizers, schedules, scalings};
+    const int form = forms[option];
+#endif
+
+    if (!location) return;
+    for (i = 0; i < option; i++) name += strlen(name) + 1;
+    nn__locate(location, name);
+#ifdef NN_NO_MALLOC
+    (void)value;
+#else
+    if (form == NN__FORM_COUNT) {
+        nn__write_digits(location->expected, value);
+    } else if (form == NN__FORM_REAL) {
+        const nn_real x = nn__from_bits((nn__bits)value);
+        if (nn__is_finite(x)) (void)nn__write_decimal(location->expected, x);
+    } else if (form >= NN__FORM_LOSS) {
+        const char *const *list = lists[form - NN__FORM_LOSS];
+        for (i = 0; list[i]; i++)
+            if (value == (uint64_t)i) memcpy(location->expected, list[i], strlen(list[i]) + 1);
+    }
+#endif
+}
+
+/* Returns whether a trainer whose option has its own value would have done the same so far as the
+   one that saved the checkpoint, whose option had another value. `state` is the checkpoint's. */
+static int nn__option_may_differ(int option, const uint64_t *saved, const uint64_t *own,
+                                 const nn__state *state)
+{
+    static const unsigned char parts[] = {NN__OPTION_LIST(NN__OPTION_PART, NN__OPTION_PART)};
+    const uint64_t epoch = (uint64_t)state->epoch, patience = saved[NN__OPTION_patience];
+    const int begun = state->epoch || state->position;
+    /* After the last epoch, the best weights are restored where there is patience. */
+    const int ended =
+        patience && (epoch >= saved[NN__OPTION_epochs] || (uint64_t)state->waited >= patience);
+    const uint64_t schedule = saved[NN__OPTION_schedule];
+
+    if (option == NN__OPTION_micro_batch_size) return !saved[NN__OPTION_dropout];
+    if (option == NN__OPTION_patience) /* the trainers have an array for the best weights, or not */
+        return patience && own[option] && (!begun || (!ended && own[option] > patience));
+    if (parts[option] != NN__PART_LOOP) return 0;
+    if (!begun) return 1;
+    if (option == NN__OPTION_validation) return !patience && schedule != NN_SCHEDULE_PLATEAU;
+    if (option != NN__OPTION_epochs || ended) return 0;
+    if (schedule == NN_SCHEDULE_COSINE && !saved[NN__OPTION_schedule_steps])
+        return 0; /* it is as long as all epochs */
+    return own[option] >= epoch + (state->position || patience ? 1 : 0);
+}
+
+/* Reads the options of a checkpoint with this state, and compares them with the trainer's. */
+static nn_status nn__read_options(nn__span text, const nn_trainer *trainer, const nn__state *state,
+                                  nn_location *location)
+{
+    uint64_t saved[NN__OPTION_COUNT], own[NN__OPTION_COUNT];
+    int i, digits;
+
+    for (i = 0; i < NN__OPTION_COUNT; i++) {
+        if (!nn__take_text(&text, ",")) return NN_ERROR_METADATA;
+        for (digits = 0; text.at + digits < text.end && NN_READ_BYTE(text.at + digits) != ',';)
+            if (++digits > 16) return NN_ERROR_METADATA;
+        if (!digits || !nn__take_hexadecimal(&text, digits, &saved[i])) return NN_ERROR_METADATA;
+    }
+    if (text.at != text.end) return NN_ERROR_METADATA;
+    nn__option_values(trainer, own);
+    for (i = 0; i < NN__OPTION_COUNT; i++) {
+        if (saved[i] == own[i] || nn__option_may_differ(i, saved, own, state)) continue;
+        nn__locate_option(location, i, saved[i]);
+        return NN_ERROR_OPTION;
+    }
+    return NN_OK;
+}
+
 /* Reads the state, which must fit the trainer; *state changes in any case. */
-static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state)
+static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer, nn__state *state,
+                                nn_location *location)
 {
     const nn_model *model = trainer->model;
     nn__span activations = file->parts[NN__ACTIVATIONS], numbers = file->parts[NN__STATE];
-    uint64_t n[NN__STATE_NUMBERS], own[NN__STATE_NUMBERS];
+    uint64_t n[NN__STATE_NUMBERS];
     int *const ints[] = NN__STATE_INTS(state);
     nn_real *const reals[] = NN__STATE_REALS(state);
     int i;
 
     if (!activations.at) return NN_ERROR_METADATA;
     for (i = 0; i < model->count; i++)
-        if (nn__take_activation(&activations) != (int)model->layers[i].activation)
+        if (nn__take_activation(&activations) != (int)model->layers[i].activation) {
+            nn__locate(location, "activation");
             return NN_ERROR_OPTION;
+        }
     for (i = 0; i < NN__STATE_NUMBERS; i++)
         if (!nn__take_hexadecimal(&numbers, 16, &n[i])) return NN_ERROR_METADATA;
-    if (numbers.at != numbers.end) return NN_ERROR_METADATA;
-    nn__state_numbers(trainer, own);
-    if (n[0] != own[0] || (n[5] && n[10] != own[10])) return NN_ERROR_OPTION;
-    if (n[3] > UINT32_MAX || (n[5] && n[6] > n[5]) || n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
+    if (n[0] != sizeof(nn_real)) {
+        nn__locate(location, "NN_DOUBLE");
+        return NN_ERROR_OPTION;
+    }
+    if (n[3] > UINT32_MAX || n[5] > n[10] || n[10] > INT_MAX || (n[5] && n[6] > n[5]) ||
+        n[7] > n[6] || n[8] > n[4] || n[9] > n[4])
         return NN_ERROR_METADATA;
     state->random_state = n[1];
     state->epoch_key = n[2];
     state->step = (uint32_t)n[3];
+    state->rows = (int)n[10];
     for (i = 0; i < NN__COUNT(ints); i++) {
         if (n[4 + i] > INT_MAX) return NN_ERROR_METADATA;
         *ints[i] = (int)n[4 + i];
@@ -14276,7 +14585,7 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
         !nn__is_finite(state->sums.weight.high) || !nn__is_finite(state->sums.weight.low) ||
         state->sums.weight.high < 0)
         return NN_ERROR_METADATA;
-    return NN_OK;
+    return nn__read_options(numbers, trainer, state, location);
 }
 
 NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
@@ -14294,7 +14603,7 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
     status = nn__open_file(&file, bytes, size, location);
     if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
     if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
-    if (status == NN_OK) status = nn__read_state(&file, trainer, &state);
+    if (status == NN_OK) status = nn__read_state(&file, trainer, &state, location);
     if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
 #ifndef NN_NO_MALLOC
     if (status == NN_OK) status = nn__read_pairs(&file, trainer->model, &pairs);

@@ -296,11 +296,17 @@ static void test_hostile_state(void)
         "00000000bf800000", "7ff8000000000000", "7ff0000000000000", "3ff0000000000000",
         "bff0000000000000", "000000007f000000"};
     pair p;
-    size_t length = 0, at, k, accepted = 0;
+    size_t length = 0, numbers, at, k, accepted = 0;
     nn_data data = probe_data();
+    const unsigned char *comma;
     if (!make_pair(&p)) return;
-    if (!CHECK(find_value(p.checkpoint, "nn.state", &length) && length % 16 == 0)) return;
-    for (at = 0; at < length; at += 16) {
+    if (!CHECK(find_value(p.checkpoint, "nn.state", &length) != NULL)) return;
+    comma =
+        (const unsigned char *)memchr(find_value(p.checkpoint, "nn.state", &length), ',', length);
+    if (!CHECK(comma != NULL)) return;
+    numbers = (size_t)(comma - find_value(p.checkpoint, "nn.state", &length));
+    CHECK(numbers % 16 == 0); /* the options follow */
+    for (at = 0; at < numbers; at += 16) {
         for (k = 0; k < sizeof values / sizeof *values; k++) {
             char state[1024];
             const nn_real *parameters = nn_parameters(p.other);
@@ -325,7 +331,7 @@ static void test_hostile_state(void)
             free(b.at);
         }
     }
-    CHECK(accepted > length / 16); /* the checksums are right: some values are harmless */
+    CHECK(accepted > numbers / 16); /* the checksums are right: some values are harmless */
     free_pair(&p);
 }
 

@@ -27,7 +27,7 @@ enum { BLOCK = 8192, FILE_SIZE = 16384, OUTPUT = 1024 };
 #define N_AN  ((nn_real)NAN)
 #define N_INF ((nn_real)INFINITY)
 
-/* ---- A world: a model, its trainer, and all that belongs to them ------------------------------ */
+/* ---- A world: a model, its trainer, and all that belongs to them ----------------------------- */
 
 /* What has been done before the calls that are refused. */
 typedef enum stage {
