@@ -37,7 +37,7 @@ static const model_spec model_specs[] = {
     {"y", "x", 3, 1, {NN_DENSE(12, NN_RELU)}, NN_SCALE_NONE, 0},
     {"in", "out", 5, 1, {NN_DENSE(3, NN_LEAKY_RELU)}, NN_SCALE_MIN_MAX, 0},
     {"sigmoid", "sum", 3, 1, {NN_DENSE(9, NN_SIGMOID)}, NN_SCALE_NONE, 0},
-    {"TANH", "Do9", 3, 1, {NN_DENSE(9, NN_TANH)}, NN_SCALE_STANDARD, 0},
+    {"Tanh", "Do9", 3, 1, {NN_DENSE(9, NN_TANH)}, NN_SCALE_STANDARD, 0},
     {"softmax", "top", 4, 1, {NN_DENSE(10, NN_SOFTMAX)}, NN_SCALE_STANDARD, 0},
     {"a", "b", 4, 1, {NN_DENSE(2, NN_SOFTMAX)}, NN_SCALE_NONE, 0},
     {"i", "j", 1, 1, {NN_DENSE(1, NN_LINEAR)}, NN_SCALE_NONE, 0},
