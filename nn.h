@@ -7505,7 +7505,7 @@ static nn_status nn__pair_of_names(nn__pair **made, const nn_model *model, const
     for (i = 0; i < count; i++) {
         const char *const name = nn__better_name(own, names, i);
         const size_t length = strlen(name);
-        if (length > SIZE_MAX / 4 || size > SIZE_MAX / 2) return NN_ERROR_OVERFLOW;
+        if (length > SIZE_MAX / 32 || size > SIZE_MAX / 2) return NN_ERROR_OVERFLOW;
         size += 2 * length + 3;
         same = same && !strcmp(name, own->names[i]);
     }
@@ -7884,13 +7884,17 @@ typedef struct nn__data_contents {
     size_t input_characters, class_characters, recipe_characters;
 } nn__data_contents;
 
-/* Returns the characters of names[count], or 0 where names is NULL. */
+/* Returns the characters of names[count], or 0 where names is NULL. Many names may be one text, so
+   that their sum does not fit a size_t; then it is SIZE_MAX. */
 static size_t nn__name_characters(const char *const *names, int count)
 {
     size_t characters = 0;
     int i;
 
-    for (i = 0; names && i < count; i++) characters += strlen(names[i]) + 1;
+    for (i = 0; names && i < count; i++) {
+        const size_t length = strlen(names[i]) + 1;
+        characters = length < SIZE_MAX - characters ? characters + length : SIZE_MAX;
+    }
     return characters;
 }
 
@@ -7907,13 +7911,14 @@ static nn__data_contents nn__contents_of(const nn_data *data)
     return contents;
 }
 
-/* Takes a list of names: first all pointers, then the characters. NULL where there are none. */
+/* Takes a list of names: first all pointers, then the characters. NULL where there are none. The
+   caller has as many pointers, or cells, in memory: their size fits a size_t. */
 static const char *const *nn__take_names(nn__block *block, int count, size_t characters)
 {
     const size_t pointers = (size_t)count * sizeof(char *);
 
     if (!characters) return NULL;
-    if ((size_t)count > SIZE_MAX / 2 / sizeof(char *) || characters > SIZE_MAX - pointers) {
+    if (characters > SIZE_MAX - pointers) {
         block->overflow = 1;
         return NULL;
     }
