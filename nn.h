@@ -1082,10 +1082,9 @@ NN_DEF nn_status nn_quantize(nn_model *model);
 /* How nn_export_c writes a model. */
 typedef struct nn_export_options {
     /* The function's name; NULL means "predict". It is a C identifier that begins with a letter and
-       has a small letter, and a name that C and C++ leave to programs: no keyword, nothing of the
-       standard library, no macro that a compiler defines, such as linux. Names that begin with
-       NN_, M_, PRI, SCN, f32, f64 or pgm_, or end with _t or _vect, are left to headers.
-       name_... belongs to the file too. */
+       has a small letter. Keywords of C and C++ are refused, and so are macros that compilers
+       define, such as linux, and names that headers use: NN_..., M_... and ..._t. Better take no
+       name of the C library. name_... belongs to the file too. */
     const char *name;
     /* 1: the weights as nn_quantize leaves them, one byte each, and a scale for each output. */
     int int8;
@@ -15410,130 +15409,37 @@ static void nn__write_c(nn__exporter *to)
     nn__write_piece(to, nn__end_piece);
 }
 
-/* ---- Export to C: names that are taken ------------------------------------------------------- */
-
-/* Keywords and alternative tokens of C and C++, up to C23 and C++26; macros that compilers define
-   outside the names that are reserved for them (the gnu dialects still do, after the machine and
-   its system); main. */
-static const char *const nn__taken_words =
-    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class "
-    "co_await co_return co_yield compl concept const const_cast consteval constexpr constinit "
-    "continue contract_assert decltype default delete do double dynamic_cast else enum "
-    "explicit export extern false float for friend goto hp9000s200 hp9000s300 hp9000s800 hppa "
-    "hpux i386 i860 ia64 if inline int linux long m68k m88k main mc68000 mc68010 mc68020 "
-    "mc68030 mc68040 mips mipseb mipsel mutable namespace new noexcept not not_eq ns32000 "
-    "nullptr operator or or_eq private protected public pyr register reinterpret_cast "
-    "requires restrict return sequent sgi short signed sizeof sparc static static_assert "
-    "static_cast struct sun switch template this thread_local throw true try typedef typeid "
-    "typename typeof typeof_unqual ultrix union unix unsigned using vax virtual void volatile "
-    "while xor xor_eq ";
-
-/* What the headers of the exported file declare (math.h, stdint.h, string.h, and on AVR
-   avr/pgmspace.h), with the extensions of the C libraries that we know, and the functions of the
-   other headers of standard C, whose place a function of that name would take. */
-static const char *const nn__taken_functions =
-    " FILE abort abs acos acosh aligned_alloc alloca asctime asin asinh at_quick_exit atan "
-    "atan2 atanh atexit atof atoi atol atoll basename bcmp bcopy be16toh be32toh be64toh "
-    "bsearch bzero c16rtomb c32rtomb calloc canonicalize cbrt ceil chgsign clearerr clock "
-    "copysign cos cosh ctime daddl ddivl dfmal difftime div dmull drem dsqrtl dsubl erf erfc "
-    "errno exit exp exp10 exp2 explicit_bzero expm1 fabs fadd fclose fdim fdiv feclearexcept "
-    "fegetenv fegetexceptflag fegetround feholdexcept feof feraiseexcept ferror fesetenv "
-    "fesetexceptflag fesetround fetestexcept feupdateenv fflush ffma ffs ffsll fgetc fgetpos "
-    "fgets finite floor fls flsll fma fmax fmaximum fmaximum_mag fmaximum_mag_num "
-    "fmaximum_num fmaxmag fmin fminimum fminimum_mag fminimum_mag_num fminimum_num fminmag "
-    "fmod fmul fopen fp_except fp_rdi fp_rnd fpclass fpclassify fpgetmask fpgetround "
-    "fpgetroundtoi fpgetsticky fprintf fpsetmask fpsetround fpsetroundtoi fpsetsticky fputc "
-    "fputs fread free freopen frexp fromfp fromfpx fscanf fseek fsetpos fsqrt fsub ftell "
-    "fwrite gamma getc getchar getenv getpayload gets gmtime htobe16 htobe32 htobe64 htole16 "
-    "htole32 htole64 hypot ieee_ext ieee_ext_u ilogb imaxabs imaxdiv index infinity isalnum "
-    "isalpha isascii isblank iscanonical iscntrl isdigit iseqsig isfinite isgraph isgreater "
-    "isgreaterequal isinf isless islessequal islessgreater islower isnan isnormal isprint "
-    "ispunct issignaling isspace issubnormal isunordered isupper isxdigit iszero j0 j1 "
-    "jmp_buf jn labs ldexp ldiv le16toh le32toh le64toh lgamma llabs lldiv llogb llrint "
-    "llround localeconv localtime log log10 log1p log2 logb longjmp lrint lround malloc "
-    "math_errhandling matherr mblen mbstowcs mbtowc memccpy memchr memcmp memcpy memfrob "
-    "memicmp memmem memmove mempcpy memrchr memset mktime modf nan nearbyint nextafter "
-    "nextdown nexttoward nextup offsetof perror pow pow10 printf pthreadlocinfo "
-    "pthreadmbcinfo putc putchar puts qsort quick_exit raise rand rawmemchr realloc remainder "
-    "remove remquo rename rewind rindex rint round roundeven scalb scalbln scalbn scanf "
-    "setbuf setjmp setlocale setpayload setpayloadsig setvbuf sigabbrev_np sigdescr_np signal "
-    "signbit signgam significand sin sincos sinh snprintf sprintf sqrt square srand sscanf "
-    "stderr stdin stdout stpcpy stpncpy strcasecmp strcasestr strcat strchr strchrnul strcmp "
-    "strcmpi strcoll strcpy strcspn strdup strdupa strerror strerrordesc_np strerrorname_np "
-    "strfry strftime stricmp strlcat strlcpy strlen strlwr strncasecmp strncat strncmp "
-    "strncpy strndup strndupa strnicmp strnlen strnset strnstr strpbrk strrchr strrev strsep "
-    "strset strsignal strspn strstr strtod strtof strtoimax strtok strtol strtold strtoll "
-    "strtoul strtoull strtoumax strupr strverscmp strxfrm system tan tanh tgamma "
-    "threadlocaleinfostruct threadlocinfo threadmbcinfostruct time timespec_get "
-    "timingsafe_bcmp timingsafe_memcmp tmpfile tmpnam tolower totalorder totalordermag "
-    "toupper trunc ufromfp ufromfpx ungetc va_arg va_copy va_end va_list va_start vfprintf "
-    "vfscanf vprintf vscanf vsnprintf vsprintf vsscanf wcscat wcschr wcscmp wcscoll wcscpy "
-    "wcscspn wcsdup wcsicmp wcsicoll wcslen wcslwr wcsncat wcsncmp wcsncpy wcsnicmp wcsnlen "
-    "wcsnset wcspbrk wcsrchr wcsrev wcsset wcsspn wcsstr wcstoimax wcstok wcstombs wcstoumax "
-    "wcsupr wcswcs wcsxfrm wctomb y0 y1 yn ";
-
-/* These functions have variants: of another type, reentrant (_r), with a locale (_l), with checks
-   (_s), for texts in AVR's flash (_P, _PF). */
-static const char *const nn__variants =
-    " f l f32 f64 f128 f32x f64x _r f_r l_r f32_r f64_r f128_r f32x_r f64x_r _l _s _P _PF _rP ";
-
-static int nn__has_word(const char *list, const char *word)
-{
-    size_t length;
-
-    for (list++; *list; list += length + 1) {
-        length = strcspn(list, " ");
-        if (!strncmp(list, word, length) && !word[length]) return 1;
-    }
-    return 0;
-}
-
-/* Returns whether the name is a function of the list or a variant of one. */
-static int nn__has_function(const char *list, const char *name)
-{
-    size_t length;
-
-    for (list++; *list; list += length + 1) {
-        length = strcspn(list, " ");
-        if (!strncmp(list, name, length) &&
-            (!name[length] || nn__has_word(nn__variants, name + length)))
-            return 1;
-    }
-    return 0;
-}
-
-/* How names of headers begin and end: constants of math.h (M_PIl) and inttypes.h (PRIx8, SCNu16),
-   functions for two types of numbers (f32addf64), functions and interrupts of AVR, types. */
-static const char *const nn__taken_beginnings = " NN_ M_ PRI SCN f32 f64 pgm_ bit_is_ loop_until_ ";
-static const char *const nn__taken_endings = " _t _vect _vect_num ";
-
-/* Returns whether the name begins, or ends, with a word of the list. */
-static int nn__has_part(const char *list, const char *name, int ends)
-{
-    const size_t size = strlen(name);
-    size_t length;
-
-    for (list++; *list; list += length + 1) {
-        length = strcspn(list, " ");
-        if (length <= size && !strncmp(ends ? name + size - length : name, list, length)) return 1;
-    }
-    return 0;
-}
-
-/* Returns whether C and C++ leave the identifier to a program: see nn_export_options. What has no
-   small letter is left to macros. */
+/* Returns whether C and C++ leave the name to a program: it is no keyword or alternative token, up
+   to C23 and C++26; no macro that compilers define after a machine or its system, as the gnu
+   dialects still do; and none of the kinds of names that headers define: macros, which have no small
+   letter, M_PIl and types. Names that begin with an underscore are reserved. */
 static int nn__is_free(const char *name)
 {
-    const char *c = name;
+    static const char taken[] =
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class "
+        "co_await co_return co_yield compl concept const const_cast consteval constexpr constinit "
+        "continue contract_assert decltype default delete do double dynamic_cast else enum "
+        "explicit export extern false float for friend goto hp9000s200 hp9000s300 hp9000s800 hppa "
+        "hpux i386 i860 ia64 if inline int linux long m68k m88k main mc68000 mc68010 mc68020 "
+        "mc68030 mc68040 mips mipseb mipsel mutable namespace new noexcept not not_eq ns32000 "
+        "nullptr operator or or_eq private protected public pyr register reinterpret_cast "
+        "requires restrict return sequent sgi short signed sizeof sparc static static_assert "
+        "static_cast struct sun switch template this thread_local throw true try typedef typeid "
+        "typename typeof typeof_unqual ultrix union unix unsigned using vax virtual void volatile "
+        "while xor xor_eq ";
+    const size_t length = strlen(name);
+    const char *word, *c = name;
 
     while (*c && !(*c >= 'a' && *c <= 'z')) c++;
-    return *c && !nn__has_part(nn__taken_beginnings, name, 0) &&
-           !nn__has_part(nn__taken_endings, name, 1) && !nn__has_word(nn__taken_words, name) &&
-           !nn__has_function(nn__taken_functions, name);
+    if (!*c || !strncmp(name, "NN_", 3) || !strncmp(name, "M_", 2) ||
+        (length > 2 && !strcmp(name + length - 2, "_t")))
+        return 0;
+    for (word = taken; word; word = strchr(word + 1, ' '))
+        if (!strncmp(word + 1, name, length) && word[1 + length] == ' ') return 0;
+    return 1;
 }
 
-/* Returns whether the name is an identifier of C. It may not begin with an underscore, because such
-   names are reserved. */
+/* Returns whether the name is an identifier of C that may be used. */
 static int nn__is_identifier(const char *name)
 {
     size_t length;
@@ -15544,7 +15450,7 @@ static int nn__is_identifier(const char *name)
               (length && (c == '_' || (c >= '0' && c <= '9')))))
             return 0;
     }
-    return length > 0;
+    return length && nn__is_free(name);
 }
 
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
@@ -15560,8 +15466,7 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_optio
     to.name = options && options->name ? options->name : "predict";
     to.int8 = options && options->int8;
     if (options && options->class_names) to.classes = nn__find_pair(model, "class_names");
-    if (!nn__is_identifier(to.name) || !nn__is_free(to.name) ||
-        (options && options->class_names && !to.classes))
+    if (!nn__is_identifier(to.name) || (options && options->class_names && !to.classes))
         return NN_ERROR_OPTION;
     if (!NN__RUN(model, all_finite, model->parameters, model->parameter_count) ||
         !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))

