@@ -15411,8 +15411,9 @@ static void nn__write_c(nn__exporter *to)
 
 /* Returns whether C and C++ leave the name to a program: it is no keyword or alternative token, up
    to C23 and C++26; no macro that compilers define after a machine or its system, as the gnu
-   dialects still do; and none of the kinds of names that headers define: macros, which have no small
-   letter, M_PIl and types. Names that begin with an underscore are reserved. */
+   dialects still do; and none of the kinds of names that headers define: macros (which have no
+   small letter), constants such as M_PIl, types. Names that begin with an underscore are reserved,
+   too. */
 static int nn__is_free(const char *name)
 {
     static const char taken[] =
