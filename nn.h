@@ -168,8 +168,8 @@
        links are not kept. A symbolic link stays, and the file that it points to is replaced. A
        device or a pipe is written to, not replaced.
      - Windows: a symbolic link is replaced by a file, and the new file has the permissions that its
-       folder gives. While another program has the old file open, it cannot be replaced:
-       NN_ERROR_WRITE.
+       folder gives. A file that is read-only, or that another program keeps open for more than half
+       a second, cannot be replaced: NN_ERROR_WRITE.
      - Elsewhere, and where NN_FOPEN is replaced: what the C library does. The temporary file is
        opened with C11's mode "x" where that is announced and NN_FOPEN is not replaced. Otherwise
        the only check is that its name cannot be opened for reading. Nothing tells the disk to
@@ -1438,7 +1438,13 @@ int(fileno)(FILE *);
 #endif
 
 #ifndef NN_FOPEN /* only the modes "rb" and "wb" are asked of a function that replaces fopen */
+#if defined(_WIN32) && !defined(NN_NO_MALLOC)
+#include <errno.h>
+#define NN_FOPEN(path, mode) nn__open(path, mode)
+#define NN__OPENS
+#else
 #define NN_FOPEN(path, mode) fopen(path, mode)
+#endif
 #if (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L) ||                                  \
     (defined(__cplusplus) && __cplusplus >= 201703L) || defined(__wasi__)
 #define NN__EXCLUSIVE_MODE "wbx" /* C11's library has it */
@@ -1476,12 +1482,8 @@ int(fileno)(FILE *);
 #endif
 #ifndef NN_RENAME /* replaces an existing file atomically; returns 0 on success */
 #ifdef _WIN32
-#ifdef __cplusplus
-extern "C"
-#endif
-    __declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
-/* 1: MOVEFILE_REPLACE_EXISTING, 8: MOVEFILE_WRITE_THROUGH */
-#define NN_RENAME(from, to) (!MoveFileExA(from, to, 1 | 8))
+#define NN_RENAME(from, to) nn__rename(from, to)
+#define NN__RENAMES
 #else
 #define NN_RENAME(from, to) rename(from, to)
 #endif
@@ -1777,6 +1779,61 @@ static void nn__set_location(nn_location *location, const char *path)
     memset(location, 0, sizeof *location);
     location->path = path;
 }
+
+#if defined(_WIN32) && !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+/* On Windows a file cannot be replaced while somebody has it open, nor be opened while it is
+   replaced. A virus scanner, too, may have it open for a moment. The defaults of NN_FOPEN and
+   NN_RENAME try again, for half a second in all. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+__declspec(dllimport) unsigned long __stdcall GetFileAttributesA(const char *);
+__declspec(dllimport) unsigned long __stdcall GetLastError(void);
+__declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
+__declspec(dllimport) void __stdcall Sleep(unsigned long);
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef NN__OPENS
+/* Whether there is a folder of that name. */
+static int nn__is_folder(const char *path)
+{
+    const unsigned long attributes = GetFileAttributesA(path);
+    return attributes != 0xffffffffu && (attributes & 16 /* FILE_ATTRIBUTE_DIRECTORY */);
+}
+
+static FILE *nn__open(const char *path, const char *mode)
+{
+    unsigned long milliseconds;
+    FILE *file = fopen(path, mode);
+
+    for (milliseconds = 1; !file && errno == EACCES && milliseconds <= 32; milliseconds++) {
+        if (nn__is_folder(path)) break;
+        Sleep(milliseconds);
+        file = fopen(path, mode);
+    }
+    return file;
+}
+#endif
+
+#if defined(NN__RENAMES) && !defined(NN_NO_TRAIN)
+static int nn__rename(const char *from, const char *to)
+{
+    const unsigned long flags = 1 /* MOVEFILE_REPLACE_EXISTING */ | 8 /* ..._WRITE_THROUGH */;
+    unsigned long milliseconds, error;
+
+    for (milliseconds = 1; !MoveFileExA(from, to, flags); milliseconds++) {
+        error = GetLastError();
+        if (error != 5 /* ERROR_ACCESS_DENIED */ && error != 32 /* ..._SHARING_VIOLATION */)
+            return -1;
+        if (milliseconds > 32) return -1;
+        Sleep(milliseconds);
+    }
+    return 0;
+}
+#endif
+#endif
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
 /* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
@@ -2097,6 +2154,9 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
     if (followed) NN_FREE(followed);
     return status;
 #else
+#ifdef NN__WINDOWS_FILES
+    if (nn__is_folder(path)) return NN_ERROR_OPEN;
+#endif
     return nn__replace_file(path, bytes, size);
 #endif
 }

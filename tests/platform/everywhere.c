@@ -1,9 +1,10 @@
-/* Three test programs in one, so that nn.h is compiled once for all of them:
+/* Several test programs in one, so that nn.h is compiled once for all of them:
 
        everywhere [no-page] PART...
 
    kernels: each vector kernel against its scalar definition, quickly; bits: the hash of training
-   runs, with every back-end that there is; export: what nn_export_c wrote against nn_predict.
+   runs, with every back-end that there is; export: what nn_export_c wrote against nn_predict;
+   saving: an old file is replaced, whatever system does that.
    portable.sh builds this for every machine, compiler and set of flags. A name that several of the
    programs define is renamed here for all but one of them. */
 /* Two lines of kernels.c, for the heap that counts must come before nn.h. */
@@ -65,6 +66,35 @@ static int test_kernels(int with_page)
 #endif
 }
 
+static void check_saved(nn_model *model, const char *path)
+{
+    nn_model *loaded = NULL;
+
+    CHECK(nn_save(model, path) == NN_OK);
+    CHECK(nn_load(&loaded, path, NULL) == NN_OK);
+    if (loaded) CHECK(same_parameters(model, loaded));
+    nn_model_free(loaded);
+}
+
+static void test_saving(void)
+{
+    const char *path = temporary("model"), *mine = temporary("model.tmp");
+    nn_model *a = example_model(1), *b = example_model(2);
+
+    write_file(mine, "mine", 4);
+    check_saved(a, path);
+    check_saved(b, path);
+    CHECK(nn_save(a, "") == NN_ERROR_OPEN);
+    CHECK(nn_save(a, temporary("missing/model")) == NN_ERROR_OPEN);
+    CHECK(nn_save(a, temporary("model/model")) == NN_ERROR_OPEN);
+    CHECK(nn_save(a, temporary(".")) != NN_OK);
+    CHECK(file_exists(mine) && remove(mine) == 0);
+    check_saved(a, path);
+    CHECK(remove(path) == 0);
+    nn_model_free(a);
+    nn_model_free(b);
+}
+
 int main(int argc, char **argv)
 {
     int i, with_page = 1;
@@ -78,6 +108,8 @@ int main(int argc, char **argv)
             RUN(test_bits);
         else if (strcmp(argv[i], "export") == 0)
             (void)export_main(1, argv);
+        else if (strcmp(argv[i], "saving") == 0)
+            RUN(test_saving);
         else
             return 2;
     (void)bits_main;

@@ -82,6 +82,7 @@ build_and_run()
         cat "$folder/text" >&2
         return 1
     }
+    ! find "$folder" -name '*.tmp' | grep . >&2 || return 1 # temporary files
     best=$(tr -d '\r' <"$folder/text" | sed -n 's/^best //p' | xargs)
     [ -n "$best" ] || return 1
     [ -z "$4" ] || [ "$best" = "$4" ] || {
@@ -96,7 +97,7 @@ build_and_run()
 machine()
 {
     for arithmetic in $6; do
-        row "$1" build_and_run "$2" "$3" "$4" "$5" "$arithmetic" "${7:-bits kernels export}"
+        row "$1" build_and_run "$2" "$3" "$4" "$5" "$arithmetic" "${7:-bits kernels export saving}"
     done
 }
 
@@ -155,7 +156,12 @@ platforms()
         "bits kernels"
     machine "WebAssembly" "$wasi_packages" "$wasi" under_node scalar "$float" "bits kernels"
     machine "tcc" tcc tcc natively scalar "$all"
+    machine "files by C11's library alone" gcc "gcc -O1 -DNN_NO_SIMD -std=gnu17 $no_posix" natively \
+        scalar fma "bits saving"
+    machine "files by C99's library alone" gcc "gcc -O1 -DNN_NO_SIMD -std=c99 $no_posix" natively \
+        scalar fma "bits saving"
 }
+no_posix="-U__unix__ -U__unix"
 wasi="clang --target=wasm32-wasi -O2 -D_WASI_EMULATED_PROCESS_CLOCKS -lwasi-emulated-process-clocks"
 wasi_packages="clang wasi-libc libclang-rt-14-dev-wasm32 lld nodejs"
 
