@@ -174,6 +174,8 @@
        opened with C11's mode "x" where that is announced and NN_FOPEN is not replaced. Otherwise
        the only check is that its name cannot be opened for reading. Nothing tells the disk to
        write, unless NN_FSYNC does.
+   The disk makes saving slow. Where a crash of the machine does not matter, define NN_FSYNC(file)
+   as 0.
 
    SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
    program includes the header:
@@ -1414,7 +1416,7 @@ struct nn_trainer {
 #include <sys/types.h>
 /* In C, <unistd.h> would give the program a hundred names such as read, link and pause. Other
    systems than Linux may rename the functions in it. */
-#if defined(__linux__) && !defined(__cplusplus)
+#if defined(__linux__) && !defined(__ANDROID__) && !defined(__cplusplus)
 int(close)(int);
 int(fchown)(int, uid_t, gid_t);
 int(fsync)(int);
@@ -1474,6 +1476,7 @@ int(fileno)(FILE *);
 #ifndef NN_FSYNC /* waits until what was flushed is on the disk; returns 0 on success */
 #if defined(NN__POSIX_FILES)
 #define NN_FSYNC(file) nn__sync(fileno(file))
+#define NN__SYNCS
 #elif defined(NN__WINDOWS_FILES)
 #define NN_FSYNC(file) _commit(_fileno(file))
 #else
@@ -1892,7 +1895,8 @@ static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *
    or a pipe, is never replaced: it is written to.
    ---------------------------------------------------------------------------------------------- */
 
-#ifdef NN__POSIX_FILES
+/* The default of NN_FSYNC on POSIX. */
+#ifdef NN__SYNCS
 /* Waits until a file or a folder is on the disk. Returns 0 on success, and also for what is on no
    disk (EINVAL). */
 static int nn__sync(int descriptor)
@@ -1975,9 +1979,8 @@ static size_t nn__folder_length(const char *path)
 static void nn__name_temporary(char *name, const char *path, int attempt)
 {
     const double now = NN_TIME();
-    const size_t folder = nn__folder_length(path);
+    size_t length = attempt % 2 ? nn__folder_length(path) : strlen(path);
     uint64_t mixed = 0;
-    size_t length;
     int shift;
 
     memcpy(&mixed, &now, sizeof now);
@@ -1987,9 +1990,11 @@ static void nn__name_temporary(char *name, const char *path, int attempt)
     mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
     mixed ^= mixed >> 31;
-    length = attempt % 2 ? folder : strlen(path);
     memcpy(name, path, length);
-    if (attempt % 2) name[length++] = 'n', name[length++] = 'n';
+    if (attempt % 2) {
+        memcpy(name + length, "nn", 2);
+        length += 2;
+    }
     name[length++] = '.';
     for (shift = 0; shift < 32; shift += 4)
         name[length++] = "0123456789abcdef"[(mixed >> shift) & 15];
@@ -2023,6 +2028,9 @@ static int nn__copy_permissions(int descriptor, const struct stat *old)
     return (now.st_mode & 0777) != mode && fchmod(descriptor, mode);
 }
 
+#endif
+
+#ifdef NN__SYNCS
 /* Waits until the folder of a file knows its new name. `path` is changed. A failure is ignored: the
    file is complete under its new name, and some file systems cannot do this for folders. */
 static void nn__sync_folder(char *path)
@@ -2072,7 +2080,7 @@ static nn_status nn__replace_file(const char *path, const void *bytes, size_t si
         (void)NN_FCLOSE(file);
     if (status == NN_OK && NN_RENAME(temporary, path)) status = NN_ERROR_WRITE;
     if (status != NN_OK) (void)NN_REMOVE(temporary);
-#ifdef NN__POSIX_FILES
+#ifdef NN__SYNCS
     if (status == NN_OK) nn__sync_folder(temporary);
 #endif
     NN_FREE(temporary);
@@ -2103,17 +2111,18 @@ static nn_status nn__follow_link(const char *path, char **next)
     const size_t folder = nn__folder_length(path);
     size_t room = 256;
     ssize_t length;
+    int no_link;
 
     for (;; room *= 2) {
         *next = room < SIZE_MAX / 4 - folder ? (char *)NN_MALLOC(folder + room) : NULL;
         if (!*next) return NN_ERROR_MEMORY;
         length = readlink(path, *next + folder, room);
         if (length >= 0 && (size_t)length < room) break;
+        /* No link, nothing of that name, or a file system without links. */
+        no_link = errno == EINVAL || errno == ENOENT || errno == ENOSYS;
         NN_FREE(*next);
         *next = NULL;
-        /* No link, nothing of that name, or a file system without links. */
-        if (length < 0)
-            return errno == EINVAL || errno == ENOENT || errno == ENOSYS ? NN_OK : NN_ERROR_OPEN;
+        if (length < 0) return no_link ? NN_OK : NN_ERROR_OPEN;
     }
     (*next)[folder + (size_t)length] = 0;
     if (length && (*next)[folder] == '/')

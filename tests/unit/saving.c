@@ -418,6 +418,24 @@ static void test_refused_links(void)
     for (i = 0; i < COUNT_OF(links); i++) CHECK(is_link(in_folder(links[i])));
 }
 
+/* Linux has links to files that have lost their path: here the old file, after it was replaced. */
+static void test_lost_file(void)
+{
+    char link[40];
+    const int file = open(in_folder("model"), O_RDWR | O_CREAT, 0600);
+    struct stat now;
+    sprintf(link, "/proc/self/fd/%d", file);
+    CHECK(file >= 0);
+    if (lstat(link, &now) != 0 || !S_ISLNK(now.st_mode)) {
+        test_skip("no /proc/self/fd");
+    } else {
+        CHECK(nn_save(old_model, link) == NN_OK && holds(in_folder("model"), old_model));
+        CHECK(nn_save(new_model, link) == NN_ERROR_OPEN);
+        CHECK(holds(in_folder("model"), old_model) && entries() == 2);
+    }
+    close(file);
+}
+
 static void test_full_disk(void)
 {
     if (access("/dev/full", W_OK) != 0) {
@@ -569,6 +587,7 @@ int main(void)
     RUN(test_owner);
     RUN(test_links);
     RUN(test_refused_links);
+    RUN(test_lost_file);
     RUN(test_full_disk);
     RUN(test_devices);
     RUN(test_failures);
