@@ -1498,7 +1498,7 @@ int(fileno)(FILE *);
 
 #ifndef NN_NO_TRAIN
 #if !defined(NN_TIME) && !defined(NN_NO_STDIO)
-#define NN_TIME() nn__seconds() /* for nn_progress only: no result depends on it */
+#define NN_TIME() nn__seconds() /* for nn_progress and temporary names, not for results */
 #include <time.h>
 
 /* Returns the wall-clock time in seconds. Without C11's timespec_get it is the processor time. */

@@ -152,7 +152,7 @@ static void test_two_savers(void)
         CHECK(savers[i] > 0 && waitpid(savers[i], &state, 0) == savers[i]);
         CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 0);
         CHECK(read(reports[0], counts, sizeof counts) == (ssize_t)sizeof counts);
-        CHECK(counts[0] > 10 && counts[1] == 0);
+        CHECK(counts[0] > 0 && counts[1] == 0);
         saves += counts[0];
         if (counts[1]) printf("%ld saves failed\n", counts[1]);
     }
@@ -160,7 +160,7 @@ static void test_two_savers(void)
     close(reports[1]);
     printf("%ld s, two processes: %ld saves; %ld loads, of which %ld failed\n", seconds, saves,
            loads, bad);
-    CHECK(loads > 10 && bad == 0);
+    CHECK(loads > 0 && bad == 0);
     CHECK(loaded() >= 0);
     end();
 }
