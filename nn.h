@@ -177,11 +177,27 @@
    The disk makes saving slow. Where a crash of the machine does not matter, define NN_FSYNC(file)
    as 0.
 
-   SWITCHES. Define them before the #include. All but NN_IMPLEMENTATION must be the same wherever a
-   program includes the header:
+   SWITCHES. Define them before the #include. Only the file with NN_IMPLEMENTATION reads these:
 
        NN_IMPLEMENTATION   in one file: the functions' bodies
-       NN_STATIC           the functions are static: private to the file
+       NN_USE_OPENBLAS     OpenBLAS computes large products of more than one row (link it), where
+                           there are vector kernels
+       NN_OPENBLAS_WORK    from this many multiply-adds on: 1e8
+       NN_BACKEND          an expression that names the set of kernels to use, for tests: >>platform
+       NN_ALLOW_FAST_MATH  compile under -ffast-math all the same
+       NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES, NN_ONLY_OPTIMIZERS
+                           the operations that are compiled in: (1u << NN_RELU | 1u << NN_SIGMOID)
+
+   Each file may have its own of these:
+
+       NN_STATIC           the functions are static: private to a file that has NN_IMPLEMENTATION
+       NN_DEF              how public functions are declared, instead of extern
+
+   These must be the same in all files that share functions:
+
+       NN_DOUBLE           double instead of float everywhere
+       NN_NO_FMA           for machines without fused multiply-add: multiply, then add, each rounded
+                           (clang must not be told -ffp-contract=fast)
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks (..._create_in); no nn_fit, no
                            nn_export_..., no files by path, nothing that reads or divides data, no
@@ -189,19 +205,15 @@
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
                            no nn_quantize and no nn_export_...
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
-       NN_USE_OPENBLAS     OpenBLAS computes large products of more than one row (link it), where
-                           there are vector kernels
-       NN_OPENBLAS_WORK    from this many multiply-adds on: 1e8
-       NN_BACKEND          an expression that names the set of kernels to use, for tests: >>platform
-       NN_NO_FMA           for machines without fused multiply-add: multiply, then add, each rounded
-                           (clang must not be told -ffp-contract=fast)
-       NN_DOUBLE           double instead of float everywhere
-       NN_ALLOW_FAST_MATH  compile under -ffast-math all the same
-       NN_DEF              how public functions are declared, instead of extern
-       NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
-       NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES, NN_ONLY_OPTIMIZERS
-                           the operations that are compiled in: (1u << NN_RELU | 1u << NN_SIGMOID)
+       NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
+
+   Files that disagree do not link: the linker knows each function by a name that ends with the
+   file's switches. When it misses nn_fit_DOUBLE_NO_STDIO, the file that calls nn_fit has NN_DOUBLE
+   and NN_NO_STDIO, and the file with NN_IMPLEMENTATION has not. When it misses a plain nn_fit, it
+   is the file with NN_IMPLEMENTATION that has such switches. NN_ALIGNMENT and NN_PREDICT_ROWS must
+   be plain numbers, because they become part of these names. One program may hold two builds, such
+   as float and double, each with its own NN_IMPLEMENTATION.
 
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
    NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FOPEN_NEW, NN_FREAD, NN_FWRITE,
@@ -215,6 +227,24 @@
 /* ================================================================================================
    >>config
    ============================================================================================= */
+
+#ifdef NN_H /* a later #include in the same file: its switches must be those of the first */
+#if defined(NN_STATIC) != defined(NN__WITH_STATIC)
+#error "nn.h: NN_STATIC has changed since the first #include in this file"
+#elif defined(NN_DOUBLE) != defined(NN__WITH_DOUBLE)
+#error "nn.h: NN_DOUBLE has changed since the first #include in this file"
+#elif defined(NN_NO_FMA) != defined(NN__WITH_NO_FMA)
+#error "nn.h: NN_NO_FMA has changed since the first #include in this file"
+#elif defined(NN_NO_STDIO) != defined(NN__WITH_NO_STDIO)
+#error "nn.h: NN_NO_STDIO has changed since the first #include in this file"
+#elif defined(NN_NO_MALLOC) != defined(NN__WITH_NO_MALLOC)
+#error "nn.h: NN_NO_MALLOC has changed since the first #include in this file"
+#elif defined(NN_NO_TRAIN) != defined(NN__WITH_NO_TRAIN)
+#error "nn.h: NN_NO_TRAIN has changed since the first #include in this file"
+#elif defined(NN_NO_SIMD) != defined(NN__WITH_NO_SIMD)
+#error "nn.h: NN_NO_SIMD has changed since the first #include in this file"
+#endif
+#endif
 
 #ifndef NN_H
 #define NN_H
@@ -263,22 +293,170 @@
 #endif
 
 /* Rows that are predicted at a time: more cost scratch memory, fewer cost speed. */
-#ifndef NN_PREDICT_ROWS
 #ifdef NN_NO_MALLOC
-#define NN_PREDICT_ROWS 1
+#define NN__DEFAULT_ROWS 1
 #else
-#define NN_PREDICT_ROWS 32
+#define NN__DEFAULT_ROWS 32
 #endif
+#ifndef NN_PREDICT_ROWS
+#define NN_PREDICT_ROWS NN__DEFAULT_ROWS
 #endif
 
 /* Arrays begin at multiples of this within a block, a power of two of at least sizeof(nn_real): a
    cache line, or no more than needed where memory is scarce. */
-#ifndef NN_ALIGNMENT
-#ifdef NN_NO_MALLOC
+#ifdef NN_ALIGNMENT
+#define NN__GIVEN_ALIGNMENT
+#elif defined(NN_NO_MALLOC)
 #define NN_ALIGNMENT sizeof(nn_real)
 #else
 #define NN_ALIGNMENT 64
 #endif
+
+/* Files that were compiled with different switches disagree about types, layouts of memory or
+   results, and must not share functions. Therefore the linker knows the public functions by names
+   that end with the switches that are not the default: under NN_DOUBLE and NN_NO_FMA, nn_fit is
+   nn_fit_DOUBLE_NO_FMA. A file with other switches refers to functions that are not there. This
+   costs no byte, works with every linker, and leaves the default names as they are. */
+#ifdef NN_STATIC
+#define NN__WITH_STATIC
+#endif
+#ifdef NN_DOUBLE
+#define NN__WITH_DOUBLE
+#define NN__RENAMED
+#define NN__ENDING_DOUBLE _DOUBLE
+#else
+#define NN__ENDING_DOUBLE
+#endif
+#ifdef NN_NO_FMA
+#define NN__WITH_NO_FMA
+#define NN__RENAMED
+#define NN__ENDING_NO_FMA _NO_FMA
+#else
+#define NN__ENDING_NO_FMA
+#endif
+#ifdef NN_NO_STDIO
+#define NN__WITH_NO_STDIO
+#define NN__RENAMED
+#define NN__ENDING_NO_STDIO _NO_STDIO
+#else
+#define NN__ENDING_NO_STDIO
+#endif
+#ifdef NN_NO_MALLOC
+#define NN__WITH_NO_MALLOC
+#define NN__RENAMED
+#define NN__ENDING_NO_MALLOC _NO_MALLOC
+#else
+#define NN__ENDING_NO_MALLOC
+#endif
+#ifdef NN_NO_TRAIN
+#define NN__WITH_NO_TRAIN
+#define NN__RENAMED
+#define NN__ENDING_NO_TRAIN _NO_TRAIN
+#else
+#define NN__ENDING_NO_TRAIN
+#endif
+#ifdef NN_NO_SIMD
+#define NN__WITH_NO_SIMD
+#define NN__RENAMED
+#define NN__ENDING_NO_SIMD _NO_SIMD
+#else
+#define NN__ENDING_NO_SIMD
+#endif
+#if NN_PREDICT_ROWS == NN__DEFAULT_ROWS
+#define NN__ENDING_ROWS
+#else
+#define NN__RENAMED
+#define NN__ENDING_ROWS NN__PASTE(_PREDICT_ROWS_, NN_PREDICT_ROWS)
+#endif
+#ifndef NN__GIVEN_ALIGNMENT
+#define NN__ENDING_ALIGNMENT
+#elif NN_ALIGNMENT == 64 && !defined(NN_NO_MALLOC)
+#define NN__ENDING_ALIGNMENT
+#elif NN_ALIGNMENT < 1 || (NN_ALIGNMENT & (NN_ALIGNMENT - 1))
+#error "nn.h: NN_ALIGNMENT must be a power of two"
+#else
+#define NN__RENAMED
+#define NN__ENDING_ALIGNMENT NN__PASTE(_ALIGNMENT_, NN_ALIGNMENT)
+#endif
+#define NN__PASTE(a, b)          NN__PASTE_EXPANDED(a, b)
+#define NN__PASTE_EXPANDED(a, b) a##b
+#define NN__LINKED(name)                                                                           \
+    NN__LINKED_AS(name, NN__ENDING_DOUBLE, NN__ENDING_NO_FMA, NN__ENDING_NO_STDIO,                 \
+                  NN__ENDING_NO_MALLOC, NN__ENDING_NO_TRAIN, NN__ENDING_NO_SIMD,                   \
+                  NN__ENDING_ALIGNMENT, NN__ENDING_ROWS)
+#define NN__LINKED_AS(name, a, b, c, d, e, f, g, h)                                                \
+    NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h)
+#define NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h) name##a##b##c##d##e##f##g##h
+#if defined(NN__RENAMED) && !defined(NN_STATIC)
+#define nn_accumulate             NN__LINKED(nn_accumulate)
+#define nn_backend                NN__LINKED(nn_backend)
+#define nn_backward               NN__LINKED(nn_backward)
+#define nn_class_name             NN__LINKED(nn_class_name)
+#define nn_class_scores           NN__LINKED(nn_class_scores)
+#define nn_clear_gradients        NN__LINKED(nn_clear_gradients)
+#define nn_confusion_matrix       NN__LINKED(nn_confusion_matrix)
+#define nn_cross_validate         NN__LINKED(nn_cross_validate)
+#define nn_data_free              NN__LINKED(nn_data_free)
+#define nn_evaluate               NN__LINKED(nn_evaluate)
+#define nn_export_c               NN__LINKED(nn_export_c)
+#define nn_export_c_memory        NN__LINKED(nn_export_c_memory)
+#define nn_export_onnx            NN__LINKED(nn_export_onnx)
+#define nn_export_onnx_memory     NN__LINKED(nn_export_onnx_memory)
+#define nn_fit                    NN__LINKED(nn_fit)
+#define nn_fit_scaling            NN__LINKED(nn_fit_scaling)
+#define nn_fit_target_scaling     NN__LINKED(nn_fit_target_scaling)
+#define nn_forward                NN__LINKED(nn_forward)
+#define nn_get_shape              NN__LINKED(nn_get_shape)
+#define nn_gradient_norm          NN__LINKED(nn_gradient_norm)
+#define nn_gradients              NN__LINKED(nn_gradients)
+#define nn_importance             NN__LINKED(nn_importance)
+#define nn_initialize             NN__LINKED(nn_initialize)
+#define nn_input_name             NN__LINKED(nn_input_name)
+#define nn_layer_parameters       NN__LINKED(nn_layer_parameters)
+#define nn_learning_rate          NN__LINKED(nn_learning_rate)
+#define nn_load                   NN__LINKED(nn_load)
+#define nn_load_checkpoint        NN__LINKED(nn_load_checkpoint)
+#define nn_load_checkpoint_memory NN__LINKED(nn_load_checkpoint_memory)
+#define nn_load_memory            NN__LINKED(nn_load_memory)
+#define nn_load_parameters        NN__LINKED(nn_load_parameters)
+#define nn_load_parameters_memory NN__LINKED(nn_load_parameters_memory)
+#define nn_metadata               NN__LINKED(nn_metadata)
+#define nn_model_copy             NN__LINKED(nn_model_copy)
+#define nn_model_create           NN__LINKED(nn_model_create)
+#define nn_model_create_in        NN__LINKED(nn_model_create_in)
+#define nn_model_free             NN__LINKED(nn_model_free)
+#define nn_model_open_in          NN__LINKED(nn_model_open_in)
+#define nn_model_open_size        NN__LINKED(nn_model_open_size)
+#define nn_model_size             NN__LINKED(nn_model_size)
+#define nn_parameter_count        NN__LINKED(nn_parameter_count)
+#define nn_parameters             NN__LINKED(nn_parameters)
+#define nn_parse_csv              NN__LINKED(nn_parse_csv)
+#define nn_predict                NN__LINKED(nn_predict)
+#define nn_predict_classes        NN__LINKED(nn_predict_classes)
+#define nn_predict_data           NN__LINKED(nn_predict_data)
+#define nn_print_progress         NN__LINKED(nn_print_progress)
+#define nn_quantize               NN__LINKED(nn_quantize)
+#define nn_read_csv               NN__LINKED(nn_read_csv)
+#define nn_read_idx               NN__LINKED(nn_read_idx)
+#define nn_save                   NN__LINKED(nn_save)
+#define nn_save_checkpoint        NN__LINKED(nn_save_checkpoint)
+#define nn_save_checkpoint_memory NN__LINKED(nn_save_checkpoint_memory)
+#define nn_save_memory            NN__LINKED(nn_save_memory)
+#define nn_scratch_size           NN__LINKED(nn_scratch_size)
+#define nn_set_learning_rate      NN__LINKED(nn_set_learning_rate)
+#define nn_set_metadata           NN__LINKED(nn_set_metadata)
+#define nn_set_scaling            NN__LINKED(nn_set_scaling)
+#define nn_set_target_scaling     NN__LINKED(nn_set_target_scaling)
+#define nn_split                  NN__LINKED(nn_split)
+#define nn_split_fold             NN__LINKED(nn_split_fold)
+#define nn_status_text            NN__LINKED(nn_status_text)
+#define nn_train_batch            NN__LINKED(nn_train_batch)
+#define nn_trainer_create         NN__LINKED(nn_trainer_create)
+#define nn_trainer_create_in      NN__LINKED(nn_trainer_create_in)
+#define nn_trainer_fit            NN__LINKED(nn_trainer_fit)
+#define nn_trainer_free           NN__LINKED(nn_trainer_free)
+#define nn_trainer_size           NN__LINKED(nn_trainer_size)
+#define nn_update                 NN__LINKED(nn_update)
 #endif
 
 #ifdef __cplusplus
@@ -286,6 +464,8 @@ extern "C" {
 #endif
 
 typedef NN_REAL nn_real;
+
+enum { NN__FIRST_PREDICT_ROWS = NN_PREDICT_ROWS, NN__FIRST_ALIGNMENT = NN_ALIGNMENT };
 
 /* ================================================================================================
    >>api
@@ -1344,6 +1524,11 @@ struct nn_trainer {
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+
+/* NN__FIRST_... are the values at the first #include in the file. */
+typedef char nn__NN_PREDICT_ROWS_has_changed[NN_PREDICT_ROWS == NN__FIRST_PREDICT_ROWS ? 1 : -1];
+typedef char nn__NN_ALIGNMENT_has_changed[NN_ALIGNMENT == NN__FIRST_ALIGNMENT ? 1 : -1];
+typedef char nn__NN_ALIGNMENT_is_too_small[NN_ALIGNMENT >= sizeof(nn_real) ? 1 : -1];
 
 #if defined(NN_DOUBLE) && DBL_MANT_DIG < 53
 #error "nn.h: NN_DOUBLE needs a double of 64 bits"

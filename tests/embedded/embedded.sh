@@ -297,6 +297,7 @@ stack()
         if (!match($0, key ": \"[^\"]*\"")) return ""
         text = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 4)
         sub(/^[^:]*:/, "", text)
+        gsub(/(_NO_[A-Z]+)+/, "", text) # the switches at the end of public names
         return text
     }
     function wrong(text) { print text >"/dev/stderr"; bad = 1 }
@@ -341,7 +342,7 @@ stack()
 dispatch()
 {
     arm-none-eabi-nm "$work/library.o" >"$folder/symbols"
-    grep -q ' T nn_trainer_fit$' "$folder/symbols" || return 1
+    grep -q ' T nn_trainer_fit_NO_' "$folder/symbols" || return 1
     ! grep -E 'nn__(kernels|level|cpuid|find_kernels)|_(avx|neon|wasm)' "$folder/symbols" >&2 ||
         return 1
     arm-none-eabi-objdump -d --no-show-raw-insn "$work/library.o" | awk '

@@ -15,10 +15,10 @@ warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 
 # ---- Sources ------------------------------------------------------------------------------------
 
-# Besides these: tests/platform/user.c, a user's program.
+# Besides these: tests/platform/user.c and predict.c, users' programs.
 make_sources()
 {
-    cp tests/platform/user.c "$work"
+    cp tests/platform/user.c tests/platform/predict.c "$work"
     cp nn.h "$work/other.h"
     cat nn.h nn.h >"$work/twice.h"
     printf '#include "nn.h"\n' >"$work/declare.c"
@@ -123,6 +123,82 @@ switch_pair()
     done
 }
 
+# links COMPILE OBJECT...; does_not_link NAME COMPILE OBJECT...: because it lacks the function NAME.
+links()
+{
+    $1 -o "$folder/program" "$2" "$3" -lm
+}
+does_not_link()
+{
+    ! LC_ALL=C $2 -o "$folder/program" "$3" "$4" -lm 2>"$folder/message" || return 1
+    grep -E "undefined (reference to|symbol:?) *.?$1('|\$)" "$folder/message" >&2
+}
+
+# agreement CC CXX SWITCH: files that agree about a switch make a program that runs, in C and in C++;
+# files that do not agree make none, whichever of them has the switch. No public function is left
+# out.
+agreement()
+{
+    ending=_$(echo "$3" | tr = _)
+    compile "$1 -std=c99 -DNN_$3 -O0" implement.c "$folder/library.o"
+    nm -g --defined-only "$folder/library.o" >"$folder/names"
+    grep -q " T nn_predict$ending\$" "$folder/names"
+    ! grep -v "$ending\$" "$folder/names" >&2 || return 1
+    for command in "$1" "$2 -x c++"; do
+        compile "$command" predict.c "$folder/without.o"
+        compile "$command -DNN_$3" predict.c "$folder/with.o"
+        links "$2" "$folder/with.o" "$folder/library.o"
+        "$folder/program"
+        does_not_link nn_predict "$2" "$folder/without.o" "$folder/library.o"
+        does_not_link "nn_predict$ending" "$2" "$folder/with.o" "$work/$1.o"
+    done
+}
+
+# linker PACKAGES COMPILE LINK: the same with other linkers and what they leave out.
+linker()
+{
+    needs "${2%% *}" "$1"
+    small="$2 -DNN_NO_SIMD"
+    compile "$small" implement.c "$folder/library.o"
+    compile "$small" predict.c "$folder/without.o"
+    compile "$small -DNN_DOUBLE" predict.c "$folder/with.o"
+    links "$3" "$folder/without.o" "$folder/library.o"
+    does_not_link nn_predict_DOUBLE_NO_SIMD "$3" "$folder/with.o" "$folder/library.o"
+}
+
+# two_builds COMPILE OBJECT: float, which OBJECT has, and double in one program.
+two_builds()
+{
+    echo 'int one(void); int two(void); int main(void) { return one() || two(); }' >"$folder/main.c"
+    $1 -O0 -DNN_DOUBLE -I. -c -o "$folder/a.o" "$work/implement.c"
+    $1 -Dmain=one -I. -c -o "$folder/b.o" "$work/user.c"
+    $1 -Dmain=two -DNN_DOUBLE -I. -c -o "$folder/c.o" "$work/user.c"
+    $1 -o "$folder/program" "$folder/main.c" "$folder/a.o" "$folder/b.o" "$folder/c.o" "$2" -lm
+    "$folder/program"
+}
+
+# changed COMPILE SWITCH: within one file, a switch that comes or goes after the first #include is an
+# error that names it.
+changed()
+{
+    name=NN_${2%=*}
+    for lines in "" "#define"; do
+        {
+            echo '#include "nn.h"'
+            echo "#undef $name"
+            [ -z "$lines" ] || echo "#define $name$(echo "$2" | sed 's/^[^=]*//; s/=/ /')"
+            printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n'
+        } >"$folder/changed.c"
+        define=
+        [ -n "$lines" ] || define=-DNN_$2
+        case $2 in
+        *=*) ! $1 $define -I. -fsyntax-only "$folder/changed.c" 2>"$folder/message" || return 1 ;;
+        *) ! $1 $define -I. -E "$folder/changed.c" >/dev/null 2>"$folder/message" || return 1 ;;
+        esac
+        grep -E "$name.has.changed" "$folder/message" >&2
+    done
+}
+
 # private COMPILE: two private copies in one program, optimised and not; they export nothing.
 private()
 {
@@ -166,10 +242,10 @@ no_simd()
     compile "$1 -O2 -DNN_NO_SIMD" implement.c
     for object in "$2" "$folder/a.o"; do
         nm "$object" >"$folder/names"
-        grep -q ' T nn_fit$' "$folder/names"
+        grep -Eq ' T nn_fit(_NO_SIMD)?$' "$folder/names"
         grep -E "$simd_names" "$folder/names" >"$folder/found" || [ "$object" != "$2" ]
         objdump -d "$object" >"$folder/code"
-        grep -q '<nn_fit>:' "$folder/code"
+        grep -Eq '<nn_fit(_NO_SIMD)?>:' "$folder/code"
         [ "$(uname -m)" != x86_64 ] || grep -wE 'cpuid|xgetbv' "$folder/code" >>"$folder/found" ||
             [ "$object" != "$2" ]
     done
@@ -326,6 +402,12 @@ checks()
             row "$command with $object's" link_program "$command" "$work/$object.o" "$2"
         done
     done
+    for switch in $agreed; do
+        row "$1 and $2, -DNN_$switch" agreement "$1" "$2" "$switch"
+        row "$1, $switch changes" changed "$1" "$switch"
+    done
+    row "$1, STATIC changes" changed "$1" STATIC
+    row "$1, two builds" two_builds "$1" "$work/$1.o"
     row "$1, declarations" declares_only "$1"
     row "$1, what it exports and needs" exports "$work/$1.optimised.o"
     row "$1, too many layers" layers "$1"
@@ -355,8 +437,25 @@ switches()
         done
     done
 }
+agreed="DOUBLE NO_FMA NO_STDIO NO_MALLOC NO_TRAIN NO_SIMD ALIGNMENT=16 PREDICT_ROWS=5"
 all_switches="STATIC NO_STDIO NO_MALLOC NO_TRAIN NO_SIMD NO_FMA DOUBLE"
 ! pkg-config --exists openblas 2>/dev/null || all_switches="$all_switches USE_OPENBLAS"
+
+linkers()
+{
+    sections="-ffunction-sections -fdata-sections"
+    collect="-Wl,--gc-sections"
+    cortex="-mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 --specs=picolibc.specs"
+    row "-flto" linker gcc "gcc -O2 -flto $sections" "gcc -O2 -flto $collect"
+    row "-flto, lld" linker "clang lld" "clang -O2 -flto $sections" \
+        "clang -O2 -flto -fuse-ld=lld $collect"
+    row "Windows" linker gcc-mingw-w64-x86-64 "x86_64-w64-mingw32-gcc -O0 $sections" \
+        "x86_64-w64-mingw32-gcc $collect"
+    row "microcontroller" linker "gcc-arm-none-eabi picolibc-arm-none-eabi" \
+        "arm-none-eabi-gcc -Os $cortex $sections" \
+        "arm-none-eabi-gcc $cortex $collect --crt0=hosted --oslib=semihost"
+    row "tcc" linker tcc tcc tcc
+}
 
 # with_each TABLE: its rows for each pair of compilers that is here.
 with_each()
@@ -377,5 +476,6 @@ fi
 with_each objects
 run_rows
 with_each checks
+linkers
 run_rows
 finish
