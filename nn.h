@@ -11035,7 +11035,7 @@ static void nn__free_dictionary(nn__dictionary *texts)
 static void *nn__grow(void *array, size_t used, size_t needed, size_t each, size_t *room)
 {
     const size_t half = *room < needed / 2 ? needed / 2 : *room;
-    const size_t wanted = 2 * half + 16;
+    const size_t wanted = 2 * half + 2;
     void *larger = wanted > half && wanted <= SIZE_MAX / each ? NN_MALLOC(wanted * each) : NULL;
 
     if (!larger) return NULL;
@@ -11670,6 +11670,7 @@ static nn_status nn__sort_names(nn__table *table)
 {
     int i;
 
+    if (!table->cols) return NN_OK;
     if ((size_t)table->cols > SIZE_MAX / sizeof *table->by_name) return NN_ERROR_OVERFLOW;
     table->by_name = (nn__column_name *)NN_MALLOC((size_t)table->cols * sizeof *table->by_name);
     if (!table->by_name) return NN_ERROR_MEMORY;
@@ -12624,12 +12625,14 @@ static nn_status nn__find_line_ends(nn__parser *parser)
 static nn_status nn__begin_text(nn__table *table)
 {
     nn__parser *parser = &table->parser;
+    size_t there;
     nn_status status;
 
-    if (parser->at == parser->end) {
-        status = nn__read_more(parser);
+    do { /* a read may give less than there is */
+        there = (size_t)(parser->end - parser->at);
+        status = there < 3 ? nn__read_more(parser) : NN_OK;
         if (status != NN_OK) return status;
-    }
+    } while ((size_t)(parser->end - parser->at) > there);
     if (parser->end - parser->at >= 2) {
         const unsigned char a = (unsigned char)parser->at[0], b = (unsigned char)parser->at[1];
         if ((a == 0xff && b == 0xfe) || (a == 0xfe && b == 0xff) || !a != !b) {
@@ -12655,7 +12658,7 @@ static nn_status nn__begin_table(nn__table *table)
     if (!found) return nn__fail(table, NN_ERROR_CSV_EMPTY, NULL, "a row of data");
     status = nn__read_first_row(table);
     if (status != NN_OK) return status;
-    if (table->header != NN_CSV_HEADER_YES) status = nn__look_for_columns(table);
+    if (table->header != NN_CSV_HEADER_YES || table->recipe) status = nn__look_for_columns(table);
     if (status != NN_OK) return status;
     named = nn__has_names(o->target) || nn__has_names(o->use) || nn__has_names(o->ignore);
     if (named || (table->recipe && table->header == NN_CSV_HEADER_YES))
@@ -12717,7 +12720,7 @@ static nn_status nn__check_csv_options(const nn_csv_options *o)
     const int recipe = o->model || o->like;
     const int chosen = o->use || o->ignore || o->labels || o->class_names || o->text_columns ||
                        o->impute || o->missing || o->targets || o->header;
-    const char delimiter = (char)(o->delimiter ? o->delimiter : ',');
+    const char delimiter = (char)(o->delimiter || recipe ? o->delimiter : ','); /* or 0: not known */
     const char decimal = (char)(o->decimal ? o->decimal : '.');
     const char *comment = o->comment ? o->comment : "";
     int c;

@@ -495,6 +495,25 @@ static void test_like_ambiguous(void)
     nn_data_free(&data);
 }
 
+/* A table whose last column has no name in the header, and a comment character that is the default
+   delimiter but not the table's: by its recipe the same table is the same data. */
+static void test_like_itself(void)
+{
+    static const char *const texts[] = {"a,b,\n1,2,3\n4,5,6\n", "a b c\n,2\n1 2 3\n"};
+    int i;
+    for (i = 0; i < 2; i++) {
+        nn_csv_options how = plain(), again = plain();
+        nn_data data, same;
+        how.delimiter = i ? ' ' : ',';
+        how.comment = again.comment = i ? "," : NULL;
+        if (!CHECK(parse(&data, texts[i], &how) == NN_OK && data.inputs == 2)) return;
+        again.like = &data;
+        if (CHECK(parse(&same, texts[i], &again) == NN_OK)) check_equal(&data, &same);
+        nn_data_free(&same);
+        nn_data_free(&data);
+    }
+}
+
 /* Columns are found by name in a time that grows with their number, in whatever order they are. */
 static void test_many_names(void)
 {
@@ -784,6 +803,26 @@ static void test_long_table(void)
     remove(temporary("long.csv"));
 }
 
+/* A column of text takes some hundred bytes, and no more where there are many with one text each. */
+static void test_columns_of_text(void)
+{
+    enum { COLUMNS = 100000 };
+    char *text = (char *)malloc((size_t)COLUMNS * 2);
+    nn_csv_options how = plain();
+    nn_data data;
+    const size_t before = heap_most = heap_bytes;
+    int i;
+    if (!CHECK(text != NULL)) return;
+    for (i = 0; i < COLUMNS; i++) memcpy(text + 2 * i, "a,", 2);
+    how.text_columns = 1;
+    how.target = NN_NO_TARGET;
+    how.header = NN_CSV_HEADER_NO;
+    if (CHECK(nn_parse_csv(&data, text, (size_t)COLUMNS * 2, &how) == NN_OK))
+        CHECK(data.inputs == COLUMNS && heap_most - before < (size_t)COLUMNS * 700);
+    nn_data_free(&data);
+    free(text);
+}
+
 /* Many columns take time in proportion to their number: a second at most, and not a minute. */
 static void test_names_in_reverse(void)
 {
@@ -826,6 +865,8 @@ int main(void)
     RUN(test_marks);
     RUN(test_like);
     RUN(test_like_ambiguous);
+    RUN(test_like_itself);
+    RUN(test_columns_of_text);
     RUN(test_names_in_reverse);
     RUN(test_like_without_header);
     RUN(test_like_decimals);
