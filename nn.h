@@ -6701,6 +6701,12 @@ static nn_status nn__check_name_count(const nn_model *model, const nn__pair *pai
     return pair->count == outputs || (outputs == 1 && pair->count == 2) ? NN_OK : NN_ERROR_LABEL;
 }
 
+/* Returns whether a key may be the user's. */
+static int nn__is_key(const char *key)
+{
+    return *key && strcmp(key, "format") != 0 && strncmp(key, "nn.", 3) != 0 && nn__is_utf8(key);
+}
+
 /* Makes a pair that the model can have. */
 static nn_status nn__make_pair(nn__pair **made, const nn_model *model, const char *key,
                                const char *value)
@@ -6713,9 +6719,7 @@ static nn_status nn__make_pair(nn__pair **made, const nn_model *model, const cha
     nn_status status = NN_OK;
 
     *made = NULL;
-    if (!*key || !strcmp(key, "format") || !strncmp(key, "nn.", 3) || !nn__is_utf8(key) ||
-        !nn__is_utf8(value))
-        return NN_ERROR_METADATA;
+    if (!nn__is_key(key) || !nn__is_utf8(value)) return NN_ERROR_METADATA;
     for (i = 0; i < size; i++) names += value[i] == ',';
     if (!named) names = 0;
     if (size > SIZE_MAX / 32 || key_size > SIZE_MAX / 32) return NN_ERROR_OVERFLOW;
@@ -6774,6 +6778,7 @@ NN_DEF nn_status nn_set_metadata(nn_model *model, const char *key, const char *v
     nn_status status;
 
     if (!model || !key) return NN_ERROR_NULL;
+    if (!value && !nn__is_key(key)) return NN_ERROR_METADATA;
     status = value ? nn__make_pair(&pair, model, key, value) : NN_OK;
     if (status == NN_OK) nn__put_pair(&model->metadata, key, pair);
     return status;
@@ -12720,7 +12725,7 @@ static nn_status nn__check_csv_options(const nn_csv_options *o)
     const int recipe = o->model || o->like;
     const int chosen = o->use || o->ignore || o->labels || o->class_names || o->text_columns ||
                        o->impute || o->missing || o->targets || o->header;
-    const char delimiter = (char)(o->delimiter || recipe ? o->delimiter : ','); /* or 0: not known */
+    const char delimiter = (char)(o->delimiter || recipe ? o->delimiter : ','); /* 0: not known */
     const char decimal = (char)(o->decimal ? o->decimal : '.');
     const char *comment = o->comment ? o->comment : "";
     int c;

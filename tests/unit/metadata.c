@@ -83,6 +83,7 @@ static void test_refused(void)
     CHECK(nn_set_metadata(model, "a", "kept") == NN_OK);
     for (i = 0; i < COUNT_OF(keys); i++) {
         CHECK(nn_set_metadata(model, keys[i], "b") == NN_ERROR_METADATA);
+        CHECK(nn_set_metadata(model, keys[i], NULL) == NN_ERROR_METADATA);
         CHECK(nn_metadata(model, keys[i]) == NULL);
     }
     for (i = 0; i < COUNT_OF(texts); i++) {
