@@ -31,11 +31,14 @@ static int fails_now(void)
     return 1;
 }
 
+/* Reads are counted by fail_at in the tests of reading, where no allocation fails. */
+static int count_reads;
+
 static void *hook_malloc(size_t size)
 {
     void *block;
     hook.allocations++;
-    if (fails_now()) return NULL;
+    if (!count_reads && fails_now()) return NULL;
     block = malloc(size);
     if (block) hook.live++;
     return block;
@@ -72,8 +75,20 @@ static int hook_close(FILE *file)
     return hook.close ? EOF : result;
 }
 
-/* Reads are counted by fail_at in the tests of reading, where no allocation fails. */
-static int count_reads;
+static int hook_error(FILE *file)
+{
+    return hook.read_error || ferror(file);
+}
+
+static int hook_flush(FILE *file)
+{
+    return hook.flush ? EOF : fflush(file);
+}
+
+static int hook_rename(const char *from, const char *to)
+{
+    return hook.rename ? -1 : rename(from, to);
+}
 
 static size_t hook_read(void *buffer, size_t bytes, FILE *file)
 {
@@ -81,24 +96,16 @@ static size_t hook_read(void *buffer, size_t bytes, FILE *file)
     return hook.read_error ? 0 : fread(buffer, 1, bytes, file);
 }
 
-#define NN_MALLOC(size)                (count_reads ? malloc_uncounted(size) : hook_malloc(size))
+#define NN_MALLOC(size)                hook_malloc(size)
 #define NN_FREE(pointer)               hook_free(pointer)
 #define NN_FOPEN(path, mode)           hook_open(path, mode)
 #define NN_FREAD(buffer, bytes, file)  hook_read(buffer, bytes, file)
 #define NN_FWRITE(buffer, bytes, file) hook_write(buffer, bytes, file)
-#define NN_FERROR(file)                (hook.read_error || ferror(file))
-#define NN_FFLUSH(file)                (hook.flush ? EOF : fflush(file))
+#define NN_FERROR(file)                hook_error(file)
+#define NN_FFLUSH(file)                hook_flush(file)
 #define NN_FCLOSE(file)                hook_close(file)
-#define NN_RENAME(from, to)            (hook.rename ? -1 : rename(from, to))
+#define NN_RENAME(from, to)            hook_rename(from, to)
 #define NN_REMOVE(path)                remove(path)
-
-static void *malloc_uncounted(size_t size)
-{
-    void *block = malloc(size);
-    hook.allocations++;
-    if (block) hook.live++;
-    return block;
-}
 
 #include "../fixtures.h"
 
@@ -117,8 +124,11 @@ static void arm(void)
     armed_live = hook.live;
 }
 
+static nn_status last_status; /* of the last call under TRY */
+
 static nn_status disarm(nn_status status)
 {
+    last_status = status;
     hook.fail_at = 0;
     hook.read_error = 0;
     if (status != NN_OK) CHECK(hook.live == armed_live);
@@ -237,6 +247,28 @@ static nn_status job_fit_balanced(void)
     return status;
 }
 
+/* The trainer is as before: a second run ends where the first would have. */
+static nn_status job_trainer_fit(void)
+{
+    nn_model *model = example_model(1), *same = example_model(1);
+    nn_options how = example_options();
+    nn_data data = example_data();
+    nn_trainer *trainer, *other;
+    how.balance_classes = 1;
+    trainer = make_trainer(model, &how);
+    other = make_trainer(same, &how);
+    TRY(nn_trainer_fit(trainer, &data));
+    CHECK(same_parameters(model, same) == (last_status != NN_OK));
+    if (last_status != NN_OK) CHECK(nn_trainer_fit(trainer, &data) == NN_OK);
+    CHECK(nn_trainer_fit(other, &data) == NN_OK);
+    CHECK(same_parameters(model, same));
+    nn_trainer_free(trainer);
+    nn_trainer_free(other);
+    nn_model_free(model);
+    nn_model_free(same);
+    return last_status;
+}
+
 static nn_status job_importance(void)
 {
     nn_model *model = example_model(1);
@@ -267,9 +299,10 @@ static nn_status job_evaluate(void)
     nn_model *model = example_model(1);
     nn_data data = example_data();
     nn_metrics metrics;
+    const nn_options how = make_options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 0);
     nn_status status;
     memset(&metrics, 0xa5, sizeof metrics);
-    status = TRY(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &metrics));
+    status = TRY(nn_evaluate(model, &data, &how, &metrics));
     if (status != NN_OK) CHECK(all_zero(&metrics, sizeof metrics));
     nn_model_free(model);
     return status;
@@ -333,27 +366,179 @@ static nn_status job_csv(void)
     return status;
 }
 
-/* Categories, a mean for the missing cell, several targets out of their order; and the same by its
-   recipe, from data that is there or is not. */
+static const char table_text[] = "a,b,c,d\nx,1,2,3\ny,,4,5\n,6,7,8\n";
+
+static nn_status check_table(nn_status status, nn_data *data)
+{
+    if (status != NN_OK) CHECK(data_is_zero(data));
+    nn_data_free(data);
+    return status;
+}
+
+/* Reads the text that is its own recipe, while nothing fails. */
+static nn_data make_table(const char *text, nn_csv_options *how)
+{
+    nn_data data;
+    how->text_columns = how->impute = 1;
+    CHECK(nn_parse_csv(&data, text, strlen(text), how) == NN_OK);
+    return data;
+}
+
+/* Categories, a mean for the missing cell, several targets out of their order. */
 static nn_status job_table(void)
 {
-    static const char text[] = "a,b,c,d\nx,1,2,3\ny,,4,5\n,6,7,8\n";
-    nn_csv_options how, again;
-    nn_data data, other;
-    nn_status status;
+    nn_csv_options how;
+    nn_data data;
     memset(&how, 0, sizeof how);
-    memset(&again, 0, sizeof again);
-    memset(&other, 0xa5, sizeof other);
+    memset(&data, 0xa5, sizeof data);
     how.target = "d,c";
     how.text_columns = how.impute = 1;
-    status = TRY(nn_parse_csv(&data, text, sizeof text - 1, &how));
-    if (status != NN_OK) return status;
-    again.like = &data;
-    status = TRY(nn_parse_csv(&other, text, sizeof text - 1, &again));
-    if (status != NN_OK) CHECK(data_is_zero(&other));
-    nn_data_free(&other);
+    return check_table(TRY(nn_parse_csv(&data, table_text, sizeof table_text - 1, &how)), &data);
+}
+
+/* Given classes, marks of missing cells, rows that are dropped. */
+static nn_status job_classes(void)
+{
+    static const char text[] = "a,kind\n1,red\n-,blue\n3,red\n4,\"bl\"\"ue\"\n";
+    static const char *const names[] = {"bl\"ue", "red"};
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.class_names = names;
+    how.classes = 2;
+    how.missing = "-";
+    how.drop_bad_rows = 1;
+    return check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &how)), &data);
+}
+
+/* The same table by the recipe of other data, with the columns in another order and one more. */
+static nn_status job_table_like(void)
+{
+    static const char text[] = "d,more,c,b,a\n3,0,2,1,x\n";
+    nn_csv_options how, again;
+    nn_data like, data;
+    memset(&how, 0, sizeof how);
+    memset(&again, 0, sizeof again);
+    memset(&data, 0xa5, sizeof data);
+    how.target = "d,c";
+    like = make_table(table_text, &how);
+    again.like = &like;
+    check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &again)), &data);
+    nn_data_free(&like);
+    return last_status;
+}
+
+/* Texts of more characters and of a greater number than there is room for at first. */
+static nn_status job_many_texts(void)
+{
+    static char text[40000];
+    nn_csv_options how;
+    nn_data data;
+    size_t used = 0;
+    int i;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    for (i = 0; i < 200; i++)
+        used += (size_t)sprintf(text + used, "a text that takes some room, number %d,%d\n", i, i);
+    how.text_columns = 1;
+    return check_table(TRY(nn_parse_csv(&data, text, used, &how)), &data);
+}
+
+/* A model that was trained on a table, with its recipe. */
+static nn_model *make_table_model(void)
+{
+    nn_csv_options how;
+    nn_options options = make_options(NN_MSE, NN_SGD, 0);
+    const nn_layer layer = dense_layer(2, NN_LINEAR);
+    nn_data data;
+    nn_model *model;
+    memset(&how, 0, sizeof how);
+    how.target = "d,c";
+    options.epochs = 1;
+    data = make_table(table_text, &how);
+    model = make_model(data.inputs, &layer, 1, 1);
+    CHECK(nn_fit(model, &data, &options) == NN_OK);
+    CHECK(nn_metadata(model, "nn.recipe") || data.recipe);
     nn_data_free(&data);
-    return status;
+    return model;
+}
+
+/* From a file, by the recipe of a model. */
+static nn_status job_table_of_model(void)
+{
+    nn_model *model = make_table_model();
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.model = model;
+    check_table(TRY(nn_read_csv(&data, temporary("table"), &how)), &data);
+    nn_model_free(model);
+    return last_status;
+}
+
+/* A model keeps the recipe, the names of the inputs and what it had. */
+static nn_status job_fit_table(void)
+{
+    nn_csv_options how;
+    nn_options options = make_options(NN_MSE, NN_SGD, 0);
+    const nn_layer layer = dense_layer(2, NN_LINEAR);
+    nn_data data;
+    nn_model *model;
+    memset(&how, 0, sizeof how);
+    how.target = "d,c";
+    options.epochs = 1;
+    options.target_scaling = NN_SCALE_STANDARD;
+    data = make_table(table_text, &how);
+    model = make_model(data.inputs, &layer, 1, 1);
+    CHECK(nn_set_metadata(model, "author", "Ada") == NN_OK);
+    TRY(nn_fit(model, &data, &options));
+    CHECK((nn_input_name(model, 0) != NULL) == (last_status == NN_OK));
+    CHECK(!strcmp(nn_metadata(model, "author"), "Ada"));
+    nn_data_free(&data);
+    nn_model_free(model);
+    return last_status;
+}
+
+static nn_status job_importance_of_table(void)
+{
+    nn_csv_options how;
+    nn_model *model = make_table_model();
+    nn_input_importance results[16];
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(results, 0xa5, sizeof results);
+    how.target = "d,c";
+    data = make_table(table_text, &how);
+    TRY(nn_importance(model, &data, NULL, 2, results));
+    if (last_status != NN_OK) CHECK(all_zero(results, (size_t)data.inputs * sizeof *results));
+    nn_data_free(&data);
+    nn_model_free(model);
+    return last_status;
+}
+
+/* Means for the missing cells are in the graph. */
+static nn_status job_export_onnx_memory(void)
+{
+    static char buffer[30000];
+    nn_model *model = make_table_model();
+    size_t size = 1;
+    TRY(nn_export_onnx_memory(model, buffer, sizeof buffer, &size));
+    CHECK((size > 0) == (last_status == NN_OK));
+    nn_model_free(model);
+    return last_status;
+}
+
+/* A row that is longer than what is read at a time. */
+static nn_status job_read_long_row(void)
+{
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.text_columns = 1;
+    return check_table(TRY(nn_read_csv(&data, temporary("long"), &how)), &data);
 }
 
 static nn_status job_read_csv(void)
@@ -459,7 +644,19 @@ static nn_status job_load_parameters(void)
     return status;
 }
 
-static nn_status job_load_checkpoint(void)
+static nn_status job_load_parameters_memory(void)
+{
+    nn_model *model = example_model(5), *same = example_model(5);
+    TRY(nn_load_parameters_memory(model, old_file, (size_t)old_size, NULL));
+    CHECK(same_parameters(model, same) == (last_status != NN_OK));
+    CHECK((nn_metadata(model, "author") != NULL) == (last_status == NN_OK));
+    nn_model_free(model);
+    nn_model_free(same);
+    return last_status;
+}
+
+/* From the file, or from its bytes. */
+static nn_status load_checkpoint(int memory)
 {
     static unsigned char before[sizeof old_file], after[sizeof old_file];
     nn_model *model = example_model(5);
@@ -469,12 +666,25 @@ static nn_status job_load_checkpoint(void)
     size_t size = 0;
     CHECK(nn_trainer_create(&trainer, model, &how) == NN_OK);
     CHECK(nn_save_checkpoint_memory(trainer, before, sizeof before, &size) == NN_OK);
-    status = TRY(nn_load_checkpoint(trainer, temporary("model"), NULL));
+    if (memory)
+        status = TRY(nn_load_checkpoint_memory(trainer, old_file, (size_t)old_size, NULL));
+    else
+        status = TRY(nn_load_checkpoint(trainer, temporary("model"), NULL));
     CHECK(nn_save_checkpoint_memory(trainer, after, sizeof after, &size) == NN_OK);
     CHECK((memcmp(before, after, size) == 0) == (status != NN_OK));
     nn_trainer_free(trainer);
     nn_model_free(model);
     return status;
+}
+
+static nn_status job_load_checkpoint(void)
+{
+    return load_checkpoint(0);
+}
+
+static nn_status job_load_checkpoint_memory(void)
+{
+    return load_checkpoint(1);
 }
 
 static nn_status job_save(void)
@@ -527,7 +737,13 @@ static void write_files(void)
     static const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0,
                                            0, 1, 0, 0, 0, 2, 9, 8, 7, 6};
     static const unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 0, 2};
+    static char text[100000];
     write_file(temporary("csv"), csv_text, sizeof csv_text - 1);
+    write_file(temporary("table"), table_text, sizeof table_text - 1);
+    memset(text, 'a', sizeof text);
+    memcpy(text, "h,k\n", 4);
+    memcpy(text + sizeof text - 3, ",1\n", 3);
+    write_file(temporary("long"), text, sizeof text);
     write_file(temporary("images"), images, sizeof images);
     write_file(temporary("labels"), labels, sizeof labels);
     write_old_file();
@@ -544,33 +760,44 @@ static void test_allocations(void)
     FAIL_EACH(job_copy, 3);
     FAIL_EACH(job_fit, 3);
     FAIL_EACH(job_fit_balanced, 2);
+    FAIL_EACH(job_fit_table, 4);
+    FAIL_EACH(job_trainer_fit, 1);
     FAIL_EACH(job_cross_validate, 3);
     FAIL_EACH(job_evaluate, 0);
     FAIL_EACH(job_confusion, 0);
     FAIL_EACH(job_importance, 1);
+    FAIL_EACH(job_importance_of_table, 1);
     FAIL_EACH(job_fit_scaling, 0);
     FAIL_EACH(job_split, 2);
     FAIL_EACH(job_fold, 2);
     FAIL_EACH(job_csv, 1);
-    FAIL_EACH(job_table, 1);
+    FAIL_EACH(job_table, 5);
+    FAIL_EACH(job_classes, 4);
+    FAIL_EACH(job_table_like, 5);
+    FAIL_EACH(job_table_of_model, 5);
+    FAIL_EACH(job_many_texts, 5);
+    FAIL_EACH(job_read_long_row, 4);
     FAIL_EACH(job_read_csv, 2);
     FAIL_EACH(job_idx, 1);
     FAIL_EACH(job_load, 6); /* two for each pair of the metadata */
     FAIL_EACH(job_load_memory, 5);
     FAIL_EACH(job_load_parameters, 5);
+    FAIL_EACH(job_load_parameters_memory, 4);
     FAIL_EACH(job_load_checkpoint, 5);
+    FAIL_EACH(job_load_checkpoint_memory, 4);
     FAIL_EACH(job_save, 0);
     FAIL_EACH(job_save_checkpoint, 0);
     FAIL_EACH(job_export_c, 0);
     FAIL_EACH(job_export_onnx, 0);
+    FAIL_EACH(job_export_onnx_memory, 0);
     CHECK(hook.live == 0);
 }
 
 /* The same jobs with a read that fails, at every read in turn. */
 static void test_reads(void)
 {
-    static const job jobs[] = {job_read_csv, job_idx, job_load, job_load_parameters,
-                               job_load_checkpoint};
+    static const job jobs[] = {job_read_csv, job_table_of_model,  job_read_long_row,  job_idx,
+                               job_load,     job_load_parameters, job_load_checkpoint};
     size_t i;
     write_files();
     count_reads = 1;
@@ -735,6 +962,8 @@ int main(void)
     RUN(test_readonly_folder);
     remove(temporary("model"));
     remove(temporary("csv"));
+    remove(temporary("table"));
+    remove(temporary("long"));
     remove(temporary("images"));
     remove(temporary("labels"));
     return test_done();
