@@ -1576,7 +1576,7 @@ typedef char nn__NN_ALIGNMENT_is_too_small[NN_ALIGNMENT >= sizeof(nn_real) ? 1 :
 #define NN_MALLOC(size)  malloc(size)
 #define NN_FREE(pointer) free(pointer)
 #endif
-#include <stdlib.h> /* qsort, for the ROC curve and large headers of files */
+#include <stdlib.h> /* qsort, for large headers of files */
 #endif
 
 #ifndef NN_NO_STDIO
@@ -1947,6 +1947,41 @@ static unsigned char *nn__align(void *memory)
     const size_t over = (uintptr_t)memory & NN__SLACK;
     return (unsigned char *)memory + (over ? NN__SLACK + 1 - over : 0);
 }
+
+#if !defined(NN_NO_MALLOC)
+
+/* ---- Sorting --------------------------------------------------------------------------------- */
+
+/* Sorts elements[count] of `size` bytes each, in any case in a time in proportion to count log2
+   count, which qsort does not promise. Equal elements keep their order. buffer has as many bytes as
+   elements. It is a merge sort (Knuth, The Art of Computer Programming 3, 5.2.4): runs of sorted
+   elements, of one at first, are merged in pairs. To compare two texts costs no more than the
+   shorter one; so each round costs no more than all texts together. */
+static void nn__sort(void *elements, void *buffer, size_t count, size_t size,
+                     int (*compare)(const void *, const void *))
+{
+    const size_t total = count * size;
+    unsigned char *from = (unsigned char *)elements, *to = (unsigned char *)buffer, *other;
+    size_t run, a, b, middle, end, k;
+
+    for (run = size; run < total; run = run < total - run ? 2 * run : total) {
+        for (k = 0; k < total;) {
+            a = k;
+            b = middle = run < total - a ? a + run : total;
+            end = run < total - b ? b + run : total;
+            for (; k < end; k += size) {
+                const int first = a < middle && (b == end || compare(from + a, from + b) <= 0);
+                memcpy(to + k, from + (first ? a : b), size);
+                *(first ? &a : &b) += size;
+            }
+        }
+        other = from;
+        from = to;
+        to = other;
+    }
+    if (from != elements) memcpy(elements, from, total);
+}
+#endif
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
@@ -9932,7 +9967,7 @@ typedef struct nn__score {
     int positive;
 } nn__score;
 
-/* Orders scores by probability, for qsort. */
+/* Orders scores by probability, for nn__sort. */
 static int nn__compare_scores(const void *a, const void *b)
 {
     const nn_real first = ((const nn__score *)a)->probability;
@@ -9942,7 +9977,8 @@ static int nn__compare_scores(const void *a, const void *b)
 
 /* ROC AUC, the area under the ROC curve. It is the share of all pairs of a positive and a negative
    row in which the positive row has the higher probability; a tie counts half (Hanley and McNeil
-   1982). The scores[count] are sorted in place. Returns NaN when all rows are of one class. */
+   1982). The scores[count], behind which there is room for as many, are sorted in place. The result
+   is NaN when all rows are of one class. */
 static nn_real nn__roc_auc(nn__score *scores, int count)
 {
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
@@ -9950,7 +9986,7 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
 
     for (i = 0; i < count; i++)
         if (!nn__is_finite(scores[i].probability)) return NAN;
-    qsort(scores, (size_t)count, sizeof *scores, nn__compare_scores);
+    nn__sort(scores, scores + count, (size_t)count, sizeof *scores, nn__compare_scores);
     for (i = 0; i < count; i = k) {
         ties_negative = ties_positive = 0;
         for (k = i; k < count && !(scores[k].probability > scores[i].probability); k++) {
@@ -9982,7 +10018,7 @@ typedef struct nn__tally {
     nn__output_tally one_output;
     int two_by_two[4];
 #else
-    nn__score *scores; /* [rows] for the ROC AUC, or NULL */
+    nn__score *scores; /* [2 * rows] for the ROC AUC, or NULL: see nn__roc_auc */
 #endif
     int classes; /* 0: regression */
 } nn__tally;
@@ -10132,7 +10168,7 @@ static void nn__lay_out_tally(nn__tally *tally, const nn_data *data, nn__block *
     const size_t classes = (size_t)tally->classes;
 
     if (classes == 2)
-        tally->scores = (nn__score *)nn__take(block, (size_t)data->rows, sizeof(nn__score));
+        tally->scores = (nn__score *)nn__take(block, (size_t)data->rows, 2 * sizeof(nn__score));
     if (classes) tally->matrix = (int *)nn__take(block, classes, classes * sizeof(int));
     tally->outputs =
         (nn__output_tally *)nn__take(block, (size_t)data->outputs, sizeof(nn__output_tally));
@@ -11263,7 +11299,8 @@ typedef struct nn__table {
     size_t first_length;
     long first_line;
     nn__cell *names;          /* [cols] the cells of the first row */
-    nn__column_name *by_name; /* [cols] the same by their bytes; NULL where no name is looked for */
+    nn__column_name *by_name; /* [2 * cols] the same by their bytes, and room to sort them; NULL
+                                 where no name is looked for */
     int *field_of;            /* [cols] the field of each column, -1: none */
     int cols;                 /* columns of the file, up to the last one that is not empty */
     int first_cols;           /* cells of the first row */
@@ -11660,7 +11697,7 @@ enum {
     NN__COLUMN_TARGET = -4
 };
 
-/* Orders names by their bytes, and the same names by their columns, for qsort. */
+/* Orders names by their bytes, and the same names by their columns, for nn__sort. */
 static int nn__compare_names_of_columns(const void *first, const void *second)
 {
     const nn__column_name *a = (const nn__column_name *)first;
@@ -11670,21 +11707,22 @@ static int nn__compare_names_of_columns(const void *first, const void *second)
     return order ? order : a->column - b->column;
 }
 
-/* Makes table->by_name, the names of the first row in order. */
+/* Makes table->by_name, the names of the first row in order; the second half is nn__sort's. */
 static nn_status nn__sort_names(nn__table *table)
 {
+    const size_t size = 2 * sizeof *table->by_name;
     int i;
 
     if (!table->cols) return NN_OK;
-    if ((size_t)table->cols > SIZE_MAX / sizeof *table->by_name) return NN_ERROR_OVERFLOW;
-    table->by_name = (nn__column_name *)NN_MALLOC((size_t)table->cols * sizeof *table->by_name);
+    if ((size_t)table->cols > SIZE_MAX / size) return NN_ERROR_OVERFLOW;
+    table->by_name = (nn__column_name *)NN_MALLOC((size_t)table->cols * size);
     if (!table->by_name) return NN_ERROR_MEMORY;
     for (i = 0; i < table->cols; i++) {
         table->by_name[i].cell = table->names[i];
         table->by_name[i].column = i;
     }
-    qsort(table->by_name, (size_t)table->cols, sizeof *table->by_name,
-          nn__compare_names_of_columns);
+    nn__sort(table->by_name, table->by_name + table->cols, (size_t)table->cols,
+             sizeof *table->by_name, nn__compare_names_of_columns);
     return NN_OK;
 }
 
