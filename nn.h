@@ -3326,13 +3326,14 @@ enum { NN__EXACT_DIGITS = 9 * NN__DECIMAL_WORDS };
    negative: the digits of m * 2^exponent are the same, but for where the point is. */
 static void nn__exact_digits(char digits[NN__EXACT_DIGITS], uint64_t m, int exponent)
 {
-    const uint32_t base = UINT32_C(1000000000), factor = exponent < 0 ? 5 : 2;
-    uint32_t word[NN__DECIMAL_WORDS] = {0}; /* nine digits each; the last ones come first */
+    const uint32_t base = UINT32_C(1000000000);
+    uint32_t factor, word[NN__DECIMAL_WORDS] = {0}; /* nine digits each; the last ones come first */
     uint64_t carry;
-    int i, k, count = 3;
+    int i, k = exponent < 0 ? -exponent : exponent, count = 3;
 
     for (i = 0; i < 3; i++, m /= base) word[i] = (uint32_t)(m % base);
-    for (k = exponent < 0 ? -exponent : exponent; k > 0; k--) {
+    while (k > 0) {
+        for (i = 0, factor = 1; i < 12 && k > 0; i++, k--) factor *= exponent < 0 ? 5 : 2;
         for (i = 0, carry = 0; i < count; i++, carry /= base) {
             carry += (uint64_t)word[i] * factor;
             word[i] = (uint32_t)(carry % base);
