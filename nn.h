@@ -2059,6 +2059,40 @@ static int nn__rename(const char *from, const char *to)
 #endif
 
 #if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+/* Reads the next `size` bytes of a file, or fewer where it ends. Returns how many. */
+static size_t nn__read_up_to(FILE *file, unsigned char *bytes, size_t size)
+{
+    size_t used = 0, got;
+
+    do {
+        got = NN_FREAD(bytes + used, size - used, file);
+        used += got;
+    } while (got && used < size);
+    return used;
+}
+
+/* The same into memory that the caller frees, also after a failure. The memory grows with the bytes
+   that are there: `size`, which a file may have named, allocates nothing. */
+static nn_status nn__read_bytes(FILE *file, size_t size, unsigned char **bytes, size_t *got)
+{
+    unsigned char *larger;
+    size_t capacity = 0;
+
+    *bytes = NULL;
+    *got = 0;
+    while (*got == capacity && capacity < size) {
+        capacity = capacity == 0 ? 32768 : capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * capacity;
+        if (capacity > size) capacity = size;
+        larger = (unsigned char *)NN_MALLOC(capacity);
+        if (!larger) return NN_ERROR_MEMORY;
+        if (*got) memcpy(larger, *bytes, *got);
+        if (*bytes) NN_FREE(*bytes);
+        *bytes = larger;
+        *got += nn__read_up_to(file, *bytes + *got, capacity - *got);
+    }
+    return NN_OK;
+}
+
 /* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
    *size, in which a caller can end a text. */
 static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
@@ -12931,60 +12965,75 @@ NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_optio
    bytes, most significant byte first, and the data. Type 8 is unsigned bytes.
    ============================================================================================= */
 
-/* Checks the header of a file of unsigned bytes that has at least `dimensions` dimensions. Sets
-   *start to the offset of the data, *count to the number of items and *each to the bytes of one
-   item. */
-static nn_status nn__check_idx(const unsigned char *bytes, size_t size, int dimensions,
-                               size_t *start, size_t *count, size_t *each)
-{
-    size_t product = 1;
-    int d, given;
+/* A file's items. */
+typedef struct nn__items {
+    unsigned char *bytes; /* [count x each] */
+    size_t count, each;
+} nn__items;
 
-    if (size < 4 || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] < dimensions)
+/* Reads the items of a file of unsigned bytes that has at least `dimensions` dimensions. Its header
+   is checked before more is read. */
+static nn_status nn__read_items(nn__items *items, FILE *file, int dimensions)
+{
+    unsigned char header[4 + 4 * 255];
+    size_t lengths, size, got;
+    nn_status status;
+    int d;
+
+    if (nn__read_up_to(file, header, 4) < 4 || header[0] || header[1] || header[2] != 8 ||
+        header[3] < dimensions)
         return NN_ERROR_IDX_MAGIC;
-    given = bytes[3];
-    *start = 4 + 4 * (size_t)given;
-    if (size < *start) return NN_ERROR_IDX_SIZE;
-    for (d = 0; d < given; d++) {
-        const unsigned char *b = bytes + 4 + 4 * d;
-        const uint32_t stated =
+    lengths = 4 * (size_t)header[3];
+    if (nn__read_up_to(file, header + 4, lengths) < lengths) return NN_ERROR_IDX_SIZE;
+    items->each = 1;
+    for (d = 0; d < header[3]; d++) {
+        const unsigned char *b = header + 4 + 4 * d;
+        const uint32_t length =
             ((uint32_t)b[0] << 24) | ((uint32_t)b[1] << 16) | ((uint32_t)b[2] << 8) | b[3];
-        const size_t length = (size_t)stated;
-        if (stated > INT_MAX) return NN_ERROR_IDX_SIZE;
+        if (length < 1 || length > INT_MAX) return NN_ERROR_IDX_SIZE;
         if (d == 0) {
-            *count = length;
+            items->count = (size_t)length;
             continue;
         }
-        if (length && product > (size_t)INT_MAX / length) return NN_ERROR_IDX_SIZE;
-        product *= length;
+        if (items->each > (size_t)INT_MAX / length) return NN_ERROR_IDX_SIZE;
+        items->each *= (size_t)length;
     }
-    *each = product;
-    if (*count < 1 || *count > INT_MAX || product < 1 || *count > (size - *start) / product ||
-        *count * product != size - *start)
-        return NN_ERROR_IDX_SIZE;
-    return NN_OK;
+    if (items->count > (SIZE_MAX - 1) / items->each) return NN_ERROR_IDX_SIZE;
+    size = items->count * items->each;
+    status = nn__read_bytes(file, size + 1, &items->bytes, &got); /* one more, to see the end */
+    return status == NN_OK && got != size ? NN_ERROR_IDX_SIZE : status;
 }
 
-/* Allocates and fills data from the bytes of both files. *in_labels becomes 1 when the images are
-   correct, so that an error is in the labels. */
-static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t image_size,
-                              const unsigned char *labels, size_t label_size, int classes,
-                              int *in_labels)
+/* Reads the items of the file at the path; location names it in case that fails. */
+static nn_status nn__read_idx_file(nn__items *items, const char *path, int dimensions,
+                                   nn_location *location)
 {
-    size_t image_start, label_start, count, label_count, each, one, i;
-    nn_status status = nn__check_idx(images, image_size, 2, &image_start, &count, &each);
+    FILE *file = NN_FOPEN(path, "rb");
+    nn_status status;
+
+    items->bytes = NULL;
+    nn__set_location(location, path);
+    if (!file) return NN_ERROR_OPEN;
+    status = nn__read_items(items, file, dimensions);
+    if (NN_FERROR(file)) status = NN_ERROR_READ;
+    (void)NN_FCLOSE(file);
+    return status;
+}
+
+/* Allocates and fills data from the items of both files. */
+static nn_status nn__make_idx(nn_data *data, const nn__items *images, const nn__items *labels,
+                              int classes)
+{
+    const size_t count = images->count, each = images->each;
     nn__data_contents contents;
+    nn_status status;
     int highest = 0;
+    size_t i;
     nn_real *x;
 
-    *in_labels = 0;
-    if (status != NN_OK) return status;
-    *in_labels = 1;
-    status = nn__check_idx(labels, label_size, 1, &label_start, &label_count, &one);
-    if (status != NN_OK) return status;
-    if (one != 1 || label_count != count) return NN_ERROR_IDX_SIZE;
+    if (labels->each != 1 || labels->count != count) return NN_ERROR_IDX_SIZE;
     for (i = 0; i < count; i++)
-        if (labels[label_start + i] > highest) highest = labels[label_start + i];
+        if (labels->bytes[i] > highest) highest = labels->bytes[i];
     if (classes && highest >= classes) return NN_ERROR_LABEL;
     if (!classes && highest < 1) return NN_ERROR_LABEL;
     data->rows = (int)count;
@@ -12996,34 +13045,27 @@ static nn_status nn__make_idx(nn_data *data, const unsigned char *images, size_t
     status = nn__allocate_data(data, &contents);
     if (status != NN_OK) return status;
     x = nn__writable(data->x);
-    for (i = 0; i < count * each; i++) x[i] = (nn_real)images[image_start + i] / 255;
-    for (i = 0; i < count; i++) nn__writable_labels(data->labels)[i] = labels[label_start + i];
+    for (i = 0; i < count * each; i++) x[i] = (nn_real)images->bytes[i] / 255;
+    for (i = 0; i < count; i++) nn__writable_labels(data->labels)[i] = labels->bytes[i];
     return NN_OK;
 }
 
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
                              nn_location *location)
 {
-    unsigned char *image_bytes, *label_bytes;
-    size_t image_size, label_size;
+    nn__items image_items, label_items;
     nn_status status;
-    int in_labels;
 
     if (data) memset(data, 0, sizeof *data);
     nn__set_location(location, images);
     if (!data || !images || !labels) return NN_ERROR_NULL;
     if (classes < 0 || classes == 1) return NN_ERROR_SIZE;
-    status = nn__read_file(images, &image_bytes, &image_size);
-    if (status != NN_OK) return status;
-    nn__set_location(location, labels);
-    status = nn__read_file(labels, &label_bytes, &label_size);
-    if (status == NN_OK) {
-        status = nn__make_idx(data, image_bytes, image_size, label_bytes, label_size, classes,
-                              &in_labels);
-        nn__set_location(location, in_labels ? labels : images);
-        NN_FREE(label_bytes);
-    }
-    NN_FREE(image_bytes);
+    label_items.bytes = NULL;
+    status = nn__read_idx_file(&image_items, images, 2, location);
+    if (status == NN_OK) status = nn__read_idx_file(&label_items, labels, 1, location);
+    if (status == NN_OK) status = nn__make_idx(data, &image_items, &label_items, classes);
+    if (image_items.bytes) NN_FREE(image_items.bytes);
+    if (label_items.bytes) NN_FREE(label_items.bytes);
     return status;
 }
 
