@@ -152,10 +152,13 @@
    gives what PyTorch's load_state_dict takes; the metadata "nn.input_offset" and "nn.input_scale"
    list the scaling, x_scaled = (x - offset) / scale, as decimal numbers. nn_load_parameters reads
    the file that safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any
-   byte may be wrong. Headers of more than 2 MB or 2,048 tensors are refused. The checksum is a
-   CRC-32: it finds damage, not forgery. nn_export_c writes C source: the model as one function, for
-   machines that only predict. nn_export_onnx writes an ONNX file, for programs that have an ONNX
-   runtime.
+   byte may be wrong. A header may have 100,000,000 bytes, as in the reference implementation; the
+   time to read it is in proportion to them, times the logarithm of the number of tensors. Nothing
+   is read behind a header that is wrong, and one byte behind the data. Without a heap, the header
+   is read once for each layer; its bytes times the layers may be 2^26, and its tensors must be in
+   the order of the data. The checksum is a CRC-32: it finds damage, not forgery. nn_export_c writes
+   C source: the model as one function, for machines that only predict. nn_export_onnx writes an
+   ONNX file, for programs that have an ONNX runtime.
 
    SAVING. An old file stays whole until the new one is complete and on the disk, and is then
    replaced at once. Any number of processes may save to one path and load from it at the same
@@ -518,7 +521,8 @@ typedef enum nn_status {
     NN_ERROR_HEADER,    /* a model file whose header is not a safetensors header */
     NN_ERROR_METADATA,  /* a model file without nn.h's metadata, or with metadata it cannot read;
                             a key or a text that nn_set_metadata refuses */
-    NN_ERROR_TENSOR,    /* a tensor is missing, there twice, of another shape or of another type */
+    NN_ERROR_TENSOR,    /* a tensor is missing, there twice, left over, of another shape or type, or
+                            the order of the layers is not known */
     NN_ERROR_CHECKSUM,  /* a model file whose bytes are not the ones that were saved */
     NN_ERROR_PARAMETER, /* a model file with a parameter that is NaN or infinite */
     NN_STATUS_COUNT
@@ -1215,13 +1219,25 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
                                            nn_location *location);
 #endif
 
-/* Fills the parameters of a model from a file of the same shapes, also from one that PyTorch wrote:
-   its *.weight and *.bias pairs in natural order of their names, float or double. From a file that
-   nn_save wrote the model gets the scaling and the metadata too, in place of its own. The metadata
-   of any other file is ignored, and the model keeps its own. A program that rewrites a file of ours
-   must leave our metadata out, because its checksum is of the bytes that nn_save wrote. */
+/* Fills the parameters of a model from a file of the same shapes, also from one that PyTorch wrote.
+   The tensors of a layer are NAME.weight [out x in] and NAME.bias [out], of type F16, BF16, F32 or
+   F64; without a bias it is zero. names[layers] are the names of the layers in the file, in the
+   order of the model: "input" for input.weight. With NULL for names, all layers of the file are
+   taken, and the numbers in their names give the order: they must be equal but for these, as "0",
+   "2", "10" or "fc1", "fc2" are. Under NN_NO_MALLOC names must be NULL.
+
+   NN_ERROR_TENSOR when a layer has other tensors (1.running_mean, 0.weight_g): then it is no dense
+   layer. These are, without names, all tensors with a dot in their names, and with names those that
+   begin with a name of the list and a dot. All others are ignored. location names a tensor, or the
+   name of the list that is not in the file or is in the list twice.
+
+   From a file that nn_save wrote the model gets the scaling and the metadata too, in place of its
+   own. The metadata of any other file is ignored, and the model keeps its own. A program that
+   rewrites a file of ours must leave our metadata out, because its checksum is of the bytes that
+   nn_save wrote. Where there is a heap, the functions that load a file allocate a table of its
+   tensors. */
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
-                                           nn_location *location);
+                                           const char *const *names, nn_location *location);
 
 /* Makes a model over the bytes of a file exactly as nn_save wrote it: with the same nn_real, and no
    checkpoint. The bytes must outlive the model. The checksum is verified; the weights are then read
@@ -1244,7 +1260,8 @@ NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size
 
 #ifndef NN_NO_STDIO
 NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location);
-NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location);
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, const char *const *names,
+                                    nn_location *location);
 #ifndef NN_NO_TRAIN
 NN_DEF nn_status nn_save(const nn_model *model, const char *path);
 NN_DEF nn_status nn_save_checkpoint(const nn_trainer *trainer, const char *path);
@@ -1576,7 +1593,6 @@ typedef char nn__NN_ALIGNMENT_is_too_small[NN_ALIGNMENT >= sizeof(nn_real) ? 1 :
 #define NN_MALLOC(size)  malloc(size)
 #define NN_FREE(pointer) free(pointer)
 #endif
-#include <stdlib.h> /* qsort, for large headers of files */
 #endif
 
 #ifndef NN_NO_STDIO
@@ -1877,7 +1893,7 @@ static double nn__seconds(void)
     X(NN_ERROR_HEADER, "the model file's header is not a safetensors header")                      \
     X(NN_ERROR_METADATA, "metadata is missing or not valid, in a model file or as given")          \
     X(NN_ERROR_TENSOR,                                                                             \
-      "a tensor of the model file is missing, occurs twice, or has another shape or type")         \
+      "a tensor of the model file is missing, left over, there twice, or of other shape or type")  \
     X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
     X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
 
@@ -1985,7 +2001,7 @@ static void nn__sort(void *elements, void *buffer, size_t count, size_t size,
 
 /* ---- Locations and files --------------------------------------------------------------------- */
 
-#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+#ifndef NN_NO_MALLOC
 /* Copies `length` characters to to[room], or as many as fit, and appends a 0. */
 static void nn__copy_text(char *to, size_t room, const char *from, size_t length)
 {
@@ -2090,45 +2106,6 @@ static nn_status nn__read_bytes(FILE *file, size_t size, unsigned char **bytes, 
         *bytes = larger;
         *got += nn__read_up_to(file, *bytes + *got, capacity - *got);
     }
-    return NN_OK;
-}
-
-/* Reads a whole file into memory that the caller frees. The memory has at least one byte more than
-   *size, in which a caller can end a text. */
-static nn_status nn__read_file(const char *path, unsigned char **bytes, size_t *size)
-{
-    unsigned char *buffer = NULL, *larger;
-    size_t capacity = 0, used = 0, got;
-    nn_status status = NN_OK;
-    FILE *file = NN_FOPEN(path, "rb");
-
-    *bytes = NULL;
-    *size = 0;
-    if (!file) return NN_ERROR_OPEN;
-    do {
-        if (capacity - used < 2) {
-            const size_t wanted = capacity ? capacity * 2 : 32768;
-            larger = wanted > capacity ? (unsigned char *)NN_MALLOC(wanted) : NULL;
-            if (!larger) {
-                status = NN_ERROR_MEMORY;
-                break;
-            }
-            if (used) memcpy(larger, buffer, used);
-            if (buffer) NN_FREE(buffer);
-            buffer = larger;
-            capacity = wanted;
-        }
-        got = NN_FREAD(buffer + used, capacity - used - 1, file);
-        used += got;
-    } while (got);
-    if (status == NN_OK && NN_FERROR(file)) status = NN_ERROR_READ;
-    (void)NN_FCLOSE(file);
-    if (status != NN_OK) {
-        if (buffer) NN_FREE(buffer);
-        return status;
-    }
-    *bytes = buffer;
-    *size = used;
     return NN_OK;
 }
 #endif
@@ -13093,9 +13070,9 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
                            of the bytes behind them
        nn.target_scaling   as nn.scaling and nn.scaling_values, of the targets [outputs]; both are
        nn.target_values    missing where the targets are not scaled
-       nn.input_offset     where there is a scaling (of at most 16,384 inputs and outputs), decimal
-       nn.input_scale      numbers with commas, for other programs:
-                           x_scaled = (x - input_offset) / input_scale
+       nn.input_offset     where there is a scaling, decimal numbers with commas, for other
+       nn.input_scale      programs: x_scaled = (x - input_offset) / input_scale. (They are left out
+                           where a header of 100,000,000 bytes has no room for them.)
        nn.target_offset    the same for the targets: y = output * target_scale + target_offset
        nn.target_scale
        ...                 the user's pairs, in the order of their keys
@@ -13107,12 +13084,31 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
    One set of functions reads files: tokens; then the values of our metadata; then any safetensors
    header, which is JSON. nn_model_open_in must be small and needs the first two alone: it takes the
    metadata only where nn_save writes them.
+
+   What the reference implementation reads is read: "__metadata__": null, other keys in a tensor's
+   description, empty tensors. So are types that it does not know, of tensors that are not needed:
+   their lengths are not compared with their shapes. What it refuses is refused: grammar, values of
+   the metadata that are no strings, holes, overlaps, lengths that do not fit. Two tensors of one
+   name are refused too. In a file of ours no tensor but the layers' and the checkpoint's may stand
+   beside names with a dot, and each layer has a bias. Without a heap, other keys in a description
+   are refused, the tensors must follow each other as the data do, and two tensors of one name are
+   found only where they are a layer's.
    ============================================================================================= */
 
-#define NN__FILE_HEADER  (UINT32_C(2) << 20) /* longest header that is read, in bytes */
-#define NN__FILE_TENSORS 2048                /* most tensors, and most keys of the metadata */
-#define NN__FILE_PAIRS   2000                /* most pairs of the user's: the other keys are ours */
-#define NN__FILE_DECIMAL 16384 /* most numbers of a scaling that are written as decimals, too */
+/* The longest header that is read, in bytes: that of the reference implementation. Where int has 16
+   bits it is so short that an int can count its layers. */
+#define NN__FILE_HEADER (INT_MAX < 65536 ? UINT32_C(65535) : UINT32_C(100000000))
+
+#ifdef NN_NO_MALLOC
+/* Without a heap, the header is read once for each layer: this is the most bytes that may be. */
+#define NN__FILE_WORK (UINT32_C(1) << 26)
+
+/* Returns whether a header of so many bytes is too long to be read for so many layers. */
+static int nn__is_too_long(size_t header, int layers)
+{
+    return header > NN__FILE_WORK / (uint32_t)layers;
+}
+#endif
 
 /* CRC-32 (ISO 3309), half a byte at a time; begins and ends inverted. */
 static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
@@ -13148,6 +13144,11 @@ static const char *const nn__keys[] = {"",        "version",        "widths", "a
 
 /* The numbers that an nn__state is in a file. */
 enum { NN__STATE_NUMBERS = 23 };
+
+/* The arrays of a checkpoint, as tensors of one dimension. */
+enum { NN__CHECKPOINT_ARRAYS = 3 };
+static const char *const nn__array_names[NN__CHECKPOINT_ARRAYS] = {
+    "optimizer.first", "optimizer.second", "best.parameters"};
 
 #ifndef NN_NO_TRAIN
 
@@ -13209,6 +13210,7 @@ static void nn__write_reals(nn__writer *writer, const nn_real *x, size_t count)
 typedef struct nn__image {
     const nn_model *model;
     const nn_trainer *trainer;
+    int decimals; /* whether the scaling is written as decimal numbers, too */
 } nn__image;
 
 /* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
@@ -13324,6 +13326,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
 {
     const nn_model *model = image->model;
     uint64_t numbers[NN__STATE_NUMBERS];
+    size_t k;
     int i;
 
     switch (key) {
@@ -13345,8 +13348,8 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
     case NN__SCALING: nn__write_text(writer, nn__scaling_names[model->scaling]); break;
     case NN__SCALING_VALUES:
         if (model->scaling == NN_SCALE_NONE) break;
-        for (i = 0; i < 2 * model->inputs; i++)
-            nn__write_hexadecimal(writer, nn__to_bits(model->offset[i]), 2 * sizeof(nn_real));
+        for (k = 0; k < 2 * (size_t)model->inputs; k++)
+            nn__write_hexadecimal(writer, nn__to_bits(model->offset[k]), 2 * sizeof(nn_real));
         break;
     default:
         if (!image->trainer) break;
@@ -13356,11 +13359,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
     }
 }
 
-/* The arrays of a checkpoint, as tensors of one dimension. NULL where there is none. */
-enum { NN__CHECKPOINT_ARRAYS = 3 };
-static const char *const nn__array_names[NN__CHECKPOINT_ARRAYS] = {
-    "optimizer.first", "optimizer.second", "best.parameters"};
-
+/* The arrays of a checkpoint. NULL where there is none. */
 static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
 {
     return i == 0 ? trainer->first : i == 1 ? trainer->second : trainer->best;
@@ -13448,8 +13447,8 @@ static void nn__write_decimals(nn__writer *writer, const char *key, const nn_rea
 /* Writes the scaling of the targets as it is read. */
 static void nn__write_targets(nn__writer *writer, const nn_model *model)
 {
-    const int outputs = nn__outputs(model);
-    int i;
+    const size_t outputs = (size_t)nn__outputs(model);
+    size_t i;
 
     nn__write_text(writer, ",\"nn.target_scaling\":\"");
     nn__write_text(writer, nn__scaling_names[model->target_scaling]);
@@ -13459,43 +13458,32 @@ static void nn__write_targets(nn__writer *writer, const nn_model *model)
     nn__write_text(writer, "\"");
 }
 
-/* Returns whether a scaling is written as decimal numbers: numbers so many that they would not fit
-   into a header are not, and neither are factors that have no finite inverse, which only the author
-   of a file can make. */
+/* Returns whether there is a scaling that decimal numbers can express: factors without a finite
+   inverse, which only the author of a file can make, are none. */
 static int nn__has_decimals(const nn_model *model)
 {
     const nn_real *factor = model->offset + model->inputs;
     int i;
 
-    if ((model->scaling == NN_SCALE_NONE && model->target_scaling == NN_SCALE_NONE) ||
-        model->inputs > NN__FILE_DECIMAL || nn__outputs(model) > NN__FILE_DECIMAL - model->inputs)
-        return 0;
+    if (model->scaling == NN_SCALE_NONE && model->target_scaling == NN_SCALE_NONE) return 0;
     for (i = 0; model->scaling != NN_SCALE_NONE && i < model->inputs; i++)
         if (!nn__is_finite(model->offset[i]) || !nn__is_finite(1 / factor[i])) return 0;
     return 1;
 }
 
-static int nn__count_pairs(const nn_model *model)
-{
-    const nn__pair *pair;
-    int count = 0;
-
-    for (pair = model->metadata; pair && count < INT_MAX; pair = pair->next) count++;
-    return count;
-}
-
 /* Writes the pairs that follow the checksum. */
-static void nn__write_pairs(nn__writer *writer, const nn_model *model)
+static void nn__write_pairs(nn__writer *writer, const nn__image *image)
 {
+    const nn_model *model = image->model;
     const int inputs = model->inputs, outputs = nn__outputs(model);
     const nn__pair *pair;
 
     if (model->target_scaling != NN_SCALE_NONE) nn__write_targets(writer, model);
-    if (nn__has_decimals(model) && model->scaling != NN_SCALE_NONE) {
+    if (image->decimals && model->scaling != NN_SCALE_NONE) {
         nn__write_decimals(writer, "input_offset", model->offset, inputs, 0);
         nn__write_decimals(writer, "input_scale", model->offset + inputs, inputs, 1);
     }
-    if (nn__has_decimals(model) && model->target_scaling != NN_SCALE_NONE) {
+    if (image->decimals && model->target_scaling != NN_SCALE_NONE) {
         nn__write_decimals(writer, "target_offset", model->target_offset, outputs, 0);
         nn__write_decimals(writer, "target_scale", model->target_offset + outputs, outputs, 1);
     }
@@ -13510,13 +13498,13 @@ static void nn__write_pairs(nn__writer *writer, const nn_model *model)
 #endif
 
 /* Returns whether pairs follow the checksum. */
-static int nn__has_pairs(const nn_model *model)
+static int nn__has_pairs(const nn__image *image)
 {
 #ifdef NN_NO_MALLOC
-    (void)model;
+    (void)image;
     return 0;
 #else
-    return nn__has_decimals(model) || nn__has_target_scaling(model) || model->metadata;
+    return image->decimals || nn__has_target_scaling(image->model) || image->model->metadata;
 #endif
 }
 
@@ -13536,7 +13524,7 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     }
     nn__write_text(writer, ",\"nn.crc32\":\"");
     nn__write_hexadecimal(writer, crc, 8);
-    nn__write_text(writer, nn__has_pairs(image->model) ? "\"" : "\"}");
+    nn__write_text(writer, nn__has_pairs(image) ? "\"" : "\"}");
 }
 
 /* The rest of the header, after so many bytes of it, filled up with spaces. */
@@ -13548,8 +13536,8 @@ static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t me
     int i, module = 0;
 
 #ifndef NN_NO_MALLOC
-    nn__write_pairs(writer, model);
-    if (nn__has_pairs(model)) nn__write_text(writer, "}");
+    nn__write_pairs(writer, image);
+    if (nn__has_pairs(image)) nn__write_text(writer, "}");
 #endif
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
@@ -13590,32 +13578,40 @@ static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
     return ~writer.crc;
 }
 
+/* Returns the bytes of the header, and sets *metadata to those of its first part. */
+static size_t nn__header_size(const nn__image *image, size_t *metadata)
+{
+    nn__writer writer = {NULL, 0, 0};
+
+    nn__write_metadata(&writer, image, 0);
+    *metadata = writer.size;
+    nn__write_rest(&writer, image, writer.size);
+    return writer.size;
+}
+
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
-static nn_status nn__write_image(const nn__image *image, void *buffer, size_t capacity,
-                                 size_t *size)
+static nn_status nn__write_image(nn__image *image, void *buffer, size_t capacity, size_t *size)
 {
     nn__writer writer = {NULL, 0, 0};
     const size_t data = nn__data_size(image);
     size_t metadata;
-    uint64_t length;
+    uint64_t length = nn__header_size(image, &metadata);
     int i;
 
-    nn__write_metadata(&writer, image, 0);
-    metadata = writer.size;
-    nn__write_rest(&writer, image, metadata);
-    length = writer.size;
-    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - writer.size ||
-        image->model->count > (NN__FILE_TENSORS - 3) / 2)
+    if (length > NN__FILE_HEADER && image->decimals) { /* there is no room for them */
+        image->decimals = 0;
+        length = nn__header_size(image, &metadata);
+    }
+    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - (size_t)length)
         return NN_ERROR_OVERFLOW;
-#ifndef NN_NO_MALLOC
-    if (nn__count_pairs(image->model) > NN__FILE_PAIRS) return NN_ERROR_OVERFLOW;
+#ifdef NN_NO_MALLOC
+    if (nn__is_too_long((size_t)length, image->model->count)) return NN_ERROR_OVERFLOW;
 #endif
-    *size = 8 + writer.size + data;
+    *size = 8 + (size_t)length + data;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
 
     writer.bytes = (unsigned char *)buffer;
-    writer.size = 0;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
     nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
     nn__write_rest(&writer, image, metadata);
@@ -13628,10 +13624,14 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
 {
     image->model = trainer ? trainer->model : model;
     image->trainer = trainer;
+    image->decimals = 0;
     if (!image->model) return NN_ERROR_NULL;
     if (!image->model->parameters) return NN_ERROR_READ_ONLY;
     if (!NN__RUN(image->model, all_finite, image->model->parameters, image->model->parameter_count))
         return NN_ERROR_PARAMETER;
+#ifndef NN_NO_MALLOC
+    image->decimals = nn__has_decimals(image->model);
+#endif
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
 }
 
@@ -13803,33 +13803,48 @@ static nn_real nn__real_of(uint64_t bits, int size)
 typedef struct nn__file {
     nn__span parts[NN__PARTS]; /* NULL to NULL where they are missing */
     nn__span header;
-    int ours; /* whether it has metadata of ours */
+    size_t data; /* bytes of data that the header announces */
+    int ours;    /* whether it has metadata of ours */
 #ifndef NN_NO_MALLOC
-    struct nn__entry *table; /* [count], or NULL: see nn__sort_entries */
-    int count;
     nn__span target_scaling, target_values; /* NULL to NULL where they are missing */
+    struct nn__entry *table;                /* [tensors] in the order of the header, or NULL */
+    struct nn__entry **order;               /* [2 * tensors] the same by name, and room to sort */
+    struct nn__entry **layers; /* [count] in order, and among others, the tensors of the layers */
+    size_t tensors, count;
+    int named; /* whether layers are what a list of names chose */
+    /* What was read from a path, or NULL. */
+    unsigned char *owned_header, *owned_data;
 #endif
 } nn__file;
+
+/* Returns the length of the header that the first 8 bytes of a file state; 0 if it is too long. */
+static uint32_t nn__stated_length(const unsigned char *bytes)
+{
+    uint32_t length = 0;
+    int i;
+
+    for (i = 8; i-- > 0;) {
+        if (length > NN__FILE_HEADER >> 8) return 0;
+        length = length << 8 | NN_READ_BYTE(bytes + i);
+    }
+    return length > NN__FILE_HEADER ? 0 : length;
+}
 
 /* Finds header and data in bytes[size]. */
 static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
 {
-    const unsigned char *start;
-    uint32_t length = 0;
-    int i;
+    const unsigned char *start = (const unsigned char *)bytes;
+    uint32_t length;
 
     memset(file, 0, sizeof *file);
     if (!bytes) return NN_ERROR_NULL;
     if (size < 8) return NN_ERROR_TRUNCATED;
-    start = (const unsigned char *)bytes + 8;
-    for (i = 1; i <= 8; i++) {
-        length = length << 8 | NN_READ_BYTE(start - i);
-        if (length > NN__FILE_HEADER) return NN_ERROR_HEADER;
-    }
+    length = nn__stated_length(start);
+    if (!length) return NN_ERROR_HEADER;
     if (length > size - 8) return NN_ERROR_TRUNCATED;
-    file->parts[NN__REST].at = start; /* all of the header, as yet */
-    file->parts[NN__REST].end = file->parts[NN__DATA].at = start + length;
-    file->parts[NN__DATA].end = (const unsigned char *)bytes + size;
+    file->parts[NN__REST].at = start + 8; /* all of the header, as yet */
+    file->parts[NN__REST].end = file->parts[NN__DATA].at = start + 8 + length;
+    file->parts[NN__DATA].end = start + size;
     return NN_OK;
 }
 
@@ -13955,7 +13970,7 @@ static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_laye
         if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
         in = out;
     } while (activations.at < activations.end);
-    return widths.at == widths.end && sizes->count <= (NN__FILE_TENSORS - 3) / 2;
+    return widths.at == widths.end;
 }
 
 /* Only what nn_save writes is taken here: the metadata up to the checksum, in its order, say all.
@@ -14135,22 +14150,29 @@ static int nn__is_digit(int32_t c)
     return c >= '0' && c <= '9';
 }
 
-/* The order of two strings by their characters; or, with numbers set, with each run of digits
-   compared by its value. */
+/* How runs of digits in two strings are compared: as characters, by their values, or as equal. */
+enum { NN__AS_CHARACTERS, NN__AS_VALUES, NN__AS_EQUAL };
+
+/* The order of two strings by their characters. */
 static int nn__compare_strings(nn__span a, nn__span b, int numbers)
 {
     int32_t c = nn__next_character(&a), d = nn__next_character(&b);
-    int order;
+    int order, in_a, in_b;
 
     for (;;) {
         if (numbers && nn__is_digit(c) && nn__is_digit(d)) {
             while (c == '0') c = nn__next_character(&a);
             while (d == '0') d = nn__next_character(&b);
-            for (order = 0; nn__is_digit(c) && nn__is_digit(d);
-                 c = nn__next_character(&a), d = nn__next_character(&b))
-                if (order == 0) order = (c > d) - (c < d);
-            if (nn__is_digit(c) || nn__is_digit(d)) return nn__is_digit(c) ? 1 : -1;
-            if (order) return order;
+            order = 0;
+            for (;;) { /* the longer number is larger, or else the first digit that differs says */
+                in_a = nn__is_digit(c);
+                in_b = nn__is_digit(d);
+                if (!in_a && !in_b) break;
+                if (!order || in_a != in_b) order = in_a != in_b ? in_a - in_b : (c > d) - (c < d);
+                if (in_a) c = nn__next_character(&a);
+                if (in_b) d = nn__next_character(&b);
+            }
+            if (order && numbers == NN__AS_VALUES) return order;
         }
         if (c != d || c < 0) return (c > d) - (c < d); /* the end is -1 */
         c = nn__next_character(&a);
@@ -14162,16 +14184,17 @@ static int nn__compare_strings(nn__span a, nn__span b, int numbers)
    by their characters. 0 only for equal names. */
 static int nn__compare_natural(nn__span a, nn__span b)
 {
-    const int order = nn__compare_strings(a, b, 1);
+    const int order = nn__compare_strings(a, b, NN__AS_VALUES);
 
-    return order ? order : nn__compare_strings(a, b, 0);
+    return order ? order : nn__compare_strings(a, b, NN__AS_CHARACTERS);
 }
 
 /* ---- The header ------------------------------------------------------------------------------ */
 
-enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_TENSOR, NN__KIND_KEY };
+/* The kinds of entries of a header: a key of the metadata, and tensors. A name with a dot that does
+   not end in ".weight" or ".bias" is that of another tensor of a layer. */
+enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_OTHER, NN__KIND_TENSOR, NN__KIND_KEY };
 
-/* An entry of the header: a tensor, or a key of the metadata. */
 typedef struct nn__entry {
     nn__span name;
     nn__span base; /* the name without ".weight" or ".bias", or all of it */
@@ -14179,21 +14202,28 @@ typedef struct nn__entry {
     nn__span value; /* of a key; the rest is a tensor's */
     size_t shape[2], start, end;
     int rank;
-    int real; /* bytes of a float or a double; 0: another type */
+    int real;  /* bytes of a floating-point type that is read; 0: another type */
+    int brain; /* of 2 bytes: 1: BF16, 0: F16 */
+#ifndef NN_NO_MALLOC
+    int chosen; /* whether a list of names has chosen it */
+#endif
 } nn__entry;
 
-/* Bytes of a type of tensor, 0 if there is no such type; *real as in nn__entry. */
-static unsigned nn__type_size(nn__span type, int *real)
+/* Returns the bytes of an element, 0 for a type that is not known; sets what the tensor's type
+   is. */
+static unsigned nn__type_size(nn__span type, nn__entry *tensor)
 {
-    static const char *const names[] = {"F32",     "F64",     "BOOL", "U8",  "I8",
-                                        "F8_E5M2", "F8_E4M3", "I16",  "U16", "F16",
-                                        "BF16",    "I32",     "U32",  "I64", "U64"};
-    static const unsigned char bytes[] = {4, 8, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 8, 8};
+    static const char *const names[] = {"F32",     "F64",     "F16", "BF16", "I8",
+                                        "I16",     "I32",     "I64", "BOOL", "U8",
+                                        "F8_E5M2", "F8_E4M3", "U16", "U32",  "U64"};
+    static const unsigned char bytes[] = {4, 8, 2, 2, 1, 2, 4, 8, 1, 1, 1, 1, 2, 4, 8};
     int i;
 
+    tensor->real = tensor->brain = 0;
     for (i = 0; i < NN__COUNT(names); i++) {
         if (!nn__string_is(type, names[i])) continue;
-        *real = i == 0 || (i == 1 && sizeof(double) == 8) ? bytes[i] : 0;
+        if (i < 4 && bytes[i] <= sizeof(double)) tensor->real = bytes[i];
+        tensor->brain = i == 3;
         return bytes[i];
     }
     return 0;
@@ -14210,7 +14240,7 @@ static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
     if (!nn__take_character(json, '[')) return 0;
     if (nn__take_character(json, ']')) return 1;
     do {
-        if (!nn__take_count(json, &n) || tensor->rank > 63) return 0;
+        if (!nn__take_count(json, &n)) return 0;
         if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
         if (n && *product > SIZE_MAX / n) return 0;
         *product *= n;
@@ -14219,7 +14249,74 @@ static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
     return nn__take_character(json, ']');
 }
 
-/* Takes a tensor's description; its length must be that of its shape and type. */
+#ifndef NN_NO_MALLOC
+/* Takes digits, at least one. */
+static int nn__take_digits(nn__span *json)
+{
+    const unsigned char *start = json->at;
+
+    while (nn__is_digit(nn__peek(json))) json->at++;
+    return json->at > start;
+}
+
+/* Takes a string, a number, true, false or null. */
+static int nn__take_scalar(nn__span *json)
+{
+    nn__span string;
+    int c;
+
+    nn__skip_space(json);
+    c = nn__peek(json);
+    if (c == '"') return nn__take_string(json, &string);
+    if (c == 't') return nn__take_text(json, "true");
+    if (c == 'f') return nn__take_text(json, "false");
+    if (c == 'n') return nn__take_text(json, "null");
+    json->at += c == '-';
+    if (nn__peek(json) == '0')
+        json->at++;
+    else if (!nn__take_digits(json))
+        return 0;
+    if (nn__peek(json) == '.') {
+        json->at++;
+        if (!nn__take_digits(json)) return 0;
+    }
+    c = nn__peek(json);
+    if (c != 'e' && c != 'E') return 1;
+    json->at++;
+    c = nn__peek(json);
+    json->at += c == '+' || c == '-';
+    return nn__take_digits(json);
+}
+
+/* Takes any value of JSON, in which at most 64 brackets are open at a time. */
+static int nn__take_value(nn__span *json)
+{
+    nn__span key;
+    uint64_t objects = 0; /* for each open bracket, the last in the lowest bit: is it an object? */
+    int depth = 0, opens;
+
+    for (;;) {
+        const int object = nn__take_character(json, '{');
+        opens = object || nn__take_character(json, '[');
+        if (opens) {
+            if (depth++ == 64) return 0;
+            objects = objects << 1 | (uint64_t)object;
+        } else if (!nn__take_scalar(json)) {
+            return 0;
+        }
+        for (; depth; depth--, objects >>= 1, opens = 0) { /* what ends here */
+            if (!nn__take_character(json, objects & 1 ? '}' : ']')) break;
+        }
+        if (!depth) return 1;
+        if (!opens && !nn__take_character(json, ',')) return 0;
+        if ((objects & 1) && (!nn__take_string(json, &key) || !nn__take_character(json, ':')))
+            return 0;
+    }
+}
+#endif
+
+/* Takes a tensor's description; its length must be that of its shape and type, if that is known.
+   Other keys are passed over where there is a heap. */
 static int nn__take_tensor(nn__span *json, nn__entry *tensor)
 {
     nn__span key, type = {NULL, NULL};
@@ -14243,49 +14340,65 @@ static int nn__take_tensor(nn__span *json, nn__entry *tensor)
                 !nn__take_character(json, ']'))
                 return 0;
         } else {
+#ifndef NN_NO_MALLOC
+            if (nn__take_value(json)) continue;
+#endif
             return 0;
         }
         if (seen & bit) return 0;
         seen |= bit;
     } while (nn__take_character(json, ','));
     if (!nn__take_character(json, '}') || seen != 7) return 0;
-    size = nn__type_size(type, &tensor->real);
-    return size && product <= SIZE_MAX / size && tensor->start <= tensor->end &&
-           tensor->end - tensor->start == product * size;
+    size = nn__type_size(type, tensor);
+    return tensor->start <= tensor->end &&
+           (!size || (product <= SIZE_MAX / size && tensor->end - tensor->start == product * size));
 }
 
 /* Finds a tensor's kind and base; of "weight" and "bias" alone, the base is empty. */
 static void nn__split_name(nn__entry *tensor)
 {
-    static const char *const endings[] = {".weight", ".bias"};
+    static const char *const endings[] = {"weight", "bias"};
     nn__span rest = tensor->name;
+    int32_t c;
     int i;
 
-    do {
+    tensor->base.at = tensor->base.end = tensor->name.at;
+    tensor->kind = NN__KIND_TENSOR;
+    for (;;) { /* the rest begins behind a dot, which base ends before */
         for (i = NN__KIND_WEIGHT; i <= NN__KIND_BIAS; i++) {
-            if (!nn__string_is(rest, endings[i]) &&
-                (rest.at != tensor->name.at || !nn__string_is(rest, endings[i] + 1)))
-                continue;
-            tensor->base.at = tensor->name.at;
-            tensor->base.end = rest.at;
+            if (!nn__string_is(rest, endings[i])) continue;
             tensor->kind = i;
             return;
         }
-    } while (nn__next_character(&rest) >= 0);
-    tensor->base = tensor->name;
-    tensor->kind = NN__KIND_TENSOR;
+        do {
+            tensor->base.end = rest.at;
+            c = nn__next_character(&rest);
+        } while (c >= 0 && c != '.');
+        if (c < 0) return;
+        tensor->kind = NN__KIND_OTHER;
+    }
 }
 
-/* Tensors before keys, by base, a weight before its bias. 0 only for two entries of one name; then
-   "weight" and ".weight" count as one, too. */
-static int nn__compare_entries(const void *entry, const void *other)
+#ifndef NN_NO_MALLOC
+/* The order of two tensors by base, a weight before its bias. 0 only for two tensors of one name;
+   then "weight" and ".weight" count as one, too. */
+static int nn__compare_tensors(const void *first, const void *second)
 {
-    const nn__entry *a = (const nn__entry *)entry, *b = (const nn__entry *)other;
-    const int keys = (a->kind == NN__KIND_KEY) - (b->kind == NN__KIND_KEY);
-    const int order = keys ? keys : nn__compare_natural(a->base, b->base);
+    const nn__entry *a = *(const nn__entry *const *)first, *b = *(const nn__entry *const *)second;
+    const int order = nn__compare_natural(a->base, b->base);
 
     return order ? order : (a->kind > b->kind) - (a->kind < b->kind);
 }
+
+/* The order of two tensors in the data. */
+static int nn__compare_places(const void *first, const void *second)
+{
+    const nn__entry *a = *(const nn__entry *const *)first, *b = *(const nn__entry *const *)second;
+    const int order = (a->start > b->start) - (a->start < b->start);
+
+    return order ? order : (a->end > b->end) - (a->end < b->end);
+}
+#endif
 
 /* A walk through the header. */
 typedef struct nn__scan {
@@ -14309,6 +14422,7 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
 {
     nn__span *json = &scan->json;
 
+    entry->name.at = entry->name.end = json->at;
     for (;;) {
         if (nn__take_character(json, '}')) {
             if (!scan->inside) break;
@@ -14329,79 +14443,18 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
             nn__split_name(entry);
             return nn__take_tensor(json, entry) ? 1 : -1;
         }
-        if (scan->rest || !nn__take_character(json, '{')) return -1;
+        nn__skip_space(json);
+        if (scan->rest) return -1;
+        if (nn__peek(json) == 'n' && nn__take_text(json, "null")) {
+            scan->rest = json->at;
+            continue;
+        }
+        if (!nn__take_character(json, '{')) return -1;
         scan->inside = 1;
         scan->begun = 0;
     }
     nn__skip_space(json);
     return json->at == json->end ? 0 : -1;
-}
-
-#ifndef NN_NO_MALLOC
-
-#define NN__SCAN_WORK (UINT32_C(1) << 20) /* bytes that may be read again without a table */
-
-/* Makes the table of a header that is large and has many entries: to look for each of them in the
-   header would take the square of its length. Without memory for it, that is done. */
-static void nn__sort_entries(nn__file *file, int count)
-{
-    nn__scan scan = nn__begin_scan(file);
-
-    if ((uint64_t)count * (uint64_t)(file->header.end - file->header.at) < NN__SCAN_WORK) return;
-    file->table = (nn__entry *)NN_MALLOC((size_t)count * sizeof(nn__entry));
-    if (!file->table) return;
-    for (; file->count < count; file->count++)
-        (void)nn__next_entry(&scan, &file->table[file->count]);
-    qsort(file->table, (size_t)count, sizeof(nn__entry), nn__compare_entries);
-}
-#endif
-
-/* The entries in the order of nn__compare_entries. */
-typedef struct nn__cursor {
-    const nn__file *file;
-    int index;
-    nn__entry entry;
-    int twice; /* whether another entry has the same name */
-} nn__cursor;
-
-static nn__cursor nn__begin_reading(const nn__file *file)
-{
-    nn__cursor cursor;
-
-    memset(&cursor, 0, sizeof cursor);
-    cursor.file = file;
-    return cursor;
-}
-
-/* Goes to the next entry; 0 at the end. */
-static int nn__next_in_order(nn__cursor *cursor)
-{
-    nn__scan scan = nn__begin_scan(cursor->file);
-    const nn__entry before = cursor->entry;
-    nn__entry entry;
-    int order, found = 0;
-
-#ifndef NN_NO_MALLOC
-    const nn__file *file = cursor->file;
-    if (file->table) {
-        if (cursor->index == file->count) return 0;
-        cursor->entry = file->table[cursor->index++];
-        cursor->twice = cursor->index < file->count &&
-                        !nn__compare_entries(&file->table[cursor->index], &cursor->entry);
-        return 1;
-    }
-#endif
-    while (nn__next_entry(&scan, &entry) > 0) {
-        if (cursor->index && nn__compare_entries(&entry, &before) <= 0) continue;
-        order = found ? nn__compare_entries(&entry, &cursor->entry) : -1;
-        if (order == 0) cursor->twice = 1;
-        if (order >= 0) continue;
-        cursor->entry = entry;
-        cursor->twice = 0;
-        found = 1;
-    }
-    cursor->index++;
-    return found;
 }
 
 static void nn__name_location(nn_location *location, nn__span name)
@@ -14414,76 +14467,94 @@ static void nn__name_location(nn_location *location, nn__span name)
     location->name[i] = 0;
 }
 
-/* Whether no two entries have the same name. */
-static nn_status nn__check_names(const nn__file *file, nn_location *location)
+/* Keeps the value of a key of ours; whether it is the first of its name. */
+static int nn__keep_value(nn__file *file, const nn__entry *entry)
 {
-    nn__cursor cursor = nn__begin_reading(file);
-
-    while (nn__next_in_order(&cursor)) {
-        if (!cursor.twice) continue;
-        if (cursor.entry.kind == NN__KIND_KEY) return NN_ERROR_HEADER;
-        nn__name_location(location, cursor.entry.name);
-        return NN_ERROR_TENSOR;
-    }
-    return NN_OK;
-}
-
-/* Keeps the value of a key of ours. */
-static void nn__keep_value(nn__file *file, const nn__entry *entry)
-{
-    nn__span name = entry->name;
+    nn__span name = entry->name, *part = NULL;
     int i;
 
-    if (!nn__begins_with(&name, "nn.")) return;
+    if (!nn__begins_with(&name, "nn.")) return 1;
     file->ours = 1;
     for (i = NN__VERSION; i <= NN__STATE; i++)
-        if (nn__string_is(name, nn__keys[i])) file->parts[i] = entry->value;
+        if (nn__string_is(name, nn__keys[i])) part = &file->parts[i];
 #ifndef NN_NO_MALLOC
-    if (nn__string_is(name, "target_scaling")) file->target_scaling = entry->value;
-    if (nn__string_is(name, "target_values")) file->target_values = entry->value;
+    if (nn__string_is(name, "target_scaling")) part = &file->target_scaling;
+    if (nn__string_is(name, "target_values")) part = &file->target_values;
 #endif
+    if (!part) return 1;
+    if (part->at) return 0;
+    *part = entry->value;
+    return 1;
 }
 
-static uint64_t nn__mix(uint64_t x)
+#ifndef NN_NO_MALLOC
+/* Makes the table of the header's tensors, and checks that they cover the data without holes and
+   overlaps and that no two have the same name. An empty tensor may stand wherever one begins. */
+static nn_status nn__make_table(nn__file *file, nn_location *location)
 {
-    x = (x ^ (x >> 31)) * UINT64_C(0x7fb5d329728ea185);
-    x = (x ^ (x >> 27)) * UINT64_C(0x81dadef4bc2dd44d);
-    return x ^ (x >> 33);
-}
+    const size_t count = file->tensors;
+    nn__scan scan = nn__begin_scan(file);
+    size_t i;
 
-/* Checks the header's grammar, and that the tensors cover the data without holes and overlaps: for
-   that, without a table, every start must be another tensor's end, but the first (0) and the last
-   (the size); so hashes of starts and ends must cancel in sum, and the lengths must add up. */
+    if (count > SIZE_MAX / sizeof(nn__entry) - 1) return NN_ERROR_OVERFLOW;
+    file->table = (nn__entry *)NN_MALLOC((count + 1) * sizeof(nn__entry));
+    file->order = (nn__entry **)NN_MALLOC((2 * count + 1) * sizeof(nn__entry *));
+    if (!file->table || !file->order) return NN_ERROR_MEMORY;
+    for (i = 0; i < count; i++) {
+        do (void)nn__next_entry(&scan, &file->table[i]);
+        while (file->table[i].kind == NN__KIND_KEY);
+        file->table[i].chosen = 0;
+        file->order[i] = &file->table[i];
+    }
+    nn__sort(file->order, file->order + count, count, sizeof(nn__entry *), nn__compare_places);
+    for (i = 0; i < count; i++) {
+        nn__name_location(location, file->order[i]->name);
+        if (file->order[i]->start != file->data) return NN_ERROR_HEADER;
+        file->data = file->order[i]->end;
+    }
+    nn__sort(file->order, file->order + count, count, sizeof(nn__entry *), nn__compare_tensors);
+    for (i = 1; i < count; i++) {
+        nn__name_location(location, file->order[i]->name);
+        if (!nn__compare_tensors(&file->order[i - 1], &file->order[i])) return NN_ERROR_TENSOR;
+    }
+    file->layers = file->order;
+    file->count = count;
+    return NN_OK;
+}
+#endif
+
+/* Checks the header: its grammar, and that the tensors cover the data without holes and overlaps.
+   Without a heap they must also follow each other in the order of the header. */
 static nn_status nn__check_header(nn__file *file, nn_location *location)
 {
-    const size_t size = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
-    nn__scan scan = nn__begin_scan(file);
-    uint64_t sum = 0, covered = 0;
+    nn__scan scan;
     nn__entry entry;
-    nn_status status;
-    int more, keys = 0, tensors = 0;
+    int more;
 
+    if (!nn__take_text(&file->header, "{")) return NN_ERROR_HEADER;
+    scan = nn__begin_scan(file);
     while ((more = nn__next_entry(&scan, &entry)) > 0) {
-        if (++*(entry.kind == NN__KIND_KEY ? &keys : &tensors) > NN__FILE_TENSORS)
-            return NN_ERROR_HEADER;
         if (entry.kind == NN__KIND_KEY) {
-            nn__keep_value(file, &entry);
+            if (!nn__keep_value(file, &entry)) return NN_ERROR_HEADER;
             continue;
         }
+#ifdef NN_NO_MALLOC
         nn__name_location(location, entry.name);
-        if (entry.end > size) return NN_ERROR_TRUNCATED;
-        covered += entry.end - entry.start;
-        sum += nn__mix(entry.end) - nn__mix(entry.start);
+        if (entry.start != file->data) return NN_ERROR_HEADER;
+        file->data = entry.end;
+#else
+        file->tensors++;
+#endif
     }
+    if (more < 0 && !scan.inside) nn__name_location(location, entry.name);
     if (more < 0) return NN_ERROR_HEADER;
 #ifndef NN_NO_MALLOC
-    nn__sort_entries(file, keys + tensors);
+    {
+        const nn_status status = nn__make_table(file, location);
+        if (status != NN_OK) return status;
+    }
 #endif
-    status = nn__check_names(file, location);
-    if (status != NN_OK) return status;
     if (location) location->name[0] = 0;
-    if (covered < size) return NN_ERROR_TRUNCATED; /* bytes that belong to no tensor */
-    if (covered > size || sum != nn__mix(size) - nn__mix(0)) return NN_ERROR_HEADER;
     if (file->ours && file->parts[NN__CHECKSUM].at) {
         file->parts[NN__REST].at = file->parts[NN__CHECKSUM].end + 1; /* behind the quote */
         file->parts[NN__REST].end = file->header.end;
@@ -14492,18 +14563,26 @@ static nn_status nn__check_header(nn__file *file, nn_location *location)
     return NN_OK;
 }
 
-/* Finds the parts of any safetensors file in bytes[size] and checks them: the header and, of a file
-   of ours, version and checksum. */
+/* Checks that the data have the length that the header announces, and, of a file of ours, version
+   and checksum. */
+static nn_status nn__check_data(const nn__file *file)
+{
+    const nn__span *data = &file->parts[NN__DATA];
+
+    if ((size_t)(data->end - data->at) != file->data) return NN_ERROR_TRUNCATED;
+    return file->ours ? nn__check_ours(file) : NN_OK;
+}
+
+/* Finds the parts of any safetensors file in bytes[size] and checks them. nn__close_file is needed
+   after it in any case. */
 static nn_status nn__open_file(nn__file *file, const void *bytes, size_t size,
                                nn_location *location)
 {
     nn_status status = nn__find_header(file, bytes, size);
 
-    if (status != NN_OK) return status;
     file->header = file->parts[NN__REST];
-    if (!nn__take_text(&file->header, "{")) return NN_ERROR_HEADER;
-    status = nn__check_header(file, location);
-    return status == NN_OK && file->ours ? nn__check_ours(file) : status;
+    if (status == NN_OK) status = nn__check_header(file, location);
+    return status == NN_OK ? nn__check_data(file) : status;
 }
 
 static void nn__close_file(nn__file *file)
@@ -14512,43 +14591,200 @@ static void nn__close_file(nn__file *file)
     (void)file;
 #else
     if (file->table) NN_FREE(file->table);
+    if (file->order) NN_FREE(file->order);
+    if (file->owned_header) NN_FREE(file->owned_header);
+    if (file->owned_data) NN_FREE(file->owned_data);
 #endif
 }
 
+#if !defined(NN_NO_STDIO) && !defined(NN_NO_MALLOC)
+
+/* nn__open_file for a stream. The header is checked before more is read, then the data that it
+   announces, and one byte more, to see the end. */
+static nn_status nn__read_parts(nn__file *file, FILE *stream, nn_location *location)
+{
+    unsigned char start[8];
+    nn__span *header = &file->header, *data = &file->parts[NN__DATA];
+    nn_status status;
+    size_t length, got;
+
+    if (nn__read_up_to(stream, start, 8) < 8) return NN_ERROR_TRUNCATED;
+    length = (size_t)nn__stated_length(start);
+    if (!length) return NN_ERROR_HEADER;
+    status = nn__read_bytes(stream, length, &file->owned_header, &got);
+    if (status != NN_OK) return status;
+    if (got < length) return NN_ERROR_TRUNCATED;
+    header->at = file->owned_header;
+    header->end = header->at + length;
+    status = nn__check_header(file, location);
+    if (status != NN_OK) return status;
+    status = nn__read_bytes(stream, file->data + 1, &file->owned_data, &got);
+    if (status != NN_OK) return status;
+    data->at = file->owned_data;
+    data->end = data->at + got;
+    return nn__check_data(file);
+}
+
+/* nn__open_file for a path. */
+static nn_status nn__open_path(nn__file *file, const char *path, nn_location *location)
+{
+    nn_status status;
+    FILE *stream;
+
+    memset(file, 0, sizeof *file);
+    nn__set_location(location, path);
+    if (!path) return NN_ERROR_NULL;
+    stream = NN_FOPEN(path, "rb");
+    if (!stream) return NN_ERROR_OPEN;
+    status = nn__read_parts(file, stream, location);
+    if (NN_FERROR(stream)) status = NN_ERROR_READ;
+    (void)NN_FCLOSE(stream);
+    return status;
+}
+#endif
+
 /* ---- Loading --------------------------------------------------------------------------------- */
 
-/* Goes to the next layer: its weight, and its bias as the cursor's entry. Returns 1, 0 at the end,
-   and -1 when they are no tensors of a layer. */
-static int nn__next_layer(nn__cursor *cursor, nn__entry *weight, nn_location *location)
+#ifndef NN_NO_MALLOC
+/* Writes a character as UTF-8; returns its end. */
+static char *nn__write_utf8(char *to, int32_t c)
 {
-    const nn__entry *bias = &cursor->entry;
+    static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
+    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    int i;
 
-    do {
-        if (!nn__next_in_order(cursor) || bias->kind == NN__KIND_KEY) return 0;
-    } while (bias->kind != NN__KIND_WEIGHT);
-    *weight = *bias;
-    nn__name_location(location, weight->name);
+    *to++ = (char)(unsigned char)(first[more] | c >> (6 * more));
+    for (i = more; i-- > 0;) *to++ = (char)(unsigned char)(0x80 | (c >> (6 * i) & 0x3f));
+    return to;
+}
+
+/* Takes the beginning of a string if it is the text. */
+static int nn__begins_with_utf8(nn__span *string, const char *text)
+{
+    char character[4];
+    size_t bytes;
+
+    for (; *text; text += bytes) {
+        const int32_t c = nn__next_character(string);
+        if (c < 0) return 0;
+        bytes = (size_t)(nn__write_utf8(character, c) - character);
+        if (strncmp(text, character, bytes) != 0) return 0;
+    }
+    return 1;
+}
+#endif
+
+/* The layers in their order. */
+typedef struct nn__cursor {
+    const nn__file *file;
+    nn__entry tensors[2]; /* a layer's weight and bias */
+    int found;            /* bit k: tensors[k] is there; 4: one of them is there twice */
+    nn__span base;        /* of their names */
+    int count;            /* layers so far */
+#ifndef NN_NO_MALLOC
+    size_t index; /* of the next tensor in file->layers */
+#endif
+} nn__cursor;
+
+static nn__cursor nn__begin_reading(const nn__file *file)
+{
+    nn__cursor cursor;
+
+    memset(&cursor, 0, sizeof cursor);
+    cursor.file = file;
+    return cursor;
+}
+
+/* Finds the next weight, or bias without a weight, and the bias that belongs to the weight; 0 at
+   the end. */
+static int nn__find_layer(nn__cursor *cursor)
+{
+#ifdef NN_NO_MALLOC
+    nn__scan scan = nn__begin_scan(cursor->file);
+    const nn__span before = cursor->base;
+    nn__entry entry;
+    int order;
+
+    cursor->found = 0;
+    while (nn__next_entry(&scan, &entry) > 0) {
+        if (entry.kind > NN__KIND_BIAS ||
+            (cursor->count && nn__compare_natural(entry.base, before) <= 0))
+            continue;
+        order = cursor->found ? nn__compare_natural(entry.base, cursor->base) : -1;
+        if (order > 0) continue;
+        if (order < 0) cursor->found = 0;
+        cursor->found |= cursor->found >> entry.kind & 1 ? 4 : 1 << entry.kind;
+        cursor->tensors[entry.kind] = entry;
+        cursor->base = entry.base;
+    }
+#else
+    const nn__file *file = cursor->file;
+    const nn__entry *tensor;
+
+    for (cursor->found = 0; cursor->index < file->count; cursor->index++) {
+        tensor = file->layers[cursor->index];
+        if (tensor->kind > NN__KIND_BIAS) continue;
+        if (cursor->found &&
+            (tensor->kind != NN__KIND_BIAS || nn__compare_natural(tensor->base, cursor->base)))
+            break;
+        cursor->found |= 1 << tensor->kind;
+        cursor->tensors[tensor->kind] = *tensor;
+        cursor->base = tensor->base;
+    }
+#endif
+    return cursor->found;
+}
+
+/* Goes to the next layer. Returns 1, 0 at the end, and -1 when its tensors are none of a layer, or
+   when nothing says that it comes next: the names of layers must be equal but for numbers. */
+static int nn__next_layer(nn__cursor *cursor, nn_location *location)
+{
+    const nn__entry *weight = &cursor->tensors[NN__KIND_WEIGHT];
+    const nn__entry *bias = &cursor->tensors[NN__KIND_BIAS];
+    const nn__span before = cursor->base;
+    int numbered = !cursor->count;
+
+    if (!nn__find_layer(cursor)) return 0;
+#ifndef NN_NO_MALLOC
+    numbered |= cursor->file->named;
+#endif
+    nn__name_location(location, (cursor->found & 1 ? weight : bias)->name);
+    if (!(cursor->found & 1) || cursor->found & 4 ||
+        (!numbered && nn__compare_strings(before, cursor->base, NN__AS_EQUAL)))
+        return -1;
+    cursor->count++;
     if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
         weight->shape[0] > INT_MAX - 64 || weight->shape[1] > INT_MAX - 64)
         return -1;
-    if (!nn__next_in_order(cursor) || bias->kind != NN__KIND_BIAS ||
-        nn__compare_natural(weight->base, bias->base))
-        return -1;
-    if (!bias->real || bias->rank != 1) {
-        nn__name_location(location, bias->name);
-        return -1;
-    }
-    return bias->shape[0] == weight->shape[0] ? 1 : -1;
+    if (!(cursor->found & 2)) return cursor->file->ours ? -1 : 1; /* nn_save writes all biases */
+    if (bias->real && bias->rank == 1) return bias->shape[0] == weight->shape[0] ? 1 : -1;
+    nn__name_location(location, bias->name);
+    return -1;
 }
 
-static nn_real nn__read_real(const unsigned char *b, int size)
+/* The bits of the float that has the value of half a float, F16: a sign, 5 bits of exponent, 10 of
+   mantissa. */
+static uint32_t nn__widen(uint32_t half)
+{
+    uint32_t exponent = (half >> 10 & 31) + 112, mantissa = half & 0x3ff;
+
+    if (exponent == 143) exponent = 255; /* infinite or NaN */
+    if (exponent == 112) {               /* zero or denormal */
+        if (!mantissa) return half << 16;
+        for (exponent++; !(mantissa & 0x400); exponent--) mantissa <<= 1;
+    }
+    return (half & 0x8000) << 16 | exponent << 23 | (mantissa & 0x3ff) << 13;
+}
+
+static nn_real nn__read_real(const unsigned char *b, const nn__entry *tensor)
 {
     uint64_t bits = 0;
     int i;
 
-    if (size == sizeof(nn_real)) return nn__stored_real(b);
-    for (i = size; i-- > 0;) bits = bits << 8 | NN_READ_BYTE(b + i);
-    return nn__real_of(bits, size);
+    if (tensor->real == sizeof(nn_real)) return nn__stored_real(b);
+    for (i = tensor->real; i-- > 0;) bits = bits << 8 | NN_READ_BYTE(b + i);
+    if (tensor->real != 2) return nn__real_of(bits, tensor->real);
+    return nn__real_of(tensor->brain ? bits << 16 : nn__widen((uint32_t)bits), 4);
 }
 
 /* Reads a tensor [out x in] into w[in x out], or only checks it when w is NULL; whether all of it
@@ -14562,7 +14798,7 @@ static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t
 
     for (k = 0; k < in; k++) {
         for (j = 0; j < out; j++) {
-            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor->real);
+            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor);
             if (!nn__is_finite(x)) return 0;
             if (w) *w++ = x;
         }
@@ -14570,27 +14806,124 @@ static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t
     return 1;
 }
 
+/* Returns whether a tensor belongs to a layer, but is neither its weight nor its bias. With a list
+   of names, only the layers in it count. */
+static int nn__is_left_over(const nn__file *file, const nn__entry *tensor, const char *const *names,
+                            int count)
+{
+    int i;
+
+#ifdef NN_NO_MALLOC
+    (void)names, (void)count;
+#else
+    for (i = 0; names && i < count; i++) {
+        nn__span rest = tensor->name;
+        if (!*names[i] || !nn__begins_with_utf8(&rest, names[i])) continue;
+        if (tensor->kind <= NN__KIND_BIAS && rest.at == tensor->base.end) continue;
+        if (nn__next_character(&rest) == '.') return 1;
+    }
+    if (names) return 0;
+#endif
+    if (tensor->kind != NN__KIND_OTHER) return 0;
+    for (i = 0; file->parts[NN__STATE].at && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__string_is(tensor->name, nn__array_names[i])) return 0;
+    return 1;
+}
+
+/* Refuses a file in which a layer has other tensors than a weight and a bias: it computes something
+   else than a dense layer, and its shapes do not tell. Names the first one in the header that has
+   floating-point numbers, or else the first one. */
+static nn_status nn__check_left_over(const nn__file *file, const char *const *names, int count,
+                                     nn_location *location)
+{
+    nn__scan scan = nn__begin_scan(file);
+    nn__entry tensor;
+    int found = 0;
+
+    while (nn__next_entry(&scan, &tensor) > 0) {
+        if (tensor.kind == NN__KIND_KEY || (found && !tensor.real) ||
+            !nn__is_left_over(file, &tensor, names, count))
+            continue;
+        nn__name_location(location, tensor.name);
+        if (tensor.real) return NN_ERROR_TENSOR;
+        found = 1;
+    }
+    return found ? NN_ERROR_TENSOR : NN_OK;
+}
+
+/* Makes file->layers the tensors of the layers in the list. */
+static nn_status nn__choose_layers(nn__file *file, const char *const *names, int count,
+                                   nn_location *location)
+{
+#ifdef NN_NO_MALLOC
+    if (names) return NN_ERROR_OPTION;
+#else
+    nn__entry **chosen = file->order + file->tensors; /* the room for sorting */
+    size_t used = 0, k;
+    int i;
+
+    for (i = 0; names && i < count; i++)
+        if (!names[i]) return NN_ERROR_NULL;
+#endif
+    {
+        const nn_status status = nn__check_left_over(file, names, count, location);
+        if (status != NN_OK || !names) return status;
+    }
+#ifndef NN_NO_MALLOC
+    for (i = 0; i < count; i++) {
+        const size_t before = used;
+        for (k = 0; k < file->tensors; k++) { /* in order, so that a weight comes before its bias */
+            nn__entry *tensor = file->order[k];
+            nn__span base = tensor->base;
+            if (tensor->kind > NN__KIND_BIAS || !nn__begins_with_utf8(&base, names[i]) ||
+                base.at != base.end || tensor->chosen)
+                continue;
+            tensor->chosen = 1;
+            chosen[used++] = tensor;
+        }
+        if (used == before || chosen[before]->kind != NN__KIND_WEIGHT) {
+            if (location)
+                nn__copy_text(location->name, sizeof location->name, names[i], strlen(names[i]));
+            return NN_ERROR_TENSOR;
+        }
+    }
+    file->layers = chosen;
+    file->count = used;
+    file->named = 1;
+#endif
+    return NN_OK;
+}
+
 /* Reads the parameters of all layers into the model; or, when store is 0, only checks them. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
                                      nn_location *location)
 {
     nn__cursor cursor = nn__begin_reading(file);
-    nn_real *parameters = model->parameters;
-    nn__entry weight;
+    const nn__entry *weight = &cursor.tensors[NN__KIND_WEIGHT];
+    const nn__entry *bias = &cursor.tensors[NN__KIND_BIAS];
     int more, i;
 
-    for (i = 0; (more = nn__next_layer(&cursor, &weight, location)) > 0; i++) {
-        const size_t in = weight.shape[1], out = weight.shape[0];
+#ifdef NN_NO_MALLOC
+    if (nn__is_too_long((size_t)(file->header.end - file->header.at), model->count))
+        return NN_ERROR_OVERFLOW;
+#endif
+    for (i = 0; (more = nn__next_layer(&cursor, location)) > 0; i++) {
+        const size_t in = weight->shape[1], out = weight->shape[0];
+        nn_real *weights = NULL, *biases = NULL;
         nn__layer layer;
 
         if (i == model->count) return NN_ERROR_TENSOR;
         layer = nn__layer_at(model, i);
         if (in != (size_t)layer.inputs || out != (size_t)layer.outputs) return NN_ERROR_TENSOR;
-        if (!nn__read_tensor(file, &weight, in, out, store ? parameters + layer.weights : NULL))
-            return NN_ERROR_PARAMETER;
-        nn__name_location(location, cursor.entry.name);
-        if (!nn__read_tensor(file, &cursor.entry, 1, out, store ? parameters + layer.biases : NULL))
-            return NN_ERROR_PARAMETER;
+        if (store) {
+            weights = model->parameters + layer.weights;
+            biases = model->parameters + layer.biases;
+            memset(biases, 0, out * sizeof(nn_real)); /* in case there is no bias */
+        }
+        if (!nn__read_tensor(file, weight, in, out, weights)) return NN_ERROR_PARAMETER;
+        if (!(cursor.found & 2)) continue;
+        nn__name_location(location, bias->name);
+        if (!nn__read_tensor(file, bias, 1, out, biases)) return NN_ERROR_PARAMETER;
     }
     if (more < 0 || i != model->count) return NN_ERROR_TENSOR;
     if (store) model->changes++;
@@ -14634,18 +14967,6 @@ static nn_status nn__read_model(const nn__file *file, nn_model *model, int store
 }
 
 #ifndef NN_NO_MALLOC
-/* Writes a character as UTF-8; returns its end. */
-static char *nn__write_utf8(char *to, int32_t c)
-{
-    static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
-    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    int i;
-
-    *to++ = (char)(unsigned char)(first[more] | c >> (6 * more));
-    for (i = more; i-- > 0;) *to++ = (char)(unsigned char)(0x80 | (c >> (6 * i) & 0x3f));
-    return to;
-}
-
 /* Writes the characters of a string and a 0 behind them, in no more bytes than the string has and
    one. Returns their end, or NULL where one of them is 0. */
 static char *nn__write_string(char *to, nn__span string)
@@ -14710,12 +15031,28 @@ static void nn__replace_pairs(const nn__file *file, nn_model *model, nn__pair *l
 }
 #endif
 
-NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
-                                           nn_location *location)
+/* Fills the parameters of a model from an open file, which is then closed. */
+static nn_status nn__fill_model(nn_model *model, nn__file *file, const char *const *names,
+                                nn_status status, nn_location *location)
 {
 #ifndef NN_NO_MALLOC
     nn__pair *pairs;
 #endif
+
+    if (status == NN_OK) status = nn__choose_layers(file, names, model->count, location);
+    if (status == NN_OK) status = nn__read_model(file, model, 0, location);
+#ifndef NN_NO_MALLOC
+    if (status == NN_OK) status = nn__read_pairs(file, model, &pairs);
+    if (status == NN_OK) nn__replace_pairs(file, model, pairs);
+#endif
+    if (status == NN_OK) (void)nn__read_model(file, model, 1, NULL);
+    nn__close_file(file);
+    return status;
+}
+
+NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
+                                           const char *const *names, nn_location *location)
+{
     nn__file file;
     nn_status status;
 
@@ -14723,14 +15060,7 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
     if (!model || !bytes) return NN_ERROR_NULL;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     status = nn__open_file(&file, bytes, size, location);
-    if (status == NN_OK) status = nn__read_model(&file, model, 0, location);
-#ifndef NN_NO_MALLOC
-    if (status == NN_OK) status = nn__read_pairs(&file, model, &pairs);
-    if (status == NN_OK) nn__replace_pairs(&file, model, pairs);
-#endif
-    if (status == NN_OK) (void)nn__read_model(&file, model, 1, NULL);
-    nn__close_file(&file);
-    return status;
+    return nn__fill_model(model, &file, names, status, location);
 }
 
 #ifndef NN_NO_TRAIN
@@ -14937,36 +15267,45 @@ static nn_status nn__read_state(const nn__file *file, const nn_trainer *trainer,
     return nn__read_options(numbers, trainer, state, location);
 }
 
-NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
-                                           nn_location *location)
+/* Restores a trainer from an open file, which is then closed. */
+static nn_status nn__fill_trainer(nn_trainer *trainer, nn__file *file, nn_status status,
+                                  nn_location *location)
 {
 #ifndef NN_NO_MALLOC
     nn__pair *pairs;
 #endif
-    nn__file file;
     nn__state state;
+
+    if (status == NN_OK) status = nn__check_left_over(file, NULL, 0, location);
+    if (status == NN_OK) status = nn__read_model(file, trainer->model, 0, location);
+    if (status == NN_OK && !file->ours) status = NN_ERROR_METADATA;
+    if (status == NN_OK) status = nn__read_state(file, trainer, &state, location);
+    if (status == NN_OK) status = nn__read_arrays(file, trainer, 0, location);
+#ifndef NN_NO_MALLOC
+    if (status == NN_OK) status = nn__read_pairs(file, trainer->model, &pairs);
+    if (status == NN_OK) nn__replace_pairs(file, trainer->model, pairs);
+#endif
+    if (status == NN_OK) {
+        (void)nn__read_model(file, trainer->model, 1, NULL);
+        (void)nn__read_arrays(file, trainer, 1, NULL);
+        trainer->state = state;
+        trainer->rows = trainer->pending = 0;
+        trainer->model->changes++;
+    }
+    nn__close_file(file);
+    return status;
+}
+
+NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *bytes, size_t size,
+                                           nn_location *location)
+{
+    nn__file file;
     nn_status status;
 
     nn__set_location(location, NULL);
     if (!trainer || !bytes) return NN_ERROR_NULL;
     status = nn__open_file(&file, bytes, size, location);
-    if (status == NN_OK) status = nn__read_model(&file, trainer->model, 0, location);
-    if (status == NN_OK && !file.ours) status = NN_ERROR_METADATA;
-    if (status == NN_OK) status = nn__read_state(&file, trainer, &state, location);
-    if (status == NN_OK) status = nn__read_arrays(&file, trainer, 0, location);
-#ifndef NN_NO_MALLOC
-    if (status == NN_OK) status = nn__read_pairs(&file, trainer->model, &pairs);
-    if (status == NN_OK) nn__replace_pairs(&file, trainer->model, pairs);
-#endif
-    if (status == NN_OK) {
-        (void)nn__read_model(&file, trainer->model, 1, NULL);
-        (void)nn__read_arrays(&file, trainer, 1, NULL);
-        trainer->state = state;
-        trainer->rows = trainer->pending = 0;
-        trainer->model->changes++;
-    }
-    nn__close_file(&file);
-    return status;
+    return nn__fill_trainer(trainer, &file, status, location);
 }
 #endif /* NN_NO_TRAIN */
 
@@ -14981,18 +15320,18 @@ static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_laye
 {
     nn__cursor cursor = nn__begin_reading(file);
     nn__span activations = file->parts[NN__ACTIVATIONS];
-    nn__entry weight;
+    const nn__entry *weight = &cursor.tensors[NN__KIND_WEIGHT];
     nn_status status;
     int more, in, out = 0;
 
     sizes->count = 0;
-    while ((more = nn__next_layer(&cursor, &weight, location)) > 0) {
-        in = (int)weight.shape[1];
+    while ((more = nn__next_layer(&cursor, location)) > 0) {
+        in = (int)weight->shape[1];
         if (!sizes->count)
             nn__no_layers(sizes, in);
         else if (in != out)
             return NN_ERROR_TENSOR;
-        out = (int)weight.shape[0];
+        out = (int)weight->shape[0];
         status = nn__read_layer(&activations, sizes, layers, in, out);
         if (status != NN_OK) return status;
     }
@@ -15010,7 +15349,8 @@ static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_loca
     nn_status status;
 
     if (!file->ours || !file->parts[NN__ACTIVATIONS].at) return NN_ERROR_METADATA;
-    status = nn__read_layers(file, &sizes, NULL, location);
+    status = nn__check_left_over(file, NULL, 0, location);
+    if (status == NN_OK) status = nn__read_layers(file, &sizes, NULL, location);
     if (status != NN_OK) return status;
     size = nn__model_size(&sizes, 0);
     if (!size) return NN_ERROR_OVERFLOW;
@@ -15049,59 +15389,41 @@ NN_DEF nn_status nn_load_memory(nn_model **model, const void *bytes, size_t size
 
 #ifndef NN_NO_STDIO
 
-/* Reads a file that is to be loaded; location names it in case that fails. */
-static nn_status nn__begin_load(const char *path, unsigned char **bytes, size_t *size,
-                                nn_location *location)
+NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
 {
-    nn__set_location(location, path);
-    return path ? nn__read_file(path, bytes, size) : NN_ERROR_NULL;
-}
+    nn__file file;
+    nn_status status;
 
-/* Frees the file's bytes when it has been loaded. */
-static nn_status nn__end_load(nn_status status, unsigned char *bytes, const char *path,
-                              nn_location *location)
-{
-    NN_FREE(bytes);
-    if (location) location->path = path;
+    if (!model) return NN_ERROR_NULL;
+    *model = NULL;
+    status = nn__open_path(&file, path, location);
+    if (status == NN_OK) status = nn__make_loaded(model, &file, location);
+    nn__close_file(&file);
     return status;
 }
 
-NN_DEF nn_status nn_load(nn_model **model, const char *path, nn_location *location)
+NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, const char *const *names,
+                                    nn_location *location)
 {
-    unsigned char *bytes;
-    size_t size;
-    nn_status status = NN_ERROR_NULL;
+    nn__file file;
+    nn_status status;
 
-    if (model) *model = NULL;
-    if (model) status = nn__begin_load(path, &bytes, &size, location);
-    if (status != NN_OK) return status;
-    status = nn_load_memory(model, bytes, size, location);
-    return nn__end_load(status, bytes, path, location);
-}
-
-NN_DEF nn_status nn_load_parameters(nn_model *model, const char *path, nn_location *location)
-{
-    unsigned char *bytes;
-    size_t size;
-    nn_status status = NN_ERROR_NULL;
-
-    if (model) status = nn__begin_load(path, &bytes, &size, location);
-    if (status != NN_OK) return status;
-    status = nn_load_parameters_memory(model, bytes, size, location);
-    return nn__end_load(status, bytes, path, location);
+    if (!model) return NN_ERROR_NULL;
+    nn__set_location(location, path);
+    if (!model->parameters) return NN_ERROR_READ_ONLY;
+    status = nn__open_path(&file, path, location);
+    return nn__fill_model(model, &file, names, status, location);
 }
 
 #ifndef NN_NO_TRAIN
 NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_location *location)
 {
-    unsigned char *bytes;
-    size_t size;
-    nn_status status = NN_ERROR_NULL;
+    nn__file file;
+    nn_status status;
 
-    if (trainer) status = nn__begin_load(path, &bytes, &size, location);
-    if (status != NN_OK) return status;
-    status = nn_load_checkpoint_memory(trainer, bytes, size, location);
-    return nn__end_load(status, bytes, path, location);
+    if (!trainer) return NN_ERROR_NULL;
+    status = nn__open_path(&file, path, location);
+    return nn__fill_trainer(trainer, &file, status, location);
 }
 #endif
 #endif /* NN_NO_STDIO */

@@ -163,7 +163,7 @@ static void copy(const nn_model *model, const nn_shape *shape)
     put_text(" bytes behind the header\n");
     check(nn_model_create_in(&other, copy_memory, sizeof copy_memory, shape, 2) == NN_OK, "a copy");
     if (failed) return;
-    check(nn_load_parameters_memory(other, file, size, NULL) == NN_OK, "nn_load_parameters_memory");
+    check(nn_load_parameters_memory(other, file, size, NULL, NULL) == NN_OK, "nn_load_parameters_memory");
     check_copy(other, "the loaded model's predictions");
     check(nn_model_open_size(file, size) == NN_MODEL_OPEN_SIZE(2, 8, 1), "nn_model_open_size");
     check(nn_model_open_in(&other, copy_memory, NN_MODEL_OPEN_SIZE(2, 8, 1), file, size) == NN_OK,

@@ -36,7 +36,7 @@ make_sources()
 # and what compilers add: checked copies (_FORTIFY_SOURCE), memcmp as bcmp, stack protector, CPU
 # detection, glibc's names for C99 functions, and its older names for stat.
 allowed="
-calloc free malloc qsort realloc
+calloc free malloc realloc
 bcmp memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp
 fclose ferror fflush fgetc fopen fread fseek ftell fwrite remove rename setvbuf
 fprintf fputc fputs putc snprintf stderr stdout
@@ -379,7 +379,7 @@ checks()
     row "$1 predicting, with files" needs_without "$1 -DNN_NO_TRAIN" "$posix"
     row "$1 without a heap" needs_without "$1 -DNN_NO_MALLOC" "$heap"
     row "$1 predicting only" needs_without "$1 -DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_TRAIN" \
-        '(alloc|free|qsort|fopen|clock)'
+        '(alloc|free|fopen|clock)'
     row "$1 -DNN_NO_SIMD" no_simd "$1" "$work/$1.optimised.o"
     for double in "" _double; do
         define=

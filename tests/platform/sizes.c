@@ -191,12 +191,12 @@ static void test_target_scaling(void)
     *find_value(plain, "nn.version", &length) = '2';
     file = with_pairs(plain, pairs);
 #ifdef NN_NO_MALLOC
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_ERROR_METADATA);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_ERROR_METADATA);
     CHECK(nn_model_open_in(&opened, memory[1], sizeof memory[1], file.at, file.size) ==
           NN_ERROR_METADATA);
     CHECK(!opened);
 #else
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
     CHECK(nn_model_open_in(&opened, memory[1], sizeof memory[1], file.at, file.size) == NN_OK);
     expected = 2 * expected + 1;
     CHECK(nn_predict(opened, x, 1, &y, NULL) == NN_OK);

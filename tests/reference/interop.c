@@ -245,21 +245,23 @@ int main(int argc, char **argv)
     if (argc == 4 && !strcmp(argv[1], "create")) {
         status = parse_model(&model, argv[3], 1);
         if (status == NN_OK) status = nn_save(model, argv[2]);
-    } else if (argc == 4 && !strcmp(argv[1], "predict")) {
+    } else if (argc >= 4 && !strcmp(argv[1], "predict")) {
+        const char *const *names = argc > 4 ? (const char *const *)(argv + 4) : NULL;
         status = parse_model(&model, argv[3], 1);
-        if (status == NN_OK) status = nn_load_parameters(model, argv[2], &place);
+        if (status == NN_OK) status = nn_load_parameters(model, argv[2], names, &place);
     } else if (argc == 3 && !strcmp(argv[1], "load")) {
         status = nn_load(&model, argv[2], &place);
     } else if (argc == 6 && !strcmp(argv[1], "onnx")) {
         status = parse_model(&model, argv[3], strtoull(argv[5], NULL, 10));
     } else {
-        fprintf(stderr, "usage: interop save FOLDER | create|predict FILE MODEL | load FILE |\n"
+        fprintf(stderr, "usage: interop save FOLDER | create FILE MODEL | load FILE |\n"
+                        "               predict FILE MODEL [NAME OF EACH LAYER...] |\n"
                         "               onnx FILE MODEL SCALING SEED\n");
         return 2;
     }
-    bad = status != NN_OK ? failed(argv[2], status, &place)
-          : argc == 6     ? export_rows(model, argv[2], argv[4])
-                          : predict_rows(model);
+    bad = status != NN_OK   ? failed(argv[2], status, &place)
+          : *argv[1] == 'o' ? export_rows(model, argv[2], argv[4])
+                            : predict_rows(model);
     nn_model_free(model);
     return bad;
 }

@@ -292,25 +292,66 @@ def check_loaded(program, dtype, tolerance, folder):
         check(status == 1 and text.startswith("error"), f"{label}: nn_load needs nn.h's metadata")
 
 
+def check_types(program, dtype, tolerance, folder):
+    """Half precision is widened exactly; without a bias it is zero; a list of names orders layers."""
+    path = f"{folder}/types.safetensors"
+    spec = "3,4:relu,4:tanh,2:linear"
+    x = rows_for(3)
+    for stored in torch.float16, torch.bfloat16:
+        model = sequential(spec, stored)
+        save_file(model.state_dict(), path)
+        status, got, text = run(program, "predict", path, spec, x=x)
+        check(status == 0 and close(got["y"], outputs_of(model.to(dtype), x), tolerance),
+              f"{program} loads {stored}: {text[:200]}")
+    model = sequential(spec, dtype)
+    with torch.no_grad():
+        model[2].bias.zero_()
+    save_file({name: tensor for name, tensor in model.state_dict().items() if name != "2.bias"},
+              path)
+    status, got, text = run(program, "predict", path, spec, x=x)
+    check(status == 0 and close(got["y"], outputs_of(model, x), tolerance),
+          f"{program} loads a layer without a bias: {text[:200]}")
+    names = ["input", "hidden", "output"]
+    state = renamed(model.state_dict(), lambda index, kind: f"{names[index]}.{kind}")
+    save_file({**state, "embedding.weight": torch.ones(5, 7), "norm.bias": torch.ones(9)}, path)
+    status, got, text = run(program, "predict", path, spec, *names, x=x)
+    check(status == 0 and close(got["y"], outputs_of(model, x), tolerance),
+          f"{program} loads named layers: {text[:200]}")
+
+
+def with_module(module, dtype):
+    """The state of a model that has the module between its two layers."""
+    return nn.Sequential(nn.Linear(3, 4), module, nn.ReLU(), nn.Linear(4, 2)).to(dtype).state_dict()
+
+
+def weight_normed(dtype):
+    model = sequential("3,4:relu,2:linear", dtype)
+    nn.utils.weight_norm(model[0])
+    return model.state_dict()
+
+
 def check_refused(program, dtype, folder):
     """Files that PyTorch can write and that are not this model."""
     path = f"{folder}/refused.safetensors"
     spec = "3,4:relu,2:linear"
     state = sequential(spec, dtype).state_dict()
     wrong = [
-        ("half precision", {name: tensor.half() for name, tensor in state.items()}),
-        ("bfloat16", {name: tensor.bfloat16() for name, tensor in state.items()}),
         ("integers", {name: tensor.long() for name, tensor in state.items()}),
         ("[in, out]", {**state, "0.weight": state["0.weight"].t().contiguous()}),
         ("a bias of [1, 4]", {**state, "0.bias": state["0.bias"].reshape(1, 4)}),
         ("a weight of [4, 3, 1]", {**state, "0.weight": state["0.weight"].reshape(4, 3, 1)}),
-        ("no bias", {name: tensor for name, tensor in state.items() if name != "2.bias"}),
         ("a layer too few", {name: state[name] for name in ("0.weight", "0.bias")}),
         ("a layer too many", {**state, "4.weight": torch.ones(2, 2, dtype=dtype),
                               "4.bias": torch.ones(2, dtype=dtype)}),
         ("NaN", {**state, "0.bias": torch.full((4,), float("nan"), dtype=dtype)}),
         ("infinity", {**state, "2.weight": torch.full((2, 4), float("-inf"), dtype=dtype)}),
         ("no tensors", {}),
+        ("a BatchNorm1d", with_module(nn.BatchNorm1d(4), dtype)),
+        ("one without parameters", with_module(nn.BatchNorm1d(4, affine=False), dtype)),
+        ("weight_norm", weight_normed(dtype)),
+        ("an LSTM", {**state, **{f"lstm.{name}": tensor.to(dtype)
+                                 for name, tensor in nn.LSTM(2, 2).state_dict().items()}}),
+        ("names without numbers", renamed(state, lambda index, kind: f"{'ab'[index]}.{kind}")),
     ]
     if dtype == torch.float32:
         wrong.append(("a number that is infinite in float",
@@ -336,6 +377,7 @@ def main():
         check_trained(program, dtype, tolerance, folder)
         check_created(program, dtype, tolerance, folder)
         check_loaded(program, dtype, tolerance, folder)
+        check_types(program, dtype, tolerance, folder)
         check_refused(program, dtype, folder)
     print(f"interop: {counts[True]} passed, {counts[False]} failed")
     return 1 if counts[False] or not counts[True] else 0

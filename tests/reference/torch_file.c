@@ -41,7 +41,7 @@ static void test_path(void)
 {
     nn_model *model = make_mlp(1);
     nn_location place = {0};
-    CHECK(nn_load_parameters(model, SAFETENSORS, &place) == NN_OK);
+    CHECK(nn_load_parameters(model, SAFETENSORS, NULL, &place) == NN_OK);
     check_outputs(model);
     nn_model_free(model);
 }
@@ -58,7 +58,7 @@ static void test_memory(void)
         size = fread(bytes, 1, sizeof bytes, file);
         fclose(file);
         CHECK(size > 0 && size < sizeof bytes);
-        CHECK(nn_load_parameters_memory(model, bytes, size, &place) == NN_OK);
+        CHECK(nn_load_parameters_memory(model, bytes, size, NULL, &place) == NN_OK);
         check_outputs(model);
     }
     nn_model_free(model);

@@ -636,7 +636,7 @@ static nn_status job_load_parameters(void)
 {
     nn_model *model = example_model(5), *same = example_model(5);
     size_t bytes = nn_parameter_count(model) * sizeof(nn_real);
-    nn_status status = TRY(nn_load_parameters(model, temporary("model"), NULL));
+    nn_status status = TRY(nn_load_parameters(model, temporary("model"), NULL, NULL));
     CHECK((memcmp(nn_parameters(model), nn_parameters(same), bytes) == 0) == (status != NN_OK));
     CHECK((nn_metadata(model, "author") != NULL) == (status == NN_OK));
     nn_model_free(model);
@@ -647,7 +647,7 @@ static nn_status job_load_parameters(void)
 static nn_status job_load_parameters_memory(void)
 {
     nn_model *model = example_model(5), *same = example_model(5);
-    TRY(nn_load_parameters_memory(model, old_file, (size_t)old_size, NULL));
+    TRY(nn_load_parameters_memory(model, old_file, (size_t)old_size, NULL, NULL));
     CHECK(same_parameters(model, same) == (last_status != NN_OK));
     CHECK((nn_metadata(model, "author") != NULL) == (last_status == NN_OK));
     nn_model_free(model);

@@ -24,7 +24,7 @@ static void round_trip(nn_activation activation, nn_scaling scaling)
     CHECK(nn_save(model, temporary("model")) == NN_OK);
     file = read_file(temporary("model"));
     CHECK(same_bytes(first, file));
-    CHECK(nn_load_parameters_memory(filled, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_load_parameters_memory(filled, file.at, file.size, NULL, NULL) == NN_OK);
     CHECK(same_parameters(model, filled) && same_predictions(model, filled));
     if (CHECK(nn_load(&loaded, temporary("model"), NULL) == NN_OK && loaded)) {
         CHECK(same_shape(model, loaded) && same_parameters(model, loaded));
@@ -293,8 +293,8 @@ static void test_nulls(void)
     REFUSED(nn_save_checkpoint_memory(good_trainer, NULL, 0, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_checkpoint_memory(NULL, good_state, good_size, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_checkpoint_memory(good_trainer, NULL, good_size, NULL), NN_ERROR_NULL);
-    REFUSED(nn_load_parameters_memory(NULL, good_state, good_size, NULL), NN_ERROR_NULL);
-    REFUSED(nn_load_parameters_memory(good_model, NULL, good_size, NULL), NN_ERROR_NULL);
+    REFUSED(nn_load_parameters_memory(NULL, good_state, good_size, NULL, NULL), NN_ERROR_NULL);
+    REFUSED(nn_load_parameters_memory(good_model, NULL, good_size, NULL, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_memory(NULL, good_state, good_size, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_memory(&made, NULL, good_size, NULL), NN_ERROR_NULL);
     CHECK(!made);
@@ -302,8 +302,8 @@ static void test_nulls(void)
     REFUSED(nn_load(&made, NULL, NULL), NN_ERROR_NULL);
     CHECK(!made);
     REFUSED(nn_load(NULL, path, NULL), NN_ERROR_NULL);
-    REFUSED(nn_load_parameters(NULL, path, NULL), NN_ERROR_NULL);
-    REFUSED(nn_load_parameters(good_model, NULL, NULL), NN_ERROR_NULL);
+    REFUSED(nn_load_parameters(NULL, path, NULL, NULL), NN_ERROR_NULL);
+    REFUSED(nn_load_parameters(good_model, NULL, NULL, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_checkpoint(NULL, path, NULL), NN_ERROR_NULL);
     REFUSED(nn_load_checkpoint(good_trainer, NULL, NULL), NN_ERROR_NULL);
     REFUSED(nn_save(NULL, path), NN_ERROR_NULL);
@@ -351,8 +351,8 @@ static void test_paths(void)
     CHECK(place.path && !strcmp(place.path, missing) && !place.line && !place.name[0]);
     CHECK(nn_load(&made, "build", &place) == NN_ERROR_READ && !made);
     CHECK(place.path && !strcmp(place.path, "build"));
-    CHECK(nn_load_parameters(model, missing, NULL) == NN_ERROR_OPEN);
-    CHECK(nn_load_parameters(model, "build", NULL) == NN_ERROR_READ);
+    CHECK(nn_load_parameters(model, missing, NULL, NULL) == NN_ERROR_OPEN);
+    CHECK(nn_load_parameters(model, "build", NULL, NULL) == NN_ERROR_READ);
     CHECK(nn_load_checkpoint(trainer, missing, &place) == NN_ERROR_OPEN);
     CHECK(nn_load_checkpoint(trainer, "build", NULL) == NN_ERROR_READ);
     CHECK(nn_save(model, missing) == NN_ERROR_OPEN);

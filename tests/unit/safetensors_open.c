@@ -233,12 +233,12 @@ static void check_files(nn_model *model, bytes file)
     size = 99;
     CHECK(nn_save_memory(model, buffer, sizeof buffer, &size) == NN_ERROR_READ_ONLY && size == 0);
     CHECK(all_are(buffer, sizeof buffer, GUARD_BYTE));
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_ERROR_READ_ONLY);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_ERROR_READ_ONLY);
     memset(&place, GUARD_BYTE, sizeof place);
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, &place) == NN_ERROR_READ_ONLY);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, &place) == NN_ERROR_READ_ONLY);
     CHECK(place.path == NULL && place.name[0] == 0);
-    CHECK(nn_load_parameters(model, temporary("model"), NULL) == NN_ERROR_READ_ONLY);
-    CHECK(nn_load_parameters(model, temporary("model"), &place) == NN_ERROR_READ_ONLY);
+    CHECK(nn_load_parameters(model, temporary("model"), NULL, NULL) == NN_ERROR_READ_ONLY);
+    CHECK(nn_load_parameters(model, temporary("model"), NULL, &place) == NN_ERROR_READ_ONLY);
     remove(temporary("none"));
     CHECK(nn_save(model, temporary("none")) == NN_ERROR_READ_ONLY);
     CHECK(remove(temporary("none")) != 0);

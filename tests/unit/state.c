@@ -128,7 +128,7 @@ static nn_status call_refused_scaling(void)
 
 static nn_status call_refused_load(void)
 {
-    return nn_load_parameters_memory(model, model_file.at, model_file.size - 1, NULL);
+    return nn_load_parameters_memory(model, model_file.at, model_file.size - 1, NULL, NULL);
 }
 
 static nn_status call_refused_checkpoint(void)
@@ -216,7 +216,7 @@ static nn_status call_backward(void)
 
 static nn_status call_load_parameters(void)
 {
-    return nn_load_parameters_memory(model, model_file.at, model_file.size, NULL);
+    return nn_load_parameters_memory(model, model_file.at, model_file.size, NULL, NULL);
 }
 
 /* A file of another program: the parameters alone, all 0. */
@@ -234,7 +234,7 @@ static nn_status call_load_foreign(void)
                 OWN_TYPE, 12 * size, 13 * size);
     put_length((unsigned char *)file, (uint64_t)length);
     memset(file + 8 + length, 0, (size_t)(13 * size));
-    return nn_load_parameters_memory(model, file, (size_t)(8 + length + 13 * size), NULL);
+    return nn_load_parameters_memory(model, file, (size_t)(8 + length + 13 * size), NULL, NULL);
 }
 
 static nn_status call_load_checkpoint_of_another(void)

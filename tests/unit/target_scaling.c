@@ -447,7 +447,7 @@ static void test_files(void)
         again = save_model(loaded);
         CHECK(same_bytes(file, again));
         CHECK(!predict_the_same(model, other));
-        CHECK(nn_load_parameters_memory(other, file.at, file.size, NULL) == NN_OK);
+        CHECK(nn_load_parameters_memory(other, file.at, file.size, NULL, NULL) == NN_OK);
         CHECK(predict_the_same(model, other));
         CHECK(nn_model_copy(&copy, model) == NN_OK && predict_the_same(model, copy));
         memory = make_bytes(nn_model_open_size(file.at, file.size));
@@ -456,8 +456,8 @@ static void test_files(void)
         nn_model_free(opened);
 
         /* a file without it removes it */
-        CHECK(nn_load_parameters_memory(copy, plain.at, plain.size, NULL) == NN_OK);
-        CHECK(nn_load_parameters_memory(other, file.at, file.size, NULL) == NN_OK);
+        CHECK(nn_load_parameters_memory(copy, plain.at, plain.size, NULL, NULL) == NN_OK);
+        CHECK(nn_load_parameters_memory(other, file.at, file.size, NULL, NULL) == NN_OK);
         CHECK(!predict_the_same(copy, other));
         free(again.at);
         again = save_model(copy);
@@ -536,7 +536,7 @@ static void test_damage(void)
         if (text) memcpy(value + 3 * digits, text, text[1] ? digits : 1);
         CHECK(put_checksum(b));
         CHECK(nn_load_memory(&loaded, b.at, b.size, NULL) == NN_ERROR_METADATA && !loaded);
-        CHECK(nn_load_parameters_memory(model, b.at, b.size, NULL) == NN_ERROR_METADATA);
+        CHECK(nn_load_parameters_memory(model, b.at, b.size, NULL, NULL) == NN_ERROR_METADATA);
         CHECK(nn_model_open_in(&opened, memory.at, memory.size, b.at, b.size) != NN_OK && !opened);
         free(b.at);
     }
@@ -546,7 +546,7 @@ static void test_damage(void)
         CHECK(nn_model_open_in(&opened, memory.at, memory.size, file.at, file.size) != NN_OK);
         file.at[at] ^= 1;
     }
-    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
     nn_model_free(model);
     free(memory.at);
     free(file.at);

@@ -524,7 +524,7 @@ static void refused_files(stage at)
         status = nn_load_checkpoint_memory(trainer, damaged, file_size, NULL);
         if (!CHECK(status != NN_OK && unchanged())) printf("byte %d\n", (int)i);
         w = before;
-        status = nn_load_parameters_memory(model, damaged, file_size, NULL);
+        status = nn_load_parameters_memory(model, damaged, file_size, NULL, NULL);
         if (!CHECK(status != NN_OK && unchanged())) printf("byte %d\n", (int)i);
         w = before;
     }
@@ -659,7 +659,7 @@ static nn_status call_load_checkpoint(void)
 
 static nn_status call_load_parameters(void)
 {
-    return nn_load_parameters_memory(model, file, file_size, NULL);
+    return nn_load_parameters_memory(model, file, file_size, NULL, NULL);
 }
 
 /* The history has space for 12 epochs: three folds. What nn_cross_validate has recorded of the
