@@ -1356,26 +1356,28 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
    widths of missing layers are 0. `more` is the argument after the eighth layer: when it is not 0,
    the array type in sizeof gets a negative length, and the program does not compile. The terms of
    each sum are the arrays that nn__lay_out_model or nn__lay_out_trainer takes from the block.
+   NN__SIZE(n) is n as a size_t, without a cast, of which C++ may warn in the program's files.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
-#define NN__LARGER(a, b)  ((size_t)(a) > (size_t)(b) ? (size_t)(a) : (size_t)(b))
+#define NN__SIZE(n)       ((n) * sizeof(char))
+#define NN__LARGER(a, b)  (NN__SIZE(a) > NN__SIZE(b) ? NN__SIZE(a) : NN__SIZE(b))
 #define NN__ALIGNED(size) (((size) + (NN_ALIGNMENT - 1)) / NN_ALIGNMENT * NN_ALIGNMENT)
-#define NN__ARRAY(count)  NN__ALIGNED((size_t)(count) * sizeof(nn_real))
+#define NN__ARRAY(count)  NN__ALIGNED(NN__SIZE(count) * sizeof(nn_real))
 #define NN__PARAMETERS(a, b, c, d, e, f, g, h, i)                                                  \
     (NN__DENSE(a, b) + NN__DENSE(b, c) + NN__DENSE(c, d) + NN__DENSE(d, e) + NN__DENSE(e, f) +     \
      NN__DENSE(f, g) + NN__DENSE(g, h) + NN__DENSE(h, i))
-#define NN__DENSE(in, out) (((size_t)(in) + 1) * (size_t)(out))
+#define NN__DENSE(in, out) ((NN__SIZE(in) + 1) * NN__SIZE(out))
 #define NN__OUTPUTS(b, c, d, e, f, g, h, i)                                                        \
     ((i) ? (i) : (h) ? (h) : (g) ? (g) : (f) ? (f) : (e) ? (e) : (d) ? (d) : (c) ? (c) : (b))
 #define NN__BUFFER(a, c, e, g, i, outputs)                                                         \
     NN__LARGER(NN__LARGER(NN__LARGER(a, c), NN__LARGER(e, g)), NN__LARGER(i, outputs))
 #define NN__LAYERS(b, c, d, e, f, g, h, i)                                                         \
-    ((size_t) !!(b) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
+    (NN__SIZE(!!(b)) + !!(c) + !!(d) + !!(e) + !!(f) + !!(g) + !!(h) + !!(i))
 #ifdef NN_NO_MALLOC
 #define NN__TARGET_SCALING(outputs) 0
 #else
-#define NN__TARGET_SCALING(outputs) NN__ARRAY(2 * (size_t)(outputs))
+#define NN__TARGET_SCALING(outputs) NN__ARRAY(2 * NN__SIZE(outputs))
 #endif
 #define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, ...)                                             \
     (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
@@ -1384,27 +1386,28 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
-     NN__ARRAY(2 * (size_t)(a)) + NN__TARGET_SCALING(NN__OUTPUTS(b, c, d, e, f, g, h, i)) +        \
+     NN__ARRAY(2 * NN__SIZE(a)) + NN__TARGET_SCALING(NN__OUTPUTS(b, c, d, e, f, g, h, i)) +        \
      NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
                (NN__BUFFER(a, c, e, g, i, NN__OUTPUTS(b, c, d, e, f, g, h, i)) +                   \
                 NN__BUFFER(b, d, f, h, 0, NN__OUTPUTS(b, c, d, e, f, g, h, i)))))
 #ifdef NN__SIMD
 #define NN__HIDDEN(b, c) ((c) ? (b) : 0)
 #define NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i)                                             \
-    NN__ARRAY((size_t)(rows)*NN__LARGER(                                                           \
-        NN__LARGER(NN__LARGER(NN__HIDDEN(b, c), NN__HIDDEN(c, d)),                                 \
-                   NN__LARGER(NN__HIDDEN(d, e), NN__HIDDEN(e, f))),                                \
-        NN__LARGER(NN__LARGER(NN__HIDDEN(f, g), NN__HIDDEN(g, h)), NN__HIDDEN(h, i))))
+    NN__ARRAY(                                                                                     \
+        NN__SIZE(rows) *                                                                           \
+        NN__LARGER(NN__LARGER(NN__LARGER(NN__HIDDEN(b, c), NN__HIDDEN(c, d)),                      \
+                              NN__LARGER(NN__HIDDEN(d, e), NN__HIDDEN(e, f))),                     \
+                   NN__LARGER(NN__LARGER(NN__HIDDEN(f, g), NN__HIDDEN(g, h)), NN__HIDDEN(h, i))))
 #else
 #define NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i) 0
 #endif
 #define NN__TRAINER_SIZE(moments, rows, a, b, c, d, e, f, g, h, i, more, ...)                      \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_trainer)) +             \
-     NN__ALIGNED((size_t)(rows) * sizeof(size_t)) +                                                \
-     ((moments) + (size_t)1) * NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +              \
-     NN__ARRAY((size_t)(rows) * (a)) +                                                             \
-     NN__ARRAY((size_t)(rows) * ((size_t)(b) + (c) + (d) + (e) + (f) + (g) + (h) + (i))) +         \
-     NN__ARRAY((size_t)(rows)*NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +             \
+     NN__ALIGNED(NN__SIZE(rows) * sizeof(size_t)) +                                                \
+     (NN__SIZE(moments) + 1) * NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +              \
+     NN__ARRAY(NN__SIZE(rows) * (a)) +                                                             \
+     NN__ARRAY(NN__SIZE(rows) * (NN__SIZE(b) + (c) + (d) + (e) + (f) + (g) + (h) + (i))) +         \
+     NN__ARRAY(NN__SIZE(rows) * NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +           \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
 /* NN__ALIGN is an alignment that suits every type here. NN__SLACK is the largest number of bytes
@@ -1524,6 +1527,20 @@ struct nn_trainer {
 #if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
 #define NN_IMPLEMENTED
 
+/* Warnings that would ask for another language than C are off within the implementation: C++'s casts
+   and its nullptr are not C, and a cast that is needed under NN_DOUBLE is not needed without it. */
+#ifdef __cplusplus
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wold-style-cast"
+#pragma clang diagnostic ignored "-Wzero-as-null-pointer-constant"
+#elif defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wuseless-cast"
+#endif
+#endif
+
 /* ================================================================================================
    >>platform
    ------------------------------------------------------------------------------------------------
@@ -1546,6 +1563,8 @@ struct nn_trainer {
 typedef char nn__NN_PREDICT_ROWS_has_changed[NN_PREDICT_ROWS == NN__FIRST_PREDICT_ROWS ? 1 : -1];
 typedef char nn__NN_ALIGNMENT_has_changed[NN_ALIGNMENT == NN__FIRST_ALIGNMENT ? 1 : -1];
 typedef char nn__NN_ALIGNMENT_is_too_small[NN_ALIGNMENT >= sizeof(nn_real) ? 1 : -1];
+
+#define NN__NAN ((nn_real)NAN) /* NAN is a float */
 
 #if defined(NN_DOUBLE) && DBL_MANT_DIG < 53
 #error "nn.h: NN_DOUBLE needs a double of 64 bits"
@@ -2534,8 +2553,8 @@ static nn_status nn__write_file(const char *path, const void *bytes, size_t size
    rounding error of the sum (two-sum, Knuth 1969). */
 static float nn__fmaf(float a, float b, float c)
 {
-    const double product = (double)a * b, sum = product + c, rest = sum - product;
-    const double e = (product - (sum - rest)) + (c - rest);
+    const double product = (double)a * (double)b, sum = product + (double)c;
+    const double rest = sum - product, e = (product - (sum - rest)) + ((double)c - rest);
     double odd = sum;
     uint64_t bits;
 
@@ -9137,7 +9156,7 @@ NN_DEF nn_real nn_learning_rate(const nn_trainer *trainer)
     const nn_options *o;
     uint32_t step, warmup, length;
 
-    if (!trainer) return NAN;
+    if (!trainer) return NN__NAN;
     o = trainer->options;
     step = trainer->state.step;
     warmup = (uint32_t)o->warmup_steps;
@@ -9160,7 +9179,7 @@ NN_DEF nn_status nn_set_learning_rate(nn_trainer *trainer, nn_real learning_rate
 
 NN_DEF nn_real nn_gradient_norm(const nn_trainer *trainer)
 {
-    return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NAN;
+    return trainer && trainer->options->clip_norm > 0 ? trainer->state.gradient_norm : NN__NAN;
 }
 
 /* Returns whether the length of the schedule is known. A schedule over all updates of nn_fit has no
@@ -9495,14 +9514,14 @@ static void nn__report(nn__run *run, const nn__sums *sums, int accuracy, int val
 {
     nn_progress *progress = &run->progress;
     const nn_real mean = nn__mean_loss(sums);
-    const nn_real right = accuracy ? (nn_real)sums->correct / (nn_real)sums->counted : NAN;
+    const nn_real right = accuracy ? (nn_real)sums->correct / (nn_real)sums->counted : NN__NAN;
 
     if (validation) {
         progress->validation_loss = mean;
         progress->validation_accuracy = right;
     } else {
-        progress->loss = sums->counted ? mean : NAN;
-        progress->accuracy = sums->counted ? right : NAN;
+        progress->loss = sums->counted ? mean : NN__NAN;
+        progress->accuracy = sums->counted ? right : NN__NAN;
     }
 }
 
@@ -9855,7 +9874,7 @@ static nn_status nn__train(nn__run *run)
     int stop = 0;
 
     do {
-        run->progress.validation_loss = run->progress.validation_accuracy = NAN;
+        run->progress.validation_loss = run->progress.validation_accuracy = NN__NAN;
         status = nn__train_epoch(run, &stop);
         if (status != NN_OK || (stop && run->trainer->state.position < run->training.count))
             return status;
@@ -9997,7 +10016,7 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
     int i, k;
 
     for (i = 0; i < count; i++)
-        if (!nn__is_finite(scores[i].probability)) return NAN;
+        if (!nn__is_finite(scores[i].probability)) return NN__NAN;
     nn__sort(scores, scores + count, (size_t)count, sizeof *scores, nn__compare_scores);
     for (i = 0; i < count; i = k) {
         ties_negative = ties_positive = 0;
@@ -10009,7 +10028,7 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
         negatives += ties_negative;
         positives += ties_positive;
     }
-    return positives > 0 && negatives > 0 ? (nn_real)(pairs / (positives * negatives)) : NAN;
+    return positives > 0 && negatives > 0 ? (nn_real)(pairs / (positives * negatives)) : NN__NAN;
 }
 #endif
 
@@ -10057,7 +10076,7 @@ static nn_real nn__r_squared(const nn__output_tally *output, nn_real rows)
     const nn_real sum = nn__total(&output->sum);
     const nn_real total = nn__fma(-sum, sum / rows, nn__total(&output->squares));
 
-    return total > 0 ? 1 - nn__total(&output->residual) / total : NAN;
+    return total > 0 ? 1 - nn__total(&output->residual) / total : NN__NAN;
 }
 
 /* Adds a row with the outputs p[outputs] to the tally. */
@@ -10157,9 +10176,9 @@ static void nn__finish_metrics(nn_metrics *metrics, const nn__tally *tally, cons
     metrics->rows = sums->counted;
     metrics->mse = nn__total(&tally->squares) / cells;
     metrics->mae = nn__total(&tally->absolutes) / cells;
-    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = NAN;
-    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = NAN;
-    metrics->auc = metrics->r2 = NAN;
+    metrics->accuracy = metrics->precision = metrics->recall = metrics->f1 = NN__NAN;
+    metrics->macro_precision = metrics->macro_recall = metrics->macro_f1 = NN__NAN;
+    metrics->auc = metrics->r2 = NN__NAN;
     if (nn__is_classification(data, loss)) {
         metrics->correct = sums->correct;
         metrics->accuracy = (nn_real)sums->correct / (nn_real)sums->counted;
@@ -11816,7 +11835,7 @@ static nn_status nn__give_classes(nn__field *field, const nn_csv_options *o)
         char *text = (char *)NN_MALLOC(2 * strlen(name) + 1);
         nn__number number;
         nn__cell cell;
-        nn_real value;
+        nn_real value = 0;
         int is_number;
 
         if (!text) return NN_ERROR_MEMORY;
@@ -12603,8 +12622,14 @@ static nn_status nn__check_recipe_sizes(const nn__table *table, nn_data *data)
     const nn_data *like = table->o.like;
     int inputs = data->inputs, outputs = data->outputs;
 
-    if (like) inputs = like->inputs, outputs = like->outputs;
-    if (model) inputs = model->inputs, outputs = nn__outputs(model);
+    if (like) {
+        inputs = like->inputs;
+        outputs = like->outputs;
+    }
+    if (model) {
+        inputs = model->inputs;
+        outputs = nn__outputs(model);
+    }
     if (data->classes == 2 && outputs == 2) data->outputs = 2;
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }
@@ -12863,7 +12888,7 @@ static nn_status nn__recipe_means(const nn_model *model, nn_real **means)
         *means = (nn_real *)NN_MALLOC((size_t)inputs * sizeof(nn_real));
         if (!*means) status = NN_ERROR_MEMORY;
     }
-    for (i = 0; *means && i < inputs; i++) (*means)[i] = (nn_real)NAN;
+    for (i = 0; *means && i < inputs; i++) (*means)[i] = NN__NAN;
     for (i = 0; *means && i < table.count; i++)
         if (table.fields[i].kind == NN__NUMBERS && table.fields[i].imputes)
             (*means)[table.fields[i].place] = table.fields[i].mean;
@@ -16484,6 +16509,13 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path)
 #endif
 #endif
 
+#ifdef __cplusplus
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#elif defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+#endif
 #endif /* NN_IMPLEMENTATION */
 
 /*

@@ -11,7 +11,19 @@ quiet=1
 . tests/platform/jobs.sh
 models=build/exported # .c and _double.c, from the Makefile: what nn_export_c writes
 
-warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+# The header silences two or three of C++'s within the implementation, where it says why.
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wcast-align
+    -Wdouble-promotion -Wundef -Wsign-conversion -Wnull-dereference -Wvla -Werror"
+
+# warnings_of COMPILE: those, and the ones that its language and compiler have besides.
+warnings_of()
+{
+    case $1 in
+    g++*) echo "$warnings -Wold-style-cast -Wzero-as-null-pointer-constant -Wuseless-cast" ;;
+    *++*) echo "$warnings -Wold-style-cast -Wzero-as-null-pointer-constant" ;;
+    *) echo "$warnings -Wmissing-prototypes -Wstrict-prototypes" ;;
+    esac
+}
 
 # ---- Sources ------------------------------------------------------------------------------------
 
@@ -56,7 +68,7 @@ __stack_chk_fail __cpu_indicator_init __cpu_model _GLOBAL_OFFSET_TABLE_
 compile()
 {
     echo "$1 $2" >&2
-    $1 $warnings -I. -c -o "${3:-$folder/a.o}" "$work/$2"
+    $1 $(warnings_of "$1") -I. -c -o "${3:-$folder/a.o}" "$work/$2"
 }
 
 # diagnose COMPILE SOURCE...: without a warning, and without code being made.
@@ -66,7 +78,7 @@ diagnose()
     shift
     for source in "$@"; do
         echo "$command $source" >&2
-        $command $warnings -I. -fsyntax-only "$work/$source"
+        $command $(warnings_of "$command") -I. -fsyntax-only "$work/$source"
     done
 }
 
@@ -339,13 +351,13 @@ fused_header()
 }
 
 # exported CC CXX SOURCE: what nn_export_c writes gives no warning either, in C and in C++ (where 17
-# is the first to have hexadecimal floating constants).
+# is the first to have hexadecimal floating constants), but for what is not C++'s style.
 exported()
 {
     { cat "$3"; echo 'int main(void) { return !exported[0][0] || !exported_classes[0][1]; }'; } >"$folder/models.c"
     for flags in "" -DNN_NO_FMA; do
-        for command in "$1 -std=c99 -Wdouble-promotion -Wmissing-prototypes" "$2 -std=c++17"; do
-            $command $warnings $flags -O2 -c -o "$folder/a.o" "$folder/models.c"
+        for command in "$1 -std=c99" "$2 -std=c++17"; do
+            $command $(warnings_of "$command" | sed 's/-Wold-style-cast.*//') $flags -O2 -c -o "$folder/a.o" "$folder/models.c"
         done
     done
     refused "$1" "$folder/models.c"
@@ -387,12 +399,14 @@ checks()
         row "$1 $define, what was exported" exported "$1" "$2 -x c++" "$models$double.c"
         row "$1 $define, what is fused of it" fused "$1 $define" "$models$double.c"
     done
-    for standard in c11 gnu17; do
+    for standard in c11 gnu17 c2x; do
         row "$1 -std=$standard" compile "$1 -std=$standard -O0" implement.c
         row "$1 -std=$standard, small" small "$1 -std=$standard"
     done
-    row "$2 -std=c++17" compile "$2 -x c++ -std=c++17 -O0" implement.c
-    row "$2 -std=c++17, small" small "$2 -x c++ -std=c++17"
+    for standard in c++17 c++20; do
+        row "$2 -std=$standard" compile "$2 -x c++ -std=$standard -O0" implement.c
+        row "$2 -std=$standard, small" small "$2 -x c++ -std=$standard"
+    done
     for command in "$c" "$cxx"; do
         row "$command, small" small "$command"
         row "$command, twice" diagnose "$command" again.c later.c twice.c other.c

@@ -13,6 +13,8 @@ int main(void)
     nn_data data = {0};
 #endif
     const nn_real x[2] = {1, 2}, y[2] = {1, 2};
+    const size_t opened = NN_MODEL_OPEN_SIZE(1, 3, 1), whole = NN_MODEL_SIZE(1, 3, 1);
+    const size_t trainer = NN_TRAINER_SIZE(0, 32, 1, 3, 1);
     nn_metrics result;
     nn_model *model;
     data.rows = 2;
@@ -24,5 +26,6 @@ int main(void)
     if (nn_fit(model, &data, &how) != NN_OK) return 2;
     if (nn_evaluate(model, &data, &how, &result) != NN_OK || !(result.loss >= 0)) return 3;
     nn_model_free(model);
+    if (opened >= whole || trainer < whole) return 4;
     return 0;
 }
