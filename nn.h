@@ -1527,8 +1527,9 @@ struct nn_trainer {
 #if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
 #define NN_IMPLEMENTED
 
-/* Warnings that would ask for another language than C are off within the implementation: C++'s casts
-   and its nullptr are not C, and a cast that is needed under NN_DOUBLE is not needed without it. */
+/* Warnings that would ask for another language than C are off within the implementation: C++'s
+   casts and its nullptr are not C, and a cast that is needed under NN_DOUBLE is not needed without
+   it. */
 #ifdef __cplusplus
 #if defined(__clang__)
 #pragma clang diagnostic push
