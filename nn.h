@@ -218,6 +218,16 @@
    be plain numbers, because they become part of these names. One program may hold two builds, such
    as float and double, each with its own NN_IMPLEMENTATION.
 
+   SHARED LIBRARIES. The functions are exported from a library that is compiled with
+   -fvisibility=hidden, or from a DLL, when the file with NN_IMPLEMENTATION says so before the
+   #include:
+
+       #define NN_DEF extern __attribute__((visibility("default")))   // gcc, clang
+       #define NN_DEF extern __declspec(dllexport)                    // Windows
+
+   The programs that call them need no NN_DEF. On Windows, extern __declspec(dllimport) saves one
+   jump for each call.
+
    Functions of the C library that can be replaced, all in >>platform: NN_MALLOC with NN_FREE,
    NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FOPEN_NEW, NN_FREAD, NN_FWRITE,
    NN_FERROR, NN_FFLUSH, NN_FSYNC, NN_FCLOSE, NN_RENAME, NN_REMOVE.

@@ -35,6 +35,7 @@ make_sources()
     cat nn.h nn.h >"$work/twice.h"
     printf '#include "nn.h"\n' >"$work/declare.c"
     printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/implement.c"
+    { grep 'define NN_DEF.*visibility' nn.h; cat "$work/implement.c"; } >"$work/exporting.c"
     printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n#include "nn.h"\n' >"$work/again.c"
     printf '#include "nn.h"\n#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/later.c"
     printf '#define NN_IMPLEMENTATION\n#include "%s/twice.h"\n' "$work" >"$work/twice.c"
@@ -187,6 +188,25 @@ two_builds()
     $1 -Dmain=two -DNN_DOUBLE -I. -c -o "$folder/c.o" "$work/user.c"
     $1 -o "$folder/program" "$folder/main.c" "$folder/a.o" "$folder/b.o" "$folder/c.o" "$2" -lm
     "$folder/program"
+}
+
+# shared COMPILE LINK: a library that hides what is not marked as the header's first page shows, and a
+# program of it.
+shared()
+{
+    hidden="$1 -DNN_NO_SIMD -O0 -fPIC -fvisibility=hidden"
+    compile "$hidden" exporting.c
+    $2 -shared -o "$folder/libnn.so" "$folder/a.o" -lm
+    nm -D --defined-only "$folder/libnn.so" | awk '{ print $3 }' >"$folder/names"
+    ! grep -v '^nn_[a-z]' "$folder/names" >&2 || return 1
+    compile "$1 -DNN_NO_SIMD" user.c "$folder/user.o"
+    links "$2" "$folder/user.o" "$folder/libnn.so"
+    "$folder/program"
+    compile "$1 -DNN_NO_SIMD -DNN_DOUBLE" user.c "$folder/other.o"
+    does_not_link nn_fit_DOUBLE_NO_SIMD "$2" "$folder/other.o" "$folder/libnn.so"
+    compile "$hidden" implement.c
+    $2 -shared -o "$folder/libnn.so" "$folder/a.o" -lm
+    does_not_link nn_fit_NO_SIMD "$2" "$folder/user.o" "$folder/libnn.so"
 }
 
 # changed COMPILE SWITCH: within one file, a switch that comes or goes after the first #include is an
@@ -421,6 +441,8 @@ checks()
         row "$1, $switch changes" changed "$1" "$switch"
     done
     row "$1, STATIC changes" changed "$1" STATIC
+    row "$1, shared library" shared "$1" "$1"
+    row "$2, shared library" shared "$2 -x c++" "$2"
     row "$1, two builds" two_builds "$1" "$work/$1.o"
     row "$1, declarations" declares_only "$1"
     row "$1, what it exports and needs" exports "$work/$1.optimised.o"

@@ -101,6 +101,24 @@ machine()
     done
 }
 
+# A DLL as the header's first page shows it, and programs that use it: with dllimport, without, and
+# with another switch, which does not link.
+dll()
+{
+    needs "x86_64-w64-mingw32-gcc wine" "gcc-mingw-w64-x86-64 wine wine64"
+    gcc="x86_64-w64-mingw32-gcc -I."
+    { grep 'define NN_DEF.*dllexport' nn.h; printf '#define NN_IMPLEMENTATION\n#include "nn.h"\n'; } \
+        >"$folder/nn.c"
+    $gcc -O1 -DNN_NO_SIMD -static -shared -o "$folder/nn.dll" "$folder/nn.c" >&2
+    for define in "-DNN_DEF=extern __declspec(dllimport)" -DNOTHING; do
+        $gcc -DNN_NO_SIMD "$define" -o "$folder/a.exe" tests/platform/user.c "$folder/nn.dll" >&2
+        under_wine "$folder/a.exe" >&2
+    done
+    ! $gcc -DNN_NO_SIMD -DNN_DOUBLE -o "$folder/a.exe" tests/platform/user.c "$folder/nn.dll" \
+        2>"$folder/message" || return 1
+    grep -q 'undefined reference to .nn_fit_DOUBLE_NO_SIMD' "$folder/message"
+}
+
 # ---- The machines -------------------------------------------------------------------------------
 
 float="fma no_fma"
@@ -149,6 +167,7 @@ platforms()
         under_wine "" "$float"
     machine "Windows x64, -O0" "gcc-mingw-w64-x86-64 wine wine64" \
         "x86_64-w64-mingw32-gcc -O0 -static" under_wine "" fma
+    row "Windows x64, DLL" dll
     machine "musl" musl-tools "musl-gcc -O2 -static" natively "" "$float"
     machine "i386 with SSE" "gcc-i686-linux-gnu libc6-dev-i386-cross" \
         "i686-linux-gnu-gcc -O2 -static -msse2 -mfpmath=sse" natively scalar "$float"
