@@ -122,7 +122,11 @@
    for scratch, and everything that writes to a model or a trainer. Compiled with OpenMP (-fopenmp),
    large products of the vector kernels and large updates are divided among its threads by outputs,
    so that any number of threads gives the same result. Small nets use one thread. Waiting threads
-   spin: on a busy machine set OMP_WAIT_POLICY=passive.
+   spin: on a busy machine set OMP_WAIT_POLICY=passive. A process that forks leaves its threads
+   behind. With GNU's OpenMP (libgomp) the child would wait for them for ever, when both it and,
+   before the fork, its parent compute large products. Fork before the first of these, or call
+   omp_set_num_threads(1) first in the child, or omp_pause_resource_all(omp_pause_soft) in the
+   parent before the fork. LLVM's OpenMP needs none of this, and allows it.
 
    REPRODUCIBLE RESULTS. Weights, outputs, losses and files are the same to the last bit with every
    compiler, optimisation level, operating system, byte order, set of vector instructions and number
@@ -1537,9 +1541,8 @@ struct nn_trainer {
 #if defined(NN_IMPLEMENTATION) && !defined(NN_IMPLEMENTED)
 #define NN_IMPLEMENTED
 
-/* Warnings that would ask for another language than C are off within the implementation: C++'s
-   casts and its nullptr are not C, and a cast that is needed under NN_DOUBLE is not needed without
-   it. */
+/* Warnings that ask for another language than C are off within the implementation: C++'s casts and
+   nullptr are not C, and a cast that NN_DOUBLE needs is useless without it. */
 #ifdef __cplusplus
 #if defined(__clang__)
 #pragma clang diagnostic push

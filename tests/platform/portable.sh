@@ -101,6 +101,14 @@ machine()
     done
 }
 
+# forks CC: the ways out of fork after threads, which the header's first page lists.
+forks()
+{
+    try "$1 libomp-dev" "$1 -fopenmp" natively
+    $1 -O1 -fopenmp -I. -o "$folder/a.exe" tests/platform/fork.c -lm >&2
+    OMP_NUM_THREADS=3 "$folder/a.exe" >&2
+}
+
 # A DLL as the header's first page shows it, and programs that use it: with dllimport, without, and
 # with another switch, which does not link.
 dll()
@@ -134,6 +142,7 @@ compilers()
         machine "$cc -O3" $cc "$cc -O3 -std=gnu17" natively "" "$float"
         machine "$cc -fopenmp, 1, 2 and 7 threads" "$cc libomp-dev" "$cc -O2 -fopenmp" \
             with_threads "" "$float"
+        row "$cc -fopenmp, fork" forks "$cc"
         machine "$cc -O2 -march=native" $cc "$cc -O2 -march=native -std=c99" natively "" "$float"
         machine "$cc -O2 -march=x86-64-v2" "$cc on x86-64" "$cc -O2 -march=x86-64-v2 -std=gnu17" \
             natively "" "$float"
