@@ -517,8 +517,10 @@ typedef enum nn_status {
     NN_ERROR_TARGET,     /* a target outside [0, 1] for a cross-entropy */
     NN_ERROR_LABEL,      /* a label outside the classes, fewer than two classes, or other classes
                             than the model's */
-    NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or none that is positive */
-    NN_ERROR_DIVERGED,   /* the loss or a parameter became NaN or infinite; training stopped */
+    NN_ERROR_WEIGHT,     /* a row weight that is negative or not finite, or weights whose sum is 0,
+                            or far too small or too large: see nn_data */
+    NN_ERROR_DIVERGED,   /* the loss or a parameter became NaN or infinite; training stopped. The
+                            learning rate is too large, or numbers of the data are. */
     NN_ERROR_OPEN,       /* the file cannot be opened */
     NN_ERROR_READ,       /* the file cannot be read; it may be a folder */
     NN_ERROR_WRITE,      /* the file cannot be written whole; the old one is intact */
@@ -694,7 +696,9 @@ NN_DEF const char *nn_class_name(const nn_model *model, int k);
    model scales a copy of it. With NULL for scratch, the model's own scratch memory is used, by one
    thread at a time. Several threads may predict with one model when each passes nn_scratch_size
    bytes of its own, aligned as malloc aligns. NN_ERROR_DATA when x is not finite; y is then
-   unchanged. nn_predict_data does the same for an nn_data, whose inputs it can check. */
+   unchanged. NN_ERROR_DATA, too, when an output is not finite because numbers of x are too large,
+   or NN_ERROR_PARAMETER because a parameter is not finite (under NN_NO_MALLOC NN_ERROR_DATA); y is
+   then 0. nn_predict_data does the same for an nn_data, whose inputs it can check. */
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch);
 
@@ -724,7 +728,8 @@ typedef struct nn_data {
     const int *labels; /* [rows] the class of each row, 0 to classes - 1, instead of y; or NULL.
                           Under NN_NO_MALLOC they are not read: y is needed. */
     const nn_real *weight; /* [rows] the row's weight in its batch's mean loss, >= 0; NULL means 1.
-                              A row of weight 0 is left out. */
+                              A row of weight 0 is left out. The sum of all is between 2^-100 and
+                              2^100 (in double 2^-996 and 2^996; under NN_NO_MALLOC: > 0). */
     const char *const *input_names; /* [inputs], or NULL */
     const char *const *class_names; /* [classes], or NULL */
     const char *recipe; /* how nn_read_csv read the table, as text, which nn_fit keeps in the model;
@@ -763,9 +768,12 @@ NN_DEF nn_status nn_predict_data(const nn_model *model, const nn_data *data, nn_
                                  void *scratch);
 
 /* Computes the input scaling from data and stores it in the model. From then on the model applies
-   it to every input that it is given. Use the training rows only. A constant column is only
+   it to every input that it is given. Use the training rows only. A column that is constant, or
+   whose deviation is so small that its inverse overflows (2.9e-39, in double 5.6e-309), is only
    shifted. NN_SCALE_NONE removes the scaling; data may then be NULL. NN_ERROR_DATA when an input is
-   not finite or 4 rows * (largest |x|)^2 overflows. */
+   not finite or 4 times an input overflows. NN_NO_MALLOC makes the ranges smaller: NN_ERROR_DATA
+   when 4 rows * (largest |x|)^2 overflows, and a column is only shifted when the squares of its
+   deviations are 0. */
 NN_DEF nn_status nn_fit_scaling(nn_model *model, const nn_data *data, nn_scaling scaling);
 
 #ifndef NN_NO_MALLOC
@@ -1129,8 +1137,9 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user);
 
 /* ---- Metrics --------------------------------------------------------------------------------- */
 
-/* A metric is NaN where it has no meaning. Rows of weight 0 are left out of every metric. Other
-   weights count only in the loss. A ratio 0 / 0 is 0. */
+/* A metric is NaN where it has no meaning: auc, for example, where all rows are of one class. Rows
+   of weight 0 are left out of every metric. Other weights count only in the loss. A ratio 0 / 0 is
+   0. mse is infinite, and r2 NaN, where the squares overflow. */
 typedef struct nn_metrics {
     nn_real loss;
     int rows, correct;             /* rows; with classes or a cross-entropy: rows predicted right */
@@ -1140,12 +1149,14 @@ typedef struct nn_metrics {
                                                         or in the predictions */
     nn_real auc;      /* two classes: area under the ROC curve, ties count half */
     nn_real mse, mae; /* mean over rows and outputs */
-    nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if one is constant */
+    nn_real r2; /* 1 - residual / total sum of squares, mean over outputs; NaN if the targets of one
+                   are constant, or so small that their squares are 0 */
 } nn_metrics;
 
 /* Measures the model on data. Of the options only the loss counts, and what belongs to it
    (label_smoothing, huber_delta, quantile), but not class weights: pass the options that the model
-   was trained with, or NULL for defaults. An option without effect is refused here too. It uses
+   was trained with, or NULL for defaults. An option without effect is refused here too.
+   NN_ERROR_DATA when the loss is not finite: an input or a target is too large. It uses
    the model's own scratch memory: one thread at a time. Under NN_NO_MALLOC auc is NaN, and with
    more than two classes so are the macro means. */
 NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const nn_options *options,
@@ -1153,7 +1164,7 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
 
 /* Fills the confusion matrix[classes x classes]: how many rows of data are of the class that the
    matrix's row is, and predicted as the class that its column is. data->classes must be set. A
-   failure leaves the matrix as it was. */
+   failure leaves the matrix as it was, or 0 where an output is not finite. */
 NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix);
 
 /* The scores of one class. A ratio 0 / 0 is 0. */
@@ -1907,7 +1918,8 @@ static double nn__seconds(void)
     X(NN_ERROR_TARGET, "a target is outside [0, 1]")                                               \
     X(NN_ERROR_LABEL,                                                                              \
       "a label is outside the classes, there are fewer than two, or they are not the model's")     \
-    X(NN_ERROR_WEIGHT, "a row weight is negative or not finite, or no row weight is positive")     \
+    X(NN_ERROR_WEIGHT,                                                                             \
+      "a row weight is negative or not finite, or the sum of all is 0 or far too small or large")  \
     X(NN_ERROR_DIVERGED, "training diverged: the loss or a parameter became NaN or infinite")      \
     X(NN_ERROR_OPEN, "the file cannot be opened")                                                  \
     X(NN_ERROR_READ, "the file cannot be read; it may be a folder")                                \
@@ -7028,6 +7040,33 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
            ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
 }
 
+/* Returns whether x[count] are finite. A loop here is faster for few numbers than a call. */
+NN__HOT int nn__are_finite(const nn_model *model, const nn_real *x, size_t count)
+{
+#ifdef NN__SIMD
+    nn_real zero = 0;
+
+    if (count <= 4) {
+        while (count-- > 0) zero += x[count] - x[count];
+        return zero == 0;
+    }
+#endif
+    (void)model; /* without vector kernels */
+    return NN__RUN(model, all_finite, x, count);
+}
+
+/* Returns the status for outputs of finite inputs that are not finite. */
+static nn_status nn__overflow(const nn_model *model)
+{
+#ifdef NN_NO_MALLOC
+    (void)model;
+#else
+    if (model->parameters && !NN__RUN(model, all_finite, model->parameters, model->parameter_count))
+        return NN_ERROR_PARAMETER;
+#endif
+    return NN_ERROR_DATA;
+}
+
 /* Checks the arguments that nn_predict and nn_predict_classes have in common. */
 NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int rows,
                                    const void *scratch)
@@ -7039,12 +7078,13 @@ NN__HOT nn_status nn__check_inputs(const nn_model *model, const nn_real *x, int 
     if (rows > 1 &&
         (size_t)rows > SIZE_MAX / sizeof(nn_real) / (inputs > outputs ? inputs : outputs))
         return NN_ERROR_OVERFLOW;
-    return NN__RUN(model, all_finite, x, (size_t)rows * inputs) ? NN_OK : NN_ERROR_DATA;
+    return nn__are_finite(model, x, (size_t)rows * inputs) ? NN_OK : NN_ERROR_DATA;
 }
 
 NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, nn_real *y,
                             void *scratch)
 {
+    nn_real *const start = y;
     nn_status status;
     size_t inputs, outputs;
     int first, count;
@@ -7063,7 +7103,9 @@ NN_DEF nn_status nn_predict(const nn_model *model, const nn_real *x, int rows, n
         x += (size_t)count * inputs;
         y += (size_t)count * outputs;
     }
-    return NN_OK;
+    if (nn__are_finite(model, start, (size_t)rows * outputs)) return NN_OK;
+    memset(start, 0, (size_t)rows * outputs * sizeof *y);
+    return nn__overflow(model);
 }
 
 /* Returns the class of a row of outputs or targets: see nn_predict_classes. */
@@ -7080,6 +7122,7 @@ static int nn__class_of(const nn_real *row, int outputs)
 NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int rows, int *classes,
                                     void *scratch)
 {
+    int *const start = classes;
     nn_status status;
     int first, count, outputs, b;
 
@@ -7095,6 +7138,10 @@ NN_DEF nn_status nn_predict_classes(const nn_model *model, const nn_real *x, int
 #ifndef NN_NO_MALLOC
         nn__unscale(model, y, count);
 #endif
+        if (!nn__are_finite(model, y, (size_t)count * (size_t)outputs)) {
+            memset(start, 0, (size_t)rows * sizeof *classes);
+            return nn__overflow(model);
+        }
         for (b = 0; b < count; b++, y += outputs) *classes++ = nn__class_of(y, outputs);
         x += (size_t)count * (size_t)model->inputs;
     }
@@ -7887,11 +7934,23 @@ static nn_status nn__keep_names(nn_model *model, const nn_data *data)
 }
 #endif
 
-/* Checks the weights and the targets of all rows. At least one weight must be positive. */
+/* Returns whether the sum of the row weights is so that no weighted mean overflows, or loses digits
+   in denormal numbers. */
+static int nn__sum_fits(nn_real sum)
+{
+#ifdef NN_NO_MALLOC
+    return sum > 0 && nn__is_finite(sum);
+#else
+    return sum >= NN__NEGLIGIBLE && sum <= 1 / NN__NEGLIGIBLE;
+#endif
+}
+
+/* Checks the weights and the targets of all rows. */
 static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 {
+    nn_real sum = 0;
     nn_status status;
-    int b, positive = 0;
+    int b;
 
     if (!data->weight && !data->classes && !nn__is_cross_entropy(loss)) return NN_OK;
 #ifndef NN_NO_MALLOC
@@ -7899,15 +7958,15 @@ static nn_status nn__check_rows(const nn_data *data, nn_loss loss)
 #endif
     for (b = 0; b < data->rows; b++) {
         const nn_real weight = nn__row_weight(data, (size_t)b);
-        if (!nn__is_finite(weight) || weight < 0) return NN_ERROR_WEIGHT;
-        positive |= weight > 0;
+        if (!(weight >= 0)) return NN_ERROR_WEIGHT;
+        sum += weight;
 #ifndef NN_NO_MALLOC
         if (data->labels) continue;
 #endif
         status = nn__check_target(data, data->y + (size_t)b * (size_t)data->outputs, loss);
         if (status != NN_OK) return status;
     }
-    return positive ? NN_OK : NN_ERROR_WEIGHT;
+    return nn__sum_fits(sum) ? NN_OK : NN_ERROR_WEIGHT;
 }
 
 /* Returns how many numbers there are in y. */
@@ -8058,9 +8117,23 @@ NN__HOT size_t nn__row(nn__rows *rows, int i)
    cache line of a row holds several of them. */
 enum { NN__COLUMNS = 8 };
 typedef struct nn__column {
-    nn_real low, high;    /* minimum and maximum */
+    nn_real low, high; /* minimum and maximum */
+#ifndef NN_NO_MALLOC
+    nn_real unit; /* the numbers are multiplied by this power of two before they are added */
+#endif
     nn__sum sum, squares; /* of x; of (x - offset)^2 */
 } nn__column;
+
+/* Returns a number times the column's unit. */
+static nn_real nn__in_units(const nn__column *column, nn_real x)
+{
+#ifdef NN_NO_MALLOC
+    (void)column;
+    return x;
+#else
+    return nn__rounded_product(x, column->unit);
+#endif
+}
 
 /* What a scaling is computed from, x[rows x width], and where it is stored: offset[width] and,
    behind it, factor[width]. */
@@ -8076,42 +8149,45 @@ typedef struct nn__unscaled {
        standard  offset = mean(x)     factor = 1 / sqrt(mean((x - offset)^2))
        min-max   offset = min(x)      factor = 1 / (max(x) - min(x))
 
-   A constant column gets factor 1. */
+   A constant column gets factor 1, and so does one whose factor would overflow. The sums of the
+   columns must be 0. */
 static void nn__fit_columns(const nn__unscaled *numbers, nn__rows *rows, nn_scaling scaling,
-                            int first, int count)
+                            int first, int count, nn__column *cols)
 {
     nn_real *offset = numbers->offset + first, *factor = offset + numbers->width, spread;
     const nn_real *x = numbers->x + first, *row;
     const nn_real n = (nn_real)rows->count;
-    nn__column cols[NN__COLUMNS], *column;
+    nn__column *column;
     int i, b;
 
-    memset(cols, 0, sizeof cols);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)numbers->width;
         for (i = 0, column = cols; i < count; i++, column++) {
             if (b == 0 || row[i] < column->low) column->low = row[i];
             if (b == 0 || row[i] > column->high) column->high = row[i];
-            nn__add(&column->sum, row[i]);
+            nn__add(&column->sum, nn__in_units(column, row[i]));
         }
     }
     for (i = 0, column = cols; i < count; i++, column++)
         offset[i] = scaling == NN_SCALE_MIN_MAX || column->low == column->high
                         ? column->low
-                        : nn__total(&column->sum) / n;
+                        : nn__total(&column->sum) / n / nn__in_units(column, 1);
     for (b = 0; b < rows->count; b++) {
         row = x + nn__row(rows, b) * (size_t)numbers->width;
-        for (i = 0; i < count; i++)
-            nn__add(&cols[i].squares, nn__rounded_product(row[i] - offset[i], row[i] - offset[i]));
+        for (i = 0, column = cols; i < count; i++, column++) {
+            const nn_real d = nn__in_units(column, row[i] - offset[i]);
+            nn__add(&column->squares, nn__rounded_product(d, d));
+        }
     }
     for (i = 0, column = cols; i < count; i++, column++) {
-        spread = scaling == NN_SCALE_MIN_MAX ? column->high - column->low
+        spread = scaling == NN_SCALE_MIN_MAX ? nn__in_units(column, column->high - column->low)
                                              : NN_SQRT(nn__total(&column->squares) / n);
-        factor[i] = 1 / spread;
+        factor[i] = nn__in_units(column, 1) / spread;
         if (column->low == column->high || !nn__is_finite(factor[i])) factor[i] = 1;
     }
 }
 
+#ifdef NN_NO_MALLOC
 /* Returns whether no sum over a column of x[rows x width] can overflow: neither the sum of x nor
    the sum of (x - offset)^2, which is at most rows * (2 |x|)^2. */
 static int nn__can_be_scaled(const nn_real *x, int rows, int width)
@@ -8124,14 +8200,60 @@ static int nn__can_be_scaled(const nn_real *x, int rows, int width)
         if (nn__absolute(x[i]) > largest) largest = nn__absolute(x[i]);
     return nn__is_finite(4 * largest * largest * (nn_real)rows);
 }
+#else
+/* Returns whether all differences of numbers of x[rows x width] are finite. They are then so small
+   that the inverse of a factor is finite, too. */
+static int nn__can_be_scaled(const nn_real *x, int rows, int width)
+{
+    const size_t count = (size_t)rows * (size_t)width;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (!nn__is_finite(4 * x[i])) return 0;
+    return 1;
+}
+
+/* Begins columns[count] again, where the squares of one have overflowed or become denormal: in new
+   units its largest number is about 1. Returns whether there is such a column. */
+static int nn__choose_units(nn__column *columns, int count, int rows)
+{
+    int i, chosen = 0;
+
+    for (i = 0; i < count; i++) {
+        nn__column *column = &columns[i];
+        const nn_real square = nn__total(&column->squares) / (nn_real)rows;
+        const nn_real low = nn__absolute(column->low), high = nn__absolute(column->high);
+        nn__bits field = nn__to_bits(low > high ? low : high) >> NN__MANTISSA;
+        const int good = square >= NN__NEGLIGIBLE && nn__is_finite(square);
+
+        memset(&column->sum, 0, sizeof column->sum);
+        memset(&column->squares, 0, sizeof column->squares);
+        if (good || column->low == column->high) continue;
+        if (field > 2 * NN__BIAS - 1) field = 2 * NN__BIAS - 1;
+        column->unit = nn__power_of_two(2 * NN__BIAS - field);
+        chosen = 1;
+    }
+    return chosen;
+}
+#endif
 
 static void nn__fit_all_columns(const nn__unscaled *numbers, nn__rows *rows, nn_scaling scaling)
 {
-    int first, left;
+    nn__column cols[NN__COLUMNS];
+    int first, left, count;
 
     for (first = 0; first < numbers->width; first += NN__COLUMNS) {
         left = numbers->width - first;
-        nn__fit_columns(numbers, rows, scaling, first, left < NN__COLUMNS ? left : NN__COLUMNS);
+        count = left < NN__COLUMNS ? left : NN__COLUMNS;
+        memset(cols, 0, sizeof cols);
+#ifndef NN_NO_MALLOC
+        for (left = 0; left < count; left++) cols[left].unit = 1;
+#endif
+        nn__fit_columns(numbers, rows, scaling, first, count, cols);
+#ifndef NN_NO_MALLOC
+        if (nn__choose_units(cols, count, rows->count))
+            nn__fit_columns(numbers, rows, scaling, first, count, cols);
+#endif
     }
 }
 
@@ -9265,7 +9387,7 @@ NN_DEF nn_status nn_update(nn_trainer *trainer)
     trainer->pending = 0;
     if (o->clip_norm > 0 && !nn__is_finite(trainer->state.gradient_norm)) return NN_ERROR_DIVERGED;
     trainer->state.last_rate = rate;
-    trainer->state.step++;
+    if (trainer->state.step < UINT32_MAX) trainer->state.step++; /* and not back to the warm-up */
     trainer->model->changes++;
     step.learning_rate = rate;
     step.negligible = o->weight_decay > 0 ? NN__NEGLIGIBLE : 0; /* without decay none gets there */
@@ -9706,15 +9828,15 @@ static nn_status nn__end_epoch(nn__run *run)
     return NN_OK;
 }
 
-/* Returns whether one of the rows has a positive weight. */
+/* Returns whether the weights of the rows can be used. */
 static int nn__has_weight(nn__rows *rows)
 {
+    nn_real sum = 0;
     int i;
 
     if (!rows->data->weight) return 1;
-    for (i = 0; i < rows->count; i++)
-        if (nn__row_weight(rows->data, nn__row(rows, i)) > 0) return 1;
-    return 0;
+    for (i = 0; i < rows->count; i++) sum += nn__row_weight(rows->data, nn__row(rows, i));
+    return nn__sum_fits(sum);
 }
 
 #ifndef NN_NO_MALLOC
@@ -9741,20 +9863,18 @@ static void nn__balance_classes(nn__rows *rows, int classes, nn__sum *sums, nn_r
 }
 
 /* Makes *weighted the same data, whose row weights, in row_weights[rows], are multiplied by the
-   weights of the classes. Returns whether all are finite. */
-static int nn__weigh_rows(const nn_data *data, const nn_real *class_weights, nn_real *row_weights,
-                          nn_data *weighted)
+   weights of the classes. */
+static void nn__weigh_rows(const nn_data *data, const nn_real *class_weights, nn_real *row_weights,
+                           nn_data *weighted)
 {
-    int b, good = 1;
+    int b;
 
     for (b = 0; b < data->rows; b++) {
         const size_t row = (size_t)b;
         row_weights[row] = nn__row_weight(data, row) * class_weights[nn__label_of(data, row)];
-        good &= nn__is_finite(row_weights[row]);
     }
     *weighted = *data;
     weighted->weight = row_weights;
-    return good;
 }
 
 /* With class weights: gives the run's data new row weights. */
@@ -9788,10 +9908,10 @@ static nn_status nn__weigh_classes(nn__run *run)
         memset(sums, 0, classes * sizeof *sums);
         nn__balance_classes(&run->training, (int)classes, sums, weights);
     }
-    if (!nn__weigh_rows(data, weights, rows, &run->weighted[0])) return NN_ERROR_WEIGHT;
+    nn__weigh_rows(data, weights, rows, &run->weighted[0]);
     run->training.data = run->validation.data = &run->weighted[0];
     if (other) {
-        if (!nn__weigh_rows(other, weights, other_rows, &run->weighted[1])) return NN_ERROR_WEIGHT;
+        nn__weigh_rows(other, weights, other_rows, &run->weighted[1]);
         run->validation.data = &run->weighted[1];
     }
     if (!nn__has_weight(&run->training)) return NN_ERROR_WEIGHT;
@@ -10262,12 +10382,14 @@ NN_DEF nn_status nn_evaluate(const nn_model *model, const nn_data *data, const n
     nn__lay_out_tally(&tally, data, &block);
 #endif
     nn__tally_all(&tally, model, data, options);
-    nn__finish_metrics(metrics, &tally, data, loss);
+    if (!nn__is_finite(nn__total(&tally.sums.loss))) status = nn__overflow(model);
+    if (status == NN_OK) nn__finish_metrics(metrics, &tally, data, loss);
 #ifndef NN_NO_MALLOC
-    if (tally.scores) metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
+    if (status == NN_OK && tally.scores)
+        metrics->auc = nn__roc_auc(tally.scores, tally.sums.counted);
     NN_FREE(memory);
 #endif
-    return NN_OK;
+    return status;
 }
 
 NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data, int *matrix)
@@ -10286,7 +10408,9 @@ NN_DEF nn_status nn_confusion_matrix(const nn_model *model, const nn_data *data,
     tally.classes = data->classes;
     tally.matrix = matrix;
     nn__tally_all(&tally, model, data, NULL);
-    return NN_OK;
+    if (nn__is_finite(nn__total(&tally.absolutes))) return NN_OK;
+    memset(matrix, 0, cells * sizeof *matrix);
+    return nn__overflow(model);
 }
 
 #ifndef NN_NO_MALLOC
@@ -10429,7 +10553,7 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
     nn_real usual;
     nn_status status;
     void *memory;
-    int i, k;
+    int i, k, good = 1;
 
     if (!model || !results) return NN_ERROR_NULL;
     memset(results, 0, (size_t)model->inputs * sizeof *results);
@@ -10456,9 +10580,12 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
             permuted.increases[k] = nn__permuted_loss(&permuted, i, key) - usual;
         }
         nn__average_increases(permuted.increases, repeats, &results[i]);
+        good &= nn__is_finite(results[i].mean) && nn__is_finite(results[i].deviation);
     }
     NN_FREE(memory);
-    return NN_OK;
+    if (good) return NN_OK;
+    memset(results, 0, (size_t)model->inputs * sizeof *results);
+    return nn__overflow(model);
 }
 
 #endif

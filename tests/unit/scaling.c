@@ -160,10 +160,10 @@ static void test_widest_column(void)
     }
 }
 
-/* Inputs are scaled up to where 4 rows * x^2 overflows; then nothing is changed. */
+/* Inputs are scaled up to where 4 x overflows; then nothing is changed. */
 static void test_scaling_of_large_inputs(void)
 {
-    const nn_real large = (nn_real)(sizeof(nn_real) == 4 ? 5e18 : 4e153);
+    const nn_real large = (nn_real)ldexp(1, sizeof(nn_real) == 4 ? 125 : 1021);
     nn_real x[2], y[2] = {0, 0}, before[2], after[2];
     nn_data data = make_data(x, y, 2, 1, 1);
     nn_model *model = make_line(1);
