@@ -5548,6 +5548,7 @@ static int nn__rmsprop_scalar(nn_real *theta, const nn_real *gradient, nn_real *
     for (i = 0; i < count; i++) {
         nn_real g = nn__fma(step->decay, theta[i], gradient[i] * step->clip);
         nn_real size = nn__size_of(g);
+        /* RMSprop always has second. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         nn_real v = nn__fma(step->beta2, second[i], rest * size * size);
         nn_real ratio = g / (NN_SQRT(v) + step->epsilon);
         nn_real m = first ? nn__fma(step->momentum, first[i], ratio) : ratio;
@@ -6860,7 +6861,7 @@ static const nn__pair *nn__find_pair(const nn_model *model, const char *key)
 {
     const nn__pair *pair = model->metadata;
 
-    while (pair && strcmp(pair->key, key)) pair = pair->next;
+    while (pair && strcmp(pair->key, key) != 0) pair = pair->next;
     return pair;
 }
 
@@ -7283,7 +7284,8 @@ NN__HOT nn_real nn__scaled_target(const nn__objective *objective, nn__targets ta
 {
 #ifndef NN_NO_MALLOC
     const nn_real *offset = objective->target_offset;
-    if (offset)
+    /* Labels, for which t is NULL, are not scaled. */
+    if (offset) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         return nn__rounded_product(targets.t[j] - offset[j], offset[objective->outputs + j]);
 #else
     (void)objective;
@@ -7348,7 +7350,7 @@ static nn_real nn__mae(const nn__objective *objective, nn_real d, nn_real sum)
 static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
 {
     (void)objective;
-    return d > 0 ? 1 : d < 0 ? -1 : 0;
+    return (nn_real)((d > 0) - (d < 0));
 }
 
 /* ---- Quantile, or pinball loss --------------------------------------------------------------- */
@@ -7419,6 +7421,7 @@ static void nn__binary_cross_entropy(const nn__objective *objective, nn_real *z,
                 NN__RUN(objective->model, softplus_tails, logit, tails, ready);
             }
             sum += nn__fma(-*logit, t, 0 > *logit ? 0 : *logit);
+            /* tails is filled. NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
             sum += *tail++;
         }
         losses[b] = sum / (nn_real)outputs;
@@ -7714,6 +7717,7 @@ static int nn__is_correct(const nn_data *data, nn_loss loss, const nn_real *p, n
     if (data->classes > 0 || loss == NN_CROSS_ENTROPY)
         return nn__class_of(p, data->outputs) == nn__target_class(targets, data->outputs);
     for (j = 0; j < data->outputs; j++)
+        /* Labels are classes. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         if ((p[j] >= (nn_real)0.5) != (targets.t[j] >= (nn_real)0.5)) return 0;
     return 1;
 }
@@ -7826,7 +7830,7 @@ static nn_status nn__compare_names(const nn_data *data, const nn_data *other)
     if (data->class_names && other->class_names) {
         if (data->classes != other->classes) return NN_ERROR_LABEL;
         for (i = 0; i < data->classes; i++)
-            if (strcmp(data->class_names[i], other->class_names[i])) return NN_ERROR_LABEL;
+            if (strcmp(data->class_names[i], other->class_names[i]) != 0) return NN_ERROR_LABEL;
     }
     return NN_OK;
 }
@@ -7901,7 +7905,7 @@ static nn_status nn__pair_of_names(nn__pair **made, const nn_model *model, const
         if (i) *to++ = ',';
         to = nn__write_cell(to, nn__better_name(own, names, i));
     }
-    *to = 0;
+    *to = 0; /* There is a name. NOLINT(clang-analyzer-unix.Malloc) */
     status = nn__make_pair(made, model, key, row);
     NN_FREE(row);
     return status;
@@ -10065,7 +10069,7 @@ NN_DEF int nn_print_progress(const nn_progress *progress, void *user)
         for (i = 0; i < 30; i++) fputc(i < filled ? '=' : ' ', file);
         fprintf(file, "] loss %.4f, %.0f s left ", (double)progress->loss, progress->remaining);
         fputs(progress->batch == progress->batches ? "\r\033[K" : "", file);
-        fflush(file);
+        (void)fflush(file);
         return 0;
     }
     fprintf(file, "Epoch %d/%d: loss %.4f", progress->epoch, progress->epochs,
@@ -10220,6 +10224,7 @@ static void nn__tally_row(nn__tally *tally, const nn_data *data, size_t row, con
     int j;
 
     for (j = 0; j < data->outputs; j++) {
+        /* p is not NULL. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         const nn_real t = nn__target_at(targets, j), d = p[j] - t;
         const nn_real square = nn__rounded_product(d, d);
         nn__add(&tally->squares, square);
@@ -10267,6 +10272,7 @@ static void nn__tally_all(nn__tally *tally, const nn_model *model, const nn_data
             const size_t row = (size_t)first + (size_t)b;
             if (nn__row_weight(data, row) == 0) continue;
             nn__tally_row(tally, data, row, p);
+            /* losses is in scratch. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             nn__add_loss(&tally->sums.loss, data, row, losses[b]);
             nn__count_row(&tally->sums, data, row, objective.loss, p);
         }
@@ -10513,6 +10519,7 @@ static nn_real nn__permuted_loss(nn__permuted *permuted, int input, uint64_t key
         permuted->objective.index = rows;
         nn__loss_forward(&permuted->objective, p, count, losses);
         for (b = 0; b < count; b++) {
+            /* losses is in scratch. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             nn__add_loss(&sums.loss, data, rows[b], losses[b]);
             nn__add(&sums.weight, nn__row_weight(data, rows[b]));
         }
@@ -11365,6 +11372,7 @@ static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
     int found, at = nn__look_up(texts, cell, number, &found), i;
 
     if (found) {
+        /* texts is not NULL here. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         *code = texts->sorted[at].code;
         return NN_OK;
     }

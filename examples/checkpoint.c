@@ -113,6 +113,6 @@ int main(int argc, char **argv)
     nn_trainer_free(trainer);
     nn_model_free(resumed);
     nn_model_free(whole);
-    remove(path);
+    (void)remove(path);
     return same ? 0 : 1;
 }

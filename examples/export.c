@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     nn_data data;
 
     if (argc < 3 || argc > 6 || (argc > 3 && is_onnx(argv[2])) ||
-        (argc > 4 && strcmp(argv[4], "int8") && strcmp(argv[4], "float"))) {
+        (argc > 4 && strcmp(argv[4], "int8") != 0 && strcmp(argv[4], "float") != 0)) {
         fprintf(stderr,
                 "usage: %s MODEL.safetensors OUT.c [NAME [float|int8 [DATA.csv]]]\n"
                 "       or OUT.onnx and nothing more\n",

@@ -254,7 +254,7 @@ static void print_boundary(const nn_model *model, const nn_data *data, const fra
         double down = from_top(view, (double)data->x[2 * i + 1]) * (TEXT_ROWS - 1);
         char *cell = text + (int)(down + 0.5) * TEXT_COLUMNS + (int)(right + 0.5);
         char mark = data->labels[i] ? 'x' : 'o';
-        *cell = *cell == ' ' || *cell == '.' || *cell == mark ? mark : '*';
+        *cell = (char)(*cell == ' ' || *cell == '.' || *cell == mark ? mark : '*');
     }
     printf("\n   o %s   x %s   * both   . predicted as %s\n\n   %s\n", data->class_names[0],
            data->class_names[1], data->class_names[1], axis_names[1]);

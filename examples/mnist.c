@@ -49,7 +49,7 @@ static void read_set(nn_data *data, const char *folder, const char *name)
 int main(int argc, char **argv)
 {
     const nn_layer layers[] = {NN_DENSE(128, NN_RELU), NN_DENSE(10, NN_SOFTMAX)};
-    int epochs = argc > 2 ? atoi(argv[2]) : 10;
+    int epochs = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 10;
     nn_data train, test;
     nn_metrics metrics;
     nn_options how;

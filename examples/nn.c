@@ -42,7 +42,7 @@ static void say(int code, const char *format, ...)
 {
     va_list list;
 
-    fflush(stdout);
+    (void)fflush(stdout);
     fputs("nn: ", stderr);
     va_start(list, format);
     vfprintf(stderr, format, list);
@@ -494,6 +494,7 @@ static void read_table(nn_data *data, const char *path, nn_csv_options *csv, tex
     } else {
         status = nn_read_csv(data, path, csv);
     }
+    csv->location = NULL; /* at ends here */
     if (status == NN_OK) return;
     complain(status, strcmp(path, "-") == 0 ? "standard input" : path, &at, at.line);
     if (status == NN_ERROR_CSV_TEXT) say(GO_ON, "--ignore leaves a column of names or dates out");
@@ -1406,11 +1407,11 @@ static void check_output(const char *path)
     const int is_there = file != NULL;
 
     if (!path) return;
-    if (file) fclose(file);
+    if (file) (void)fclose(file);
     file = fopen(path, "ab");
     if (!file) check(NN_ERROR_WRITE, path, NULL);
-    fclose(file);
-    if (!is_there) remove(path);
+    (void)fclose(file);
+    if (!is_there) (void)remove(path);
 }
 
 static int verb_train(arguments *args, int argc, char **argv)
@@ -1731,7 +1732,7 @@ static void take_header(stream *from)
    none. starts[count] is where the last of them ends. Returns 0 at the end of the table. */
 static int take_rows(stream *from, row_start starts[BLOCK_ROWS + 1])
 {
-    int count = 0;
+    int count;
     size_t end;
 
     for (;;) {
@@ -1779,7 +1780,7 @@ static void print_predictions(const nn_model *model, const nn_real *y, int rows,
             put_number(&line, y[k]);
         }
         put(&line, "\n");
-        fwrite(line.at, 1, line.size, stdout);
+        (void)fwrite(line.at, 1, line.size, stdout);
     }
     free(line.at);
 }
@@ -1869,7 +1870,7 @@ static void predict_block(const nn_model *model, stream *from, const row_start *
         if (bad > begin)
             check(predict_rows(model, from, starts, begin, bad, csv, &before), from->path, &before);
         complain(status, from->path, &at, line);
-        fwrite(empty->at, 1, empty->size, stdout);
+        (void)fwrite(empty->at, 1, empty->size, stdout);
         from->failures++;
         begin = bad + 1;
     }
@@ -1927,6 +1928,7 @@ static void check_header(const stream *from, nn_csv_options *csv)
     memset(&at, 0, sizeof at);
     csv->location = &at;
     status = nn_parse_csv(&data, from->header.at, from->header.size, csv);
+    csv->location = NULL; /* at ends here */
     if (status == NN_ERROR_CSV_EMPTY) return;
     check(status, from->path, &at);
     nn_data_free(&data);
@@ -1952,7 +1954,7 @@ static int verb_predict(const arguments *args)
         for (begin = end = 0; end < count; end++) {
             if (!is_hollow(&from, &starts[end])) continue;
             predict_block(model, &from, starts, begin, end, &csv, &empty);
-            fwrite(empty.at, 1, empty.size, stdout);
+            (void)fwrite(empty.at, 1, empty.size, stdout);
             begin = end + 1;
         }
         predict_block(model, &from, starts, begin, count, &csv, &empty);
@@ -1962,7 +1964,7 @@ static int verb_predict(const arguments *args)
     }
     report_reading(&from.totals, from.path);
     if (from.failures) say(GO_ON, "%s: %d rows could not be read", from.path, from.failures);
-    if (from.file != stdin) fclose(from.file);
+    if (from.file != stdin) (void)fclose(from.file);
     free(from.bytes.at);
     free(from.header.at);
     free(empty.at);
@@ -2103,7 +2105,7 @@ static int verb_info(const arguments *args)
         file && fread(begin, 1, 9, file) == 9 && !begin[6] && !begin[7] && begin[8] == '{';
     int i;
 
-    if (file) fclose(file);
+    if (file) (void)fclose(file);
     if (!is_model) {
         info_of_table(args);
         return 0;
