@@ -4,6 +4,7 @@
 # make bench      compare with other libraries make pictures  the SVG files of README.md
 # make install    copy the header to PREFIX/include            make embedded  microcontrollers,
 # make clean      remove build/                                               in emulators
+# make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -50,6 +51,8 @@ TESTS = $(addprefix $(BUILD)/,unit/kernels reference/accuracy unit/kernels.doubl
     $(patsubst %,%.flash,$(filter unit/safetensors_open%,$(UNITS))) unit/export.no_fma \
     platform/bits platform/openblas platform/saving platform/sizes platform/sizes.static \
     platform/threads reference/golden reference/golden.double reference/torch_file)
+# make SKIP="unit/kernels unit/csv.double" test: without these.
+TESTS := $(filter-out $(SKIP:%=$(BUILD)/%),$(TESTS))
 
 # These have the implementation of nn.h in themselves; the others are linked with the library.
 WHOLE := $(shell grep -l '^ *# *define NN_IMPLEMENTATION' tests/*/*.c)
@@ -127,6 +130,14 @@ portable:
 embedded:
 	sh tests/embedded/embedded.sh
 
+# Needs gcc with gcov, and Python 3.
+coverage:
+	sh tests/platform/coverage.sh
+
+# Needs clang-tidy, cppcheck and gcc.
+analyse:
+	sh tests/platform/analyse.sh
+
 # Needs Python 3. Compares with OpenBLAS, FANN, PyTorch, JAX and scikit-learn if they are installed
 # (Debian: libopenblas-dev libfann-dev python3-torch python3-sklearn), and writes
 # tests/bench/results-PROCESSOR.md. BENCH="forward 2-8-1" selects results and writes no file.
@@ -158,6 +169,7 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test always sanitize interop portable embedded bench pictures install clean
+.PHONY: all run test always sanitize interop portable embedded coverage analyse bench pictures \
+    install clean
 
 -include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)
