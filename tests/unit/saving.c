@@ -170,7 +170,7 @@ static int is_link(const char *path)
     return lstat(path, &now) == 0 && S_ISLNK(now.st_mode);
 }
 
-/* Saves as a user who may change nothing: as nobody when we are root, who could replace /dev/null. */
+/* Saves as a user who may not replace /dev/null: as nobody when we are root. */
 static nn_status save_as_nobody(const nn_model *model, const char *path)
 {
     const int root = geteuid() == 0;
