@@ -3,7 +3,9 @@
    layers that it would take long. */
 #define NN_NO_MALLOC
 #define NN_NO_STDIO
+#ifndef NN_NO_SIMD
 #define NN_NO_SIMD
+#endif
 #define NN_IMPLEMENTATION /* with a macro that counts the bytes that are read */
 #include "../test.h"
 
