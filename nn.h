@@ -5743,8 +5743,8 @@ static nn_real nn__norm(const nn_real *x, size_t count, nn_real scale)
 
 /* Clipping by global norm (Pascanu et al. 2013): if the Euclidean norm of all gradients together is
    greater than clip_norm, they are multiplied by clip_norm / norm. Returns the factor. As in
-   PyTorch, 1e-6 is added to the norm. When the squares overflow, the norm is computed again from
-   smaller numbers. */
+   PyTorch, 1e-6 is added to the norm. When the squares overflow or become denormal, the norm is
+   computed again from smaller or larger numbers. */
 static nn_real nn__clip(nn_trainer *trainer)
 {
     const size_t count = trainer->model->parameter_count;
@@ -5754,6 +5754,10 @@ static nn_real nn__clip(nn_trainer *trainer)
     norm = nn__norm(trainer->gradients, count, 1);
     if (!nn__is_finite(norm))
         norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 2));
+#ifndef NN_NO_MALLOC /* the factor does not need it: 1e-6 is far larger */
+    if (norm * norm < NN__NEGLIGIBLE)
+        norm = nn__norm(trainer->gradients, count, nn__power_of_two(NN__BIAS / 5 * 9));
+#endif
     trainer->state.gradient_norm = norm;
     factor = trainer->options->clip_norm / (norm + (nn_real)1e-6);
     return factor < 1 ? factor : 1;

@@ -336,6 +336,31 @@ static void test_counts(void)
     }
 }
 
+/* The norm of gradients of any size, from those whose squares are 0 to those whose squares
+   overflow. */
+static void test_gradient_norm(void)
+{
+    nn_options how = make_options(NN_MSE, NN_SGD, 1e-30);
+    nn_model *model = make_net(NN_LINEAR);
+    nn_trainer *trainer;
+    const size_t n = nn_parameter_count(model);
+    size_t i;
+    int k;
+    how.clip_norm = 1;
+    trainer = make_trainer(model, &how);
+    for (k = -EXPONENT + 3; k < EXPONENT - 3; k++) {
+        for (i = 0; i < n; i++) nn_gradients(trainer)[i] = (i % 2 ? -1 : 1) * power(k);
+        CHECK(nn_update(trainer) == NN_OK);
+        CHECK_NEAR(nn_gradient_norm(trainer) * power(-k), sqrt((double)n), 1e-6, 0);
+    }
+    nn_clear_gradients(trainer);
+    CHECK(nn_update(trainer) == NN_OK && nn_gradient_norm(trainer) == 0);
+    nn_gradients(trainer)[0] = LEAST;
+    CHECK(nn_update(trainer) == NN_OK && nn_gradient_norm(trainer) == LEAST);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+}
+
 /* ---- Options at both ends -------------------------------------------------------------------- */
 
 typedef struct range {
@@ -523,6 +548,7 @@ int main(void)
     RUN(test_weights);
     RUN(test_step_count);
     RUN(test_counts);
+    RUN(test_gradient_norm);
     RUN(test_options);
     RUN(test_few);
     return test_done();

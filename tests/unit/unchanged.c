@@ -381,7 +381,7 @@ static void refused_by_all(void)
                  {ROWS, INPUTS, 1, 2, NN_ERROR_LABEL}};
     nn_metrics *const metrics = (nn_metrics *)(void *)output;
     int i, bad = COUNT_OF(sizes);
-    for (i = 0; i < bad + 8; i++) {
+    for (i = 0; i < bad + 10; i++) {
         const nn_data *data =
             i < bad ? with_sizes(sizes[i].rows, sizes[i].inputs, sizes[i].outputs, sizes[i].classes)
             : i == bad     ? with_x(N_AN)
@@ -391,10 +391,12 @@ static void refused_by_all(void)
             : i == bad + 4 ? with_weight(1, N_AN)
             : i == bad + 5 ? with_weight(ROWS, 0)
             : i == bad + 6 ? with_weight(ROWS, N_INF)
+            : i == bad + 7 ? with_weight(ROWS, REAL_TINY)
+            : i == bad + 8 ? with_weight(ROWS, REAL_MAX / 4)
                            : NULL;
         const nn_status status = i < bad                        ? sizes[i].status
                                  : i < bad + 2                  ? NN_ERROR_DATA
-                                 : i == bad + 2 || i >= bad + 7 ? NN_ERROR_NULL
+                                 : i == bad + 2 || i >= bad + 9 ? NN_ERROR_NULL
                                                                 : NN_ERROR_WEIGHT;
         const int failures = test_bad;
         nn_status expected = status;
@@ -444,6 +446,8 @@ static void refused_trainer(stage at)
         KEPT(nn_trainer_fit(trainer, with_names()), NN_ERROR_SHAPE);
     }
     if (at == FINISHED) KEPT(nn_trainer_fit(trainer, all), NN_ERROR_STATE);
+    if (at == STOPPED || at == PENDING) /* within an epoch of so many rows */
+        KEPT(nn_trainer_fit(trainer, with_sizes(ROWS - 1, INPUTS, 1, 0)), NN_ERROR_SIZE);
 
     ZEROED(nn_forward(trainer, x, 0, outputs), NN_ERROR_SIZE, sizeof *outputs);
     ZEROED(nn_forward(trainer, x, BATCH + 1, outputs), NN_ERROR_BATCH, sizeof *outputs);
