@@ -5,6 +5,7 @@
 # make install    copy the header to PREFIX/include            make embedded  microcontrollers,
 # make clean      remove build/                                               in emulators
 # make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
+# make fuzz       files and sequences of calls that nobody would think of
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -35,6 +36,7 @@ FLAGS.double = -DNN_DOUBLE
 FLAGS.no_fma = -DNN_NO_FMA
 FLAGS.static = -DNN_NO_MALLOC -DNN_NO_STDIO -DNN_NO_SIMD
 FLAGS.flash = -DFLASH=0x5a
+FLAGS.replay = -DFUZZ_REPLAY
 
 # What single programs need. -O3 -march=native changes the speed of the test on MNIST, not its bits;
 # export_models only writes text, and is compiled faster.
@@ -56,7 +58,7 @@ TESTS := $(filter-out $(SKIP:%=$(BUILD)/%),$(TESTS))
 
 # These have the implementation of nn.h in themselves; the others are linked with the library.
 WHOLE := $(shell grep -l '^ *# *define NN_IMPLEMENTATION' tests/*/*.c)
-WHOLE += $(if $(MNIST),tests/reference/accuracy.c)
+WHOLE += $(if $(MNIST),tests/reference/accuracy.c) $(wildcard tests/fuzz/*.c)
 
 test: $(TESTS:%=%.result)
 	@sh tests/run -sum $(TESTS)
@@ -100,6 +102,11 @@ build/%: examples/%.c
 # Needs gcc or clang with their sanitizers.
 sanitize:
 	CC="$(CC)" sh tests/platform/sanitize.sh
+
+# Needs clang with libFuzzer; make fuzz FUZZ=csv FUZZ_SECONDS=600: see tests/fuzz/fuzz.sh. Without
+# libFuzzer, make build/fuzz/csv.replay && build/fuzz/csv.replay tests/fuzz/corpus/csv.
+fuzz:
+	FUZZ="$(FUZZ)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/fuzz.sh
 
 # Needs Python 3 with PyTorch, scikit-learn and venv (Debian: python3-torch python3-sklearn
 # python3-venv), and PyPI's safetensors, onnx and onnxruntime. These two need a newer NumPy than
@@ -169,7 +176,7 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all run test always sanitize interop portable embedded coverage analyse bench pictures \
+.PHONY: all run test always sanitize fuzz interop portable embedded coverage analyse bench pictures \
     install clean
 
 -include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)
