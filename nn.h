@@ -11972,7 +11972,7 @@ static nn_status nn__allocate_fields(nn__table *table, int count)
 static void nn__set_column(nn__table *table, int at, int column)
 {
     table->fields[at].column = column;
-    table->fields[at].seen = !table->recipe && table->names[column].length > 0;
+    if (!table->recipe) table->fields[at].seen = table->names[column].length > 0;
     table->field_of[column] = at;
 }
 

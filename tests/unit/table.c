@@ -514,6 +514,23 @@ static void test_like_itself(void)
     }
 }
 
+/* A class that only dropped rows have is none; by the recipe the rows are dropped too, also where the
+   column of the missing cell has no name. */
+static void test_like_drops(void)
+{
+    static const char text[] = ",k\nx,a\n,c\ny,b\n";
+    nn_csv_options how = plain(), again = plain();
+    nn_data data, same;
+    how.header = NN_CSV_HEADER_YES;
+    how.text_columns = 1;
+    how.drop_bad_rows = again.drop_bad_rows = 1;
+    if (!CHECK(parse(&data, text, &how) == NN_OK && data.dropped == 1 && data.classes == 2)) return;
+    again.like = &data;
+    if (CHECK(parse(&same, text, &again) == NN_OK)) check_equal(&data, &same);
+    nn_data_free(&same);
+    nn_data_free(&data);
+}
+
 /* Columns are found by name in a time that grows with their number, in whatever order they are. */
 static void test_many_names(void)
 {
@@ -866,6 +883,7 @@ int main(void)
     RUN(test_like);
     RUN(test_like_ambiguous);
     RUN(test_like_itself);
+    RUN(test_like_drops);
     RUN(test_columns_of_text);
     RUN(test_names_in_reverse);
     RUN(test_like_without_header);
