@@ -178,7 +178,7 @@ static void fuzz_one(fuzz_input in)
     memset(&location, 0xff, sizeof location);
     (void)fuzz_arm(0);
     fuzz_start_clock(size);
-    status = nn_load_parameters_memory(model, bytes, size, &location);
+    status = nn_load_parameters_memory(model, bytes, size, NULL, &location);
     fuzz_stop_clock(size);
     REQUIRE(is_status(status) && is_terminated(&location));
     REQUIRE(heap.most <= 400 * size + 65536);

@@ -2,12 +2,21 @@
 
    An input begins with a line: the way (0: loads a model, 1: loads parameters into a model, + 2: the
    bytes behind the line are the file as it is), then how far blocks are from an aligned address, 1
-   to give the tensors new places, the allocation that fails, the inputs of the model, and the width
-   and the activation of each of its layers. Then comes the text of a file: see models.h. */
+   to give the tensors new places, the allocation that fails, the list of names, the inputs of the
+   model, and the width and the activation of each of its layers. Then comes the text of a file: see models.h. */
 #include "models.h"
+
+/* Names of layers in the order of the model, or NULL. */
+static const char *const lists[4][4] = {
+    {NULL, NULL, NULL, NULL},
+    {"input", "hidden", "output", "last"},
+    {"0", "2", "4", "6"},
+    {"", "fc.1", "fc.2", "0"},
+};
 
 typedef struct file_input {
     int parameters, odd;
+    const char *const *names;
     long fail_at;
     nn_shape shape;
     nn_layer layers[4];
@@ -25,6 +34,8 @@ static void take_file(fuzz_input in, file_input *input)
     input->odd = take_below(&line, 16);
     layout = take_below(&line, 2);
     input->fail_at = take_below(&line, 128);
+    i = take_below(&line, 4);
+    input->names = i ? lists[i] : NULL;
     input->shape.inputs = 1 + (take_below(&line, 9) + 8) % 9;
     input->shape.layers = input->layers;
     for (i = 0; i < 4 && (i == 0 || line.at < line.end); i++) {
@@ -135,7 +146,7 @@ static void load_parameters(const file_input *input)
 
     if (input->odd == 5) file = save(model, &size); /* to save time, not always */
     begin(input);
-    status = nn_load_parameters_memory(model, input->bytes, input->size, &location);
+    status = nn_load_parameters_memory(model, input->bytes, input->size, input->names, &location);
     end(input, status, before);
     check_block(&block);
     if (status == NN_OK) {
