@@ -167,6 +167,45 @@ static void test_static_blocks(void)
           NN_ERROR_BLOCK);
 }
 
+/* nn_evaluate without a heap: what one output and two classes give is there, the rest is NaN. */
+static void test_evaluate(void)
+{
+    static unsigned char memory[2][NN_MODEL_SIZE(2, 8, 1)];
+    static nn_real x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, y[4] = {0, 1, 1, 0}, two[8];
+    const nn_layer one_layer = {NN_LAYER_DENSE, NN_SIGMOID, 1};
+    const nn_layer two_layer = {NN_LAYER_DENSE, NN_LINEAR, 2};
+    nn_shape shape;
+    nn_options how = options_of(0, 0);
+    nn_model *model;
+    nn_metrics metrics;
+    nn_data data;
+
+    shape.inputs = 2;
+    shape.layers = &one_layer;
+    shape.count = 1;
+    CHECK(nn_model_create_in(&model, memory[0], sizeof memory[0], &shape, 1) == NN_OK);
+    nn_parameters(model)[0] = nn_parameters(model)[1] = 1;
+    nn_parameters(model)[2] = (nn_real)-0.5; /* or: 3 of 4 rows are right */
+    how.loss = NN_BINARY_CROSS_ENTROPY;
+    data = make_data(x, y, 4, 2, 1);
+    data.classes = 2;
+    CHECK(nn_evaluate(model, &data, &how, &metrics) == NN_OK);
+    CHECK(metrics.correct == 3 && metrics.accuracy == (nn_real)0.75 && metrics.recall == 1);
+    CHECK(isfinite(metrics.r2));
+
+    shape.layers = &two_layer;
+    CHECK(nn_model_create_in(&model, memory[1], sizeof memory[1], &shape, 1) == NN_OK);
+    data = make_data(x, two, 4, 2, 2);
+    two[0] = 1; /* so that R2 is a number where there is memory for it */
+    two[3] = 1;
+    CHECK(nn_evaluate(model, &data, NULL, &metrics) == NN_OK && isfinite(metrics.mae));
+#ifdef NN_NO_MALLOC
+    CHECK(metrics.r2 != metrics.r2);
+#else
+    CHECK(isfinite(metrics.r2));
+#endif
+}
+
 /* A file with a scaling of the targets: with a heap it is undone; without one, nothing can undo it,
    and the file is refused. */
 static void test_target_scaling(void)
@@ -216,6 +255,7 @@ int main(void)
     RUN(test_open_size);
     RUN(test_trainer_size);
     RUN(test_static_blocks);
+    RUN(test_evaluate);
     RUN(test_target_scaling);
     return test_done();
 }

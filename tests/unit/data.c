@@ -513,6 +513,87 @@ static void test_fold_refused(void)
     }
 }
 
+/* The results may neither be the data nor each other. What was there stays. */
+static void test_split_onto_itself(void)
+{
+    static const nn_fold fold = {2, 0, 1};
+    nn_data data = good_data(), other = good_data(), same = good_data();
+    if (!begin()) return;
+    CHECK(nn_split(&data, 0.5f, 1, &data, &other) == NN_ERROR_OPTION);
+    CHECK(!memcmp(&data, &same, sizeof data) && data_is_zero(&other));
+    other = good_data();
+    CHECK(nn_split(&data, 0.5f, 1, &other, &data) == NN_ERROR_OPTION);
+    CHECK(!memcmp(&data, &same, sizeof data) && data_is_zero(&other));
+    other = good_data();
+    CHECK(nn_split_fold(&data, &fold, &other, &other) == NN_ERROR_OPTION && data_is_zero(&other));
+    CHECK(!memcmp(&data, &same, sizeof data));
+    end();
+}
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+/* Whether data whose second input has the name fits a model whose inputs have names. */
+static nn_status fits_named(const char *own, const char *name)
+{
+    const nn_layer layer = dense_layer(1, NN_LINEAR);
+    const char *names[2];
+    nn_real x[4] = {1, 2, 3, 4}, y[2] = {1, 2};
+    char row[100];
+    nn_data data = make_data(x, y, 2, 2, 1);
+    nn_model *model = make_model(2, &layer, 1, 1);
+    nn_metrics metrics;
+    nn_status status;
+    sprintf(row, "a,%s", own);
+    names[0] = "a";
+    names[1] = name;
+    data.input_names = names;
+    CHECK(nn_set_metadata(model, "input_names", row) == NN_OK);
+    status = nn_evaluate(model, &data, NULL, &metrics);
+    nn_model_free(model);
+    return status;
+}
+
+/* x2 is what a table without a header calls its second input: it fits any name but another such. */
+static void test_made_up_names(void)
+{
+    static const char *const others[] = {"x1",  "x3", "x02",         "x",          "x2a",
+                                         "X2",  "y2", "x22",         "x-2",        "x/",
+                                         "x2:", "",   "x4294967298", "x1000000002"};
+    int i;
+    CHECK(fits_named("b", "b") == NN_OK);
+    CHECK(fits_named("b", "x2") == NN_OK);
+    CHECK(fits_named("x2", "b") == NN_OK);
+    CHECK(fits_named("x2", "x2") == NN_OK);
+    CHECK(fits_named("x3", "x2") == NN_ERROR_SHAPE);
+    CHECK(fits_named("x2", "x3") == NN_ERROR_SHAPE);
+    for (i = 0; i < COUNT_OF(others); i++) CHECK(fits_named("b", others[i]) == NN_ERROR_SHAPE);
+    CHECK(fits_named("b", NULL) == NN_ERROR_NULL);
+}
+
+/* Classes by name: as many as the model's, and none missing. Names without classes are not kept. */
+static void test_class_names(void)
+{
+    static const char *const two[] = {"no", "yes"};
+    const char *broken[2] = {"no", NULL};
+    const nn_layer layer = dense_layer(1, NN_LINEAR);
+    nn_real x[2] = {1, 2}, y[2] = {0, 1};
+    nn_data data = make_data(x, y, 2, 1, 1);
+    nn_model *model = make_model(1, &layer, 1, 1);
+    nn_metrics metrics;
+    nn_options how = make_options(NN_MSE, NN_SGD, 0);
+    how.epochs = 1;
+    data.class_names = two;
+    CHECK(nn_fit(model, &data, &how) == NN_OK && !nn_class_name(model, 0));
+    data.classes = 2;
+    data.class_names = broken;
+    CHECK(nn_evaluate(model, &data, NULL, &metrics) == NN_ERROR_NULL);
+    data.class_names = two;
+    CHECK(nn_evaluate(model, &data, NULL, &metrics) == NN_OK);
+    CHECK(nn_set_metadata(model, "class_names", "one") == NN_OK);
+    CHECK(nn_evaluate(model, &data, NULL, &metrics) == NN_ERROR_LABEL);
+    nn_model_free(model);
+}
+
 /* ---- nn_data_free ---------------------------------------------------------------------------- */
 
 static void test_free(void)
@@ -543,6 +624,9 @@ int main(int argc, char **argv)
     RUN(test_folds);
     RUN(test_fold_seeds);
     RUN(test_fold_refused);
+    RUN(test_split_onto_itself);
+    RUN(test_made_up_names);
+    RUN(test_class_names);
     RUN(test_free);
     if (test_failed) printf("seed %llu\n", (unsigned long long)seed);
     return test_done();

@@ -267,6 +267,21 @@ static void test_path(void)
     remove(written);
 }
 
+/* A model that was opened over a file has no parameters to write or to change. */
+static void test_opened(void)
+{
+    static unsigned char file[10000], memory[10000];
+    nn_model *model = export_model(0), *opened = NULL;
+    size_t size, length;
+
+    CHECK(nn_save_memory(model, file, sizeof file, &length) == NN_OK);
+    CHECK(nn_model_open_in(&opened, memory, sizeof memory, file, length) == NN_OK);
+    size = 1;
+    CHECK(nn_export_c_memory(opened, NULL, NULL, 0, &size) == NN_ERROR_READ_ONLY && !size);
+    CHECK(nn_quantize(opened) == NN_ERROR_READ_ONLY);
+    nn_model_free(model);
+}
+
 /* ---- nn_quantize ----------------------------------------------------------------------------- */
 
 enum { WEIGHTS = 9 };
@@ -433,6 +448,7 @@ int main(int argc, char **argv)
     RUN(test_class_names);
     RUN(test_capacity);
     RUN(test_path);
+    RUN(test_opened);
     RUN(test_quantize_any_magnitude);
     RUN(test_quantize_at_the_edges);
     RUN(test_quantize_halves);

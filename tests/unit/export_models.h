@@ -118,7 +118,9 @@ static const model_spec model_specs[] = {
      2,
      {NN_DENSE(12, NN_ELU), NN_DENSE(6, NN_SOFTPLUS)},
      NN_SCALE_STANDARD,
-     1}};
+     1},
+    {"two", "two8", 1, 2, {NN_DENSE(2, NN_LINEAR), NN_DENSE(1, NN_LINEAR)}, NN_SCALE_NONE, 0},
+};
 
 enum { MODELS = sizeof model_specs / sizeof model_specs[0], MOST_INPUTS = 33, MOST_OUTPUTS = 12 };
 

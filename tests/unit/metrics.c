@@ -423,6 +423,19 @@ static void test_nothing_of_a_class(void)
 }
 
 /* The area at its ends and with every score tied. */
+/* A model whose outputs are NaN has no area and no loss, and no row is correct. */
+static void test_nan_outputs(void)
+{
+    static const nn_real x[4] = {-2, -1, 1, 2}, y[4] = {0, 0, 1, 1};
+    nn_model *model = make_identity(1, NN_SIGMOID);
+    nn_data data = table(x, y, 4, 1, 2);
+    nn_metrics m = unset();
+    nn_parameters(model)[1] = (nn_real)NAN;
+    CHECK(evaluate(model, &data, NN_BINARY_CROSS_ENTROPY, &m) == NN_OK);
+    CHECK(m.auc != m.auc && m.loss != m.loss);
+    nn_model_free(model);
+}
+
 static void test_auc_extremes(void)
 {
     static const nn_real up[4] = {-2, -1, 1, 2}, down[4] = {2, 1, -1, -2}, tied[4] = {1, 1, 1, 1};
@@ -636,6 +649,7 @@ int main(int argc, char **argv)
     RUN(test_zero_weight_rows);
     RUN(test_weights_in_loss);
     RUN(test_nothing_of_a_class);
+    RUN(test_nan_outputs);
     RUN(test_auc_extremes);
     RUN(test_perfect_regression);
     RUN(test_accuracy_without_classes);

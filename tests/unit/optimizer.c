@@ -15,6 +15,24 @@ static double step_from_zero(nn_trainer *trainer, nn_model *model, nn_real gradi
     return (double)nn_parameters(model)[0];
 }
 
+/* Gradients whose squares no number holds are clipped in their direction all the same. */
+static void test_clipping_huge(void)
+{
+    const nn_real huge = sizeof(nn_real) == 4 ? (nn_real)1e30 : (nn_real)1e200;
+    nn_options how = make_options(NN_MSE, NN_SGD, 1);
+    nn_model *model = make_line(1);
+    nn_trainer *trainer;
+    how.clip_norm = 5;
+    trainer = make_trainer(model, &how);
+    nn_gradients(trainer)[0] = 3 * huge;
+    nn_gradients(trainer)[1] = -4 * huge;
+    CHECK(nn_update(trainer) == NN_OK);
+    CHECK_NEAR(nn_parameters(model)[0], -3, 1e-6, 0);
+    CHECK_NEAR(nn_parameters(model)[1], 4, 1e-6, 0);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+}
+
 /* With one gradient all the time, each of Adam's steps is of the size of the learning rate, the
    20,000th too: 1 - beta^t keeps its digits. As a difference of a rounded power it is off by up to
    1.5e-3 where beta is 0.99999. What remains is the rounding of the moments. */
@@ -361,6 +379,7 @@ static void test_divergence(void)
 int main(void)
 {
     RUN(test_clipping);
+    RUN(test_clipping_huge);
     RUN(test_adam_counts_steps);
     RUN(test_adam_correction);
     RUN(test_state_ends_at_zero);

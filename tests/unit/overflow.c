@@ -107,6 +107,30 @@ static void test_rows(void)
     nn_model_free(model);
 }
 
+/* What a call allocates: a matrix of classes x classes, numbers for each repetition. */
+static void test_allocations(void)
+{
+    enum { CLASSES = 70000 };
+    const nn_layer layer = dense_layer(CLASSES, NN_SOFTMAX), two = dense_layer(2, NN_SOFTMAX);
+    const nn_options how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
+    nn_real x[2] = {1, 2};
+    int labels[2] = {0, 1};
+    nn_data data = make_data(x, NULL, 2, 1, CLASSES);
+    nn_model *model = make_model(1, &layer, 1, 1);
+    nn_metrics metrics;
+    nn_input_importance importance[1];
+    data.labels = labels;
+    data.classes = CLASSES;
+    if (has_small_sizes()) {
+        CHECK(nn_evaluate(model, &data, &how, &metrics) == NN_ERROR_OVERFLOW);
+        nn_model_free(model);
+        model = make_model(1, &two, 1, 1);
+        data.outputs = data.classes = 2;
+        CHECK(nn_importance(model, &data, &how, INT_MAX, importance) == NN_ERROR_OVERFLOW);
+    }
+    nn_model_free(model);
+}
+
 /* A text of 128 MB, and names that are all that one. */
 static void test_texts(void)
 {
@@ -141,6 +165,7 @@ int main(void)
     RUN(test_models);
     RUN(test_trainers);
     RUN(test_rows);
+    RUN(test_allocations);
     RUN(test_texts);
     return test_done();
 }
