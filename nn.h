@@ -10652,7 +10652,6 @@ static int nn__big_bits(const nn__big *a)
     int bits = a->count * 32;
     uint32_t top;
 
-    if (!a->count) return 0;
     for (top = a->word[a->count - 1]; !(top >> 31); top <<= 1) bits--;
     return bits;
 }
@@ -10687,8 +10686,9 @@ static void nn__big_subtract(nn__big *a, const nn__big *b)
 #define NN__DIGITS 800
 
 /* Returns digits[count] * 10^exponent, rounded to the nearest nn_real, ties to even. The value is
-   the quotient of two integers, which is computed by long division in binary. */
-static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
+   the quotient of two integers, which is computed by long division in binary. It is not 0, and its
+   magnitude is that of an nn_real, or rounds to infinity. */
+static nn_real nn__decimal(const char *digits, int count, int exponent)
 {
     const int lowest = 2 - NN__BIAS - NN__MANTISSA - 1; /* the exponent of a denormal's last bit */
     nn__big above, below;
@@ -10704,8 +10704,6 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
             nn__big_multiply(&above, 10, (uint32_t)(digits[i] - '0'));
         }
     }
-    if (!above.count || exponent + count < -400) return 0;
-    if (exponent + count > 400) return (nn_real)INFINITY;
     below.word[0] = 1;
     below.count = 1;
     for (i = 0; i < exponent; i++) nn__big_multiply(&above, 10, 0);
@@ -10738,11 +10736,6 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
     i = (int)(quotient & 1) && (above.count || (quotient & 2));
     quotient = (quotient >> 1) + (nn__bits)i;
     shift++;
-    while (shift > NN__BIAS - NN__MANTISSA) {
-        if (quotient >> (NN__MANTISSA + 1)) return (nn_real)INFINITY;
-        quotient <<= 1;
-        shift--;
-    }
     if (shift <= -NN__BIAS) /* 2^shift is denormal: multiply by two normal factors */
         return (nn_real)quotient * nn__power_of_two(1) *
                nn__power_of_two((nn__bits)(shift + NN__BIAS + NN__BIAS - 1));
@@ -10754,12 +10747,12 @@ static nn_real nn__decimal(const char *digits, int count, int32_t exponent)
 static NN__APART nn_real nn__exact_number(const char *text, const char *end, char point)
 {
     char digits[NN__DIGITS + 1];
-    int32_t exponent = 0, given = 0; /* an int may have 16 bits */
+    int64_t exponent = 0, given = 0; /* as large as the text is long */
     int count = 0, after = 0, minus = 0;
 
     for (; text < end && *text != 'e' && *text != 'E'; text++) {
         if (*text == point) after = 1;
-        if (*text < '0' || *text > '9') continue; /* the sign, the point */
+        if (*text < '0') continue; /* the sign, the point */
         if (count == 0 && *text == '0') {
             exponent -= after;
         } else if (count < NN__DIGITS) {
@@ -10770,13 +10763,12 @@ static NN__APART nn_real nn__exact_number(const char *text, const char *end, cha
             if (*text != '0') digits[NN__DIGITS - 1] |= 1;
             exponent += !after;
         }
-        if (exponent > 100000000 || exponent < -100000000) return (nn_real)INFINITY;
     }
     for (; text < end; text++) {
         minus |= *text == '-';
         if (*text >= '0' && *text <= '9' && given < 100000000) given = given * 10 + (*text - '0');
     }
-    return nn__decimal(digits, count, exponent + (minus ? -given : given));
+    return nn__decimal(digits, count, (int)(exponent + (minus ? -given : given)));
 }
 
 /* The decimal number `digits` * 10^exponent. Up to 19 significant digits are kept; `more` is 1 when

@@ -739,7 +739,14 @@ static void test_broken_recipes(void)
                                          "table,2,numbers,\",\",.\nnumber,1\ntarget,1\n",
                                          "table,2,numbers,\",\",.\nnumber,3\ntarget,2\n",
                                          "table,2,header,\",\",.\nnumber,\"a\n",
-                                         "table,2,header,\",\",.\nnumber,a\ntarget,y,1\n"};
+                                         "table,2,header,\",\",.\nnumber,a\ntarget,y,1\n",
+                                         "table,2,header,\",\",.",
+                                         "table,2,header,\",\"\nnumber,a\ntarget,y\n",
+                                         "table,2,header,\"\r\",.\nnumber,a\ntarget,y\n",
+                                         "table,2,header,\",\",.,1\nnumber,a\ntarget,y\n",
+                                         "table,2,header,\",\",.\nnumber,\"a\"b\ntarget,y\n",
+                                         "table,2,header,\",\",.\nnumber,a,\"1\ntarget,y\n",
+                                         "table,2,header,\",\",.\ntext,a,\"1\"2\ntarget,y\n"};
     nn_csv_options how = plain();
     nn_data like, data;
     int i;
@@ -755,6 +762,135 @@ static void test_broken_recipes(void)
     if (CHECK(parse(&data, "a,y\n,2\n", &how) == NN_OK)) /* a category of its own, and no other */
         CHECK(data.inputs == 1 && data.x[0] == 1 && !strcmp(data.input_names[0], "a=(missing)"));
     nn_data_free(&data);
+}
+
+/* A recipe with more categories or classes than a table can have. */
+static void test_long_recipes(void)
+{
+    static char recipe[60000];
+    static const char *const kinds[] = {"text,a", "class,y"};
+    static const int most[] = {256, 4096};
+    nn_csv_options how = plain();
+    nn_data like, data;
+    int kind, more, i;
+    memset(&like, 0, sizeof like);
+    like.recipe = recipe;
+    how.like = &like;
+    for (kind = 0; kind < 2; kind++)
+        for (more = 0; more < 2; more++) {
+            char *at = recipe + sprintf(recipe, "table,2,header,\",\",.\n%s%s",
+                                        kind ? "number,a\n" : "", kinds[kind]);
+            for (i = 0; i < most[kind] + more; i++) at += sprintf(at, ",t%05d", i);
+            sprintf(at, "\n%s", kind ? "" : "target,y\n");
+            like.inputs = kind ? 1 : most[kind] + more;
+            like.outputs = kind ? most[kind] + more : 1;
+            like.classes = kind ? most[kind] + more : 0;
+            CHECK(parse(&data, kind ? "a,y\n1,t00007\n" : "a,y\nt00007,1\n", &how) ==
+                  (more ? NN_ERROR_METADATA : NN_OK));
+            if (!more && kind) CHECK(data.classes == 4096 && data.labels[0] == 7);
+            if (!more && !kind) CHECK(data.inputs == 256 && data.x[7] == 1);
+            nn_data_free(&data);
+        }
+}
+
+/* Two classes for a model of two outputs: the table has them, too. */
+static void test_two_outputs(void)
+{
+    static const char text[] = "a,kind\n1,red\n2,blue\n3,red\n";
+    const nn_layer layer = dense_layer(2, NN_SOFTMAX);
+    nn_options options = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
+    nn_model *model = make_model(1, &layer, 1, 1);
+    nn_csv_options how = plain();
+    nn_data data, again;
+    options.epochs = 1;
+    CHECK(parse(&data, text, NULL) == NN_OK && data.classes == 2 && data.outputs == 1);
+    data.outputs = 2;
+    CHECK(nn_fit(model, &data, &options) == NN_OK);
+    how.model = model;
+    CHECK(parse(&again, text, &how) == NN_OK);
+    CHECK(again.classes == 2 && again.outputs == 2);
+    CHECK(again.rows == 3 && again.labels[0] == 1 && again.labels[1] == 0);
+    nn_data_free(&data);
+    nn_data_free(&again);
+    nn_model_free(model);
+}
+
+/* ---- Options that are refused ---------------------------------------------------------------- */
+
+static void refuse(const nn_csv_options *how, nn_status expected)
+{
+    nn_data data;
+    CHECK(parse(&data, "a,b,y\n1,2,3\n4,5,6\n", how) == expected);
+    nn_data_free(&data);
+}
+
+static void test_options_refused(void)
+{
+    static const char *const same[] = {"a", "a"}, *const same_numbers[] = {"1", "1.0"};
+    static const char *const three[] = {"3", "6", "9"}, *const none[] = {"3", NULL};
+    static const char *const unusual[] = {"1e999", "-"};
+    nn_model *model = make_line(2);
+    nn_csv_options how = plain();
+    nn_data like;
+    memset(&like, 0, sizeof like);
+    how.model = model;
+    how.like = &like;
+    refuse(&how, NN_ERROR_OPTION);
+    how = plain();
+    how.class_names = same;
+    how.classes = 2;
+    refuse(&how, NN_ERROR_OPTION);
+    how.class_names = same_numbers;
+    refuse(&how, NN_ERROR_OPTION);
+    how.class_names = none;
+    refuse(&how, NN_ERROR_NULL);
+    how.class_names = unusual;
+    refuse(&how, NN_ERROR_LABEL);
+    how.class_names = three;
+    how.classes = 3;
+    refuse(&how, NN_OK);
+    how.targets = 2;
+    refuse(&how, NN_ERROR_OPTION);
+    how.targets = 0;
+    how.classes = 1;
+    refuse(&how, NN_ERROR_OPTION);
+    how.classes = 4097;
+    refuse(&how, NN_ERROR_OPTION);
+    how = plain();
+    how.delimiter = how.decimal = ',';
+    refuse(&how, NN_ERROR_OPTION);
+    how = plain();
+    how.missing = "1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z";
+    refuse(&how, NN_ERROR_OPTION);
+    how.missing = "\"a";
+    refuse(&how, NN_ERROR_OPTION);
+    how = plain();
+    how.ignore = "99999999999";
+    refuse(&how, NN_ERROR_CSV_COLUMN);
+    how = plain();
+    how.header = NN_CSV_HEADER_NO;
+    how.use = "a";
+    refuse(&how, NN_ERROR_OPTION);
+    how.use = "1";
+    refuse(&how, NN_ERROR_CSV_NUMBER); /* the names are no numbers */
+    how = plain();
+    how.header = NN_CSV_HEADER_NO;
+    how.ignore = "a";
+    refuse(&how, NN_ERROR_OPTION);
+    how.ignore = NULL;
+    how.target = "y";
+    refuse(&how, NN_ERROR_OPTION);
+    nn_model_free(model);
+}
+
+/* A table whose columns are all empty but for the target. One with a name should have numbers. */
+static void test_no_inputs(void)
+{
+    nn_csv_options how = plain();
+    nn_data data;
+    CHECK(parse(&data, ",y\n,1\n,2\n", NULL) == NN_ERROR_CSV_CELLS);
+    how.impute = 1;
+    CHECK(parse(&data, "a,y\n,1\n,2\n", &how) == NN_ERROR_CSV_NUMBER);
 }
 
 /* Random damage to a recipe: an error, or sound data. */
@@ -892,6 +1028,10 @@ int main(void)
     RUN(test_like_refuses);
     RUN(test_model);
     RUN(test_broken_recipes);
+    RUN(test_long_recipes);
+    RUN(test_two_outputs);
+    RUN(test_options_refused);
+    RUN(test_no_inputs);
     RUN(test_damaged_recipes);
     RUN(test_long_table);
     RUN(test_many_names);
