@@ -6,9 +6,9 @@
 # The tests of make test are built without optimisation, so that gcov sees the branches of the
 # source: each outcome of each condition, also of those that && and || combine. What is counted is
 # the sum over all programs: nn_real as float and as double, with and without fma, with and without a
-# heap. The machine's best back-end is forced nowhere, and the test of the kernels compares all that
-# the machine has; one that it lacks is left out, and named. A build for 32 bits, where its compiler
-# is here, reaches the checks of sizes that do not fit a size_t: on 64 bits an int cannot make one.
+# heap. They run with the machine's best back-end; the test of the kernels compares all that the
+# machine has. One that it lacks is left out, and named. Three programs are built for 32 bits, too,
+# where there are only scalar kernels, and where sizes that ints make may not fit a size_t.
 #
 # gcov knows code that a macro holds only by the line where the macro is used. That line of a vector
 # kernel is one for all kernels of an instruction set. Therefore a kernel is not counted by its lines:
@@ -40,8 +40,11 @@ make_with "${CC:-gcc}" $build test || exit 1
 
 small="i686-linux-gnu-gcc"
 if command -v $small >/dev/null; then
-    make_with "$small -static -msse2 -mfpmath=sse" $build/32 OPENBLAS=0 \
-        $build/32/unit/overflow.result && sh tests/run -sum $build/32/unit/overflow || exit 1
+    programs="$build/32/unit/overflow $build/32/unit/model $build/32/unit/fit"
+    results=
+    for program in $programs; do results="$results $program.result"; done
+    make_with "$small -static -msse2 -mfpmath=sse" $build/32 OPENBLAS=0 $results || exit 1
+    sh tests/run -sum $programs || exit 1
 elif [ "$CI" = true ]; then
     echo "coverage: $small is not here"
     exit 1
