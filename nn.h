@@ -2266,10 +2266,10 @@ static void nn__name_temporary(char *name, const char *path, int attempt)
     mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
     mixed ^= mixed >> 31;
-    memcpy(name, path, length);
+    nn__copy_text(name, length + 1, path, length);
     if (attempt % 2) {
-        memcpy(name + length, "nn", 2);
-        length += 2;
+        name[length++] = 'n';
+        name[length++] = 'n';
     }
     name[length++] = '.';
     for (shift = 0; shift < 32; shift += 4)

@@ -2,15 +2,20 @@
 # cc -E: tags, typedefs, functions, objects and enumeration constants; returns 1 when there are any.
 #
 # Tokens are words and single marks; a name at file scope is a word before one of ( ; { [ = , outside
-# all brackets, or alone in (*name); a constant is a word before = , or } within an enum. What belongs
-# to the compiler begins with two underlines.
+# all brackets, or alone in (*name) or in (name)(; a constant is a word before = , or } within an
+# enum. What belongs to the compiler begins with two underlines. What nn.h declares in place of
+# POSIX's headers is known.
 function see(word)
 {
     seen++
-    if (word !~ /^(nn_|NN_|__|_Static_assert$)/) { print "name " word; bad = 1 }
+    if (word !~ /^(nn_|NN_|__|_Static_assert$)/ && word !~ posix) { print "name " word; bad = 1 }
 }
-function is_word(t) { return t ~ /^[A-Za-z_]/ && t !~ keyword }
-BEGIN { keyword = "^(struct|enum|union|static|extern|const|void|int|inline|double|float|char|if)$" }
+function is_word(t) { return t ~ /^[A-Za-z_]/ && t !~ keyword && t !~ posix_type }
+BEGIN {
+    keyword = "^(struct|enum|union|static|extern|const|void|int|inline|double|float|char|if)$"
+    posix_type = "^ssize_t$"
+    posix = "^(close|fchown|fsync|readlink|fchmod|fdopen|fileno)$"
+}
 /^# [0-9]+ "/ { ours = $3 ~ /nn\.h"$/; next }
 /^#/ || !ours { next }
 {
@@ -30,7 +35,8 @@ BEGIN { keyword = "^(struct|enum|union|static|extern|const|void|int|inline|doubl
         if (t == "}" && braces > 0 && --braces == 0) value = in_enum = 0
         if (t == "(") parens++
         if (t == ")") parens--
-        if (braces == 0 && t == ")" && before == "*" && earlier == "(") see(last)
+        if (braces == 0 && parens == 0 && t == ")" && before == "*" && earlier == "(") see(last)
+        if (outside && t == "(" && last == ")" && earlier == "(" && is_word(before)) see(before)
         earlier = before
         before = last
         last = t
