@@ -14262,19 +14262,13 @@ static int32_t nn__take_utf8(nn__span *string, int32_t first)
     return c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
 }
 
-/* Takes the next character of a string, escaped or not, as its Unicode number; -1 at the end, and
-   where it is not legal. */
-static int32_t nn__next_character(nn__span *string)
+/* Takes an escaped character of a string, from behind the backslash. */
+static int32_t nn__take_escaped(nn__span *string)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int32_t c = nn__peek(string), low;
     int i;
 
-    if (c < 32) return -1;
-    string->at++;
-    if (c >= 128) return nn__take_utf8(string, c);
-    if (c != '\\') return c;
-    c = nn__peek(string);
     if (c < 0) return -1;
     string->at++;
     for (i = 0; from[i]; i++)
@@ -14284,6 +14278,18 @@ static int32_t nn__next_character(nn__span *string)
     if (c > 0xdbff || !nn__take_text(string, "\\u")) return -1; /* the other half of a pair */
     low = nn__take_code(string);
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + (c - 0xd800) * 1024 + (low - 0xdc00);
+}
+
+/* Takes the next character of a string, escaped or not, as its Unicode number; -1 at the end, and
+   where it is not legal. */
+NN__HOT int32_t nn__next_character(nn__span *string)
+{
+    const int32_t c = nn__peek(string);
+
+    if (c < 32) return -1;
+    string->at++;
+    if (c >= 128) return nn__take_utf8(string, c);
+    return c == '\\' ? nn__take_escaped(string) : c;
 }
 
 /* Takes a string in quotes, and checks its escapes and its UTF-8. */
