@@ -42,6 +42,11 @@ make_sources()
     printf '#define NN_IMPLEMENTATION\n#include "%s/other.h"\n' "$work" >"$work/other.c"
     printf '#define NN_STATIC\n#define NN_IMPLEMENTATION\n#include "user.c"\n' >"$work/private.c"
     printf '#define NN_STATIC\n#define NN_IMPLEMENTATION\n#include "nn.h"\n' >"$work/private2.c"
+    mkdir -p "$work/msvc/sys"
+    cp tests/platform/msvc.h "$work/msvc"
+    for header in assert errno fcntl io math stdio stdlib string sys/stat time; do
+        echo '#include "msvc.h"' >"$work/msvc/$header.h"
+    done
     echo "$allowed" | tr ' ' '\n' | sed '/^$/d' | sort >"$work/allowed"
 }
 
@@ -294,6 +299,21 @@ stack()
     done
 }
 
+# microsoft COMPILE: as Microsoft's compiler would read it, as far as clang can tell: its macros, its
+# dialect, and headers with what its own declare. Its vector kernels are code that clang does not
+# read while it says that it is clang.
+microsoft()
+{
+    dialect="--target=x86_64-pc-windows-msvc -fms-compatibility -fms-extensions -fmsc-version=1930
+        -ffreestanding -isystem $work/msvc -I. -fsyntax-only"
+    for define in "" -DNN_DOUBLE -DNN_NO_FMA -DNN_NO_STDIO; do
+        for kernels in "" "-U__clang__ -march=x86-64-v4"; do
+            $1 $dialect -Wall -Wextra -Wno-unknown-pragmas -Wconversion -Werror $define $kernels "$work/later.c"
+        done
+    done
+    $1 $dialect -Wall -Wextra -Werror "$work/user.c"
+}
+
 # layers COMPILE: a net of more layers than NN_MODEL_SIZE takes.
 layers()
 {
@@ -491,6 +511,8 @@ linkers()
         "arm-none-eabi-gcc -Os $cortex $sections" \
         "arm-none-eabi-gcc $cortex $collect --crt0=hosted --oslib=semihost"
     row "tcc" linker tcc tcc tcc
+    row "Microsoft's dialect of C" microsoft "clang -std=c17"
+    row "Microsoft's dialect of C++" microsoft "clang++ -x c++ -std=c++17"
 }
 
 # with_each TABLE: its rows for each pair of compilers that is here.
