@@ -290,13 +290,31 @@ no_simd()
 }
 simd_names='nn__(kernels|level|cpuid|find_kernels|saved_states)'
 
-# stack COMPILE: training and predicting keep within the stack that the header promises.
+# stack COMPILE: training and predicting keep within the stack that the header promises, when they run.
 stack()
 {
     for double in "" -DNN_DOUBLE; do
         $1 $double -I. -pthread -o "$folder/program" tests/platform/stack.c -lm
         "$folder/program" >&2
     done
+}
+
+# frames COMPILE: so does every function, with every vector kernel; with gcc, also every path of calls
+# from one. What they take is printed at the end.
+frames()
+{
+    paths=
+    [ "${1%% *}" != gcc ] || paths=-fcallgraph-info=su
+    $1 -fstack-usage $paths -I. -c -o "$folder/a.o" "$work/implement.c"
+    sort -t "$(printf '\t')" -k 2,2nr "$folder/a.su" >"$folder/frames"
+    awk -F '\t' -v title="$1" '
+    $3 !~ /static|bounded/ || $2 > 65536 { print > "/dev/stderr"; bad = 1 }
+    NR <= 3 { sub(/.*:/, "", $1); largest = largest ", " $1 " " $2 }
+    END { print title ": " substr(largest, 3); exit bad || NR < 200 }' "$folder/frames" >"$folder/largest"
+    [ -z "$paths" ] || awk -v most=65536 -f tests/platform/stack.awk "$folder/a.ci" >"$folder/path" ||
+        { cat "$folder/path" >&2; return 1; }
+    { cat "$folder/largest"; [ -z "$paths" ] || sed 's/^/    deepest /' "$folder/path" | cut -c 1-160; } \
+        >>"$work/frames"
 }
 
 # microsoft COMPILE: as Microsoft's compiler would read it, as far as clang can tell: its macros, its
@@ -467,8 +485,12 @@ checks()
     row "$1, declarations" declares_only "$1"
     row "$1, what it exports and needs" exports "$work/$1.optimised.o"
     row "$1, too many layers" layers "$1"
-    for level in -O0 -O1 -O2 -O3; do
+    for level in -O0 -O2; do
         row "$1 $level, stack" stack "$1 $level"
+    done
+    for level in -O0 -O1 -Og -O2 -Os "-O3 -march=native" "-O0 -DNN_DOUBLE"; do
+        [ "$1 $level" != "clang -Og" ] || continue # is its -O1
+        row "$1 $level, frames" frames "$1 $level"
     done
     row "$1, macros" macros "$1"
     row "$1, names" names "$1"
@@ -536,4 +558,5 @@ run_rows
 with_each checks
 linkers
 run_rows
+! first || cat "$work/frames"
 finish
