@@ -540,7 +540,7 @@ typedef enum nn_status {
     NN_ERROR_TENSOR,    /* a tensor is missing, there twice, left over, of another shape or type, or
                             the order of the layers is not known */
     NN_ERROR_CHECKSUM,  /* a model file whose bytes are not the ones that were saved */
-    NN_ERROR_PARAMETER, /* a model file with a parameter that is NaN or infinite */
+    NN_ERROR_PARAMETER, /* a parameter that is NaN or infinite, in a model or its file */
     NN_STATUS_COUNT
 } nn_status;
 
@@ -1321,10 +1321,11 @@ typedef struct nn_export_options {
 
        void predict(const float *x, float *y);      under NN_DOUBLE with double
 
-   which computes what nn_predict computes for one row, to the same bits. It needs neither this
-   header nor a heap. Compiled with NN_NO_FMA it gives the results of NN_NO_FMA. The file's first
-   comment says how to use it. Writing to memory is as in nn_save_memory, to a path as in nn_save;
-   the text has no 0 at its end. options may be NULL. */
+   which computes what nn_predict computes for one row, to the same bits. It checks nothing: where
+   nn_predict would return NN_ERROR_DATA, y may be NaN or infinite. It needs neither this header nor
+   a heap. Compiled with NN_NO_FMA it gives the results of NN_NO_FMA. The file's first comment says
+   how to use it. Writing to memory is as in nn_save_memory, to a path as in nn_save; the text has
+   no 0 at its end. options may be NULL. */
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
                                     char *buffer, size_t capacity, size_t *size);
 #ifndef NN_NO_STDIO
@@ -1940,7 +1941,7 @@ static double nn__seconds(void)
     X(NN_ERROR_TENSOR,                                                                             \
       "a tensor of the model file is missing, left over, there twice, or of other shape or type")  \
     X(NN_ERROR_CHECKSUM, "the model file's checksum is wrong: the file was changed or damaged")    \
-    X(NN_ERROR_PARAMETER, "the model file has a parameter that is NaN or infinite")
+    X(NN_ERROR_PARAMETER, "a parameter is NaN or infinite, in the model or in its file")
 
 /* The rows name the whole enumerators, because OK alone is a macro in other headers. */
 #define NN__NUMBER_STATUS(id, text)  NN__NUMBER_##id,
@@ -8222,14 +8223,14 @@ static int nn__can_be_scaled(const nn_real *x, int rows, int width)
     return 1;
 }
 
-/* Begins columns[count] again, where the squares of one have overflowed or become denormal: in new
+/* Begins cols[count] again, where the squares of one have overflowed or become denormal: in new
    units its largest number is about 1. Returns whether there is such a column. */
-static int nn__choose_units(nn__column *columns, int count, int rows)
+static int nn__choose_units(nn__column *cols, int count, int rows)
 {
     int i, chosen = 0;
 
     for (i = 0; i < count; i++) {
-        nn__column *column = &columns[i];
+        nn__column *column = &cols[i];
         const nn_real square = nn__total(&column->squares) / (nn_real)rows;
         const nn_real low = nn__absolute(column->low), high = nn__absolute(column->high);
         nn__bits field = nn__to_bits(low > high ? low : high) >> NN__MANTISSA;

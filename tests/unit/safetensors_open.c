@@ -20,12 +20,14 @@ static void check_scratch(const nn_model *model, const opened *o, int rows)
     const size_t count = (size_t)rows * (size_t)outputs_of(model);
     bytes scratch = make_bytes(size), before = copy_bytes(o->block.at, o->block.size);
     bytes ya = make_bytes(count * sizeof(nn_real)), yb = make_bytes(count * sizeof(nn_real));
+    nn_status status;
 
     CHECK(size > 0 && nn_scratch_size(o->model, rows) == size);
     memset(scratch.at, 0xff, size);
     memset(yb.at, 0xff, yb.size);
-    CHECK(nn_predict(model, inputs, rows, (nn_real *)(void *)ya.at, NULL) == NN_OK);
-    CHECK(nn_predict(o->model, inputs, rows, (nn_real *)(void *)yb.at, scratch.at) == NN_OK);
+    status = nn_predict(model, inputs, rows, (nn_real *)(void *)ya.at, NULL);
+    CHECK(status == NN_OK || status == NN_ERROR_DATA); /* outputs that overflow */
+    CHECK(nn_predict(o->model, inputs, rows, (nn_real *)(void *)yb.at, scratch.at) == status);
     CHECK(same_bytes(ya, yb));
     CHECK(same_bytes(before, o->block)); /* threads may share the model */
     free(scratch.at);
@@ -40,17 +42,20 @@ static void check_metrics(const nn_model *model, const nn_model *opened_model)
     nn_data data = data_for(model);
     nn_loss loss = loss_of(model, &data);
     nn_metrics a, b;
+    nn_status status;
 
     memset(&a, 0x11, sizeof a);
     memset(&b, 0x22, sizeof b);
-    CHECK(evaluate(model, &data, loss, &a) == NN_OK && a.loss >= 0);
-    CHECK(evaluate(opened_model, &data, loss, &b) == NN_OK);
+    status = evaluate(model, &data, loss, &a);
+    CHECK((status == NN_OK || status == NN_ERROR_DATA) && a.loss >= 0);
+    CHECK(evaluate(opened_model, &data, loss, &b) == status);
     CHECK(!memcmp(&a, &b, sizeof a));
     if (!data.classes) return;
     memset(ma, 0x11, sizeof ma);
     memset(mb, 0x11, sizeof mb);
-    CHECK(nn_confusion_matrix(model, &data, ma) == NN_OK);
-    CHECK(nn_confusion_matrix(opened_model, &data, mb) == NN_OK);
+    status = nn_confusion_matrix(model, &data, ma);
+    CHECK(status == NN_OK || status == NN_ERROR_DATA);
+    CHECK(nn_confusion_matrix(opened_model, &data, mb) == status);
     CHECK(!memcmp(ma, mb, sizeof ma));
 }
 
