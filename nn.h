@@ -10158,8 +10158,6 @@ static nn_real nn__roc_auc(nn__score *scores, int count)
     double pairs = 0, negatives = 0, positives = 0, ties_negative, ties_positive;
     int i, k;
 
-    for (i = 0; i < count; i++)
-        if (!nn__is_finite(scores[i].probability)) return NN__NAN;
     nn__sort(scores, scores + count, (size_t)count, sizeof *scores, nn__compare_scores);
     for (i = 0; i < count; i = k) {
         ties_negative = ties_positive = 0;

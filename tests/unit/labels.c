@@ -229,7 +229,7 @@ static void test_overflow(void)
                 nn_parameters(model)[n] = (nn_real)(huge[k] * (n % 3 == 1 ? 1e8 : 1));
             status = nn_evaluate(model, &data, &how, &a);
             CHECK(nn_evaluate(model, &other, &how, &b) == status);
-            CHECK(status == NN_ERROR_DATA);
+            CHECK(status == NN_ERROR_DATA || (sizeof(nn_real) == 8 && status == NN_OK));
             CHECK(same(a.loss, b.loss) && same(a.mse, b.mse) && a.correct == b.correct);
             status = nn_fit(model, &data, &how);
             CHECK(nn_fit(model, &other, &how) == status);
