@@ -222,7 +222,7 @@ FUZZ_FUNCTION int take_byte(fuzz_input *in)
    corpus can be read. */
 FUZZ_FUNCTION int take_below(fuzz_input *in, int below)
 {
-    return (take_byte(in) - '0' + 256) % below;
+    return (take_byte(in) - '0' + 256) % 256 % below;
 }
 
 /* What is left, up to a mark, which is skipped; all of it where there is no mark. */
