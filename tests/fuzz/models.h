@@ -225,12 +225,13 @@ static unsigned char *save(const nn_model *model, size_t *size)
     return bytes;
 }
 
-/* The outputs for three rows, in a block of their own. */
+/* The outputs for three rows, in a block of their own; where one is not finite, they are 0. */
 static nn_real *predict(const nn_model *model, size_t *size)
 {
     nn_shape shape;
     size_t i, inputs, outputs, scratch_size = nn_scratch_size(model, 3);
     nn_real *x, *y;
+    nn_status status;
     void *scratch = malloc(scratch_size);
 
     REQUIRE(nn_get_shape(model, &shape) == NN_OK && scratch_size);
@@ -240,7 +241,9 @@ static nn_real *predict(const nn_model *model, size_t *size)
     y = (nn_real *)malloc(3 * outputs * sizeof(nn_real));
     for (i = 0; i < 3 * inputs; i++) x[i] = (nn_real)((double)(i * 37 % 101) / 16 - 3);
     memset(y, 0xff, 3 * outputs * sizeof(nn_real));
-    REQUIRE(nn_predict(model, x, 3, y, scratch) == NN_OK);
+    status = nn_predict(model, x, 3, y, scratch);
+    REQUIRE(status == NN_OK ||
+            (status == NN_ERROR_DATA && all_bytes_are(y, 3 * outputs * sizeof(nn_real), 0)));
     free(x);
     free(scratch);
     *size = 3 * outputs * sizeof(nn_real);
