@@ -7324,7 +7324,7 @@ static nn_real nn__mse_gradient(const nn__objective *objective, nn_real d)
 
 static nn_real nn__delta(const nn__objective *objective)
 {
-    return nn__or(objective->options ? objective->options->huber_delta : 0, NN__HUBER_DELTA);
+    return nn__or(objective->options->huber_delta, NN__HUBER_DELTA);
 }
 
 static nn_real nn__huber(const nn__objective *objective, nn_real d, nn_real sum)
@@ -7366,7 +7366,7 @@ static nn_real nn__mae_gradient(const nn__objective *objective, nn_real d)
 
 static nn_real nn__q(const nn__objective *objective)
 {
-    return nn__or(objective->options ? objective->options->quantile : 0, NN__MEDIAN);
+    return nn__or(objective->options->quantile, NN__MEDIAN);
 }
 
 static nn_real nn__quantile(const nn__objective *objective, nn_real d, nn_real sum)
@@ -7392,7 +7392,7 @@ static nn_real nn__quantile_gradient(const nn__objective *objective, nn_real d)
 /* Label smoothing (Szegedy et al. 2016), an option of both cross-entropies. */
 static nn_real nn__smoothing(const nn__objective *objective)
 {
-    return objective->options ? objective->options->label_smoothing : 0;
+    return objective->options->label_smoothing;
 }
 
 /* Returns what t becomes with smoothing s: t (1 - s) + rest. */
@@ -8540,7 +8540,8 @@ static nn_status nn__allocate_parts(const nn_data *data, const nn__division *div
     test->dropped = test->imputed = test->unknown = 0;
     train->rows = count;
     test->rows = data->rows - count;
-    status = train->rows && test->rows ? nn__allocate_data(train, &contents) : NN_ERROR_SIZE;
+    NN_ASSERT(train->rows && test->rows);
+    status = nn__allocate_data(train, &contents);
     if (status == NN_OK) {
         status = nn__allocate_data(test, &contents);
         if (status != NN_OK) nn_data_free(train);
@@ -8896,7 +8897,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
                                 const nn_options *o)
 {
     const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
-    size_t cols = 0, layer_columns;
+    size_t cols = 0;
     int layer;
 #ifdef NN__SIMD
     int widest = 0;
@@ -8906,9 +8907,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
 #endif
 
     for (layer = 0; layer < model->count; layer++) {
-        layer_columns = nn__layer_columns(model, o, layer);
-        if (layer_columns > SIZE_MAX - cols) block->overflow = 1;
-        cols += layer_columns;
+        cols += nn__layer_columns(model, o, layer); /* four times the widths, which fit, at most */
     }
     (void)nn__take(block, 1, sizeof *trainer);
     trainer->index = (size_t *)nn__take(block, batch, sizeof(size_t));
