@@ -547,6 +547,40 @@ static void test_validation_without_weight(void)
 }
 
 /* Neither predict nor validation has dropout; training with it repeats by the seed. */
+/* A fraction of less than half a row holds one row out all the same, and never all of them. */
+static void test_small_validation_fraction(void)
+{
+    static const nn_real x[4] = {0, 1, 2, 3}, y[4] = {0, 2, 4, 6};
+    nn_options how = make_options(NN_MSE, NN_SGD, 0.01);
+    nn_epoch epochs[2];
+    nn_history history = {epochs, 2, 0};
+    nn_data data = make_data(x, y, 4, 1, 1);
+    nn_model *model = make_line(1);
+    how.epochs = 2;
+    how.validation_fraction = (nn_real)0.01;
+    how.history = &history;
+    CHECK(nn_fit(model, &data, &how) == NN_OK);
+    CHECK(history.count == 2 && epochs[1].validation_loss == epochs[1].validation_loss);
+    data.rows = 1;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_SIZE);
+    nn_model_free(model);
+}
+
+/* Where the validation overflows and training does not: training has diverged. */
+static void test_validation_diverges(void)
+{
+    const nn_real huge = sizeof(nn_real) == 4 ? (nn_real)1e25 : (nn_real)1e200;
+    const nn_real x[2] = {1, 2}, y[2] = {1, 2}, large_x[1] = {huge}, large_y[1] = {0};
+    nn_options how = make_options(NN_MSE, NN_SGD, 0.01);
+    const nn_data data = make_data(x, y, 2, 1, 1), other = make_data(large_x, large_y, 1, 1, 1);
+    nn_model *model = make_line(1);
+    how.epochs = 2;
+    how.validation = &other;
+    CHECK(nn_fit(model, &data, &how) == NN_ERROR_DIVERGED);
+    CHECK(all_finite(model) && nn_parameters(model)[0] > 0);
+    nn_model_free(model);
+}
+
 static void test_dropout_in_fit(void)
 {
     static const nn_layer layers[2] = {NN_DENSE(10, NN_RELU), NN_DENSE(1, NN_LINEAR)};
@@ -625,6 +659,8 @@ int main(void)
     RUN(test_fit_uses_row_weights);
     RUN(test_batch_without_weight);
     RUN(test_validation_without_weight);
+    RUN(test_small_validation_fraction);
+    RUN(test_validation_diverges);
     RUN(test_dropout_in_fit);
     RUN(test_default_options);
     return test_done();

@@ -245,6 +245,23 @@ static void test_schedule_without_length(void)
     trainer = make_trainer(model, &how);
     CHECK(nn_train_batch(trainer, x, y, 2, &loss) == NN_ERROR_OPTION && loss == 0);
     CHECK(nn_gradients(trainer)[0] == 0 && nn_gradients(trainer)[1] == 0);
+    nn_gradients(trainer)[0] = 1;
+    CHECK(nn_update(trainer) == NN_ERROR_OPTION && nn_parameters(model)[0] == 0);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+}
+
+/* A gradient without a norm cannot be clipped. */
+static void test_clipping_nan(void)
+{
+    nn_options how = make_options(NN_MSE, NN_SGD, 1);
+    nn_model *model = make_line(1);
+    nn_trainer *trainer;
+    how.clip_norm = 1;
+    trainer = make_trainer(model, &how);
+    nn_gradients(trainer)[1] = R_NAN;
+    CHECK(nn_update(trainer) == NN_ERROR_DIVERGED);
+    CHECK(nn_parameters(model)[0] == 0 && nn_parameters(model)[1] == 0);
     nn_trainer_free(trainer);
     nn_model_free(model);
 }
@@ -380,6 +397,7 @@ int main(void)
 {
     RUN(test_clipping);
     RUN(test_clipping_huge);
+    RUN(test_clipping_nan);
     RUN(test_adam_counts_steps);
     RUN(test_adam_correction);
     RUN(test_state_ends_at_zero);
