@@ -12858,7 +12858,7 @@ static nn_status nn__begin_text(nn__table *table)
     } while ((size_t)(parser->end - parser->at) > there);
     if (parser->end - parser->at >= 2) {
         const unsigned char a = (unsigned char)parser->at[0], b = (unsigned char)parser->at[1];
-        if ((a == 0xff && b == 0xfe) || (a == 0xfe && b == 0xff) || !a != !b) {
+        if ((a == 0xff && b == 0xfe) || (a == 0xfe && b == 0xff) || !a || !b) {
             parser->line = parser->column = 1;
             return nn__fail(table, NN_ERROR_CSV_ENCODING, NULL, "UTF-8, not UTF-16");
         }

@@ -239,6 +239,7 @@ static void test_encodings(void)
                               "2\0\n";
     static const char bare[] = "1\0,\0"
                                "2\0\n";
+    static const char zeros[4] = {0}; /* as in a file without an end, such as /dev/zero */
     nn_csv_options how = plain(), use = plain();
     nn_location place;
     nn_data data;
@@ -247,6 +248,7 @@ static void test_encodings(void)
     CHECK(parse_bytes(&data, big, sizeof big - 1, &how) == NN_ERROR_CSV_ENCODING);
     CHECK(parse_bytes(&data, bare, sizeof bare - 1, &how) == NN_ERROR_CSV_ENCODING);
     CHECK(place.line == 1 && !strcmp(place.expected, "UTF-8, not UTF-16"));
+    CHECK(parse_bytes(&data, zeros, sizeof zeros, &how) == NN_ERROR_CSV_ENCODING);
     expect_error("gr\xf6\xdf"
                  "e,y\n1,2\n3,4\n",
                  how, NN_ERROR_CSV_ENCODING, 0, 0, "", "UTF-8");
