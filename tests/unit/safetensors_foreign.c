@@ -370,6 +370,50 @@ static void test_more_names(void)
     nn_model_free(third);
 }
 
+/* Other keys of a tensor may have 64 open brackets, and not one more. */
+static void test_depth(void)
+{
+    static const nn_layer layer[] = {NN_DENSE(1, NN_LINEAR)};
+    nn_model *model = make_model(1, layer, 1, 1);
+    int depth, i;
+
+    for (depth = 63; depth <= 66; depth++) {
+        char header[500], *at = header;
+        bytes file;
+        at += sprintf(at, "{\"0.weight\":{\"x\":");
+        for (i = 0; i < depth; i++) *at++ = '[';
+        for (i = 0; i < depth; i++) *at++ = ']';
+        sprintf(at, ",\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]}}");
+        file = make_file(header, "0000803f");
+        CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) ==
+              (depth <= 64 ? NN_OK : NN_ERROR_HEADER));
+        free(file.at);
+    }
+    nn_model_free(model);
+}
+
+/* A file of ours is as nn_save writes it: with all biases, and each of our keys once. */
+static void test_ours(void)
+{
+    nn_model *model = make_model(2, two_layers, 2, 1), *loaded = NULL;
+    bytes file = save_model(model), twice;
+    nn_location place;
+    size_t i;
+
+    twice = with_pairs(file, ",\"nn.\\u0077idths\":\"2,3,1\"");
+    CHECK(nn_load_memory(&loaded, twice.at, twice.size, NULL) == NN_ERROR_HEADER);
+    CHECK(nn_load_parameters_memory(model, twice.at, twice.size, NULL, NULL) == NN_ERROR_HEADER);
+    free(twice.at);
+    for (i = 8; memcmp(file.at + i, "2.bias", 6) != 0;) i++;
+    file.at[i + 1] = 'x'; /* a tensor of no layer */
+    CHECK(put_checksum(file));
+    CHECK(nn_load_memory(&loaded, file.at, file.size, &place) == NN_ERROR_TENSOR && !loaded);
+    CHECK(!strcmp(place.name, "2.weight"));
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_ERROR_TENSOR);
+    nn_model_free(model);
+    free(file.at);
+}
+
 /* ---- Types ----------------------------------------------------------------------------------- */
 
 /* Every number of 16 bits, as the bias of a layer, is widened to the number itself. */
@@ -436,6 +480,8 @@ int main(void)
     RUN(test_numbered);
     RUN(test_names);
     RUN(test_more_names);
+    RUN(test_depth);
+    RUN(test_ours);
     RUN(test_halves);
     return test_done();
 }
