@@ -2,6 +2,7 @@
 #include "nn.h"
 
 static unsigned char memory[NN_MODEL_SIZE(2, 3, 1)];
+static void *none; /* NULL itself is a warning in C++ */
 
 int main(void)
 {
@@ -15,7 +16,7 @@ int main(void)
     shape.layers = layers;
     shape.count = 2;
     if (nn_model_create_in(&model, memory, sizeof memory, &shape, 1) != NN_OK) return 1;
-    if (nn_predict(model, x, 1, &y, NULL) != NN_OK || !(y > -4 && y < 4)) return 2;
+    if (nn_predict(model, x, 1, &y, none) != NN_OK || !(y > -4 && y < 4)) return 2;
     nn_model_free(model);
     return 0;
 }
