@@ -1382,12 +1382,13 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
    widths of missing layers are 0. `more` is the argument after the eighth layer: when it is not 0,
    the array type in sizeof gets a negative length, and the program does not compile. The terms of
    each sum are the arrays that nn__lay_out_model or nn__lay_out_trainer takes from the block.
-   NN__SIZE(n) is n as a size_t, without a cast, of which C++ may warn in the program's files.
+   NN__SIZE(n) is n as a size_t, without a cast, of which C++ may warn in the program's files. Of a
+   comparison with a literal 0 it may warn, too: hence the + 1 in NN__LARGER.
    ============================================================================================= */
 
 #define NN__EXPAND(x)     x
 #define NN__SIZE(n)       ((n) * sizeof(char))
-#define NN__LARGER(a, b)  (NN__SIZE(a) > NN__SIZE(b) ? NN__SIZE(a) : NN__SIZE(b))
+#define NN__LARGER(a, b)  (NN__SIZE(a) + 1 > NN__SIZE(b) + 1 ? NN__SIZE(a) : NN__SIZE(b))
 #define NN__ALIGNED(size) (((size) + (NN_ALIGNMENT - 1)) / NN_ALIGNMENT * NN_ALIGNMENT)
 #define NN__ARRAY(count)  NN__ALIGNED(NN__SIZE(count) * sizeof(nn_real))
 #define NN__PARAMETERS(a, b, c, d, e, f, g, h, i)                                                  \
