@@ -4697,7 +4697,7 @@ static nn_real nn__activation_gradient_one(nn_activation activation, nn_real s, 
     if (activation == NN_LINEAR) return dy;
     switch (activation) {
         NN__ACTIVATIONS(NN__GRADIENT)
-    default: break;
+    default: break; /* unreached: SOFTMAX is not for one number */
     }
     return nn__flushed(dy, NN__NEGLIGIBLE);
 }
@@ -9028,7 +9028,7 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const 
     if (status == NN_OK)
         (*trainer)->heap = copy;
     else
-        NN_FREE(copy);
+        NN_FREE(copy); /* unreached: all was checked */
     return status;
 }
 #endif

@@ -8,7 +8,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 
-LEAST = 98  # percent of branches
+LEAST_LINES, LEAST = 99.7, 96.5  # percent of lines, of branches
 INSTRUCTION_SETS = ["avx512", "avx2", "neon", "wasm"]
 
 with open(sys.argv[1], encoding="ascii") as header:
@@ -121,6 +121,7 @@ for room, where, kind, reached in sorted(missed, key=lambda m: (str(type(m[1])),
 for isa in sorted(left_out):
     print(f"not judged: the kernels of {isa}, which this machine does not have")
 of = total["all"]
-good = of[0] > 4000 and of[1] == of[0] and 100 * of[3] >= LEAST * of[2]
-print("coverage: " + ("good" if good else f"FAILED, every line and {LEAST} % of branches are wanted"))
+good = of[0] > 4000 and 100 * of[1] >= LEAST_LINES * of[0] and 100 * of[3] >= LEAST * of[2]
+wanted = f"{LEAST_LINES} % of lines and {LEAST} % of branches"
+print(f"coverage: {'good' if good else 'FAILED'}; {wanted} are wanted")
 sys.exit(0 if good else 1)

@@ -199,6 +199,7 @@ static void test_evaluate(void)
     two[0] = 1; /* so that R2 is a number where there is memory for it */
     two[3] = 1;
     CHECK(nn_evaluate(model, &data, NULL, &metrics) == NN_OK && isfinite(metrics.mae));
+    CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_OK);
 #ifdef NN_NO_MALLOC
     CHECK(metrics.r2 != metrics.r2);
 #else

@@ -881,6 +881,15 @@ static void save_under_fault(nn_status expected, long budget)
     nn_model_free(model);
 }
 
+/* A temporary file is never created over one that is there. */
+static void test_no_overwriting(void)
+{
+    no_faults();
+    write_old_file();
+    CHECK(!NN_FOPEN_NEW(temporary("model"), 0) && hook.files == 0);
+    CHECK(old_is_intact());
+}
+
 static void test_short_writes(void)
 {
     long budget;
@@ -956,6 +965,7 @@ int main(void)
     no_faults();
     RUN(test_allocations);
     RUN(test_reads);
+    RUN(test_no_overwriting);
     RUN(test_short_writes);
     RUN(test_failing_calls);
     RUN(test_full_disk);

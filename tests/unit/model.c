@@ -114,6 +114,7 @@ static void test_model_nulls(void)
     CHECK(shape.inputs == 0 && !shape.layers && shape.count == 0);
     REFUSED(nn_get_shape(good_model, NULL), NN_ERROR_NULL);
     CHECK(nn_parameters(NULL) == NULL && nn_parameter_count(NULL) == 0);
+    CHECK(nn_backend(NULL) == NULL && strlen(nn_backend(good_model)) > 3);
     end();
 }
 
