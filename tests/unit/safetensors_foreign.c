@@ -483,5 +483,6 @@ int main(void)
     RUN(test_depth);
     RUN(test_ours);
     RUN(test_halves);
+    remove(temporary("named"));
     return test_done();
 }

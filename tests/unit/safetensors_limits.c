@@ -264,5 +264,10 @@ int main(void)
     RUN(test_endless);
     RUN(test_tail);
     RUN(test_idx);
+    remove(temporary("large"));
+    remove(temporary("endless"));
+    remove(temporary("tail"));
+    remove(temporary("images"));
+    remove(temporary("labels"));
     return test_done();
 }
