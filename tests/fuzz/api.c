@@ -21,7 +21,9 @@ typedef struct sequence {
     odd_block trainer_block;
     nn_options how; /* of the trainer */
     nn_real dropout[4], class_weights[MOST];
-    nn_data data;
+    nn_data data, validation; /* validation's arrays are those of data */
+    nn_epoch epochs[8];
+    nn_history history;
 } sequence;
 
 static void note(sequence *s, uint64_t what)
@@ -79,12 +81,20 @@ static int model_outputs(const sequence *s)
 
 static void free_data(sequence *s)
 {
+    if (s->how.validation) free_trainer(s); /* which points into the data */
     free((void *)(uintptr_t)s->data.x);
     free((void *)(uintptr_t)s->data.y);
     free((void *)(uintptr_t)s->data.labels);
     free((void *)(uintptr_t)s->data.weight);
     memset(&s->data, 0, sizeof s->data);
 }
+
+/* Names of inputs and of classes, which begin at the first or at the second of these. */
+static const char *const input_names[MOST + 3] = {
+    "x1", "x2", "x3", "b",  "c,", "\"", "",   "x8", "9",  "10", "11", "12", "13", "14", "15",
+    "16", "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30",
+    "31", "32", "33", "34", "35", "36", "37", "38", "39", "40", "41", "42", "43"};
+static const char *const *const class_names = input_names;
 
 /* Rows, then the kind: 0 regression, 1 classes as labels, 2 classes in y, + 3 with weights; then
    what is wrong: 1 another number of inputs, 2 a number that is not finite, 3 a large one, 4 a bad
@@ -127,6 +137,9 @@ static void make_data(sequence *s)
     s->data.rows = rows;
     s->data.inputs = inputs;
     s->data.outputs = outputs;
+    /* Names and no names, and other names than the model has. */
+    if (kind % 2) s->data.input_names = input_names + (kind == 3);
+    if (kind % 2 && s->data.classes) s->data.class_names = class_names + (kind == 3);
     s->data.x = x;
     s->data.y = y;
     s->data.labels = labels;
@@ -134,6 +147,14 @@ static void make_data(sequence *s)
 }
 
 /* ---- Options ---------------------------------------------------------------------------------- */
+
+/* A callback that stops at the epoch or the batch of a number. */
+static int stop_at(const nn_progress *progress, void *user)
+{
+    const int number = (int)(uintptr_t)user;
+    REQUIRE(progress->epoch >= 1 && progress->epoch <= progress->epochs);
+    return progress->batch == number || (!progress->batch && progress->epoch == number);
+}
 
 /* Pairs of a letter and a value, up to another character. */
 static void take_options(sequence *s, nn_options *how)
@@ -177,6 +198,21 @@ static void take_options(sequence *s, nn_options *how)
             how->class_weights = s->class_weights;
             break;
         case 'z': how->seed = (uint64_t)take_byte(&s->in); break;
+        case 'A':
+            how->callback = stop_at;
+            how->user = (void *)(uintptr_t)(1 + take_below(&s->in, 4));
+            how->callback_batches = take_below(&s->in, 2);
+            break;
+        case 'V':
+            s->validation = s->data;
+            how->validation = &s->validation;
+            break;
+        case 'H':
+            memset(&s->history, 0, sizeof s->history);
+            s->history.epochs = s->epochs;
+            s->history.capacity = take_below(&s->in, 9);
+            how->history = &s->history;
+            break;
         default: s->in.at--; return;
         }
     }

@@ -143,7 +143,11 @@ static void fuzz_one(fuzz_input in)
     memset(&location, 0xff, sizeof location);
     blocks = fuzz_arm(fail_at);
     fuzz_start_clock(size);
-    status = nn_load_checkpoint_memory(first.trainer, bytes, size, &location);
+    files[0].bytes = bytes;
+    files[0].size = size;
+    files[0].piece = (size_t)-1;
+    status = odd & 4 ? nn_load_checkpoint(first.trainer, "0", &location)
+                     : nn_load_checkpoint_memory(first.trainer, bytes, size, &location);
     fuzz_stop_clock(size);
     fuzz_disarm();
     REQUIRE(is_status(status) && is_terminated(&location));

@@ -63,6 +63,9 @@ static nn_location location;
 static void begin(const file_input *input)
 {
     memset(&location, 0xff, sizeof location);
+    files[0].bytes = input->bytes;
+    files[0].size = input->size;
+    files[0].piece = (size_t)-1;
     (void)fuzz_arm(input->fail_at);
     fuzz_start_clock(input->size);
 }
@@ -77,13 +80,15 @@ static void end(const file_input *input, nn_status status, size_t before)
     REQUIRE(heap.most - before <= 400 * input->size + 65536);
 }
 
+/* From memory, or from a file. */
 static void load_model(const file_input *input)
 {
     nn_model *model = (nn_model *)(void *)&location;
     nn_status status;
 
     begin(input);
-    status = nn_load_memory(&model, input->bytes, input->size, &location);
+    status = input->odd & 4 ? nn_load(&model, "0", &location)
+                            : nn_load_memory(&model, input->bytes, input->size, &location);
     end(input, status, 0);
     REQUIRE((status == NN_OK) == (model != NULL));
     if (model) {
