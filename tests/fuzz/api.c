@@ -50,7 +50,7 @@ static nn_real some_real(sequence *s)
     return (nn_real)reals[take_below(&s->in, 12)];
 }
 
-/* ---- Objects ---------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 static void free_trainer(sequence *s)
 {
@@ -146,7 +146,7 @@ static void make_data(sequence *s)
     s->data.weight = weight;
 }
 
-/* ---- Options ---------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 /* A callback that stops at the epoch or the batch of a number. */
 static int stop_at(const nn_progress *progress, void *user)
@@ -218,7 +218,7 @@ static void take_options(sequence *s, nn_options *how)
     }
 }
 
-/* ---- Nothing changed --------------------------------------------------------------------------- */
+/* ---- Nothing changed ------------------------------------------------------------------------- */
 
 /* All that a model and a trainer keep from one call to the next, but not scratch memory. */
 typedef struct snapshot {
@@ -275,7 +275,7 @@ static nn_status end_call(sequence *s, nn_status status)
     return status;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------ */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 static void make_model(sequence *s)
 {

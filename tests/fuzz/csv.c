@@ -83,7 +83,7 @@ static void free_csv(csv_input *input)
     free(input->second);
 }
 
-/* ---- What holds of every table ---------------------------------------------------------------- */
+/* ---- What holds of every table --------------------------------------------------------------- */
 
 static void check_data(const nn_data *data)
 {
@@ -162,7 +162,7 @@ static nn_status read_table(nn_data *data, const char *text, size_t size, int pi
     return status;
 }
 
-/* ---- What holds of simple tables -------------------------------------------------------------- */
+/* ---- What holds of simple tables ------------------------------------------------------------- */
 
 /* Every row is read or counted. Without quotes, comments and CR, rows are lines. */
 static void count_rows(const csv_input *input, const nn_data *data)
@@ -223,7 +223,7 @@ static void check_numbers(const csv_input *input, const nn_data *data)
     free(text);
 }
 
-/* ---- Recipes ---------------------------------------------------------------------------------- */
+/* ---- Recipes --------------------------------------------------------------------------------- */
 
 /* A model of the data's inputs and outputs that has its recipe. */
 static nn_model *make_model(const nn_data *data)

@@ -1,13 +1,13 @@
 /* Export: nn_export_c_memory and nn_export_onnx_memory of models that the input describes. A C file
-   is read like a compiler's scanner would, and an ONNX file message by message.
+   is read as a compiler's scanner would, and an ONNX file message by message.
 
    An input begins with a line: int8, 1 for ONNX, class names, scaling of the inputs and of the
    targets, the kind of numbers, the allocation that fails, the inputs, then width and activation of
-   each layer; and a line with the function's name. Each further line is a key, =, and a value of the metadata, in
-   which | is a line end. */
+   each layer; and a line with the function's name. Each further line is a key, =, and a value of
+   the metadata, in which | is a line end. */
 #include "models.h"
 
-/* ---- C ---------------------------------------------------------------------------------------- */
+/* ---- C --------------------------------------------------------------------------------------- */
 
 static const char *skip_literal(const char *at, const char *end)
 {
@@ -81,7 +81,7 @@ static void check_c(const char *text, size_t size, const char *name)
     REQUIRE(found >= 1 || strlen(name) > 100);
 }
 
-/* ---- ONNX ------------------------------------------------------------------------------------- */
+/* ---- ONNX ------------------------------------------------------------------------------------ */
 
 static uint64_t take_varint(fuzz_input *in)
 {
@@ -198,7 +198,7 @@ static void check_onnx(const unsigned char *bytes, size_t size)
     REQUIRE(graphs == 1);
 }
 
-/* ---- The target ------------------------------------------------------------------------------- */
+/* ---- The target ------------------------------------------------------------------------------ */
 
 static void fill(nn_model *model, int kind, uint64_t state)
 {

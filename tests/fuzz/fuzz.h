@@ -186,7 +186,8 @@ FUZZ_SHARED(const char *fuzz_backend);
 /* ---- The clock ------------------------------------------------------------------------------- */
 
 /* Time is linear in the bytes that a call reads: with sanitizers 0.1 us for most bytes, and up to
-   5 us where each is a column of its own. What grows faster exceeds this in inputs of a megabyte. */
+   5 us where each is a column of its own. What grows faster exceeds this in inputs of a
+   megabyte. */
 FUZZ_FUNCTION double fuzz_seconds(void)
 {
     struct timespec now;
@@ -353,7 +354,7 @@ FUZZ_FUNCTION int same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* ---- libFuzzer, or files ---------------------------------------------------------------------- */
+/* ---- libFuzzer, or files --------------------------------------------------------------------- */
 
 static void fuzz_one(fuzz_input in);
 

@@ -1,9 +1,9 @@
-/* The JSON of a model file's header alone: what nn.h takes must be what an independent reader of the
-   grammar takes. The input is the header, with the places of the tensors mended where its first byte
-   is 1; it has no tensor of a layer's name in it, or is not ours, and is never loaded. */
+/* The JSON of a model file's header: what nn.h takes must be what an independent reader of the
+   grammar takes. The input is 1 to give the tensors new places, and the text of a file: see
+   models.h. It is loaded into a model of one input and one output. */
 #include "models.h"
 
-/* ---- An independent reader of JSON (RFC 8259) ------------------------------------------------- */
+/* ---- An independent reader of JSON (RFC 8259) ------------------------------------------------ */
 
 typedef struct json {
     const unsigned char *at, *end;
@@ -152,7 +152,7 @@ static int is_json(const unsigned char *at, const unsigned char *end)
     return j.at == j.end;
 }
 
-/* ---- The target ------------------------------------------------------------------------------- */
+/* ---- The target ------------------------------------------------------------------------------ */
 
 static void fuzz_one(fuzz_input in)
 {

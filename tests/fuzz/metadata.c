@@ -1,7 +1,8 @@
 /* Metadata: a sequence of calls, one in each line, compared with a list of pairs that is kept here.
 
-   +key=value   nn_set_metadata     -key   removes it     ?n   the names of input and class n
-   c   a copy takes the model's place     s   it is saved and loaded     f...   an allocation fails */
+       +key=value   nn_set_metadata        c    a copy takes the model's place
+       -key         removes it             s    it is saved and loaded
+       ?n           the names of n         fn   in front of one: allocation n of the call fails */
 #include "models.h"
 
 enum { MOST_PAIRS = 64 };

@@ -1,5 +1,5 @@
-/* Models for the fuzz targets: files made of a text, models in blocks at odd addresses, and what holds
-   of every model.
+/* Models for the fuzz targets: files made of a text, models in blocks at odd addresses, and what
+   holds of every model.
 
    The text of a file is a header in JSON, then "\n--\n" and the data. The length of the header, the
    length of the data and the checksum are mended, so that an input that changes the header reaches
@@ -163,10 +163,10 @@ FUZZ_FUNCTION unsigned char *mend_file(fuzz_input in, int layout, size_t *size)
     return file;
 }
 
-/* ---- Blocks at odd addresses ------------------------------------------------------------------ */
+/* ---- Blocks at odd addresses ----------------------------------------------------------------- */
 
-/* size bytes at the end of a block of its own, so that what is read or written behind them is found,
-   and what is written before them too: check_block looks. */
+/* size bytes at the end of a block of its own, so that what is read or written behind them is
+   found, and what is written before them too: check_block looks. */
 typedef struct odd_block {
     unsigned char *block, *memory;
     size_t size;
@@ -211,7 +211,7 @@ FUZZ_FUNCTION nn_model *place_model(odd_block *block, const nn_shape *shape, int
     return model;
 }
 
-/* ---- What holds of every model ---------------------------------------------------------------- */
+/* ---- What holds of every model --------------------------------------------------------------- */
 
 /* The bytes of a file, in a block of their own. */
 static unsigned char *save(const nn_model *model, size_t *size)

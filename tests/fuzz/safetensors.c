@@ -1,9 +1,10 @@
-/* Model files: nn_load_memory, nn_model_open_in and nn_load_parameters_memory.
+/* Model files: nn_load, nn_model_open_in and nn_load_parameters.
 
-   An input begins with a line: the way (0: loads a model, 1: loads parameters into a model, + 2: the
-   bytes behind the line are the file as it is), then how far blocks are from an aligned address, 1
-   to give the tensors new places, the allocation that fails, the list of names, the inputs of the
-   model, and the width and the activation of each of its layers. Then comes the text of a file: see models.h. */
+   An input begins with a line: the way (0: loads a model, 1: loads parameters into a model, + 2:
+   the bytes behind the line are the file as it is), then how far blocks are from an aligned
+   address, + 4 for a file instead of memory; 1 to give the tensors new places; the allocation that
+   fails; the list of names; the inputs of the model; the width and the activation of each of its
+   layers. Then comes the text of a file: see models.h. */
 #include "models.h"
 
 /* Names of layers in the order of the model, or NULL. */
