@@ -1,10 +1,9 @@
-/* Checkpoints: nn_load_checkpoint_memory, and training that goes on from what it restored.
+/* Checkpoints: nn_load_checkpoint, and training that goes on from what it restored.
 
    An input begins with a line: the optimizer, + 3 with momentum; patience; the rows of a batch; the
-   schedule; how far blocks are from an aligned address,
-   + 4 for a file instead of memory; 1 to give the tensors new places; the
-   allocation that fails; epochs; rows of data. Then comes the text of a checkpoint of the model
-   below: see models.h. */
+   schedule; how far blocks are from an aligned address, + 4 for a file instead of memory; 1 to give
+   the tensors new places; the allocation that fails; epochs; rows of data. Then comes the text of a
+   checkpoint of the model below: see models.h. */
 #include "models.h"
 
 enum { INPUTS = 2, ROWS = 9, OUTPUTS = 1 };
