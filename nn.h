@@ -11000,7 +11000,7 @@ static nn_status nn__read_more(nn__parser *parser)
         NN_FREE(parser->buffer);
         parser->buffer = larger;
         parser->capacity = capacity;
-    } else if (used) {
+    } else if (used && parser->at != parser->buffer) {
         memmove(parser->buffer, parser->at, used);
     }
     got = NN_FREAD(parser->buffer + used, parser->capacity - used, parser->file);
