@@ -826,7 +826,8 @@ typedef enum nn_csv_header {
    the header, or numbers, from 1 on or from the end (-1 is the last column). A name that is a
    number stands in quotes. */
 typedef struct nn_csv_options {
-    char delimiter;      /* between cells; 0 means ','. ' ' means any number of blanks and tabs. */
+    char delimiter;      /* between cells; 0 means ','. ' ' means any number of blanks and tabs.
+                            NN_ERROR_OPTION for what numbers have: a digit, + - e E. */
     char decimal;        /* '.' or ','; 0 means '.' */
     const char *comment; /* lines that begin with one of these characters are skipped; ARFF: "%@" */
     nn_csv_header header;
@@ -12988,6 +12989,8 @@ static nn_status nn__prepare_table(nn__table *table)
     table->parser.delimiter = (char)(o->delimiter ? o->delimiter : ',');
     table->parser.decimal = (char)(o->decimal ? o->decimal : '.');
     table->parser.comment = o->comment;
+    if (status == NN_OK && strchr("0123456789+-eE", table->parser.delimiter))
+        status = NN_ERROR_OPTION; /* a number is read before a delimiter is looked for */
     if (status == NN_OK && (table->parser.delimiter == table->parser.decimal ||
                             (o->comment && strchr(o->comment, table->parser.delimiter))))
         status = NN_ERROR_OPTION; /* what the caller and the recipe say do not fit */

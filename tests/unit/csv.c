@@ -638,7 +638,7 @@ static void bad_csv(const nn_csv_options *how, nn_status expected)
 
 static void test_csv_options(void)
 {
-    static const char delimiters[] = {'"', '\n', '\r'};
+    static const char delimiters[] = {'"', '\n', '\r', '0', '9', '+', '-', 'e', 'E'};
     static const char *const comments[] = {"#\"", "\n", "\r", "%,"};
     static const char *const holes[] = {"a", NULL};
     nn_csv_options how, clean;
