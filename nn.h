@@ -11617,7 +11617,7 @@ static nn_status nn__store_cell(nn__table *table, nn__field *field, const nn__ce
 
         field->seen = 1;
         field->has_numbers |= (unsigned char)is_number;
-        truth = is_number || field->target ? -1 : nn__truth(cell);
+        truth = is_number || (field->target && field->kind != NN__NUMBERS) ? -1 : nn__truth(cell);
         if (truth >= 0 && field->kind == NN__NUMBERS) {
             *stored = (nn_real)truth;
             return NN_OK;

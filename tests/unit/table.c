@@ -497,17 +497,19 @@ static void test_like_ambiguous(void)
     nn_data_free(&data);
 }
 
-/* A table whose last column has no name in the header, and a comment character that is the default
-   delimiter but not the table's: by its recipe the same table is the same data. */
+/* A table whose last column has no name in the header; a comment character that is the default
+   delimiter but not the table's; a target of numbers and yes: by its recipe the same table is the
+   same data. */
 static void test_like_itself(void)
 {
-    static const char *const texts[] = {"a,b,\n1,2,3\n4,5,6\n", "a b c\n,2\n1 2 3\n"};
+    static const char *const texts[] = {"a,b,\n1,2,3\n4,5,6\n", "a b c\n,2\n1 2 3\n",
+                                        "a,b,y\n1,2,yes\n3,4,30\n"};
     int i;
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < COUNT_OF(texts); i++) {
         nn_csv_options how = plain(), again = plain();
         nn_data data, same;
-        how.delimiter = i ? ' ' : ',';
-        how.comment = again.comment = i ? "," : NULL;
+        how.delimiter = i == 1 ? ' ' : ',';
+        how.comment = again.comment = i == 1 ? "," : NULL;
         if (!CHECK(parse(&data, texts[i], &how) == NN_OK && data.inputs == 2)) return;
         again.like = &data;
         if (CHECK(parse(&same, texts[i], &again) == NN_OK)) check_equal(&data, &same);
