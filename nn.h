@@ -14625,7 +14625,8 @@ static int nn__next_entry(nn__scan *scan, nn__entry *entry)
         }
         nn__skip_space(json);
         if (scan->rest) return -1;
-        if (nn__peek(json) == 'n' && nn__take_text(json, "null")) {
+        if (nn__peek(json) == 'n') {
+            if (!nn__take_text(json, "null")) return -1;
             scan->rest = json->at;
             continue;
         }

@@ -104,6 +104,7 @@ static const example examples[] = {
     {"{\"__metadata__\":null," BASE "}", BASE_DATA, BASE_OUTPUT, {NULL}, NULL},
     {"{" BASE ",\"__metadata__\" : null }", BASE_DATA, BASE_OUTPUT, {NULL}, NULL},
     {"{\"__metadata__\":{}," BASE "}", BASE_DATA, BASE_OUTPUT, {NULL}, NULL},
+    {"{\"__metadata__\":nu{}," BASE "}", BASE_DATA, NULL, {NULL}, NULL},
     {"{\"__metadata__\":null,\"__metadata__\":{}," BASE "}", BASE_DATA, NULL, {NULL},
      "__metadata__"},
     {"{\"__metadata__\":nul," BASE "}", BASE_DATA, NULL, {NULL}, NULL},
