@@ -15272,6 +15272,7 @@ static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer
         if (!nn__read_tensor(file, &tensor, 1, count, store ? array : NULL))
             return NN_ERROR_PARAMETER;
     }
+    if (location) location->name[0] = 0;
     return NN_OK;
 }
 

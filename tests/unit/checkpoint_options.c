@@ -403,6 +403,7 @@ static nn_status load(const nn_options *how, bytes file, const char *name)
     const nn_status status = nn_load_checkpoint_memory(into.trainer, file.at, file.size, &location);
     if (status != NN_OK && name && !CHECK(!strcmp(location.name, name)))
         printf("%s, not %s\n", location.name, name);
+    CHECK(status != NN_OK || !*location.name);
     end(&into);
     return status;
 }
