@@ -9730,10 +9730,9 @@ static NN__APART nn_status nn__train_epoch(nn__run *run, int *stop)
         range.end = state->position + rows;
         memset(&sums, 0, sizeof sums);
         status = nn__add_gradients(trainer, &range, 1, &sums, &weight);
+        if (status == NN_OK && weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;
         nn__add_sums(&state->sums, &sums);
-        if (weight > 0) status = nn_update(trainer);
-        if (status != NN_OK) return status;
         state->position += rows;
         if (trainer->options->callback_batches) {
             nn__report(run, &state->sums, classes, 0);

@@ -664,9 +664,28 @@ static void test_random_runs(void)
     CHECK(changed_runs > 50 && inside > 100);
 }
 
+/* An update that diverges leaves no trace in the sums of its epoch. */
+static void test_diverged(void)
+{
+    nn_options how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0.03125);
+    run r;
+    bytes file;
+    how.batch_size = BATCH;
+    how.weight_decay = 1000;
+    r = begin(&how, 1);
+    CHECK(fit(&r, 1, 1) == NN_OK);
+    CHECK(nn_set_learning_rate(r.trainer, (nn_real)(sizeof(nn_real) == 4 ? 3e38 : 1e308)) == NN_OK);
+    CHECK(fit(&r, 0, 0) == NN_ERROR_DIVERGED);
+    file = save_trainer(r.trainer);
+    CHECK(load(&how, file, NULL) == NN_OK);
+    free(file.at);
+    end(&r);
+}
+
 int main(void)
 {
     make_rows();
+    RUN(test_diverged);
     RUN(test_ended);
     RUN(test_not_begun);
     RUN(test_other_files);
