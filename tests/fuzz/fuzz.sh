@@ -5,9 +5,9 @@
 # FUZZ names the targets, all of them if it is empty. Each runs for FUZZ_SECONDS (60; 0 runs the
 # corpus alone), FUZZ_JOBS (2) at a time; those that read texts run the last quarter of it with
 # inputs of up to 2 MB, which are made of small ones. What is found is kept in build/fuzz/found, for
-# the next time; an input for which a target fails is in build/fuzz/failed. With FUZZ_SEED, a number,
-# the same inputs are drawn each time, as far as the time allows. FUZZ_FLAGS, such as -DNN_DOUBLE,
-# are for the compiler. Needs clang with libFuzzer (Debian: clang libclang-rt-14-dev).
+# the next time; an input for which a target fails is in build/fuzz/failed. With FUZZ_SEED, a
+# number, the same inputs are drawn each time, as far as the time allows. FUZZ_FLAGS, such as
+# -DNN_DOUBLE, are for the compiler. Needs clang with libFuzzer (Debian: clang libclang-rt-14-dev).
 
 cd "$(dirname "$0")/../.." || exit 1
 CC=${CLANG:-clang}
@@ -61,7 +61,8 @@ run()
     safetensors | checkpoint | header) set -- -dict=tests/fuzz/json.dict "$@" ;;
     esac
     if ! "$build/$target" -artifact_prefix="$build/failed/$target-" -timeout=60 \
-        -rss_limit_mb=3000 -print_final_stats=1 -max_len=1024 -seed="${FUZZ_SEED:-0}" "$@" >"$build/log/$name" 2>&1; then
+        -rss_limit_mb=3000 -print_final_stats=1 -max_len=1024 -seed="${FUZZ_SEED:-0}" "$@" \
+        >"$build/log/$name" 2>&1; then
         grep -aE 'REQUIRE|ERROR|runtime error|^ +#[0-9]+ .*(nn\.h|tests/)' "$build/log/$name" |
             head -n 20
         failed=$(grep -ao "$build/failed/$target-[a-z]*-[0-9a-f]*" "$build/log/$name" | tail -n 1)
