@@ -11601,7 +11601,9 @@ static nn_status nn__store_cell(nn__table *table, nn__field *field, const nn__ce
 
     if (field->target && field->kind != NN__NUMBERS)
         expected = field->kind == NN__TEXTS ? "a class" : "a number or a class";
-    if (field->fixed) (void)nn__look_up(field->texts, cell, is_number ? &number : NULL, &found);
+    /* A class that is listed may be spelled as a mark of missing cells is. A number that only has
+       the value of one is missing, as it was when the list was made of the table. */
+    if (field->fixed && !is_number) (void)nn__look_up(field->texts, cell, NULL, &found);
     if (!found && nn__is_missing(table, cell)) {
         if (!field->missing_line) field->missing_line = table->parser.line;
         *stored = nn__coded(NN__MISSING);

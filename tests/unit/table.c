@@ -535,6 +535,21 @@ static void test_like_drops(void)
     nn_data_free(&data);
 }
 
+/* A number that is a mark of missing cells stays one by the recipe, though a category has its value. */
+static void test_like_marks(void)
+{
+    static const char text[] = "0000,1\n0,2\nx,3\n0,4\n";
+    nn_csv_options how = plain(), again = plain();
+    nn_data data, same;
+    how.text_columns = how.impute = 1;
+    how.missing = "0";
+    if (!CHECK(parse(&data, text, &how) == NN_OK && data.imputed == 2 && data.inputs == 3)) return;
+    again.like = &data;
+    if (CHECK(parse(&same, text, &again) == NN_OK)) check_equal(&data, &same);
+    nn_data_free(&same);
+    nn_data_free(&data);
+}
+
 /* Columns are found by name in a time that grows with their number, in whatever order they are. */
 static void test_many_names(void)
 {
@@ -1024,6 +1039,7 @@ int main(void)
     RUN(test_like_ambiguous);
     RUN(test_like_itself);
     RUN(test_like_drops);
+    RUN(test_like_marks);
     RUN(test_columns_of_text);
     RUN(test_names_in_reverse);
     RUN(test_like_without_header);
