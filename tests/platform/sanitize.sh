@@ -7,7 +7,8 @@
 # the hash of training runs and all that is linked with the library have the vector kernels; these
 # programs, which have an implementation of their own for other reasons, do without:
 scalar="unit/export unit/export.double unit/export.no_fma unit/export_models
-    unit/export_models.double unit/faults platform/backends"
+    unit/export_models.double unit/faults unit/checkpoint_options unit/safetensors_limits
+    unit/safetensors_time unit/saving unit/unchanged"
 
 CC=${CC:-cc}
 build=build/sanitize/$(basename "${CC%% *}")
