@@ -6,7 +6,14 @@
 #include "../test.h"
 
 static double reads;
-#define NN_READ_BYTE(pointer) (reads++, *(pointer))
+
+static unsigned char read_byte(const unsigned char *pointer)
+{
+    reads++;
+    return *pointer;
+}
+
+#define NN_READ_BYTE(pointer) read_byte(pointer)
 
 #include "files.h"
 
