@@ -286,7 +286,7 @@ static nn_options changed(const change *c)
     char *at = (char *)&how + c->at;
     const int n = (int)c->number;
     const nn_real r = (nn_real)c->number;
-    const uint64_t seed = (uint64_t)c->number;
+    const uint64_t seed = c->is == A_SEED ? (uint64_t)c->number : 0;
     switch (c->is) {
     case AN_INT: memcpy(at, &n, sizeof n); break;
     case A_REAL: memcpy(at, &r, sizeof r); break;
