@@ -1,7 +1,6 @@
 /* Memory and the disk that fail: every allocation and every read made to fail in turn, writes that
    stop at every byte, a read-only folder, a full disk. A call that fails keeps no memory, leaves no
-   file open and changes nothing. A job for every function that can
-   fail makes it long. */
+   file open and changes nothing. A job for every function that can fail makes it long. */
 #define _POSIX_C_SOURCE   200809L
 #define NN_IMPLEMENTATION /* with the functions below in place of the C library's */
 #include "../test.h"
