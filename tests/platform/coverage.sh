@@ -17,7 +17,8 @@
 # its branches are counted.
 #
 # A comment in nn.h that begins with "unreached:" excuses the line on which it begins, and says why
-# nothing can reach it. The failing side of NN_ASSERT is never counted.
+# nothing can reach it. Beside a default it excuses one branch of the switch, too. The failing side
+# of NN_ASSERT is never counted.
 #
 # These run long and reach nothing that the others do not:
 skip="reference/accuracy unit/kernels.double unit/gradient.double unit/safetensors_open_damage.double
