@@ -19,6 +19,7 @@ static const char *failed;            /* the call that failed */
 static int fsync_error, fsync_errors; /* the next fsync_errors calls set errno to that */
 static mode_t mode_created, mode_at_writing; /* of the last temporary file */
 static int files_synced, folders_synced;
+static int no_links, endless_links; /* 1: readlink finds no links, or one behind each other */
 
 static int fails(const char *name)
 {
@@ -84,6 +85,44 @@ static int hook_close(FILE *file)
     return fclose(file) != 0 || fault ? EOF : 0;
 }
 
+/* Functions, so that the lines that call them have the branches of the source alone. */
+static int hook_stat(const char *path, struct stat *status)
+{
+    return fails("stat") ? -1 : stat(path, status);
+}
+
+static int hook_fstat(int descriptor, struct stat *status)
+{
+    return fails("fstat") ? -1 : fstat(descriptor, status);
+}
+
+static ssize_t hook_readlink(const char *path, char *buffer, size_t size)
+{
+    if (fails("readlink")) return -1;
+    if (no_links) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if (!endless_links) return readlink(path, buffer, size);
+    memcpy(buffer, "link", 4);
+    return 4;
+}
+
+static FILE *hook_fdopen(int descriptor, const char *mode)
+{
+    return fails("fdopen") ? NULL : fdopen(descriptor, mode);
+}
+
+static int hook_fchown(int descriptor, uid_t owner, gid_t team)
+{
+    return fails("fchown") ? -1 : fchown(descriptor, owner, team);
+}
+
+static int hook_fchmod(int descriptor, mode_t mode)
+{
+    return fails("fchmod") ? -1 : fchmod(descriptor, mode);
+}
+
 #define NN_MALLOC(size)                 hook_malloc(size)
 #define NN_FREE(pointer)                hook_free(pointer)
 #define NN_FWRITE(buffer, bytes, file)  hook_write(buffer, bytes, file)
@@ -91,12 +130,12 @@ static int hook_close(FILE *file)
 #define NN_FCLOSE(file)                 hook_close(file)
 #define NN_RENAME(from, to)             (fails("rename") ? -1 : rename(from, to))
 #define open(path, ...)                 hook_open(path, __VA_ARGS__, 0)
-#define stat(path, status)              (fails("stat") ? -1 : stat(path, status))
-#define fstat(descriptor, status)       (fails("fstat") ? -1 : fstat(descriptor, status))
-#define readlink(path, buffer, size)    (fails("readlink") ? -1 : readlink(path, buffer, size))
-#define fdopen(descriptor, mode)        (fails("fdopen") ? NULL : fdopen(descriptor, mode))
-#define fchown(descriptor, owner, team) (fails("fchown") ? -1 : fchown(descriptor, owner, team))
-#define fchmod(descriptor, mode)        (fails("fchmod") ? -1 : fchmod(descriptor, mode))
+#define stat(path, status)              hook_stat(path, status)
+#define fstat(descriptor, status)       hook_fstat(descriptor, status)
+#define readlink(path, buffer, size)    hook_readlink(path, buffer, size)
+#define fdopen(descriptor, mode)        hook_fdopen(descriptor, mode)
+#define fchown(descriptor, owner, team) hook_fchown(descriptor, owner, team)
+#define fchmod(descriptor, mode)        hook_fchmod(descriptor, mode)
 #define fsync(descriptor)               hook_fsync(descriptor)
 
 #include "../fixtures.h"
@@ -343,6 +382,12 @@ static void test_owner(void)
     CHECK(lstat(path, &now) == 0 && now.st_uid == 65533 && now.st_gid == 65532);
     CHECK(mode_of(path) == 0640);
 
+    /* Only the group is another one. */
+    CHECK(chown(path, 0, 65532) == 0);
+    CHECK(nn_save(old_model, path) == NN_OK && holds(path, old_model));
+    CHECK(lstat(path, &now) == 0 && now.st_uid == 0 && now.st_gid == 65532);
+    CHECK(chown(path, 65533, 65532) == 0);
+
     /* Of the group's permissions, the new group gets those that everybody has. */
     CHECK(chmod(path, 0674) == 0 && chmod(temporary("saving"), 0777) == 0);
     CHECK(save_as_nobody(old_model, path) == NN_OK && holds(path, old_model));
@@ -435,6 +480,20 @@ static void test_lost_file(void)
         CHECK(holds(in_folder("model"), old_model) && entries() == 2);
     }
     close(file);
+}
+
+/* A file system without links; links that somebody else changes on the way, so that each leads to
+   another one. */
+static void test_other_links(void)
+{
+    const char *path = in_folder("model");
+    no_links = 1;
+    CHECK(nn_save(old_model, path) == NN_OK && holds(path, old_model));
+    no_links = 0;
+    endless_links = 1;
+    CHECK(nn_save(new_model, path) == NN_ERROR_OPEN);
+    endless_links = 0;
+    CHECK(holds(path, old_model) && entries() == 2);
 }
 
 static void test_full_disk(void)
@@ -589,6 +648,7 @@ int main(void)
     RUN(test_links);
     RUN(test_refused_links);
     RUN(test_lost_file);
+    RUN(test_other_links);
     RUN(test_full_disk);
     RUN(test_devices);
     RUN(test_failures);
