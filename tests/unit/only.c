@@ -24,7 +24,7 @@ static void test_activations(void)
 {
     static unsigned char memory[8192];
     int a, at, made = 0;
-    for (a = 0; a < NN_ACTIVATION_COUNT; a++)
+    for (a = 0; a <= NN_ACTIVATION_COUNT; a++) /* the last one is none */
         for (at = 0; at < 2; at++) {
             const int good = is_in(kept_activations, COUNT_OF(kept_activations), a);
             nn_layer layers[2];
@@ -51,7 +51,7 @@ static void test_activations(void)
 static void test_losses(void)
 {
     int loss, fits = 0;
-    for (loss = 0; loss < NN_LOSS_COUNT; loss++) {
+    for (loss = 0; loss <= NN_LOSS_COUNT; loss++) { /* the last one is none */
         const int good = is_in(kept_losses, COUNT_OF(kept_losses), loss);
         static const nn_real x[2] = {1, 2}, y[2] = {0, 1};
         const nn_options how = make_options((nn_loss)loss, NN_RMSPROP, 0);
@@ -73,7 +73,7 @@ static void test_losses(void)
 static void test_optimizers(void)
 {
     int optimizer;
-    for (optimizer = 0; optimizer < NN_OPTIMIZER_COUNT; optimizer++) {
+    for (optimizer = 0; optimizer <= NN_OPTIMIZER_COUNT; optimizer++) { /* the last one is none */
         const int good = optimizer == NN_RMSPROP;
         static const nn_real x[2] = {1, 2}, y[2] = {0, 1};
         const nn_options how = make_options(NN_QUANTILE, (nn_optimizer)optimizer, 0);
