@@ -2014,6 +2014,12 @@ static unsigned char *nn__align(void *memory)
 
 #if !defined(NN_NO_MALLOC)
 
+/* Returns memory for an array, or NULL when there is none, or its bytes do not fit a size_t. */
+static void *nn__allocate(size_t count, size_t each)
+{
+    return count <= SIZE_MAX / each ? NN_MALLOC(count * each) : NULL;
+}
+
 /* ---- Sorting --------------------------------------------------------------------------------- */
 
 /* Sorts elements[count] of `size` bytes each, in any case in a time in proportion to count log2
@@ -2145,7 +2151,7 @@ static nn_status nn__read_bytes(FILE *file, size_t size, unsigned char **bytes, 
     *bytes = NULL;
     *got = 0;
     while (*got == capacity && capacity < size) {
-        capacity = capacity == 0 ? 32768 : capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * capacity;
+        capacity = capacity == 0 ? 32768 : capacity > size / 2 ? size : 2 * capacity;
         if (capacity > size) capacity = size;
         larger = (unsigned char *)NN_MALLOC(capacity);
         if (!larger) return NN_ERROR_MEMORY;
@@ -2393,7 +2399,7 @@ static nn_status nn__follow_link(const char *path, char **next)
     int no_link;
 
     for (;; room *= 2) {
-        *next = room < SIZE_MAX / 4 - folder ? (char *)NN_MALLOC(folder + room) : NULL;
+        *next = (char *)NN_MALLOC(folder + room);
         if (!*next) return NN_ERROR_MEMORY;
         length = readlink(path, *next + folder, room);
         if (length >= 0 && (size_t)length < room) break;
@@ -2404,7 +2410,7 @@ static nn_status nn__follow_link(const char *path, char **next)
         if (length < 0) return no_link ? NN_OK : NN_ERROR_OPEN;
     }
     (*next)[folder + (size_t)length] = 0;
-    if (length && (*next)[folder] == '/')
+    if ((*next)[folder] == '/')
         memmove(*next, *next + folder, (size_t)length + 1);
     else
         memcpy(*next, path, folder);
@@ -6703,10 +6709,8 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
     memory = NN_MALLOC(size);
     if (!memory) return NN_ERROR_MEMORY;
     status = nn_model_create_in(model, memory, size, shape, seed);
-    if (status == NN_OK)
-        (*model)->heap = memory;
-    else
-        NN_FREE(memory); /* unreached: the shape was checked */
+    NN_ASSERT(status == NN_OK); /* the shape was checked */
+    (*model)->heap = memory;
     return status;
 }
 
@@ -9026,10 +9030,8 @@ NN_DEF nn_status nn_trainer_create(nn_trainer **trainer, nn_model *model, const 
     nn__own_array(&copy->options.class_weights, classes, &next);
     status =
         nn_trainer_create_in(trainer, (unsigned char *)copy + own, size, model, &copy->options);
-    if (status == NN_OK)
-        (*trainer)->heap = copy;
-    else
-        NN_FREE(copy); /* unreached: all was checked */
+    NN_ASSERT(status == NN_OK); /* all was checked */
+    (*trainer)->heap = copy;
     return status;
 }
 #endif
@@ -9174,7 +9176,7 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
         NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
                 model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
                 linear || keeps_z ? NN_LINEAR : layer.activation);
-        if (keeps_z && !linear) {
+        if (keeps_z) { /* then no logits are wanted: sigmoid and softmax keep none */
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
         }
@@ -9900,7 +9902,7 @@ static nn_status nn__weigh_classes(nn__run *run)
 
     if (!o->class_weights && !o->balance_classes) return NN_OK;
     if (!nn__classes(data, o->loss)) return NN_ERROR_LABEL;
-    for (pass = 0; pass < 2; pass++) { /* measures, then divides the block */
+    for (pass = 0;; pass++) { /* measures, then divides the block */
         sums = (nn__sum *)nn__take(&block, classes, sizeof(nn__sum));
         weights = nn__take_reals(&block, 1, classes);
         rows = nn__take_reals(&block, 1, (size_t)data->rows);
@@ -10911,8 +10913,8 @@ NN__HOT int nn__round_number(const nn__number *number, nn_real *value)
 
     *value = 0;
     if (!number->digits) return 1;
-    if (number->digits <= UINT64_C(1) << (NN__MANTISSA + 1) && !number->more &&
-        number->exponent <= exact && number->exponent >= -exact) {
+    if (number->digits <= UINT64_C(1) << (NN__MANTISSA + 1) && number->exponent <= exact &&
+        number->exponent >= -exact) { /* with so few digits there are no more */
         if (number->exponent < 0)
             *value = (nn_real)number->digits / powers[-number->exponent];
         else
@@ -10993,13 +10995,12 @@ static nn_status nn__read_more(nn__parser *parser)
 
     if (!parser->file) return NN_OK;
     if (used > parser->capacity / 2) {
-        const size_t capacity = parser->capacity <= SIZE_MAX / 2 ? 2 * parser->capacity : 0;
-        char *larger = capacity ? (char *)NN_MALLOC(capacity) : NULL;
+        char *larger = (char *)nn__allocate(parser->capacity, 2);
         if (!larger) return NN_ERROR_MEMORY;
         memcpy(larger, parser->at, used);
         NN_FREE(parser->buffer);
         parser->buffer = larger;
-        parser->capacity = capacity;
+        parser->capacity *= 2;
     } else if (used && parser->at != parser->buffer) {
         memmove(parser->buffer, parser->at, used);
     }
@@ -11139,12 +11140,12 @@ static nn_status nn__next_cell(nn__parser *parser, nn__cell *cell, int *last)
     return nn__end_cell(parser, at, last) ? NN_OK : NN_ERROR_CSV_QUOTE;
 }
 
-/* Goes to the first cell of the row. */
+/* Goes to the first cell of the row, which is not empty. */
 static void nn__begin_cells(nn__parser *parser)
 {
     parser->column = 0;
     if (parser->delimiter != ' ') return;
-    while (parser->at < parser->row_end && nn__is_blank(*parser->at)) parser->at++;
+    while (nn__is_blank(*parser->at)) parser->at++;
 }
 
 /* A parser of text in memory, with the default delimiter. */
@@ -11162,14 +11163,14 @@ static nn__parser nn__parse_text(const char *text, size_t length)
     return parser;
 }
 
-/* Copies a cell's text and replaces two quotes by one. Returns the length of the result. With NULL
-   for `to` it only computes the length. */
+/* Copies a cell's text, in which quotes come in pairs, and replaces two by one. Returns the length
+   of the result. With NULL for `to` it only computes the length. */
 static size_t nn__cell_text(const nn__cell *cell, char *to)
 {
     size_t i, length = 0;
 
     for (i = 0; i < cell->length; i++) {
-        if (cell->text[i] == '"' && i + 1 < cell->length && cell->text[i + 1] == '"') i++;
+        if (cell->text[i] == '"') i++;
         if (to) to[length] = cell->text[i];
         length++;
     }
@@ -11252,7 +11253,7 @@ static void *nn__grow(void *array, size_t used, size_t needed, size_t each, size
 {
     const size_t half = *room < needed / 2 ? needed / 2 : *room;
     const size_t wanted = 2 * half + 2;
-    void *larger = wanted > half && wanted <= SIZE_MAX / each ? NN_MALLOC(wanted * each) : NULL;
+    void *larger = nn__allocate(wanted, each);
 
     if (!larger) return NULL;
     if (used) memcpy(larger, array, used * each);
@@ -11272,7 +11273,7 @@ static int nn__compare_sizes(const nn__number *a, const nn__number *b)
     digits[1] = b->digits;
     exponent[0] = a->exponent;
     exponent[1] = b->exponent;
-    if (!digits[0] || !digits[1]) return (digits[0] > 0) - (digits[1] > 0);
+    if (!digits[0]) return 0; /* both are 0 */
     for (i = 0; i < 2; i++)
         while (digits[i] < UINT64_C(1000000000000000000)) {
             digits[i] *= 10;
@@ -11353,7 +11354,7 @@ static nn_status nn__respell(nn__dictionary *texts, int at, const nn__cell *cell
     text->begin = texts->used;
     text->length = cell->length;
     if (text->is_number) text->value = value;
-    if (cell->length) memcpy(texts->characters + texts->used, cell->text, cell->length);
+    memcpy(texts->characters + texts->used, cell->text, cell->length);
     texts->used += cell->length;
     return NN_OK;
 }
@@ -11530,7 +11531,7 @@ static nn_status nn__fail_count(nn__table *table, nn_status status, const nn__ce
     size_t at = 20;
 
     do text[--at] = (char)('0' + count % 10);
-    while (at && (count /= 10) != 0);
+    while ((count /= 10) != 0);
     memmove(text, text + at, 20 - at);
     nn__copy_text(text + (20 - at), sizeof text - 20, things, strlen(things));
     return nn__fail(table, status, cell, text);
@@ -11586,7 +11587,7 @@ static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__ce
 /* Returns whether a column that is no target has nothing but empty cells: then it is left out. */
 static int nn__is_empty_field(const nn__field *field)
 {
-    return !field->target && !field->seen && !field->has_numbers && !field->name.length;
+    return !field->target && !field->seen && !field->has_numbers;
 }
 
 /* Stores a cell of a field: a number, or a code. Where it cannot be used, *bad becomes the reason,
@@ -11697,7 +11698,6 @@ static nn_real *nn__new_row(nn__table *table)
     if (!chunk || chunk->rows == chunk->room) {
         if (room > ((size_t)1 << 20) / sizeof(nn_real) / width)
             room = ((size_t)1 << 20) / sizeof(nn_real) / width + 1;
-        if (width > (SIZE_MAX - sizeof *chunk) / sizeof(nn_real) / room) return NULL;
         chunk = (nn__chunk *)NN_MALLOC(sizeof *chunk + room * width * sizeof(nn_real));
         if (!chunk) return NULL;
         chunk->next = NULL;
@@ -11757,7 +11757,7 @@ static nn_status nn__read_first_row(nn__table *table)
     memcpy(table->first_row, row.at, length);
     table->first_length = length;
     table->first_line = row.line;
-    for (pass = 0; pass < 2; pass++) {
+    for (pass = 0;; pass++) {
         row.at = table->first_row;
         row.row_end = row.end = row.at + length;
         nn__begin_cells(&row);
@@ -11808,7 +11808,8 @@ static nn_status nn__look_for_columns(nn__table *table)
 #endif
     while (table->cols < table->first_cols) {
         ahead.at = ahead.next_row;
-        if (nn__next_row(&ahead, &found) != NN_OK || !found) return NN_OK;
+        (void)nn__next_row(&ahead, &found); /* in memory, which cannot fail */
+        if (!found) return NN_OK;
         nn__begin_cells(&ahead);
         for (column = last = 0; !last && column < table->first_cols; column++) {
             if (nn__next_cell(&ahead, &cell, &last) != NN_OK) return NN_OK;
@@ -11892,8 +11893,7 @@ static nn_status nn__sort_names(nn__table *table)
     int i;
 
     if (!table->cols) return NN_OK;
-    if ((size_t)table->cols > SIZE_MAX / size) return NN_ERROR_OVERFLOW;
-    table->by_name = (nn__column_name *)NN_MALLOC((size_t)table->cols * size);
+    table->by_name = (nn__column_name *)nn__allocate((size_t)table->cols, size);
     if (!table->by_name) return NN_ERROR_MEMORY;
     for (i = 0; i < table->cols; i++) {
         table->by_name[i].cell = table->names[i];
@@ -11954,8 +11954,7 @@ static nn_status nn__mark_columns(nn__table *table, const char *list, int mark, 
 static nn_status nn__allocate_fields(nn__table *table, int count)
 {
     if (count < 1) return NN_ERROR_CSV_CELLS;
-    if ((size_t)count > SIZE_MAX / sizeof(nn__field)) return NN_ERROR_OVERFLOW;
-    table->fields = (nn__field *)NN_MALLOC((size_t)count * sizeof(nn__field));
+    table->fields = (nn__field *)nn__allocate((size_t)count, sizeof(nn__field));
     if (!table->fields) return NN_ERROR_MEMORY;
     memset(table->fields, 0, (size_t)count * sizeof(nn__field));
     table->count = count;
@@ -11993,8 +11992,8 @@ static nn_status nn__give_classes(nn__field *field, const nn_csv_options *o)
             text[cell.length++] = *at;
         }
         at = text + cell.length;
-        is_number = nn__read_number(text, at, decimal, &value) == at &&
-                    nn__scan_number(text, at, decimal, &number) == at;
+        is_number = nn__read_number(text, at, decimal, &value) == at;
+        (void)nn__scan_number(text, at, decimal, &number);
         status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
         NN_FREE(text);
         if (status == NN_OK && code != c) status = NN_ERROR_OPTION; /* it is there twice */
@@ -12167,7 +12166,7 @@ static int nn__settle_cell(const nn__table *table, const nn__field *field, nn_re
     const nn__text *text;
 
     if (code < 0) return 1;
-    if (code == NN__MISSING) return !field->target && (table->o.impute || field->imputes);
+    if (code == NN__MISSING) return table->o.impute || field->imputes; /* no target is missing */
     if (code == NN__UNKNOWN) return field->fixed;
     if (field->kind == NN__TEXTS) return 1;
     text = nn__text_of(field->texts, code - NN__FIRST_CODE);
@@ -12238,7 +12237,7 @@ static void nn__count_cell(const nn__table *table, nn__field *field, nn_real cel
 
     if (code >= NN__FIRST_CODE) nn__text_of(field->texts, code - NN__FIRST_CODE)->uses++;
     if (!table->o.impute || field->fixed) return;
-    if (code == NN__MISSING) field->has_missing = field->kind == NN__TEXTS && !field->target;
+    if (code == NN__MISSING) field->has_missing = field->kind == NN__TEXTS;
     if (code >= 0 || field->target) return;
     nn__add(&field->sum, cell);
     field->numbers++;
@@ -12282,7 +12281,7 @@ static nn_status nn__settle_rows(nn__table *table)
         chunk->rows = kept;
         table->rows += kept;
     }
-    if (table->rows > INT_MAX) return NN_ERROR_OVERFLOW;
+    if (table->rows > INT_MAX) return NN_ERROR_OVERFLOW; /* unreached: such a file has 4 GB */
     if (table->rows) return NN_OK;
     if (table->dropped) {
         const int dropped = table->dropped;
@@ -12337,7 +12336,8 @@ static nn_status nn__place_fields(nn__table *table, int *inputs)
         field->inputs = field->kind == NN__TEXTS ? places + field->has_missing : 1;
         if (!field->target && nn__is_empty_field(field)) field->inputs = 0;
         if (field->target) continue;
-        if (field->inputs > INT_MAX - *inputs) return NN_ERROR_OVERFLOW;
+        if (field->inputs > INT_MAX - *inputs) /* unreached: the texts need 2 GB */
+            return NN_ERROR_OVERFLOW;          /* unreached: the same */
         *inputs += field->inputs;
     }
     return NN_OK;
@@ -12586,8 +12586,7 @@ static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const 
         return NN_ERROR_METADATA;
     field->plain = field->kind == NN__NUMBERS;
     field->fixed = !field->plain;
-    if (line->column < 0 || nn__next_cell(line, &field->name, &last) != NN_OK)
-        return NN_ERROR_METADATA;
+    if (nn__next_cell(line, &field->name, &last) != NN_OK) return NN_ERROR_METADATA;
     while (!last && status == NN_OK) {
         nn__number number;
         nn_real value = 0;
@@ -12621,13 +12620,14 @@ static nn_status nn__read_recipe(nn__table *table)
     nn_status status;
     int line_count = 0, found = 0, last = 0, i, number;
 
-    for (c = line.at; c < line.end; c++) line_count += *c == '\n' && line_count < INT_MAX;
+    for (c = line.at; c < line.end; c++)
+        line_count += *c == '\n' && line_count < INT_MAX; /* unreached: a text of 2 GB */
     status = nn__allocate_fields(table, line_count);
     table->count = 0;
     if (status == NN_OK) status = nn__next_row(&line, &found);
     if (status != NN_OK) return status == NN_ERROR_MEMORY ? status : NN_ERROR_METADATA;
     for (i = 0; found && i < 5; i++) {
-        if (last || !nn__next_item(&line, &cell, &number)) return NN_ERROR_METADATA;
+        if (!nn__next_item(&line, &cell, &number)) return NN_ERROR_METADATA;
         if (i == 0 && !nn__is_word(&cell, "table", 5)) return NN_ERROR_METADATA;
         if (i == 1) table->recipe_cols = number;
         if (i == 2)
@@ -12639,8 +12639,8 @@ static nn_status nn__read_recipe(nn__table *table)
     if (table->recipe_decimal != '.' && table->recipe_decimal != ',') return NN_ERROR_METADATA;
     if (!table->o.decimal) table->o.decimal = table->recipe_decimal;
     for (line.at = line.next_row;; line.at = line.next_row) {
-        status = nn__next_row(&line, &found);
-        if (status != NN_OK || !found) break;
+        (void)nn__next_row(&line, &found);
+        if (!found) break;
         if (nn__next_cell(&line, &cell, &last) != NN_OK || last) return NN_ERROR_METADATA;
         if (nn__is_word(&cell, "missing", 7))
             status = nn__set_marks(table, &line);
@@ -12648,7 +12648,6 @@ static nn_status nn__read_recipe(nn__table *table)
             status = nn__read_recipe_line(table, &line, &cell);
         if (status != NN_OK) return status;
     }
-    if (status != NN_OK) return status;
     return table->recipe_cols > 0 && table->count > table->targets ? NN_OK : NN_ERROR_METADATA;
 }
 
@@ -12659,7 +12658,7 @@ static nn_status nn__count_targets_before(const nn__table *table, int **before)
     const size_t count = (size_t)table->recipe_cols + 1;
     int i, number, sum = 0;
 
-    *before = count <= SIZE_MAX / sizeof(int) ? (int *)NN_MALLOC(count * sizeof(int)) : NULL;
+    *before = (int *)nn__allocate(count, sizeof(int));
     if (!*before) return NN_ERROR_MEMORY;
     memset(*before, 0, count * sizeof(int));
     for (i = table->count - table->targets; i < table->count; i++) {
@@ -13183,7 +13182,7 @@ static nn_status nn__make_idx(nn_data *data, const nn__items *images, const nn__
     size_t i;
     nn_real *x;
 
-    if (labels->each != 1 || labels->count != count) return NN_ERROR_IDX_SIZE;
+    if (labels->count != count) return NN_ERROR_IDX_SIZE;
     for (i = 0; i < count; i++)
         if (labels->bytes[i] > highest) highest = labels->bytes[i];
     if (classes && highest >= classes) return NN_ERROR_LABEL;
@@ -13343,7 +13342,7 @@ static void nn__write_byte(nn__writer *writer, unsigned char byte)
         writer->bytes[writer->size] = byte;
     else
         writer->crc = nn__crc32(writer->crc, byte);
-    if (writer->size < SIZE_MAX) writer->size++; /* there, which may be 65,535, it stays */
+    writer->size += writer->size < SIZE_MAX; /* there, which may be 65,535, it stays */
 }
 
 static void nn__write_text(nn__writer *writer, const char *text)
@@ -13642,7 +13641,7 @@ static int nn__has_decimals(const nn_model *model)
 
     if (model->scaling == NN_SCALE_NONE && model->target_scaling == NN_SCALE_NONE) return 0;
     for (i = 0; model->scaling != NN_SCALE_NONE && i < model->inputs; i++)
-        if (!nn__is_finite(model->offset[i]) || !nn__is_finite(1 / factor[i])) return 0;
+        if (!nn__is_finite(1 / factor[i])) return 0;
     return 1;
 }
 
@@ -13726,7 +13725,8 @@ static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t me
         if (nn__checkpoint_array(image->trainer, i))
             nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
     nn__write_text(writer, "}");
-    while ((metadata + writer->size - start) % 8 != 0 && writer->size < SIZE_MAX)
+    while ((metadata + writer->size - start) % 8 != 0 &&
+           writer->size < SIZE_MAX) /* unreached: a size_t has more than 16 bits */
         nn__write_byte(writer, ' ');
 }
 
@@ -13777,8 +13777,7 @@ static nn_status nn__write_image(nn__image *image, void *buffer, size_t capacity
         image->decimals = 0;
         length = nn__header_size(image, &metadata);
     }
-    if (length > NN__FILE_HEADER || length > SIZE_MAX - 8 || data > SIZE_MAX - 8 - (size_t)length)
-        return NN_ERROR_OVERFLOW;
+    if (length > NN__FILE_HEADER || length + data > SIZE_MAX - 8) return NN_ERROR_OVERFLOW;
 #ifdef NN_NO_MALLOC
     if (nn__is_too_long((size_t)length, image->model->count)) return NN_ERROR_OVERFLOW;
 #endif
@@ -13848,8 +13847,8 @@ static nn_status nn__save(const nn_model *model, const nn_trainer *trainer, cons
     if (status != NN_OK) return status;
     bytes = NN_MALLOC(size);
     if (!bytes) return NN_ERROR_MEMORY;
-    status = nn__write_image(&image, bytes, size, &size);
-    if (status == NN_OK) status = nn__write_file(path, bytes, size);
+    (void)nn__write_image(&image, bytes, size, &size); /* as many bytes as before */
+    status = nn__write_file(path, bytes, size);
     NN_FREE(bytes);
     return status;
 }
@@ -14403,7 +14402,8 @@ static unsigned nn__type_size(nn__span type, nn__entry *tensor)
     tensor->real = tensor->brain = 0;
     for (i = 0; i < NN__COUNT(names); i++) {
         if (!nn__string_is(type, names[i])) continue;
-        if (i < 4 && bytes[i] <= sizeof(double)) tensor->real = bytes[i];
+        if (i < 4 && bytes[i] <= sizeof(double)) /* unreached: a double has 8 bytes */
+            tensor->real = bytes[i];
         tensor->brain = i == 3;
         return bytes[i];
     }
@@ -14678,9 +14678,8 @@ static nn_status nn__make_table(nn__file *file, nn_location *location)
     nn__scan scan = nn__begin_scan(file);
     size_t i;
 
-    if (count > SIZE_MAX / sizeof(nn__entry) - 1) return NN_ERROR_OVERFLOW;
-    file->table = (nn__entry *)NN_MALLOC((count + 1) * sizeof(nn__entry));
-    file->order = (nn__entry **)NN_MALLOC((2 * count + 1) * sizeof(nn__entry *));
+    file->table = (nn__entry *)nn__allocate(count + 1, sizeof(nn__entry));
+    file->order = (nn__entry **)nn__allocate(2 * count + 1, sizeof(nn__entry *));
     if (!file->table || !file->order) return NN_ERROR_MEMORY;
     for (i = 0; i < count; i++) {
         do (void)nn__next_entry(&scan, &file->table[i]);
@@ -15540,14 +15539,13 @@ static nn_status nn__make_loaded(nn_model **model, const nn__file *file, nn_loca
     memory = NN_MALLOC(size);
     if (!memory) return NN_ERROR_MEMORY;
     status = nn__make_model(&made, memory, size, &sizes, 0);
-    if (status == NN_OK) {
-        made->heap = memory;
-        made->file = NULL;
-        (void)nn__read_layers(file, &sizes, made->layers, NULL);
-        nn__set_offsets(made);
-        status = nn__read_model(file, made, 1, location);
-        if (status == NN_OK) status = nn__read_pairs(file, made, &made->metadata);
-    }
+    NN_ASSERT(status == NN_OK); /* the block has its size */
+    made->heap = memory;
+    made->file = NULL;
+    (void)nn__read_layers(file, &sizes, made->layers, NULL);
+    nn__set_offsets(made);
+    status = nn__read_model(file, made, 1, location);
+    if (status == NN_OK) status = nn__read_pairs(file, made, &made->metadata);
     if (status == NN_OK)
         *model = made;
     else
@@ -16279,7 +16277,7 @@ static int nn__is_free(const char *name)
     const size_t length = strlen(name);
     const char *word, *c = name;
 
-    while (*c && !(*c >= 'a' && *c <= 'z')) c++;
+    while (*c && *c < 'a') c++; /* of letters, digits and _, the small letters are last */
     if (!*c || !strncmp(name, "NN_", 3) || !strncmp(name, "M_", 2) ||
         (length > 2 && !strcmp(name + length - 2, "_t")))
         return 0;
@@ -16343,8 +16341,8 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
     if (status != NN_OK) return status;
     text = (char *)NN_MALLOC(size);
     if (!text) return NN_ERROR_MEMORY;
-    status = nn_export_c_memory(model, options, text, size, &size);
-    if (status == NN_OK) status = nn__write_file(path, text, size);
+    (void)nn_export_c_memory(model, options, text, size, &size); /* as long as before */
+    status = nn__write_file(path, text, size);
     NN_FREE(text);
     return status;
 }
