@@ -177,7 +177,7 @@ static void test_names(void)
         "", "1a", "a b", " ", "a ", "a-b", "a.b", "a$", "\xc3\xa4", "a\n", "int", "class", "xor",
         "alignas", "_Bool", "__func__", "_A", "_a", "_", "_bool", "_Generic", "new", "while",
         "xor_eq", "true", "constexpr", "restrict", "inline", "asm", "typeof", "this", "a\"", "*/",
-        "a(", "a\\", "static_assert", "NN_", "NN_FLASH", "NN_NO_FMA",
+        "a(", "a\\", "static_assert", "NN_", "NN_FLASH", "NN_NO_FMA", "NN_predict", "a{", "a~b",
         /* compilers, systems, headers */
         "linux", "unix", "i386", "main", "int8_t", "double_t", "uint_fast16_t", "INT8_MIN", "NAN",
         "I", "X1", "M_PIl", "FILE"};

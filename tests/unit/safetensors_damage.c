@@ -244,6 +244,8 @@ static void test_hostile_metadata(void)
         {"nn.scaling", ""},
         {"nn.scaling", "max"},
         {"nn.scaling", "none"}, /* but there are values */
+        {"nn.scaling", "min-max,"},
+        {"nn.scaling", "min-max,none"},
         {"nn.scaling_values", ""},
         {"nn.scaling_values", "0"},
         {"nn.scaling_values", "zz"},
@@ -283,6 +285,263 @@ static void test_hostile_metadata(void)
         free(b.at);
     }
     free_pair(&p);
+}
+
+/* The file with the first `from` in its header replaced, and its checksum put right. */
+static bytes with_text(bytes file, const char *from, const char *to)
+{
+    const size_t old = header_size(file), length = strlen(from), more = strlen(to);
+    const size_t header = (old + more - length + 7) / 8 * 8;
+    bytes b = make_bytes(file.size + header - old);
+    size_t i = 8;
+    while (i + length <= 8 + old && memcmp(file.at + i, from, length) != 0) i++;
+    if (!CHECK(i + length <= 8 + old)) exit(1);
+    memset(b.at, ' ', b.size);
+    put_length(b.at, header);
+    memcpy(b.at + 8, file.at + 8, i - 8);
+    memcpy(b.at + i, to, more);
+    memcpy(b.at + i + more, file.at + i + length, 8 + old - i - length);
+    memcpy(b.at + 8 + header, file.at + 8 + old, file.size - 8 - old);
+    CHECK(put_checksum(b));
+    return b;
+}
+
+/* An array of the trainer that is not what it must be. */
+static void test_hostile_arrays(void)
+{
+    enum { COUNT = 11, ARRAY = COUNT * (int)sizeof(nn_real) };
+    static const char first[] = "optimizer.first", *const keys[] = {first, "optimizer.second",
+                                                                    "best.parameters"};
+    char from[200], to[200];
+    pair p;
+    bytes b;
+    nn_location place;
+    int i;
+    if (!make_pair(&p)) return;
+    if (!CHECK(nn_parameter_count(p.model) == COUNT)) return;
+    for (i = 0; i < 3; i++) {
+        const size_t at = 8 + header_size(p.checkpoint) + (size_t)(i + 2) * ARRAY;
+        sprintf(from, "\"%s\":{\"dtype\":\"" OWN_TYPE "\"", keys[i]);
+        sprintf(to, "\"%s\":{\"dtype\":\"%s\"", keys[i], sizeof(nn_real) == 4 ? "I32" : "I64");
+        b = with_text(p.checkpoint, from, to);
+        CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) == NN_ERROR_TENSOR);
+        free(b.at);
+        sprintf(from, "\"%s\":{\"dtype\":\"" OWN_TYPE "\",\"shape\":[11]", keys[i]);
+        sprintf(to, "\"%s\":{\"dtype\":\"" OWN_TYPE "\",\"shape\":[1,11]", keys[i]);
+        b = with_text(p.checkpoint, from, to);
+        CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) == NN_ERROR_TENSOR);
+        free(b.at);
+        b = copy_bytes(p.checkpoint.at, p.checkpoint.size);
+        memset(b.at + at - sizeof(nn_real), 0xff, sizeof(nn_real)); /* the last number: NaN */
+        CHECK(put_checksum(b));
+        CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, &place) == NN_ERROR_PARAMETER);
+        CHECK(!strcmp(place.name, keys[i]));
+        free(b.at);
+    }
+    /* The first array is one number shorter, and the second one longer. */
+    sprintf(from, "[11],\"data_offsets\":[%d,%d]}", ARRAY, 2 * ARRAY);
+    sprintf(to, "[10],\"data_offsets\":[%d,%d]}", ARRAY, 2 * ARRAY - (int)sizeof(nn_real));
+    b = with_text(p.checkpoint, from, to);
+    sprintf(from, "[11],\"data_offsets\":[%d,%d]}", 2 * ARRAY, 3 * ARRAY);
+    sprintf(to, "[12],\"data_offsets\":[%d,%d]}", 2 * ARRAY - (int)sizeof(nn_real), 3 * ARRAY);
+    {
+        const bytes both = with_text(b, from, to);
+        CHECK(nn_load_checkpoint_memory(p.into, both.at, both.size, NULL) == NN_ERROR_TENSOR);
+        free(both.at);
+    }
+    free(b.at);
+    /* A tensor of no name that a checkpoint has. */
+    b = with_text(p.checkpoint, first, "optimizer.third");
+    CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, &place) == NN_ERROR_TENSOR);
+    CHECK(!strcmp(place.name, "optimizer.third"));
+    free(b.at);
+    CHECK(is_untouched(&p));
+    free_pair(&p);
+}
+
+/* A checkpoint of a trainer without patience, in which the best parameters take the place of the
+   array that Adam needs. */
+static void test_hostile_array_names(void)
+{
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
+    const nn_options how = make_options(NN_MSE, NN_ADAM, 0);
+    nn_model *model = make_model(3, &layer, 1, 1);
+    nn_trainer *trainer = make_trainer(model, &how);
+    const bytes file = save_trainer(trainer);
+    const bytes b = with_text(file, "optimizer.first", "best.parameters");
+    CHECK(nn_load_checkpoint_memory(trainer, file.at, file.size, NULL) == NN_OK);
+    CHECK(nn_load_checkpoint_memory(trainer, b.at, b.size, NULL) == NN_ERROR_TENSOR);
+    free(file.at);
+    free(b.at);
+    nn_trainer_free(trainer);
+    nn_model_free(model);
+}
+
+/* Options that are no list of as many numbers, or NaN; a file without what a checkpoint has. */
+static void test_hostile_options(void)
+{
+    pair p;
+    size_t length, i, options = 0, rates = 0;
+    const unsigned char *state;
+    char text[2048];
+    nn_location place;
+    nn_model *made = NULL;
+    bytes b;
+    if (!make_pair(&p)) return;
+    state = find_value(p.checkpoint, "nn.state", &length);
+    if (!CHECK(state && length + 40 < sizeof text)) return;
+    memcpy(text, state, length);
+    strcpy(text + length, ",0"); /* one more */
+    b = with_value(p.checkpoint, "nn.state", text);
+    CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) == NN_ERROR_METADATA);
+    free(b.at);
+    for (i = 0; i < length; i++) {
+        static const char *const wrong[] = {"", "00000000000000000", "g",
+                                            sizeof(nn_real) == 4 ? "7fc00000" : "7ff8000000000000"};
+        size_t end = i + 1, k;
+        if (state[i] != ',') continue;
+        options++;
+        while (end < length && state[end] != ',') end++;
+        for (k = 0; k < 4; k++) {
+            nn_status status;
+            memcpy(text, state, i + 1);
+            strcpy(text + i + 1, wrong[k]);
+            memcpy(text + i + 1 + strlen(wrong[k]), state + end, length - end);
+            text[i + 1 + strlen(wrong[k]) + length - end] = 0;
+            b = with_value(p.checkpoint, "nn.state", text);
+            status = nn_load_checkpoint_memory(p.into, b.at, b.size, &place);
+            if (k < 3)
+                CHECK(status == NN_ERROR_METADATA);
+            else if (status == NN_OK) /* no option that may differ has an effect here */
+                reset_into(&p);
+            else
+                CHECK(status == NN_ERROR_OPTION && *place.name);
+            if (k == 3 && !strcmp(place.name, "learning_rate")) {
+                CHECK(!*place.expected); /* there is no text for NaN */
+                rates++;
+            }
+            free(b.at);
+        }
+    }
+    CHECK(options > 10 && rates == 1);
+
+    b = with_text(p.checkpoint, "nn.version", "xx.version"); /* not ours */
+    CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) == NN_ERROR_METADATA);
+    free(b.at);
+    b = with_text(p.checkpoint, "nn.activations", "xx.activations");
+    CHECK(nn_load_checkpoint_memory(p.into, b.at, b.size, NULL) == NN_ERROR_METADATA);
+    CHECK(nn_load_memory(&made, b.at, b.size, NULL) == NN_ERROR_METADATA && !made);
+    free(b.at);
+    CHECK(is_untouched(&p));
+    free_pair(&p);
+}
+
+/* Our metadata, but no layer. */
+static void test_no_layers(void)
+{
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
+    nn_model *model = make_model(3, &layer, 1, 1), *made = NULL;
+    const bytes file = save_model(model);
+    const bytes half = with_text(file, "0.weight", "0-weight");
+    const bytes none = with_text(half, "0.bias", "0-bias");
+    CHECK(nn_load_memory(&made, file.at, file.size, NULL) == NN_OK);
+    nn_model_free(made);
+    CHECK(nn_load_memory(&made, none.at, none.size, NULL) != NN_OK && !made);
+    free(file.at);
+    free(half.at);
+    free(none.at);
+    nn_model_free(model);
+}
+
+static nn_status load_once(bytes b, nn_model **made)
+{
+    const nn_status status = nn_load_memory(made, b.at, b.size, NULL);
+    CHECK((status == NN_OK) == (*made != NULL));
+    return status;
+}
+
+/* The scaling of the targets that makes no sense, or that no checksum covers. */
+static void test_hostile_target_scaling(void)
+{
+    static const char *const kinds[] = {"", "none", "max", "standard,", "standard,standard"};
+    static const char key[] = "\"nn.target_scaling\":\"standard\"";
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
+    const nn_data data = probe_data();
+    nn_options how = make_options(NN_MSE, NN_SGD, 0);
+    nn_model *model = make_model(3, &layer, 1, 1), *made = NULL, *again = NULL;
+    char values[80], text[400];
+    size_t length = 0, digits, i;
+    const unsigned char *at;
+    bytes file, b, plain;
+    plain = save_model(model);
+    how.epochs = 1;
+    how.scaling = how.target_scaling = NN_SCALE_STANDARD;
+    CHECK(nn_fit(model, &data, &how) == NN_OK);
+    file = save_model(model);
+    at = find_value(file, "nn.target_values", &length);
+    if (!CHECK(at && length + 2 < sizeof values)) return;
+    digits = length / 2;
+    for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        b = with_value(file, "nn.target_scaling", kinds[i]);
+        CHECK(load_once(b, &made) == NN_ERROR_METADATA);
+        free(b.at);
+    }
+    for (i = 0; i < 8; i++) {
+        memcpy(values, at, length);
+        values[length] = 0;
+        if (i == 0) strcat(values, "0");
+        if (i == 1) values[length - 1] = 0;
+        if (i == 2) *values = 0;
+        if (i == 3 || i == 4) /* an infinite offset or factor */
+            memcpy(values + (i - 3) * digits, digits == 8 ? "7f800000" : "7ff0000000000000",
+                   digits);
+        if (i > 4) memset(values + digits, '0', digits);            /* a factor of 0 */
+        if (i == 6) values[digits] = 'b', values[digits + 1] = 'f'; /* below 0 */
+        if (i == 7) values[length - 1] = '1'; /* so small that its inverse is infinite */
+        b = with_value(file, "nn.target_values", values);
+        if (!CHECK(load_once(b, &made) == NN_ERROR_METADATA)) printf("values %s\n", values);
+        free(b.at);
+    }
+    /* In front of the checksum, which does not cover it there; the values alone there. */
+    memcpy(values, at, length);
+    values[length] = 0;
+    sprintf(text, "%s,\"nn.target_values\":\"%s\",\"nn.crc32\"", key, values);
+    b = with_text(plain, "\"nn.crc32\"", text);
+    CHECK(load_once(b, &made) == NN_ERROR_METADATA);
+    free(b.at);
+    sprintf(text, "\"nn.target_values\":\"%s\",\"nn.crc32\"", values);
+    b = with_text(plain, "\"nn.crc32\"", text);
+    sprintf(text, ",%s", key);
+    {
+        const bytes both = with_pairs(b, text);
+        CHECK(load_once(both, &made) == NN_ERROR_METADATA);
+        free(both.at);
+    }
+    free(b.at);
+
+    /* A factor of the inputs whose inverse is infinite is legal. It has no decimal numbers, and the
+       scaling of the targets stays all the same. */
+    at = find_value(file, "nn.scaling_values", &length);
+    if (!CHECK(at && length < sizeof text)) return;
+    memcpy(text, at, length);
+    text[length] = 0;
+    memset(text + length - digits, '0', digits);
+    b = with_value(file, "nn.scaling_values", text);
+    CHECK(find_value(file, "nn.input_scale", &i) != NULL);
+    if (CHECK(load_once(b, &made) == NN_OK)) {
+        const bytes saved = save_model(made);
+        CHECK(!find_value(saved, "nn.input_scale", &i) &&
+              !find_value(saved, "nn.target_scale", &i));
+        CHECK(find_value(saved, "nn.target_values", &i) != NULL);
+        if (CHECK(load_once(saved, &again) == NN_OK)) CHECK(same_predictions(made, again));
+        nn_model_free(again);
+        nn_model_free(made);
+        free(saved.at);
+    }
+    free(b.at);
+    free(file.at);
+    free(plain.at);
+    nn_model_free(model);
 }
 
 /* Any number of a checkpoint's state replaced by any other: refused, or training goes on, or stops,
@@ -362,6 +621,11 @@ int main(void)
     RUN(test_flipped);
     RUN(test_sizes_from_files_are_checked);
     RUN(test_hostile_metadata);
+    RUN(test_hostile_arrays);
+    RUN(test_hostile_array_names);
+    RUN(test_hostile_options);
+    RUN(test_no_layers);
+    RUN(test_hostile_target_scaling);
     RUN(test_hostile_state);
     RUN(test_checkpoint_as_model);
     remove(temporary("checkpoint"));

@@ -130,6 +130,19 @@ static const example examples[] = {
      "\"shape\":[1,3],\"a\":0,\"data_offsets\":[40,52],\"a\":\"\"}}",
      BASE_DATA, BASE_OUTPUT, {NULL}, NULL},
     {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
+     "\"2.weight\":{\"a\":[0.25,-0,1E5,2e-3,3.5E+07],\"dtype\":\"F32\","
+     "\"shape\":[1,3],\"data_offsets\":[40,52]}}",
+     BASE_DATA, BASE_OUTPUT, {NULL}, NULL},
+    {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
+     "\"2.weight\":{\"a\":1.,\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[40,52]}}",
+     BASE_DATA, NULL, {NULL}, "2.weight"},
+    {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
+     "\"2.weight\":{\"a\":-,\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[40,52]}}",
+     BASE_DATA, NULL, {NULL}, "2.weight"},
+    {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
+     "\"2.weight\":{\"a\":1e,\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[40,52]}}",
+     BASE_DATA, NULL, {NULL}, "2.weight"},
+    {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
      "\"2.weight\":{\"a\":{\"b\":1,},\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[40,52]}}",
      BASE_DATA, NULL, {NULL}, "2.weight"},
     {"{" ZERO_BIAS "," ZERO_WEIGHT "," TWO_BIAS ","
@@ -186,6 +199,8 @@ static const example examples[] = {
     /* lists of names */
     {"{" BASE "}", BASE_DATA, NULL, {"2", "0", NULL}, "2.weight"}, /* its shape */
     {"{" BASE "}", BASE_DATA, NULL, {"0", "1", NULL}, "1"},
+    {"{" BASE ",\"1.bias\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[52,68]}}",
+     BASE_DATA ZEROS, NULL, {"0", "1", NULL}, "1"}, /* without a weight */
     {"{" BASE "}", BASE_DATA, NULL, {"0", "0", NULL}, "0"},
     {"{" BASE "}", BASE_DATA, NULL, {"0", "", NULL}, ""},
     {"{" BASE "}", BASE_DATA, NULL, {"0", "2.bias", NULL}, "2.bias"},

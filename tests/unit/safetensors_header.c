@@ -107,6 +107,7 @@ static const foreign foreigns[] = {
     {NAMED("\\u0030.weight", "0.bias", "2.weight", "2.b\\u0069as"), ALL_SIZE},
     {NAMED("net.1.body.weight", "net.1.body.bias", "net.2.body.weight", "net.2.body.bias"),
      ALL_SIZE},
+    {"{\"__metadata__\":{\"\\ue000\":\"\\uffff\"}," ALL "}", ALL_SIZE},
     {NAMED("fc9.weight", "fc9.bias", "fc10.weight", "fc10.bias"), ALL_SIZE},
     /* others beside them: a counter without dimensions, an empty one, other types */
     {"{" ALL "," TENSOR("steps", "I64", "", "44", "52") "}", 52},
@@ -231,6 +232,7 @@ static const hostile hostiles[] = {
     {"{\"__metadata__\":{\"a\":\"\xe2\x82\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{\"__metadata__\":{\"a\":\"\\ud800\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{\"__metadata__\":{\"a\":\"\\ud800\\u0041\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
+    {"{\"__metadata__\":{\"a\":\"\\ud800\\ue000\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{\"__metadata__\":{\"a\":\"\\udc00\"}," ALL "}", ALL_SIZE, BAD_HEADER, NULL},
     {"{" ALL "," TENSOR("00.weight", "F32", "2,3", "44", "68") ","
      TENSOR("00.bias", "F32", "2", "68", "76") "}", 76, BAD_TENSOR, NULL},
