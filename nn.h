@@ -12155,8 +12155,7 @@ static int nn__has_target_columns(const nn__table *table)
 {
     const nn__field *target = table->fields + table->count - 1;
 
-    if (!table->targets || target->column < 0) return 0;
-    return !table->recipe || target->seen || target->has_numbers;
+    return table->targets && target->column >= 0;
 }
 
 /* Completes a cell, now that the kind of its field is known. Returns 0 when it cannot be used. */

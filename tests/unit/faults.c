@@ -540,6 +540,56 @@ static nn_status job_read_long_row(void)
     return check_table(TRY(nn_read_csv(&data, temporary("long"), &how)), &data);
 }
 
+/* The same in the first row, where the ends of lines are looked for. */
+static nn_status job_read_long_first_row(void)
+{
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.text_columns = 1;
+    return check_table(TRY(nn_read_csv(&data, temporary("first"), &how)), &data);
+}
+
+/* A first row that ends with an empty cell: the rows behind it are read first. */
+static nn_status job_read_late_column(void)
+{
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.text_columns = how.impute = 1;
+    how.target = "2";
+    return check_table(TRY(nn_read_csv(&data, temporary("late"), &how)), &data);
+}
+
+/* A first row of data, with a class. */
+static nn_status job_first_row(void)
+{
+    static const char text[] = "1,red\n2,tan\n";
+    nn_csv_options how;
+    nn_data data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    how.header = NN_CSV_HEADER_NO;
+    return check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &how)), &data);
+}
+
+/* By a recipe without names, where the targets are missing. */
+static nn_status job_numbers_like(void)
+{
+    static const char text[] = "1,2,3\n4,5,6\n", other[] = "7,8\n";
+    nn_csv_options how;
+    nn_data like, data;
+    memset(&how, 0, sizeof how);
+    memset(&data, 0xa5, sizeof data);
+    CHECK(nn_parse_csv(&like, text, sizeof text - 1, NULL) == NN_OK);
+    how.like = &like;
+    check_table(TRY(nn_parse_csv(&data, other, sizeof other - 1, &how)), &data);
+    nn_data_free(&like);
+    return last_status;
+}
+
 static nn_status job_read_csv(void)
 {
     nn_data data;
@@ -737,12 +787,21 @@ static void write_files(void)
                                            0, 1, 0, 0, 0, 2, 9, 8, 7, 6};
     static const unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 0, 2};
     static char text[100000];
+    size_t i;
     write_file(temporary("csv"), csv_text, sizeof csv_text - 1);
     write_file(temporary("table"), table_text, sizeof table_text - 1);
     memset(text, 'a', sizeof text);
     memcpy(text, "h,k\n", 4);
     memcpy(text + sizeof text - 3, ",1\n", 3);
     write_file(temporary("long"), text, sizeof text);
+    memcpy(text, "aaaa", 4);
+    memcpy(text + sizeof text - 7, ",1\nb,2\n", 7);
+    write_file(temporary("first"), text, sizeof text);
+    memset(text, 'b', sizeof text);
+    for (i = 0; i < sizeof text; i += 2000) memcpy(text + i, i ? ",1,\n" : "b,1,", 4);
+    memcpy(text + 4, "\n", 1);
+    memcpy(text + sizeof text - 5, ",1,2\n", 5);
+    write_file(temporary("late"), text, sizeof text);
     write_file(temporary("images"), images, sizeof images);
     write_file(temporary("labels"), labels, sizeof labels);
     write_old_file();
@@ -776,6 +835,10 @@ static void test_allocations(void)
     FAIL_EACH(job_table_of_model, 5);
     FAIL_EACH(job_many_texts, 5);
     FAIL_EACH(job_read_long_row, 4);
+    FAIL_EACH(job_read_long_first_row, 4);
+    FAIL_EACH(job_read_late_column, 5);
+    FAIL_EACH(job_first_row, 4);
+    FAIL_EACH(job_numbers_like, 4);
     FAIL_EACH(job_read_csv, 2);
     FAIL_EACH(job_idx, 1);
     FAIL_EACH(job_load, 6); /* two for each pair of the metadata */
@@ -795,8 +858,10 @@ static void test_allocations(void)
 /* The same jobs with a read that fails, at every read in turn. */
 static void test_reads(void)
 {
-    static const job jobs[] = {job_read_csv, job_table_of_model,  job_read_long_row,  job_idx,
-                               job_load,     job_load_parameters, job_load_checkpoint};
+    static const job jobs[] = {
+        job_read_csv, job_table_of_model,  job_read_long_row,   job_read_long_first_row,
+        job_load,     job_load_parameters, job_load_checkpoint, job_read_late_column,
+        job_idx};
     size_t i;
     write_files();
     count_reads = 1;
@@ -973,6 +1038,8 @@ int main(void)
     remove(temporary("csv"));
     remove(temporary("table"));
     remove(temporary("long"));
+    remove(temporary("first"));
+    remove(temporary("late"));
     remove(temporary("images"));
     remove(temporary("labels"));
     return test_done();
