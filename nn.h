@@ -3407,10 +3407,8 @@ static void nn__exact_digits(char digits[NN__EXACT_DIGITS], uint64_t m, int expo
         if (carry) word[count++] = (uint32_t)carry;
     }
     memset(digits, '0', NN__EXACT_DIGITS);
-    for (i = 0; i < 9 * count; i++) {
-        digits[NN__EXACT_DIGITS - 1 - i] = (char)('0' + word[i / 9] % 10);
-        word[i / 9] /= 10;
-    }
+    for (i = 0, digits += NN__EXACT_DIGITS; i < count; i++)
+        for (k = 0; k < 9; k++, word[i] /= 10) *--digits = (char)('0' + word[i] % 10);
 }
 
 /* Copies the digits before `end` and zeros behind them; where up is 1 it adds 1 to the last one. */
@@ -3451,6 +3449,11 @@ static int nn__shortest_digits(nn_real x, char digits[NN__EXACT_DIGITS])
     char exact[NN__EXACT_DIGITS], low[NN__EXACT_DIGITS], high[NN__EXACT_DIGITS];
     int end = 0, tries = 0, up;
 
+    /* x < 2^(NN__MANTISSA + 1) is an integer: a shorter number is another one, and too far away. */
+    if (exponent >= -NN__MANTISSA - 2 && exponent <= -2 && m % (UINT64_C(1) << -exponent) == 0) {
+        nn__exact_digits(digits, m >> -exponent, 0);
+        return 0;
+    }
     nn__exact_digits(exact, m, exponent);
     nn__exact_digits(low, m - below, exponent);
     nn__exact_digits(high, m + 2, exponent);
@@ -10948,14 +10951,14 @@ NN__HOT int nn__round_number(const nn__number *number, nn_real *value)
 
 /* Reads the number with which text begins, rounded to the nearest nn_real, whatever the locale.
    Returns its end, or NULL when there is no number, or none that is finite. */
-NN__HOT const char *nn__read_number(const char *text, const char *end, char point, nn_real *value)
+NN__HOT const char *nn__read_number(const char *text, const char *end, char point,
+                                    nn__number *number, nn_real *value)
 {
-    nn__number number;
-    const char *stop = nn__scan_number(text, end, point, &number);
+    const char *stop = nn__scan_number(text, end, point, number);
 
     if (!stop) return NULL;
-    if (!nn__round_number(&number, value)) *value = nn__exact_number(text, stop, point);
-    if (number.negative) *value = -*value;
+    if (!nn__round_number(number, value)) *value = nn__exact_number(text, stop, point);
+    if (number->negative) *value = -*value;
     return nn__is_finite(*value) ? stop : NULL;
 }
 
@@ -11224,15 +11227,15 @@ typedef struct nn__text {
     nn__number number;    /* where it is one */
     nn_real value;        /* of a number; of true 1, of false 0 */
     unsigned char is_number, has_value;
-    int code;  /* its number, in the order in which the texts were found or given */
     int uses;  /* rows that have it */
     int place; /* its number among the classes or categories; -1: none */
 } nn__text;
 
-/* Texts in order: numbers by value, then others by their bytes. Equal numbers are one text. */
+/* The code of a text is its number, in the order in which the texts were found or given. Sorted are
+   first numbers by value, then others by their bytes. Equal numbers are one text. */
 typedef struct nn__dictionary {
-    nn__text *sorted; /* [count] */
-    int *by_code;     /* [count] index in sorted */
+    nn__text *by_code; /* [count] */
+    int *sorted;       /* [count] codes */
     char *characters;
     size_t used, room;
     int count, capacity, numbers;
@@ -11241,8 +11244,8 @@ typedef struct nn__dictionary {
 static void nn__free_dictionary(nn__dictionary *texts)
 {
     if (!texts) return;
-    if (texts->sorted) NN_FREE(texts->sorted);
     if (texts->by_code) NN_FREE(texts->by_code);
+    if (texts->sorted) NN_FREE(texts->sorted);
     if (texts->characters) NN_FREE(texts->characters);
     NN_FREE(texts);
 }
@@ -11252,7 +11255,7 @@ static void nn__free_dictionary(nn__dictionary *texts)
 static void *nn__grow(void *array, size_t used, size_t needed, size_t each, size_t *room)
 {
     const size_t half = *room < needed / 2 ? needed / 2 : *room;
-    const size_t wanted = 2 * half + 2;
+    const size_t wanted = 2 * half + 1;
     void *larger = nn__allocate(wanted, each);
 
     if (!larger) return NULL;
@@ -11293,11 +11296,11 @@ static int nn__compare_numbers(const nn__number *a, const nn__number *b)
     return sign_a < 0 ? nn__compare_sizes(b, a) : nn__compare_sizes(a, b);
 }
 
-/* Compares a cell, which is a number where number is not NULL, with text i of a dictionary. */
+/* Compares a cell, which is a number where number is not NULL, with a text of a dictionary. */
 static int nn__compare_texts(const nn__cell *cell, const nn__number *number,
-                             const nn__dictionary *texts, int i)
+                             const nn__dictionary *texts, int code)
 {
-    const nn__text *text = &texts->sorted[i];
+    const nn__text *text = &texts->by_code[code];
     const size_t length = cell->length < text->length ? cell->length : text->length;
     int order = text->is_number - (number != NULL);
 
@@ -11310,7 +11313,7 @@ static int nn__compare_texts(const nn__cell *cell, const nn__number *number,
     return order ? order : (cell->length > text->length) - (cell->length < text->length);
 }
 
-/* Returns the index of a cell in a dictionary, or where it belongs when *found is 0. */
+/* Returns where a cell is in the order of a dictionary, or where it belongs when *found is 0. */
 static int nn__look_up(const nn__dictionary *texts, const nn__cell *cell, const nn__number *number,
                        int *found)
 {
@@ -11318,7 +11321,7 @@ static int nn__look_up(const nn__dictionary *texts, const nn__cell *cell, const 
 
     while (low < high) {
         const int middle = low + (high - low) / 2;
-        const int order = nn__compare_texts(cell, number, texts, middle);
+        const int order = nn__compare_texts(cell, number, texts, texts->sorted[middle]);
         if (order == 0) {
             *found = 1;
             return middle;
@@ -11346,9 +11349,9 @@ static int nn__make_room(nn__dictionary *texts, size_t length)
 
 /* Gives a text that is an equal number another spelling: classes and categories are named as where
    they occur first. */
-static nn_status nn__respell(nn__dictionary *texts, int at, const nn__cell *cell, nn_real value)
+static nn_status nn__respell(nn__dictionary *texts, int code, const nn__cell *cell, nn_real value)
 {
-    nn__text *text = &texts->sorted[at];
+    nn__text *text = &texts->by_code[code];
 
     if (!nn__make_room(texts, cell->length)) return NN_ERROR_MEMORY;
     text->begin = texts->used;
@@ -11366,11 +11369,11 @@ static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
 {
     nn__dictionary *texts = *dictionary;
     nn__text *text;
-    int found, at = nn__look_up(texts, cell, number, &found), i;
+    int found, at = nn__look_up(texts, cell, number, &found);
 
     if (found) {
         /* texts is not NULL here. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-        *code = texts->sorted[at].code;
+        *code = texts->sorted[at];
         return NN_OK;
     }
     if (!texts) {
@@ -11380,21 +11383,21 @@ static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
     }
     if (texts->count == texts->capacity) {
         size_t room = (size_t)texts->capacity, same = room;
-        int *by_code = (int *)nn__grow(texts->by_code, (size_t)texts->count, 0, sizeof(int), &same);
-        nn__text *sorted;
+        int *sorted = (int *)nn__grow(texts->sorted, (size_t)texts->count, 0, sizeof(int), &same);
+        nn__text *by_code;
 
-        if (!by_code) return NN_ERROR_MEMORY;
-        texts->by_code = by_code;
-        sorted =
-            (nn__text *)nn__grow(texts->sorted, (size_t)texts->count, 0, sizeof *sorted, &room);
         if (!sorted) return NN_ERROR_MEMORY;
         texts->sorted = sorted;
+        by_code =
+            (nn__text *)nn__grow(texts->by_code, (size_t)texts->count, 0, sizeof *by_code, &room);
+        if (!by_code) return NN_ERROR_MEMORY;
+        texts->by_code = by_code;
         texts->capacity = (int)room;
     }
     if (!nn__make_room(texts, cell->length)) return NN_ERROR_MEMORY;
-    memmove(texts->sorted + at + 1, texts->sorted + at,
-            (size_t)(texts->count - at) * sizeof(nn__text));
-    text = &texts->sorted[at];
+    memmove(texts->sorted + at + 1, texts->sorted + at, (size_t)(texts->count - at) * sizeof(int));
+    texts->sorted[at] = *code = texts->count++;
+    text = &texts->by_code[*code];
     memset(text, 0, sizeof *text);
     text->begin = texts->used;
     text->length = cell->length;
@@ -11402,19 +11405,16 @@ static nn_status nn__add_text(nn__dictionary **dictionary, const nn__cell *cell,
     if (number) text->number = *number;
     text->has_value = number || nn__truth(cell) >= 0;
     text->value = number ? value : (nn_real)nn__truth(cell);
-    text->code = *code = texts->count;
     text->place = -1;
     if (cell->length) memcpy(texts->characters + texts->used, cell->text, cell->length);
     texts->used += cell->length;
     texts->numbers += number != NULL;
-    texts->count++;
-    for (i = at; i < texts->count; i++) texts->by_code[texts->sorted[i].code] = i;
     return NN_OK;
 }
 
 static nn__text *nn__text_of(const nn__dictionary *texts, int code)
 {
-    return &texts->sorted[texts->by_code[code]];
+    return &texts->by_code[code];
 }
 
 static nn__cell nn__text_cell(const nn__dictionary *texts, const nn__text *text)
@@ -11551,10 +11551,9 @@ static int nn__is_missing(const nn__table *table, const nn__cell *cell)
 static int nn__is_number(const nn__table *table, const nn__cell *cell, nn__number *number,
                          nn_real *value)
 {
-    const char decimal = table->parser.decimal, *end = cell->text + cell->length;
+    const char *end = cell->text + cell->length;
 
-    if (nn__read_number(cell->text, end, decimal, value) != end) return 0;
-    return nn__scan_number(cell->text, end, decimal, number) == end;
+    return nn__read_number(cell->text, end, table->parser.decimal, number, value) == end;
 }
 
 /* ---- Reading rows ---------------------------------------------------------------------------- */
@@ -11569,8 +11568,9 @@ static nn_status nn__store_text(nn__table *table, nn__field *field, const nn__ce
 
     *stored = nn__coded(NN__UNKNOWN);
     if (found) {
-        *stored = nn__coded(NN__FIRST_CODE + field->texts->sorted[at].code);
-        return table->first_again && !field->fixed ? nn__respell(field->texts, at, cell, value)
+        code = field->texts->sorted[at];
+        *stored = nn__coded(NN__FIRST_CODE + code);
+        return table->first_again && !field->fixed ? nn__respell(field->texts, code, cell, value)
                                                    : NN_OK;
     }
     if (field->fixed) return NN_OK;
@@ -11647,6 +11647,7 @@ static nn_status nn__read_row(nn__table *table, nn_real *cells, nn_status *bad)
 {
     nn__parser *parser = &table->parser;
     int column, last = 0;
+    nn__number number;
     nn__cell cell;
     nn_status status;
 
@@ -11660,7 +11661,7 @@ static nn_status nn__read_row(nn__table *table, nn_real *cells, nn_status *bad)
             const char *text = parser->at;
             while (text < parser->row_end && nn__is_blank(*text) && *text != parser->delimiter)
                 text++;
-            text = nn__read_number(text, parser->row_end, parser->decimal, &cells[at]);
+            text = nn__read_number(text, parser->row_end, parser->decimal, &number, &cells[at]);
             if (text && nn__end_cell(parser, text, &last)) {
                 field->has_numbers = 1;
                 continue;
@@ -11992,8 +11993,7 @@ static nn_status nn__give_classes(nn__field *field, const nn_csv_options *o)
             text[cell.length++] = *at;
         }
         at = text + cell.length;
-        is_number = nn__read_number(text, at, decimal, &value) == at;
-        (void)nn__scan_number(text, at, decimal, &number);
+        is_number = nn__read_number(text, at, decimal, &number, &value) == at;
         status = nn__add_text(&field->texts, &cell, is_number ? &number : NULL, value, &code);
         NN_FREE(text);
         if (status == NN_OK && code != c) status = NN_ERROR_OPTION; /* it is there twice */
@@ -12198,12 +12198,14 @@ static int nn__is_misread(const nn__table *table, const nn__field *field)
     int i;
 
     for (i = 0; i < field->texts->count; i++) {
-        const nn__cell cell = nn__text_cell(field->texts, &field->texts->sorted[i]);
+        const nn__text *text = nn__text_of(field->texts, i);
+        const nn__cell cell = nn__text_cell(field->texts, text);
         const char *end = cell.text + cell.length;
+        nn__number number;
         nn_real value;
 
-        if (field->texts->sorted[i].is_number) continue;
-        if (nn__read_number(cell.text, end, other, &value) != end) return 0;
+        if (text->is_number) continue;
+        if (nn__read_number(cell.text, end, other, &number, &value) != end) return 0;
     }
     return 1;
 }
@@ -12305,7 +12307,7 @@ static nn_status nn__find_mean(nn__table *table, nn__field *field)
 /* Returns text k of a field, in the order of the categories or classes. */
 static nn__text *nn__text_at(const nn__field *field, int k)
 {
-    return field->fixed ? nn__text_of(field->texts, k) : &field->texts->sorted[k];
+    return nn__text_of(field->texts, field->fixed ? k : field->texts->sorted[k]);
 }
 
 /* Gives each input its place, and each text its place among the classes or categories. */
@@ -12389,14 +12391,12 @@ static void nn__put_number(char *to, size_t *size, int number)
     nn__put(to, size, digits + at, sizeof digits - (size_t)at);
 }
 
-/* Writes the name of input k of a field, and a 0: name, name=text or, without a header, x1=text.
-   number is the field's, without the empty ones, which are not in the recipe. */
-static void nn__put_input_name(const nn__table *table, const nn__field *field, int number, int k,
-                               char *to, size_t *size)
+/* Writes the name of an input of a field, and a 0: name, name=text or, without a header, x1=text.
+   number is the field's, without the empty ones, which are not in the recipe. text is the category,
+   or NULL where it is the missing cells. */
+static void nn__put_input_name(const nn__table *table, const nn__field *field, int number,
+                               const nn__text *text, char *to, size_t *size)
 {
-    const nn__dictionary *texts = field->texts;
-    int c;
-
     if (table->header == NN_CSV_HEADER_YES) {
         *size += nn__cell_text(&field->name, to ? to + *size : NULL);
     } else {
@@ -12405,12 +12405,12 @@ static void nn__put_input_name(const nn__table *table, const nn__field *field, i
     }
     if (field->kind == NN__TEXTS) {
         nn__put(to, size, "=", 1);
-        if (field->has_missing && k == field->inputs - 1) nn__put(to, size, "(missing)", 9);
-        for (c = 0; texts && c < texts->count; c++)
-            if (texts->sorted[c].place == k) {
-                const nn__cell cell = nn__text_cell(texts, &texts->sorted[c]);
-                *size += nn__cell_text(&cell, to ? to + *size : NULL);
-            }
+        if (text) {
+            const nn__cell cell = nn__text_cell(field->texts, text);
+            *size += nn__cell_text(&cell, to ? to + *size : NULL);
+        } else {
+            nn__put(to, size, "(missing)", 9);
+        }
     }
     nn__put(to, size, "", 1);
 }
@@ -12420,15 +12420,20 @@ static size_t nn__name_inputs(const nn__table *table, const char *const *names, 
 {
     char *to = names ? nn__name_text(names, inputs) : NULL;
     size_t size = 0;
-    int i, k, at = 0, number = 0;
+    int i, k, c, at = 0, number = 0;
 
     for (i = 0; i < table->count - table->targets; i++) {
         const nn__field *field = &table->fields[i];
+        const int count = field->texts ? field->texts->count : 0;
 
         number += field->inputs > 0;
-        for (k = 0; k < field->inputs; k++) {
+        for (k = c = 0; k < field->inputs; k++) {
+            const nn__text *text = NULL;
+
+            for (; c < count && !text; c++) /* the places are in the order of the texts */
+                if (nn__text_at(field, c)->place == k) text = nn__text_at(field, c);
             if (names) nn__set_name(names, at++, to + size);
-            nn__put_input_name(table, field, number, k, to, &size);
+            nn__put_input_name(table, field, number, text, to, &size);
         }
     }
     return size;
@@ -12508,7 +12513,7 @@ static void nn__put_field(const nn__table *table, const nn__field *field, char *
     if (!texts && field->imputes) {
         char text[NN__DECIMAL_ROOM];
         nn__put(to, size, ",", 1);
-        nn__put(to, size, text, (size_t)nn__write_decimal(text, field->mean));
+        nn__put(to, size, text, to ? (size_t)nn__write_decimal(text, field->mean) : sizeof text);
     }
     for (i = 0; texts && i < field->texts->count; i++) {
         const nn__cell cell = nn__text_cell(field->texts, nn__text_at(field, i));
@@ -12517,7 +12522,8 @@ static void nn__put_field(const nn__table *table, const nn__field *field, char *
     nn__put(to, size, "\n", 1);
 }
 
-/* Writes the recipe of a table that was read, and a 0, or only counts its characters. */
+/* Writes the recipe of a table that was read, and a 0. Where `to` is NULL it only counts the
+   characters, as if each mean were as long as a number can be. */
 static size_t nn__put_recipe(const nn__table *table, char *to)
 {
     size_t size = 0;
@@ -12549,6 +12555,7 @@ static nn_status nn__set_marks(nn__table *table, nn__parser *row)
 {
     nn__cell *mark;
     const char *end;
+    nn__number number;
     nn_real value;
     int last = 0;
 
@@ -12557,8 +12564,8 @@ static nn_status nn__set_marks(nn__table *table, nn__parser *row)
         mark = &table->marks[table->mark_count++];
         if (nn__next_cell(row, mark, &last) != NN_OK) return NN_ERROR_OPTION;
         end = mark->text + mark->length;
-        table->number_marks |= nn__read_number(mark->text, end, '.', &value) == end ||
-                               nn__read_number(mark->text, end, ',', &value) == end;
+        table->number_marks |= nn__read_number(mark->text, end, '.', &number, &value) == end ||
+                               nn__read_number(mark->text, end, ',', &number, &value) == end;
     }
     return NN_OK;
 }

@@ -57,6 +57,7 @@ static void test_random_numbers(void)
         if (isfinite(x)) check_text(x);
         check_text((nn_real)uniform(-1000, 1000));
         check_text((nn_real)(random_below(2000000) - 1000000) / 1000);
+        check_text((nn_real)(random_below(1 << 26) >> random_below(26)));
     }
 }
 
