@@ -862,8 +862,9 @@ typedef struct nn_csv_options {
 } nn_csv_options;
 
 /* Reads a table from CSV text[length] (RFC 4180: quoted cells, "" for a quote; lines end with LF,
-   CRLF, or all with CR). A number is rounded to the nearest nn_real, whatever the C locale; true
-   and yes are 1, false and no are 0. The target is a number, or a class where its column is text.
+   CRLF, or all with CR). A number is rounded to the nearest nn_real, whatever the C locale, and -0
+   to 0; true and yes are 1, false and no are 0. The target is a number, or a class where its column
+   is text.
    The classes that are found (at most 4,096) are sorted: numbers by value, text by its bytes. Equal
    numbers are one class (1 and 1.0). A column whose texts are all numbers with the other decimal
    point is an error, unless labels is set. The inputs are named by the header, or x1, x2 ... in
@@ -10958,7 +10959,7 @@ NN__HOT const char *nn__read_number(const char *text, const char *end, char poin
 
     if (!stop) return NULL;
     if (!nn__round_number(number, value)) *value = nn__exact_number(text, stop, point);
-    if (number->negative) *value = -*value;
+    if (number->negative) *value = 0 - *value; /* never -0: equal numbers are one text */
     return nn__is_finite(*value) ? stop : NULL;
 }
 
@@ -12297,7 +12298,8 @@ static nn_status nn__settle_rows(nn__table *table)
 /* The mean of the numbers of an input becomes what its missing cells are. */
 static nn_status nn__find_mean(nn__table *table, nn__field *field)
 {
-    field->mean = field->numbers ? nn__total(&field->sum) / (nn_real)field->numbers : 0;
+    /* never -0, which a recipe cannot give back */
+    field->mean = field->numbers ? 0 + nn__total(&field->sum) / (nn_real)field->numbers : 0;
     if (field->numbers && nn__is_finite(field->mean)) return NN_OK;
     table->parser.line = field->missing_line;
     table->parser.column = field->column + 1;
