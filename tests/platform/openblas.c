@@ -1,12 +1,16 @@
 /* NN_USE_OPENBLAS with every product sent to OpenBLAS: the scalar kernels' values within rounding,
-   wherever a product starts, adds up and is transposed. Without OpenBLAS it tests our own. */
-#define NN_OPENBLAS_WORK 0
+   wherever a product starts, adds up and is transposed; and with no product that is large enough for
+   it: the same bits. Without OpenBLAS it tests our own. */
+static double least_work;
+#define NN_OPENBLAS_WORK least_work
 #define NN_IMPLEMENTATION
 #include "../fixtures.h"
 
 enum { ROWS = 70, INPUTS = 90, WIDTH = 50 };
 
 static nn_real x[ROWS * INPUTS], y[ROWS * 3];
+
+static int micro_batch; /* rows; 0: all of a batch at once */
 
 /* Trains a little; returns the predictions' sum of squares, and the parameters in *theta. */
 static double train(const char *backend, nn_real *theta, size_t capacity)
@@ -22,6 +26,7 @@ static double train(const char *backend, nn_real *theta, size_t capacity)
 
     how = make_options(NN_CROSS_ENTROPY, NN_SGD, 0);
     how.batch_size = ROWS;
+    how.micro_batch_size = micro_batch;
     how.learning_rate = (nn_real)0.1;
     if (!CHECK(nn_model_create(&model, INPUTS, layers, 3, 5) == NN_OK)) return 0;
 #ifdef NN__SIMD
@@ -64,6 +69,25 @@ static void test_values(void)
 #endif
 }
 
+/* Gradients that are added up: a product starts from where it ends. */
+static void test_micro_batches(void)
+{
+    enum { COUNT = 91 * WIDTH + 51 * 57 + 58 * 3 };
+    static nn_real scalar[COUNT], other[COUNT];
+    double sum;
+    int i;
+
+    micro_batch = 30;
+    sum = train("scalar", scalar, COUNT);
+    CHECK_NEAR(train(NULL, other, COUNT), sum, 1e-5, 1);
+    for (i = 0; i < COUNT; i++) CHECK_NEAR(other[i], scalar[i], 1e-4, 0.01);
+    least_work = 1e30;
+    CHECK(train(NULL, other, COUNT) == sum);
+    CHECK(!memcmp(other, scalar, sizeof scalar));
+    least_work = 0;
+    micro_batch = 0;
+}
+
 static void test_name(void)
 {
     static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
@@ -82,6 +106,7 @@ static void test_name(void)
 int main(void)
 {
     RUN(test_values);
+    RUN(test_micro_batches);
     RUN(test_name);
     return test_done();
 }

@@ -93,11 +93,38 @@ static void test_cross_validate_limits(void)
     CHECK(nn_cross_validate(&shape, &data, NULL, 3, NULL) == NN_ERROR_NULL);
 }
 
+/* A history keeps the epochs of the folds up to the one that diverges, and nothing of a call that
+   is refused. */
+static void test_cross_validate_history(void)
+{
+    static const nn_layer layer = NN_DENSE(1, NN_LINEAR);
+    static const nn_real x[4] = {1, 2, 3, 4};
+    nn_epoch epochs[8];
+    nn_history history = {epochs, 8, 0};
+    nn_data data = make_data(x, x, 4, 1, 1);
+    nn_options how = make_options(NN_MSE, NN_SGD, 1e30);
+    nn_metrics results[2];
+    nn_shape shape;
+    shape.inputs = 1;
+    shape.layers = &layer;
+    shape.count = 1;
+    how.epochs = 4;
+    how.history = &history;
+    CHECK(nn_cross_validate(&shape, &data, &how, 2, results) == NN_ERROR_DIVERGED);
+    CHECK(history.count < 4 && all_zero(results, sizeof results));
+    how.learning_rate = (nn_real)0.01;
+    history.count = 0;
+    CHECK(nn_cross_validate(&shape, &data, &how, 2, results) == NN_OK && history.count == 8);
+    CHECK(nn_cross_validate(&shape, &data, &how, 2, results) == NN_ERROR_BLOCK);
+    CHECK(history.count == 8);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) seed = strtoull(argv[1], NULL, 10);
     RUN(test_cross_validate);
     RUN(test_cross_validate_is_honest);
     RUN(test_cross_validate_limits);
+    RUN(test_cross_validate_history);
     return test_done();
 }

@@ -139,6 +139,10 @@ static void test_labels(void)
         bad_split(&data, NN_ERROR_LABEL);
         REFUSED(nn_confusion_matrix(good_model, &data, matrix), NN_ERROR_LABEL);
     }
+    data.outputs = 2; /* two outputs are two classes */
+    data.classes = 3;
+    bad_split(&data, NN_ERROR_LABEL);
+    data.outputs = 1;
     data.classes = 2;
     REFUSED(nn_confusion_matrix(NULL, &data, matrix), NN_ERROR_NULL);
     REFUSED(nn_confusion_matrix(good_model, NULL, matrix), NN_ERROR_NULL);

@@ -1,5 +1,7 @@
 /* What nn_fit says and does at the end of an epoch: why it ends, the plateau schedule, the history
    of losses. Early stopping itself: fit.c. */
+#include <limits.h>
+
 #include "record.h"
 
 /* ---- How training ends ----------------------------------------------------------------------- */
@@ -286,6 +288,42 @@ static void test_history(void)
 }
 
 /* Early stopping needs space for all epochs, and uses less. */
+static nn_history shared;
+static int count_after_batch;
+
+static int change_count(const nn_progress *p, void *user)
+{
+    (void)user;
+    if (p->batch == 1) shared.count = count_after_batch;
+    return 0;
+}
+
+/* A callback that changes the count: nothing is written outside the history. */
+static void test_history_changed(void)
+{
+    static const int counts[] = {-1, INT_MIN, 2, INT_MAX};
+    const nn_data data = example_data();
+    int i;
+    for (i = 0; i < COUNT_OF(counts); i++) {
+        nn_epoch epochs[3], before[3];
+        nn_options how = make_options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 0);
+        nn_model *model = example_model(1);
+        memset(epochs, 0xa5, sizeof epochs);
+        memcpy(before, epochs, sizeof before);
+        shared.epochs = epochs;
+        shared.capacity = 2;
+        shared.count = 0;
+        count_after_batch = counts[i];
+        how.epochs = 2;
+        how.history = &shared;
+        how.callback = change_count;
+        how.callback_batches = 1;
+        CHECK(nn_fit(model, &data, &how) == NN_OK && shared.count == counts[i]);
+        CHECK(!memcmp(epochs, before, sizeof before));
+        nn_model_free(model);
+    }
+}
+
 static void test_history_space(void)
 {
     static const nn_real x = 1, y = 1;
@@ -323,6 +361,7 @@ int main(void)
     RUN(test_plateau_with_patience);
     RUN(test_plateau_needs_epochs);
     RUN(test_history);
+    RUN(test_history_changed);
     RUN(test_history_space);
     return test_done();
 }

@@ -544,6 +544,14 @@ static void test_validation_without_weight(void)
         CHECK(status == NN_OK || status == NN_ERROR_WEIGHT);
         nn_model_free(model);
     }
+    for (seed = 0; seed < 4; seed++) { /* one row of weight: none is left for the other rows */
+        nn_model *model = make_line(1);
+        nn_real one[4] = {0, 0, 0, 0};
+        one[seed] = 1;
+        data.weight = one;
+        CHECK(nn_fit(model, &data, &how) == NN_ERROR_WEIGHT);
+        nn_model_free(model);
+    }
 }
 
 /* Neither predict nor validation has dropout; training with it repeats by the seed. */

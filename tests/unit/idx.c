@@ -283,6 +283,10 @@ static void test_nulls(void)
     memset(&data, 0xa5, sizeof data);
     CHECK(nn_read_idx(&data, path, NULL, 0, NULL) == NN_ERROR_NULL);
     CHECK(data_is_zero(&data));
+    memset(&data, 0xa5, sizeof data);
+    CHECK(nn_read_idx(&data, path, path, 1, NULL) == NN_ERROR_SIZE); /* one class is none */
+    CHECK(nn_read_idx(&data, path, path, -1, NULL) == NN_ERROR_SIZE);
+    CHECK(data_is_zero(&data));
 }
 
 int main(void)

@@ -91,6 +91,31 @@ static void test_many_inputs(void)
     save_and_load(make_model(140000, &layer, 1, 1), 140000, NN_SCALE_STANDARD);
 }
 
+/* More metadata than a header can hold, beside a scaling or without one. */
+static void test_long_metadata(void)
+{
+    enum { LENGTH = 100000000 };
+    char *text = (char *)malloc(LENGTH + 1);
+    int scaled;
+
+    if (!CHECK(text != NULL)) return;
+    memset(text, 'a', LENGTH);
+    text[LENGTH] = 0;
+    for (scaled = 0; scaled < 2; scaled++) {
+        static const nn_real x[2] = {1, 2};
+        const nn_data data = make_data(x, NULL, 2, 1, 0);
+        nn_model *model = make_unit(NN_LINEAR, 1, 0);
+        size_t size = 0;
+        if (scaled) CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_OK);
+        CHECK(nn_set_metadata(model, "notes", text) == NN_OK);
+        CHECK(nn_save(model, temporary("large")) == NN_ERROR_OVERFLOW);
+        CHECK(nn_set_metadata(model, "notes", "short") == NN_OK);
+        CHECK(nn_save_memory(model, NULL, 0, &size) == NN_OK && size > 0);
+        nn_model_free(model);
+    }
+    free(text);
+}
+
 /* A list of as many names. */
 static void test_many_names(void)
 {
@@ -260,6 +285,7 @@ int main(void)
     test_any_backend(); /* files are the same with each */
     RUN(test_many_layers);
     RUN(test_many_inputs);
+    RUN(test_long_metadata);
     RUN(test_many_names);
     RUN(test_endless);
     RUN(test_tail);

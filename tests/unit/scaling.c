@@ -175,6 +175,8 @@ static void test_scaling_of_large_inputs(void)
     x[0] = 2 * large;
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_DATA);
     CHECK(nn_fit_scaling(model, &data, NN_SCALE_MIN_MAX) == NN_ERROR_DATA);
+    x[0] = 4 * large;
+    CHECK(nn_fit_scaling(model, &data, NN_SCALE_STANDARD) == NN_ERROR_DATA);
     x[0] = large;
     CHECK(nn_predict(model, x, 2, after, NULL) == NN_OK);
     CHECK(memcmp(before, after, sizeof before) == 0);
