@@ -440,6 +440,18 @@ static void test_ended(void)
     CHECK(load(&how, file, "patience") == NN_ERROR_OPTION);
     end(&r);
     free(file.at);
+
+    how = base(3); /* nothing has begun: any patience, but not none */
+    r = begin(&how, 1);
+    file = save_trainer(r.trainer);
+    how.patience = 1;
+    CHECK(load(&how, file, NULL) == NN_OK);
+    how.patience = 9;
+    CHECK(load(&how, file, NULL) == NN_OK);
+    how.patience = 0;
+    CHECK(load(&how, file, "patience") == NN_ERROR_OPTION);
+    end(&r);
+    free(file.at);
 }
 
 /* Before the first nn_trainer_fit, what only that reads may differ; what an update reads must

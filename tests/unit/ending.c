@@ -288,6 +288,33 @@ static void test_history(void)
 }
 
 /* Early stopping needs space for all epochs, and uses less. */
+static int stop_at_once(const nn_progress *p, void *user)
+{
+    (void)user;
+    return p->epoch == 1 && p->batch == 1;
+}
+
+/* A run with patience that a callback stops in its first epoch has no best weights yet: the model
+   has those of its first update. */
+static void test_stopped_at_once(void)
+{
+    const nn_data data = example_data();
+    nn_model *first = example_model(1), *second = example_model(1), *third = example_model(1);
+    nn_options how = make_options(NN_BINARY_CROSS_ENTROPY, NN_SGD, 0);
+    how.epochs = 3;
+    how.batch_size = 8;
+    how.validation = &data;
+    how.callback = stop_at_once;
+    how.callback_batches = 1;
+    CHECK(nn_fit(first, &data, &how) == NN_OK);
+    how.patience = 2;
+    CHECK(nn_fit(second, &data, &how) == NN_OK);
+    CHECK(same_parameters(first, second) && !same_parameters(second, third));
+    nn_model_free(first);
+    nn_model_free(second);
+    nn_model_free(third);
+}
+
 static nn_history shared;
 static int count_after_batch;
 
@@ -361,6 +388,7 @@ int main(void)
     RUN(test_plateau_with_patience);
     RUN(test_plateau_needs_epochs);
     RUN(test_history);
+    RUN(test_stopped_at_once);
     RUN(test_history_changed);
     RUN(test_history_space);
     return test_done();

@@ -81,6 +81,7 @@ static void test_training_nulls(void)
     REFUSED(nn_trainer_create_in(NULL, memory, sizeof memory, good_model, &how), NN_ERROR_NULL);
     REFUSED(nn_trainer_create_in(&made, NULL, sizeof memory, good_model, &how), NN_ERROR_NULL);
     REFUSED(nn_trainer_create_in(&made, memory, sizeof memory, NULL, &how), NN_ERROR_NULL);
+    REFUSED(nn_trainer_create_in(&made, memory, sizeof memory, good_model, NULL), NN_ERROR_NULL);
     CHECK(!made && nn_trainer_size(NULL, &how) == 0);
     REFUSED(nn_trainer_fit(NULL, &data), NN_ERROR_NULL);
     REFUSED(nn_trainer_fit(good_trainer, NULL), NN_ERROR_NULL);
