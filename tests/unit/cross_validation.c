@@ -102,7 +102,7 @@ static void test_cross_validate_history(void)
     nn_epoch epochs[8];
     nn_history history = {epochs, 8, 0};
     nn_data data = make_data(x, x, 4, 1, 1);
-    nn_options how = make_options(NN_MSE, NN_SGD, 1e30);
+    nn_options how = make_options(NN_MSE, NN_SGD, sizeof(nn_real) == 4 ? 1e30 : 1e300);
     nn_metrics results[2];
     nn_shape shape;
     shape.inputs = 1;
