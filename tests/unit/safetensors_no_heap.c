@@ -64,101 +64,71 @@ static nn_model *make_chain(int count, void **block)
     return model;
 }
 
+/* What most headers have: the layers' weights, and what is no layer's behind them. */
+#define FIRST  TENSOR("0.weight", "F32", "1,1", 0, 4)
+#define SECOND TENSOR("1.weight", "F32", "1,1", 4, 8)
+#define REST   TENSOR("x", "F32", "2", 8, 16)
+
 /* Two layers 1-1-1 and two weights, then two biases: 1, 2, 3, 4 where they stand. */
 static void test_small(void)
 {
     static const struct example {
-        const char *header;
+        const char *entries[4]; /* of the header, which has commas between them */
         nn_status status;
         nn_real parameters[4];
         const char *tensor;
     } examples[] = {
-        {"{" TENSOR("0.weight", "F32", "1,1", 0,
-                    4) "," TENSOR("0.bias", "F32", "1", 4,
-                                  8) "," TENSOR("2.weight", "F32", "1,1", 8,
-                                                12) "," TENSOR("2.bias", "F32", "1", 12, 16) "}",
+        {{FIRST, TENSOR("0.bias", "F32", "1", 4, 8), TENSOR("2.weight", "F32", "1,1", 8, 12),
+          TENSOR("2.bias", "F32", "1", 12, 16)},
          NN_OK,
          {1, 2, 3, 4},
          ""},
         /* as PyTorch writes them: by the characters of their names */
-        {"{" TENSOR("10.bias", "F32", "1", 0, 4) "," TENSOR(
-             "10.weight", "F32", "1,1", 4,
-             8) "," TENSOR("8.bias", "F32", "1", 8, 12) "," TENSOR("8.weight", "F32", "1,1", 12,
-                                                                   16) "}",
+        {{TENSOR("10.bias", "F32", "1", 0, 4), TENSOR("10.weight", "F32", "1,1", 4, 8),
+          TENSOR("8.bias", "F32", "1", 8, 12), TENSOR("8.weight", "F32", "1,1", 12, 16)},
          NN_OK,
          {4, 3, 2, 1},
          ""},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR("x", "C64", "9", 4, 8) "," TENSOR(
-             "1.bias", "F32", "1", 8, 12) "," TENSOR("1.weight", "F32", "1,1", 12, 16) "}",
+        {{FIRST, TENSOR("x", "C64", "9", 4, 8), TENSOR("1.bias", "F32", "1", 8, 12),
+          TENSOR("1.weight", "F32", "1,1", 12, 16)},
          NN_OK,
          {1, 0, 4, 3},
          ""},
-        {"{\"__metadata__\":null," TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 4, 8) "," TENSOR("x", "F16", "4", 8, 16) "}",
+        {{"\"__metadata__\":null", FIRST, SECOND, TENSOR("x", "F16", "4", 8, 16)},
          NN_OK,
          {1, 0, 2, 0},
          ""},
-        {"{" TENSOR("0.weight", "BF16", "1,1", 0, 2) "," TENSOR(
-             "1.weight", "F16", "1,1", 2, 4) "," TENSOR("x", "U8", "12", 4, 16) "}",
+        {{TENSOR("0.weight", "BF16", "1,1", 0, 2), TENSOR("1.weight", "F16", "1,1", 2, 4),
+          TENSOR("x", "U8", "12", 4, 16)},
          NN_OK,
          {0, 0, (nn_real)1.875, 0},
          ""},
         /* not in the order of the data, holes, overlaps */
-        {"{" TENSOR("1.weight", "F32", "1,1", 4, 8) "," TENSOR(
-             "0.weight", "F32", "1,1", 0, 4) "," TENSOR("x", "F32", "2", 8, 16) "}",
+        {{SECOND, FIRST, REST}, NN_ERROR_HEADER, {0}, "1.weight"},
+        {{FIRST, TENSOR("1.weight", "F32", "1,1", 0, 4), TENSOR("x", "F32", "3", 4, 16)},
          NN_ERROR_HEADER,
          {0},
          "1.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 0, 4) "," TENSOR("x", "F32", "3", 4, 16) "}",
+        {{FIRST, TENSOR("1.weight", "F32", "1,1", 8, 12), TENSOR("x", "F32", "1", 12, 16)},
          NN_ERROR_HEADER,
          {0},
          "1.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 8, 12) "," TENSOR("x", "F32", "1", 12, 16) "}",
-         NN_ERROR_HEADER,
-         {0},
-         "1.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR("1.weight", "F32", "1,1", 4, 8) "}",
-         NN_ERROR_TRUNCATED,
-         {0},
-         ""},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 4, 8) "," TENSOR("x", "F32", "3", 8, 20) "}",
-         NN_ERROR_TRUNCATED,
-         {0},
-         ""},
+        {{FIRST, SECOND}, NN_ERROR_TRUNCATED, {0}, ""},
+        {{FIRST, SECOND, TENSOR("x", "F32", "3", 8, 20)}, NN_ERROR_TRUNCATED, {0}, ""},
         /* what is not needed, and what is left over */
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 4, 8) "," TENSOR("0.weight_g", "F32", "2", 8, 16) "}",
+        {{FIRST, SECOND, TENSOR("0.weight_g", "F32", "2", 8, 16)},
          NN_ERROR_TENSOR,
          {0},
          "0.weight_g"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 4, 8) "," TENSOR("2.bias", "F32", "2", 8, 16) "}",
-         NN_ERROR_TENSOR,
-         {0},
-         "2.bias"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "b.weight", "F32", "1,1", 4, 8) "," TENSOR("x", "F32", "2", 8, 16) "}",
-         NN_ERROR_TENSOR,
-         {0},
-         "b.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "F32", "1,1", 4, 8) "," TENSOR("1.weight", "F32", "1,1", 8,
-                                                        12) "," TENSOR("x", "F32", "1", 12, 16) "}",
+        {{FIRST, SECOND, TENSOR("2.bias", "F32", "2", 8, 16)}, NN_ERROR_TENSOR, {0}, "2.bias"},
+        {{FIRST, TENSOR("b.weight", "F32", "1,1", 4, 8), REST}, NN_ERROR_TENSOR, {0}, "b.weight"},
+        {{FIRST, SECOND, TENSOR("1.weight", "F32", "1,1", 8, 12), TENSOR("x", "F32", "1", 12, 16)},
          NN_ERROR_TENSOR,
          {0},
          "1.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0, 4) "," TENSOR(
-             "1.weight", "C64", "1,1", 4, 8) "," TENSOR("x", "F32", "2", 8, 16) "}",
-         NN_ERROR_TENSOR,
-         {0},
-         "1.weight"},
-        {"{" TENSOR("0.weight", "F32", "1,1", 0,
-                    4) ","
-                       "\"1.weight\":{\"a\":1,\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":["
-                       "4,8]}," TENSOR("x", "F32", "2", 8, 16) "}",
+        {{FIRST, TENSOR("1.weight", "C64", "1,1", 4, 8), REST}, NN_ERROR_TENSOR, {0}, "1.weight"},
+        {{FIRST, "\"1.weight\":{\"a\":1,\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[4,8]}",
+          REST},
          NN_ERROR_HEADER,
          {0},
          "1.weight"},
@@ -169,10 +139,15 @@ static void test_small(void)
     size_t i;
 
     for (i = 0; i < sizeof examples / sizeof *examples; i++) {
-        bytes file = make_file(examples[i].header, 4);
+        const char *const *entries = examples[i].entries;
+        char header[400] = "{";
+        bytes file;
         nn_location place;
         nn_status status;
+        int k;
 
+        for (k = 0; k < 4 && entries[k]; k++) strcat(strcat(header, k ? "," : ""), entries[k]);
+        file = make_file(strcat(header, "}"), 4);
         if (i == 4) memcpy(file.at + file.size - 16, "\0\0\x80\x3f", 4); /* 0 and 1.875 */
         status = nn_load_parameters_memory(model, file.at, file.size, NULL, &place);
         if (!CHECK(status == examples[i].status) ||
@@ -205,7 +180,7 @@ static void test_work(void)
 
         CHECK(status == (refused ? NN_ERROR_OVERFLOW : NN_OK));
         if (refused) { /* by hand: a header as long, of one layer's tensors and many spaces */
-            static const char tensor[] = TENSOR("0.weight", "F32", "1,1", 0, 4);
+            static const char tensor[] = FIRST;
             const size_t length = 400000;
             char *header = (char *)malloc(length + 1);
             if (!header) exit(2);
