@@ -185,18 +185,14 @@ typedef struct change {
     const char *stored; /* refused: its value in the checkpoint, as text; NULL: accepted */
 } change;
 
-#define INT(base, option, value, stored)                                                           \
+#define CHANGE(base, option, is, number, pointer, stored)                                          \
     {                                                                                              \
-        base, #option, offsetof(nn_options, option), AN_INT, value, NULL, stored                   \
+        base, #option, offsetof(nn_options, option), is, number, pointer, stored                   \
     }
-#define REAL(base, option, value, stored)                                                          \
-    {                                                                                              \
-        base, #option, offsetof(nn_options, option), A_REAL, value, NULL, stored                   \
-    }
-#define POINTER(base, option, value, stored)                                                       \
-    {                                                                                              \
-        base, #option, offsetof(nn_options, option), A_POINTER, 0, value, stored                   \
-    }
+#define INT(base, option, value, stored)     CHANGE(base, option, AN_INT, value, NULL, stored)
+#define REAL(base, option, value, stored)    CHANGE(base, option, A_REAL, value, NULL, stored)
+#define SEED(base, option, value, stored)    CHANGE(base, option, A_SEED, value, NULL, stored)
+#define POINTER(base, option, value, stored) CHANGE(base, option, A_POINTER, 0, value, stored)
 
 static const change changes[] = {
     INT(0, epochs, 7, NULL),
@@ -273,8 +269,8 @@ static const change changes[] = {
     POINTER(0, class_weights, NULL, ""),
     POINTER(4, class_weights, class_weights, ""),
     POINTER(4, history, NULL, NULL),
-    {4, "seed", offsetof(nn_options, seed), A_SEED, 8, NULL, "7"},
-    {0, "seed", offsetof(nn_options, seed), A_SEED, 8, NULL, "7"},
+    SEED(4, seed, 8, "7"),
+    SEED(0, seed, 8, "7"),
     POINTER(4, callback, NULL, NULL),
     INT(4, callback_batches, 0, NULL),
     POINTER(4, user, &held_out, NULL),
