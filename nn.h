@@ -8244,14 +8244,13 @@ static int nn__choose_units(nn__column *cols, int count, int rows)
         nn__column *column = &cols[i];
         const nn_real square = nn__total(&column->squares) / (nn_real)rows;
         const nn_real low = nn__absolute(column->low), high = nn__absolute(column->high);
-        nn__bits field = nn__to_bits(low > high ? low : high) >> NN__MANTISSA;
+        const nn__bits field = nn__to_bits(low > high ? low : high) >> NN__MANTISSA;
         const int good = square >= NN__NEGLIGIBLE && nn__is_finite(square);
 
         memset(&column->sum, 0, sizeof column->sum);
         memset(&column->squares, 0, sizeof column->squares);
         if (good || column->low == column->high) continue;
-        if (field > 2 * NN__BIAS - 1) field = 2 * NN__BIAS - 1;
-        column->unit = nn__power_of_two(2 * NN__BIAS - field);
+        column->unit = nn__power_of_two(2 * NN__BIAS - field); /* four times as much is finite */
         chosen = 1;
     }
     return chosen;
@@ -10773,7 +10772,9 @@ static NN__APART nn_real nn__exact_number(const char *text, const char *end, cha
     }
     for (; text < end; text++) {
         minus |= *text == '-';
-        if (*text >= '0' && *text <= '9' && given < 100000000) given = given * 10 + (*text - '0');
+        if (*text >= '0' && *text <= '9' &&
+            given < 100000000) /* unreached: the other digits are not so many */
+            given = given * 10 + (*text - '0');
     }
     return nn__decimal(digits, count, (int)(exponent + (minus ? -given : given)));
 }
@@ -11719,7 +11720,8 @@ static nn_status nn__drop_row(nn__table *table, nn_status bad)
 {
     if (bad == NN_OK || bad == NN_ERROR_LABEL || !table->o.drop_bad_rows) return bad;
     if (!table->dropped) table->first_bad = table->location;
-    if (table->dropped == INT_MAX) return NN_ERROR_OVERFLOW;
+    if (table->dropped == INT_MAX) /* unreached: such a file has 4 GB */
+        return NN_ERROR_OVERFLOW;  /* unreached: the same */
     table->location.dropped = ++table->dropped;
     return NN_OK;
 }
@@ -12697,7 +12699,7 @@ static nn_status nn__match_fields(nn__table *table, const int *before)
         if (!named && (number < 1 || number > table->recipe_cols)) return NN_ERROR_METADATA;
         if (before) number -= before[number];
         column = nn__find_column(table, &field->name, number, &same);
-        if (column < 0 && field->target && same == 0) {
+        if (column < 0 && field->target) {
             absent++;
             continue;
         }
@@ -14943,7 +14945,8 @@ static int nn__next_layer(nn__cursor *cursor, nn_location *location)
         return -1;
     cursor->count++;
     if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
-        weight->shape[0] > INT_MAX - 64 || weight->shape[1] > INT_MAX - 64)
+        weight->shape[0] > INT_MAX - 64 || /* unreached: such a file has 4 GB */
+        weight->shape[1] > INT_MAX - 64)   /* unreached: the same */
         return -1;
     if (!(cursor->found & 2)) return cursor->file->ours ? -1 : 1; /* nn_save writes all biases */
     if (bias->real && bias->rank == 1) return bias->shape[0] == weight->shape[0] ? 1 : -1;

@@ -781,6 +781,17 @@ static nn_status job_export_onnx(void)
     return status;
 }
 
+/* Means for missing cells, which the memory is asked for again while writing. */
+static nn_status job_export_onnx_table(void)
+{
+    nn_model *model = make_table_model();
+    nn_status status = TRY(nn_export_onnx(model, temporary("model")));
+    CHECK(old_is_intact() == (status != NN_OK));
+    write_file(temporary("model"), old_file, (size_t)old_size);
+    nn_model_free(model);
+    return status;
+}
+
 static void write_files(void)
 {
     static const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0,
@@ -852,7 +863,19 @@ static void test_allocations(void)
     FAIL_EACH(job_export_c, 0);
     FAIL_EACH(job_export_onnx, 0);
     FAIL_EACH(job_export_onnx_memory, 0);
+    FAIL_EACH(job_export_onnx_table, 3);
     CHECK(hook.live == 0);
+}
+
+/* An array whose bytes no size_t holds is not asked for. */
+static void test_large_arrays(void)
+{
+    const long before = hook.allocations;
+    void *array = nn__allocate(3, 5);
+    CHECK(array != NULL && hook.allocations == before + 1);
+    hook_free(array);
+    CHECK(!nn__allocate(SIZE_MAX / 8 + 1, 8) && !nn__allocate(2, SIZE_MAX / 2 + 1));
+    CHECK(hook.allocations == before + 1);
 }
 
 /* The same jobs with a read that fails, at every read in turn. */
@@ -1028,6 +1051,7 @@ int main(void)
 {
     no_faults();
     RUN(test_allocations);
+    RUN(test_large_arrays);
     RUN(test_reads);
     RUN(test_no_overwriting);
     RUN(test_short_writes);

@@ -159,6 +159,19 @@ static void test_texts(void)
     free(text);
 }
 
+/* The header of an IDX file that announces more bytes than there are, or than a size_t holds. */
+static void test_idx(void)
+{
+    static const unsigned char images[] = {0,    0,    8,    3,    0x7f, 0xff, 0xff, 0xff,
+                                           0x7f, 0xff, 0xff, 0xff, 0,    0,    0,    1};
+    nn_data data;
+    write_file(temporary("images"), images, sizeof images);
+    CHECK(nn_read_idx(&data, temporary("images"), temporary("images"), 0, NULL) ==
+          NN_ERROR_IDX_SIZE);
+    CHECK(data_is_zero(&data));
+    remove(temporary("images"));
+}
+
 int main(void)
 {
     test_any_backend(); /* nothing is computed */
@@ -167,5 +180,6 @@ int main(void)
     RUN(test_rows);
     RUN(test_allocations);
     RUN(test_texts);
+    RUN(test_idx);
     return test_done();
 }

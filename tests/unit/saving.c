@@ -19,6 +19,8 @@ static const char *failed;            /* the call that failed */
 static int fsync_error, fsync_errors; /* the next fsync_errors calls set errno to that */
 static mode_t mode_created, mode_at_writing; /* of the last temporary file */
 static int files_synced, folders_synced;
+static int strange_owner;           /* 1: what files are said to have, and cannot be given */
+static int seems_regular;           /* 1: what is open is said to be a regular file */
 static int no_links, endless_links; /* 1: readlink finds no links, or one behind each other */
 
 static int fails(const char *name)
@@ -88,12 +90,17 @@ static int hook_close(FILE *file)
 /* Functions, so that the lines that call them have the branches of the source alone. */
 static int hook_stat(const char *path, struct stat *status)
 {
-    return fails("stat") ? -1 : stat(path, status);
+    if (fails("stat") || stat(path, status) != 0) return -1;
+    status->st_uid += (uid_t)strange_owner;
+    status->st_gid += (gid_t)strange_owner;
+    return 0;
 }
 
 static int hook_fstat(int descriptor, struct stat *status)
 {
-    return fails("fstat") ? -1 : fstat(descriptor, status);
+    if (fails("fstat") || fstat(descriptor, status) != 0) return -1;
+    if (seems_regular) status->st_mode = (status->st_mode & (mode_t)~S_IFMT) | S_IFREG;
+    return 0;
 }
 
 static ssize_t hook_readlink(const char *path, char *buffer, size_t size)
@@ -115,7 +122,7 @@ static FILE *hook_fdopen(int descriptor, const char *mode)
 
 static int hook_fchown(int descriptor, uid_t owner, gid_t team)
 {
-    return fails("fchown") ? -1 : fchown(descriptor, owner, team);
+    return fails("fchown") || strange_owner ? -1 : fchown(descriptor, owner, team);
 }
 
 static int hook_fchmod(int descriptor, mode_t mode)
@@ -406,6 +413,18 @@ static void test_owner(void)
     CHECK(holds(path, new_model) && mode_of(path) == 0670 && entries() == 2);
 }
 
+/* An owner and a group that nobody may give: of the group's permissions, the new group gets those
+   that everybody has. The same without the rights of root. */
+static void test_strange_owner(void)
+{
+    const char *path = in_folder("model");
+    CHECK(nn_save(old_model, path) == NN_OK && chmod(path, 0674) == 0);
+    strange_owner = 1;
+    CHECK(nn_save(new_model, path) == NN_OK && holds(path, new_model));
+    strange_owner = 0;
+    CHECK(mode_of(path) == 0644 && entries() == 2);
+}
+
 /* ---- Links, devices, pipes ------------------------------------------------------------------- */
 
 static void test_links(void)
@@ -516,6 +535,9 @@ static void test_devices(void)
     int reader;
     CHECK(lstat("/dev/null", &before) == 0 && save_as_nobody(new_model, "/dev/null") == NN_OK);
     CHECK(lstat("/dev/null", &after) == 0 && before.st_ino == after.st_ino);
+    seems_regular = 1; /* a file has come to its place */
+    CHECK(save_as_nobody(new_model, "/dev/null") == NN_ERROR_OPEN);
+    seems_regular = 0;
 
     CHECK(mkfifo(in_folder("pipe"), 0600) == 0 && symlink("pipe", in_folder("link")) == 0);
     CHECK(nn_save_memory(new_model, expected, sizeof expected, &size) == NN_OK);
@@ -645,6 +667,7 @@ int main(void)
     RUN(test_temporary_names);
     RUN(test_permissions);
     RUN(test_owner);
+    RUN(test_strange_owner);
     RUN(test_links);
     RUN(test_refused_links);
     RUN(test_lost_file);

@@ -54,9 +54,18 @@ static void test_empty_columns(void)
 static void test_short_rows(void)
 {
     static const nn_real x[] = {1, 3, 6}, y[] = {2, 4, 7};
+    static char text[1000];
     nn_csv_options how = plain();
+    nn_data data;
+    int i;
     how.ignore = "3,4";
     expect("1,2,,\n3,4,,5\n6,7\n", &how, 3, 1, x, y);
+    memset(text, 0, sizeof text);
+    for (i = 0; i < 100; i++) strcat(text, i ? "3,4\n" : "1,2,,\n");
+    if (CHECK(parse(&data, text, NULL) == NN_OK)) CHECK(data.rows == 100 && data.inputs == 1);
+    nn_data_free(&data);
+    strcat(text, "3,4\n3,4,5\n"); /* the first row is long known then */
+    expect_error(text, plain(), NN_ERROR_CSV_CELLS, 102, 3, "2 cells");
     expect_error("1,2,,\n3,4,,5\n6\n", how, NN_ERROR_CSV_CELLS, 3, 1, "4 cells");
 }
 
