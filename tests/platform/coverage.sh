@@ -1,8 +1,8 @@
 #!/bin/sh
 # Which lines and branches of nn.h the tests reach, by room: sh tests/platform/coverage.sh [-v], from
 # the repository root; -v lists the branches that were not reached, too. Needs gcc 9 or later with
-# its gcov, and Python 3. Returns 1 when fewer are reached than coverage.py demands: the aim is every
-# line and 98 % of the branches.
+# its gcov, and Python 3. Returns 1 when fewer are reached than coverage.py demands: every line and
+# 98 % of the branches.
 #
 # The tests of make test are built without optimisation, so that gcov sees the branches of the
 # source: each outcome of each condition, also of those that && and || combine. What is counted is
