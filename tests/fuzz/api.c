@@ -9,6 +9,14 @@
 
 enum { MOST = 40 }; /* rows, inputs, widths */
 
+/* What the pointers of options lead to. */
+typedef struct option_arrays {
+    nn_real dropout[4], class_weights[MOST];
+    nn_data validation; /* whose arrays are those of the data */
+    nn_epoch epochs[8];
+    nn_history history;
+} option_arrays;
+
 typedef struct sequence {
     fuzz_input in;
     uint64_t hash; /* of everything that was seen so far */
@@ -20,10 +28,8 @@ typedef struct sequence {
     nn_trainer *trainer;
     odd_block trainer_block;
     nn_options how; /* of the trainer */
-    nn_real dropout[4], class_weights[MOST];
-    nn_data data, validation; /* validation's arrays are those of data */
-    nn_epoch epochs[8];
-    nn_history history;
+    option_arrays of_trainer, of_call;
+    nn_data data;
 } sequence;
 
 static void note(sequence *s, uint64_t what)
@@ -157,7 +163,7 @@ static int stop_at(const nn_progress *progress, void *user)
 }
 
 /* Pairs of a letter and a value, up to another character. */
-static void take_options(sequence *s, nn_options *how)
+static void take_options(sequence *s, nn_options *how, option_arrays *arrays)
 {
     int i;
     memset(how, 0, sizeof *how);
@@ -185,8 +191,9 @@ static void take_options(sequence *s, nn_options *how)
         case 'h': how->huber_delta = some_real(s); break;
         case 'q': how->quantile = some_real(s); break;
         case 'd':
-            for (i = 0; i < 4; i++) s->dropout[i] = i == 3 ? 0 : (nn_real)take_below(&s->in, 4) / 4;
-            how->dropout = s->dropout;
+            for (i = 0; i < 4; i++)
+                arrays->dropout[i] = i == 3 ? 0 : (nn_real)take_below(&s->in, 4) / 4;
+            how->dropout = arrays->dropout;
             break;
         case 'x': how->scaling = (nn_scaling)take_below(&s->in, 3); break;
         case 'y': how->target_scaling = (nn_scaling)take_below(&s->in, 3); break;
@@ -194,8 +201,8 @@ static void take_options(sequence *s, nn_options *how)
         case 'e': how->patience = take_below(&s->in, 4); break;
         case 'j': how->balance_classes = take_below(&s->in, 2); break;
         case 'i':
-            for (i = 0; i < MOST; i++) s->class_weights[i] = (nn_real)(1 + i % 3) / 2;
-            how->class_weights = s->class_weights;
+            for (i = 0; i < MOST; i++) arrays->class_weights[i] = (nn_real)(1 + i % 3) / 2;
+            how->class_weights = arrays->class_weights;
             break;
         case 'z': how->seed = (uint64_t)take_byte(&s->in); break;
         case 'A':
@@ -204,14 +211,14 @@ static void take_options(sequence *s, nn_options *how)
             how->callback_batches = take_below(&s->in, 2);
             break;
         case 'V':
-            s->validation = s->data;
-            how->validation = &s->validation;
+            arrays->validation = s->data;
+            how->validation = &arrays->validation;
             break;
         case 'H':
-            memset(&s->history, 0, sizeof s->history);
-            s->history.epochs = s->epochs;
-            s->history.capacity = take_below(&s->in, 9);
-            how->history = &s->history;
+            memset(&arrays->history, 0, sizeof arrays->history);
+            arrays->history.epochs = arrays->epochs;
+            arrays->history.capacity = take_below(&s->in, 9);
+            how->history = &arrays->history;
             break;
         default: s->in.at--; return;
         }
@@ -326,7 +333,7 @@ static void make_trainer(sequence *s)
     size_t size;
 
     memset(&block, 0, sizeof block);
-    take_options(s, &how);
+    take_options(s, &how, &s->of_trainer);
     free_trainer(s);
     s->how = how;
     size = nn_trainer_size(s->model, &s->how);
@@ -439,7 +446,7 @@ static nn_status measure(sequence *s, int what)
     nn_shape shape;
     size_t i;
 
-    take_options(s, &how);
+    take_options(s, &how, &s->of_call);
     memset(metrics, 0xff, sizeof metrics);
     if (what == 'i') {
         const size_t count = (size_t)model_inputs(s) + 1;
@@ -560,9 +567,9 @@ static nn_status resume(sequence *s)
     REQUIRE(nn_trainer_create(&trainer, model, &s->how) == NN_OK);
     status = nn_load_checkpoint_memory(trainer, bytes, size, NULL);
     REQUIRE(status == NN_OK);
-    recorded = s->history.count;
+    recorded = s->of_trainer.history.count;
     first = nn_trainer_fit(s->trainer, &s->data);
-    s->history.count = recorded; /* both trainers have it */
+    s->of_trainer.history.count = recorded; /* both trainers have it */
     second = nn_trainer_fit(trainer, &s->data);
     REQUIRE(first == second);
     note(s, (uint64_t)first);
@@ -681,7 +688,7 @@ static void do_call(sequence *s)
             break;
         case 'N': {
             nn_options how;
-            take_options(s, &how);
+            take_options(s, &how, &s->of_call);
             begin_call(s);
             status = end_call(s, nn_fit(s->model, &s->data, &how));
             break;
