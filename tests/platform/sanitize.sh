@@ -21,7 +21,7 @@ make_with()
     options=$2
     shift 2
     make -j"$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)" --no-print-directory \
-        BUILD="$folder" BACKENDS=best CC="$CC" CFLAGS="-g -O1 -fno-omit-frame-pointer $options" "$@"
+        BUILD="$folder" BACKENDS=best CC="$CC" CFLAGS="-g1 -O1 -fno-omit-frame-pointer $options" "$@"
 }
 
 set --
