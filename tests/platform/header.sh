@@ -88,6 +88,16 @@ diagnose()
     done
 }
 
+# warning COMPILE: with the level at which the compiler gives all of its warnings: gcc finds some while
+# it optimises, clang none.
+warning()
+{
+    case $1 in
+    gcc* | g++*) echo "$1 -O2" ;;
+    *) echo "$1 -O0" ;;
+    esac
+}
+
 # small COMPILE: declarations and a program that uses them, optimised (more is diagnosed).
 small()
 {
@@ -133,12 +143,12 @@ blas()
 
 # switch_pair CC CXX SWITCH SWITCH: what breaks is a name that one switch takes away and another
 # one's code wants, or leaves unused; no code need be made to see that. (gcc sees what is unused
-# only when it makes code; clang sees it always.)
+# only when it makes code; clang sees it always.) A name that is lost in C++ alone, clang sees.
 switch_pair()
 {
-    for command in "$1 -std=c99" "$2 -std=c++11"; do
-        diagnose "$command -DNN_$3 -DNN_$4 $(blas "$3") $(blas "$4")" later.c
-    done
+    switches="-DNN_$3 -DNN_$4 $(blas "$3") $(blas "$4")"
+    diagnose "$1 -std=c99 $switches" later.c
+    [ "$1" = gcc ] || diagnose "$2 -std=c++11 $switches" later.c
 }
 
 # links COMPILE OBJECT...; does_not_link NAME COMPILE OBJECT...: because it lacks the function NAME.
@@ -264,19 +274,20 @@ exports()
     needs_only "$1" '^$'
 }
 
-# needs_without COMPILE PATTERN: the same of optimised code under switches. The vector kernels' needs
-# are those of the object above.
+# needs_without COMPILE PATTERN: the same under switches. The vector kernels' needs are those of the
+# object above.
 needs_without()
 {
-    compile "$1 -O2 -DNN_NO_SIMD" implement.c
+    compile "$(warning "$1") -DNN_NO_SIMD" implement.c
     needs_only "$folder/a.o" "$2"
 }
 
-# no_simd COMPILE OBJECT: NN_NO_SIMD looks at no processor and has no table of kernels, which OBJECT,
-# compiled without it, has.
+# no_simd COMPILE OBJECT: NN_NO_SIMD needs C's library only, looks at no processor and has no table of
+# kernels, which OBJECT, compiled without it, has.
 no_simd()
 {
     compile "$1 -O2 -DNN_NO_SIMD" implement.c
+    needs_only "$folder/a.o" '^$'
     for object in "$2" "$folder/a.o"; do
         nm "$object" >"$folder/names"
         grep -Eq ' T nn_fit(_NO_SIMD)?$' "$folder/names"
@@ -299,22 +310,35 @@ stack()
     done
 }
 
-# frames COMPILE: so does every function, with every vector kernel; with gcc, also every path of calls
-# from one. What they take is printed at the end.
+# framed COMPILE: the compiler with options to write what each function takes of the stack, and gcc's
+# to write what it calls. They change no code.
+framed()
+{
+    case $1 in
+    gcc*) echo "$1 -fstack-usage -fcallgraph-info=su" ;;
+    *) echo "$1 -fstack-usage" ;;
+    esac
+}
+
+# frames COMPILE [OBJECT]: so does every function, with every vector kernel; with gcc, also every path
+# of calls from one. What they take is printed at the end. OBJECT was made by such a compiler.
 frames()
 {
-    paths=
-    [ "${1%% *}" != gcc ] || paths=-fcallgraph-info=su
-    $1 -fstack-usage $paths -I. -c -o "$folder/a.o" "$work/implement.c"
-    sort -t "$(printf '\t')" -k 2,2nr "$folder/a.su" >"$folder/frames"
+    object=$2
+    if [ -z "$object" ]; then
+        object=$folder/a.o
+        $(framed "$1") -I. -c -o "$object" "$work/implement.c"
+    fi
+    sort -t "$(printf '\t')" -k 2,2nr "${object%.o}.su" >"$folder/frames"
     awk -F '\t' -v title="$1" '
     $3 !~ /static|bounded/ || $2 > 65536 { print > "/dev/stderr"; bad = 1 }
     NR <= 3 { sub(/.*:/, "", $1); largest = largest ", " $1 " " $2 }
     END { print title ": " substr(largest, 3); exit bad || NR < 200 }' "$folder/frames" >"$folder/largest"
-    [ -z "$paths" ] || awk -v most=65536 -f tests/platform/stack.awk "$folder/a.ci" >"$folder/path" ||
+    : >"$folder/path"
+    [ "${1%% *}" != gcc ] ||
+        awk -v most=65536 -f tests/platform/stack.awk "${object%.o}.ci" >"$folder/path" ||
         { cat "$folder/path" >&2; return 1; }
-    { cat "$folder/largest"; [ -z "$paths" ] || sed 's/^/    deepest /' "$folder/path" | cut -c 1-160; } \
-        >>"$work/frames"
+    { cat "$folder/largest"; sed 's/^/    deepest /' "$folder/path" | cut -c 1-160; } >>"$work/frames"
 }
 
 # microsoft COMPILE: as Microsoft's compiler would read it, as far as clang can tell: its macros, its
@@ -380,7 +404,7 @@ fast_math()
 {
     refused "$1" "$work/implement.c"
     diagnose "$1 -ffast-math -DNN_ALLOW_FAST_MATH" implement.c
-    compile "$1 -O2 -ffast-math -DNN_ALLOW_FAST_MATH -DNN_NO_SIMD" implement.c
+    compile "$(warning "$1") -ffast-math -DNN_ALLOW_FAST_MATH -DNN_NO_SIMD" implement.c
 }
 
 # fuses COMPILE SOURCE: whether a product is fused with a sum in its code, for a processor that can.
@@ -397,14 +421,14 @@ fuses()
 # show.
 fused()
 {
+    fuses "$1 -O2" "$2"
     for level in -O2 -O3; do
-        fuses "$1 $level" "$2"
         ! fuses "$1 $level -DNN_NO_FMA" "$2" || return 1
     done
 }
 fused_header()
 {
-    fuses "$1 -O2 -DNN_NO_STDIO -DNN_NO_SIMD" "$work/implement.c"
+    fuses "$1 -O2 -DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_TRAIN -DNN_NO_SIMD" "$work/implement.c"
     ! fuses "$1 -O2 -DNN_NO_STDIO -DNN_NO_FMA" "$work/implement.c"
 }
 
@@ -415,7 +439,8 @@ exported()
     { cat "$3"; echo 'int main(void) { return !exported[0][0] || !exported_classes[0][1]; }'; } >"$folder/models.c"
     for flags in "" -DNN_NO_FMA; do
         for command in "$1 -std=c99" "$2 -std=c++17"; do
-            $command $(warnings_of "$command" | sed 's/-Wold-style-cast.*//') $flags -O2 -c -o "$folder/a.o" "$folder/models.c"
+            $(warning "$command") $(warnings_of "$command" | sed 's/-Wold-style-cast.*//') $flags -c \
+                -o "$folder/a.o" "$folder/models.c"
         done
     done
     refused "$1" "$folder/models.c"
@@ -430,10 +455,10 @@ objects()
     cxx="$2 -x c++ -std=c++11"
     row "$1, what is fused" fused_header "$1"
     row "$1 -DNN_DOUBLE, what is fused" fused_header "$1 -DNN_DOUBLE"
-    row "$c -O2" compile "$c -O2" implement.c "$work/$1.optimised.o"
+    row "$c -O2" compile "$(framed "$c -O2")" implement.c "$work/$1.optimised.o"
     row "$cxx -O2" compile "$cxx -O2" implement.c
     row "$1, two private copies" private "$1"
-    row "$1 without flags" without_flags "$1" "$work/$1.o"
+    row "$1 without flags" without_flags "$(framed "$1")" "$work/$1.o"
     row "$2 without flags" without_flags "$2 -x c++" "$work/$2.o"
 }
 
@@ -443,7 +468,6 @@ checks()
     c="$1 -std=c99"
     cxx="$2 -x c++ -std=c++11"
     row "$1 -ffast-math" fast_math "$1"
-    row "$1, the C library only" needs_without "$1" '^$'
     row "$1 without stdio" needs_without "$1 -DNN_NO_STDIO" "$stdio|$posix"
     row "$1 with files of the program's own" needs_without "$1 -DNN_FOPEN=fopen" "$posix"
     row "$1 predicting, with files" needs_without "$1 -DNN_NO_TRAIN" "$posix"
@@ -458,11 +482,11 @@ checks()
         row "$1 $define, what is fused of it" fused "$1 $define" "$models$double.c"
     done
     for standard in c11 gnu17 c2x; do
-        row "$1 -std=$standard" compile "$1 -std=$standard -O0" implement.c
+        row "$1 -std=$standard" diagnose "$1 -std=$standard" implement.c
         row "$1 -std=$standard, small" small "$1 -std=$standard"
     done
     for standard in c++17 c++20; do
-        row "$2 -std=$standard" compile "$2 -x c++ -std=$standard -O0" implement.c
+        row "$2 -std=$standard" diagnose "$2 -x c++ -std=$standard" implement.c
         row "$2 -std=$standard, small" small "$2 -x c++ -std=$standard"
     done
     for command in "$c" "$cxx"; do
@@ -488,8 +512,10 @@ checks()
     for level in -O0 -O2; do
         row "$1 $level, stack" stack "$1 $level"
     done
-    for level in -O0 -O1 -Og -O2 -Os "-O3 -march=native" "-O0 -DNN_DOUBLE"; do
-        [ "$1 $level" != "clang -Og" ] || continue # is its -O1
+    row "$1 -O0, frames" frames "$1 -O0" "$work/$1.o"
+    row "$c -O2, frames" frames "$c -O2" "$work/$1.optimised.o"
+    # A frame grows by what is inlined and unrolled: -Og does less of it than -O1, -Os than -O2.
+    for level in -O1 "-O3 -march=native" "-O0 -DNN_DOUBLE"; do
         row "$1 $level, frames" frames "$1 $level"
     done
     row "$1, macros" macros "$1"
