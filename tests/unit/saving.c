@@ -511,6 +511,7 @@ static void test_other_links(void)
     no_links = 0;
     endless_links = 1;
     CHECK(nn_save(new_model, path) == NN_ERROR_OPEN);
+    CHECK(nn_save(new_model, in_folder("missing")) == NN_ERROR_OPEN);
     endless_links = 0;
     CHECK(holds(path, old_model) && entries() == 2);
 }
