@@ -10772,8 +10772,8 @@ static NN__APART nn_real nn__exact_number(const char *text, const char *end, cha
     }
     for (; text < end; text++) {
         minus |= *text == '-';
-        if (*text >= '0' && *text <= '9' &&
-            given < 100000000) /* unreached: the other digits are not so many */
+        if (*text >= '0' && *text <= '9' && /* unreached: there are fewer than 10^8 digits */
+            given < 100000000)
             given = given * 10 + (*text - '0');
     }
     return nn__decimal(digits, count, (int)(exponent + (minus ? -given : given)));
