@@ -12048,11 +12048,12 @@ static nn_status nn__choose_columns(nn__table *table, int *order)
 static nn_status nn__choose_kinds(nn__table *table)
 {
     const nn_csv_options *o = &table->o;
+    const int classes = o->labels || o->class_names;
     int i;
 
+    if (classes && table->targets > 1) return NN_ERROR_OPTION; /* a list of several */
     for (i = 0; i < table->count; i++) {
         nn__field *field = &table->fields[i];
-        const int classes = o->labels || o->class_names;
 
         field->target = i >= table->count - table->targets;
         field->kind = NN__NUMBERS;

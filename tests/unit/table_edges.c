@@ -154,6 +154,27 @@ static void test_given_classes(void)
     expect("1,b\n,a\n3,b\n", &how, 3, 1, x, y);
 }
 
+/* Classes are one column: with a list of two targets, classes are refused. */
+static void test_classes_of_two(void)
+{
+    static const char *const names[] = {"1", "2", "3"};
+    static const char text[] = "a,b,c\n1,x,1\n2,y,2\n3,x,3\n";
+    nn_csv_options how = plain();
+    nn_data data;
+    how.target = "b,a";
+    how.labels = 1;
+    CHECK(parse(&data, text, &how) == NN_ERROR_OPTION);
+    how.labels = 0;
+    how.class_names = names;
+    how.classes = 3;
+    CHECK(parse(&data, text, &how) == NN_ERROR_OPTION);
+    how.target = "a";
+    how.text_columns = 1;
+    if (CHECK(parse(&data, text, &how) == NN_OK))
+        CHECK(data.rows == 3 && data.labels[1] == 1 && data.labels[2] == 2);
+    nn_data_free(&data);
+}
+
 /* More different classes than there may be, as text and as numbers that are given to be classes; a
    target of numbers with as many texts is numbers, and the texts are bad cells. */
 static void test_too_many_classes(void)
@@ -282,6 +303,7 @@ int main(void)
     RUN(test_long_exponents);
     RUN(test_infinite_mean);
     RUN(test_given_classes);
+    RUN(test_classes_of_two);
     RUN(test_too_many_classes);
     RUN(test_like_missing);
     RUN(test_like_targets);
