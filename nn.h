@@ -14,6 +14,7 @@
        >>product      products of matrices: tiles, panels, packing, threads, OpenBLAS
        >>activation   ReLU, sigmoid, tanh, GELU, softmax ...: each with its derivative
        >>dense        the dense layer: forward, weight gradient, input gradient
+       >>convolution  the same three for convolutions; pools
        >>optimizer    SGD, Adam, RMSprop; learning-rate schedules; clipping
        >>simd         the primitives of each instruction set: >>avx512, >>avx2, >>neon, >>wasm
        >>dispatch     the choice among the back-ends
@@ -260,6 +261,8 @@
 #error "nn.h: NN_NO_TRAIN has changed since the first #include in this file"
 #elif defined(NN_NO_SIMD) != defined(NN__WITH_NO_SIMD)
 #error "nn.h: NN_NO_SIMD has changed since the first #include in this file"
+#elif defined(NN_NO_CONVOLUTION) != defined(NN__WITH_NO_CONVOLUTION)
+#error "nn.h: NN_NO_CONVOLUTION has changed since the first #include in this file"
 #endif
 #endif
 
@@ -379,6 +382,13 @@
 #else
 #define NN__ENDING_NO_SIMD
 #endif
+#ifdef NN_NO_CONVOLUTION
+#define NN__WITH_NO_CONVOLUTION
+#define NN__RENAMED
+#define NN__ENDING_NO_CONVOLUTION _NO_CONVOLUTION
+#else
+#define NN__ENDING_NO_CONVOLUTION
+#endif
 #if NN_PREDICT_ROWS == NN__DEFAULT_ROWS
 #define NN__ENDING_ROWS
 #else
@@ -400,14 +410,15 @@
 #define NN__LINKED(name)                                                                           \
     NN__LINKED_AS(name, NN__ENDING_DOUBLE, NN__ENDING_NO_FMA, NN__ENDING_NO_STDIO,                 \
                   NN__ENDING_NO_MALLOC, NN__ENDING_NO_TRAIN, NN__ENDING_NO_SIMD,                   \
-                  NN__ENDING_ALIGNMENT, NN__ENDING_ROWS)
-#define NN__LINKED_AS(name, a, b, c, d, e, f, g, h)                                                \
-    NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h)
-#define NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h) name##a##b##c##d##e##f##g##h
+                  NN__ENDING_NO_CONVOLUTION, NN__ENDING_ALIGNMENT, NN__ENDING_ROWS)
+#define NN__LINKED_AS(name, a, b, c, d, e, f, g, h, i)                                             \
+    NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h, i)
+#define NN__LINKED_AS_EXPANDED(name, a, b, c, d, e, f, g, h, i) name##a##b##c##d##e##f##g##h##i
 #if defined(NN__RENAMED) && !defined(NN_STATIC)
 #define nn_accumulate             NN__LINKED(nn_accumulate)
 #define nn_backend                NN__LINKED(nn_backend)
 #define nn_backward               NN__LINKED(nn_backward)
+#define nn_check_shape            NN__LINKED(nn_check_shape)
 #define nn_class_name             NN__LINKED(nn_class_name)
 #define nn_class_scores           NN__LINKED(nn_class_scores)
 #define nn_clear_gradients        NN__LINKED(nn_clear_gradients)
@@ -505,7 +516,12 @@ typedef enum nn_status {
     NN_ERROR_BLOCK,      /* the caller's memory is too small, or scratch is not aligned */
     NN_ERROR_OPTION,     /* an option is outside its range, has no effect with the others, or is
                             not the checkpoint's */
-    NN_ERROR_LAYER,      /* no such kind of layer: was the nn_layer zeroed first? */
+    NN_ERROR_LAYER,      /* no such kind of layer or padding, or a field that the kind does not
+                            have: was the nn_layer zeroed first? */
+    NN_ERROR_IMAGE,      /* the numbers of an image are not the inputs; an image that is not the
+                            first layer or is the last one; a convolution or pool of no image */
+    NN_ERROR_KERNEL,     /* the kernel of a convolution is larger than its padded input */
+    NN_ERROR_WINDOW,     /* the window of a pool is larger than its input */
     NN_ERROR_ACTIVATION, /* no such activation, or softmax before the last layer or of width 1 */
     NN_ERROR_LOSS,       /* no such loss, or the last activation does not fit it */
     NN_ERROR_SHAPE,      /* the data's inputs or outputs are not the model's, in number or name */
@@ -578,29 +594,93 @@ typedef enum nn_activation {
     NN_ACTIVATION_COUNT
 } nn_activation;
 
+/* An image is [height x width x channels] numbers, channels last: the channels of one pixel follow
+   each other, then comes the next pixel of its line. A sequence, such as the samples of a sensor, is
+   an image of height 1. */
 typedef enum nn_layer_kind {
-    NN_LAYER_DENSE = 0 /* y = activation(x * W + b) */
+    NN_LAYER_DENSE = 0, /* y = activation(x * W + b) */
+#ifndef NN_NO_CONVOLUTION
+    NN_LAYER_IMAGE, /* says that each input row is an image; computes nothing */
+    /* y = activation(patch * W + b) for each patch of the image that the kernel covers, with W
+       [kernel height x kernel width x channels before x channels] (PyTorch's Conv2d) */
+    NN_LAYER_CONVOLUTION,
+    NN_LAYER_MAX_POOL,      /* the largest number of each channel in each window */
+    NN_LAYER_AVERAGE_POOL,  /* the mean of each channel in each window */
+    NN_LAYER_GLOBAL_AVERAGE /* the mean of each channel in the whole image */
+#endif
 } nn_layer_kind;
+
+#ifndef NN_NO_CONVOLUTION
+/* What a convolution sees beyond the edges of its image. An output has ceil(n / stride) positions
+   along an edge of n pixels with padding, and floor((n - kernel) / stride) + 1 without. */
+typedef enum nn_padding {
+    NN_PADDING_NONE = 0, /* nothing: the kernel stays within the image */
+    NN_PADDING_SAME /* kernel - 1 zeros, (kernel - 1) / 2 of them before the first pixel: PyTorch's
+                       padding "same", and for odd kernels its padding kernel / 2 with any stride */
+} nn_padding;
+#endif
 
 /* One layer of a shape. Write it with the macro of its kind, or zero the struct and set its fields:
 
        const nn_layer layers[] = {NN_DENSE(8, NN_RELU), NN_DENSE(1, NN_SIGMOID)}; */
 typedef struct nn_layer {
     nn_layer_kind kind;
-    nn_activation activation;
-    int width; /* outputs, >= 1 */
+    nn_activation activation; /* dense, convolution */
+    int width; /* >= 1: outputs of a dense layer; width of an image, a kernel or a window */
+#ifndef NN_NO_CONVOLUTION
+    int height;                      /* >= 1: of an image, a kernel or a window */
+    int channels;                    /* >= 1: of an image; of the output of a convolution */
+    int stride_height, stride_width; /* >= 0: pixels from one patch to the next one; 0 means 1, or
+                                        the whole window of a pool */
+    nn_padding padding;              /* convolution */
+#endif
 } nn_layer;
 
 /* clang-format off */
-/* A dense layer of `width` outputs. */
+#ifdef NN_NO_CONVOLUTION
 #define NN_DENSE(width, activation) {NN_LAYER_DENSE, activation, width}
+#else
+/* A dense layer of `width` outputs. Of an image it takes all numbers, in their order. */
+#define NN_DENSE(width, activation)                                                                \
+    {NN_LAYER_DENSE, activation, width, 0, 0, 0, 0, NN_PADDING_NONE}
+
+/* The first layer of a net with convolutions or pools: height * width * channels are the inputs. */
+#define NN_IMAGE(height, width, channels)                                                          \
+    {NN_LAYER_IMAGE, NN_LINEAR, width, height, channels, 0, 0, NN_PADDING_NONE}
+
+/* Convolutions: NN_CONV2D with a square kernel, NN_CONV1D along the width, NN_CONVOLUTION with a
+   rectangle. */
+#define NN_CONV2D(channels, kernel, stride, padding, activation)                                   \
+    NN_CONVOLUTION(channels, kernel, kernel, stride, stride, padding, activation)
+#define NN_CONV1D(channels, kernel, stride, padding, activation)                                   \
+    NN_CONVOLUTION(channels, 1, kernel, 1, stride, padding, activation)
+#define NN_CONVOLUTION(channels, height, width, stride_height, stride_width, padding, activation)  \
+    {NN_LAYER_CONVOLUTION, activation, width, height, channels, stride_height, stride_width, padding}
+
+/* Pools, whose windows stay within the image: pixels that no window reaches are left out. */
+#define NN_MAX_POOL2D(window, stride) NN_MAX_POOL(window, window, stride, stride)
+#define NN_MAX_POOL1D(window, stride) NN_MAX_POOL(1, window, 1, stride)
+#define NN_MAX_POOL(height, width, stride_height, stride_width)                                    \
+    NN__POOL(NN_LAYER_MAX_POOL, height, width, stride_height, stride_width)
+#define NN_AVERAGE_POOL2D(window, stride) NN_AVERAGE_POOL(window, window, stride, stride)
+#define NN_AVERAGE_POOL1D(window, stride) NN_AVERAGE_POOL(1, window, 1, stride)
+#define NN_AVERAGE_POOL(height, width, stride_height, stride_width)                                \
+    NN__POOL(NN_LAYER_AVERAGE_POOL, height, width, stride_height, stride_width)
+#define NN_GLOBAL_AVERAGE NN__POOL(NN_LAYER_GLOBAL_AVERAGE, 0, 0, 0, 0)
+#define NN__POOL(kind, height, width, stride_height, stride_width)                                 \
+    {kind, NN_LINEAR, width, height, 0, stride_height, stride_width, NN_PADDING_NONE}
+#endif
 /* clang-format on */
 
 typedef struct nn_shape {
     int inputs;             /* >= 1 */
-    const nn_layer *layers; /* [count], from the first hidden layer to the output layer */
+    const nn_layer *layers; /* [count], from the first layer to the output layer */
     int count;              /* >= 1 */
 } nn_shape;
+
+/* Returns whether a model can have this shape. *layer receives the number of the layer that is
+   wrong, counted from 0, or -1 where it is no layer; layer may be NULL. */
+NN_DEF nn_status nn_check_shape(const nn_shape *shape, int *layer);
 
 /* The layers, the parameters, the scaling, the metadata. Predicting with scratch memory of your own
    never writes to a model. */
@@ -628,8 +708,9 @@ NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
 NN_DEF void nn_model_free(nn_model *model);
 
 /* How initial weights are drawn: uniform in [-bound, bound). fan_in is the number of a layer's
-   inputs, fan_out of its outputs. Biases are zero, but for the default: that is PyTorch's Linear,
-   and suits most nets. He is for deep nets of ReLU layers. */
+   inputs, fan_out of its outputs; of a convolution, the kernel's area times the channels before it
+   and times its own channels. Biases are zero, but for the default: that is PyTorch's Linear and
+   Conv2d, and suits most nets. He is for deep nets of ReLU layers. */
 typedef enum nn_initialization {
     NN_INITIALIZE_DEFAULT = 0, /* bound sqrt(1 / fan_in), for biases too */
     NN_INITIALIZE_HE,          /* bound sqrt(6 / fan_in) (He et al. 2015) */
@@ -647,13 +728,15 @@ NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
    OpenBLAS computes large products. NULL for a NULL model. */
 NN_DEF const char *nn_backend(const nn_model *model);
 
-/* All parameters as one array: for each layer its weights [inputs x width], then its biases
-   [width]. They may be changed. nn_parameters is NULL for a NULL model and for one that
+/* All parameters as one array: for each layer its weights, then its biases, as in nn_layer_arrays.
+   Images and pools have none. They may be changed. nn_parameters is NULL for a NULL model and for one that
    nn_model_open_in made; nn_parameter_count is 0 for a NULL model. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
-/* The parameters of one layer: y = activation(x * weights + biases). */
+/* The parameters of one layer: y = activation(x * weights + biases). Of a convolution x is one
+   patch, so that inputs is kernel height * kernel width * channels before, in this order, and
+   outputs is its channels. Images and pools have 0 and NULL. */
 typedef struct nn_layer_arrays {
     int inputs, outputs;
     nn_real *weights; /* [inputs x outputs] */
@@ -977,7 +1060,8 @@ typedef struct nn_options {
     nn_real huber_delta;     /* > 0; 0 means 1 */
     nn_real quantile;        /* in (0, 1); 0 means 0.5, the median */
     const nn_real *dropout;  /* [layers] the share of each layer's outputs that dropout zeroes in
-                                training, in [0, 1), of the last layer 0; NULL means none */
+                                training, in [0, 1), of the last layer and an image 0; NULL means
+                                none */
 
     /* nn_fit and nn_trainer_fit compute the scaling from the training rows if the model has none.
        For other training call nn_fit_scaling first. */
@@ -1411,8 +1495,14 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
 #define NN__MODEL_SIZE(a, b, c, d, e, f, g, h, i, ...)                                             \
     (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
      NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
+#ifdef NN_NO_CONVOLUTION
+#define NN__MAPS(layers) 0
+#else
+#define NN__MAPS(layers) NN__ALIGNED((layers + 1) * sizeof(nn__map))
+#endif
 #define NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                  \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
+     NN__MAPS(NN__LAYERS(b, c, d, e, f, g, h, i)) +                                                \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * NN__SIZE(a)) + NN__TARGET_SCALING(NN__OUTPUTS(b, c, d, e, f, g, h, i)) +        \
@@ -1439,6 +1529,11 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
      NN__ARRAY(NN__SIZE(rows) * NN__OUTPUTS(b, c, d, e, f, g, h, i)) + NN__ARRAY(rows) +           \
      NN__INPUT_BUFFER(rows, b, c, d, e, f, g, h, i))
 
+/* The scalar kernel of the dense layer alone computes the input gradient in place. */
+#if defined(NN__SIMD) || !defined(NN_NO_CONVOLUTION)
+#define NN__BACKWARD_BUFFER
+#endif
+
 /* NN__ALIGN is an alignment that suits every type here. NN__SLACK is the largest number of bytes
    that are lost when a block begins at an address that is not aligned. */
 typedef union nn__widest {
@@ -1453,8 +1548,20 @@ struct nn__alignment {
 #define NN__ALIGN offsetof(struct nn__alignment, widest)
 #define NN__SLACK ((NN_ALIGNMENT > NN__ALIGN ? NN_ALIGNMENT : NN__ALIGN) - 1)
 
+/* What a layer puts out for one row: an image [height x width x channels], or only `size` numbers,
+   where the height is 0. */
+typedef struct nn__map {
+    int size; /* height * width * channels */
+#ifndef NN_NO_CONVOLUTION
+    int height, width, channels;
+#endif
+} nn__map;
+
 struct nn_model {
-    nn_layer *layers;          /* [count] */
+    nn_layer *layers; /* [count] */
+#ifndef NN_NO_CONVOLUTION
+    nn__map *maps; /* [count + 1] the input of each layer, then the output of the last one */
+#endif
     size_t *offsets;           /* [count] index of each layer's first parameter: see nn__layer_at */
     nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
     const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
@@ -1464,8 +1571,11 @@ struct nn_model {
     nn_real *target_offset; /* [outputs], then factor[outputs]; the scaled target is
                                (t - offset) * factor */
 #endif
-    nn_real *scratch;   /* [NN_PREDICT_ROWS x width of both buffers]: see nn__infer */
-    size_t first_width; /* columns of the first of the two buffers in scratch */
+    nn_real *scratch;   /* [NN_PREDICT_ROWS x width of all buffers]: see nn__infer */
+    size_t first_width; /* columns of the first of the buffers in scratch */
+#ifndef NN_NO_CONVOLUTION
+    size_t second_width; /* columns of the second one; the third one is for padded images */
+#endif
 #ifdef NN__SIMD
     const struct nn__kernels *kernels;
 #endif
@@ -1527,8 +1637,12 @@ struct nn_trainer {
     nn_real *planes;           /* for each layer one to four [batch x width]: see nn__planes */
     nn_real *output_gradients; /* [batch x outputs] dL/dp */
     nn_real *losses;           /* [batch] loss of each row */
-#ifdef NN__SIMD
-    nn_real *buffer; /* [batch x widest hidden layer], scratch memory of the input gradient */
+#ifdef NN__BACKWARD_BUFFER
+    nn_real *buffer; /* [batch x widest input], scratch memory of the input gradient */
+#endif
+#ifndef NN_NO_CONVOLUTION
+    nn_real *padded;     /* [batch x largest], scratch memory for padded images */
+    nn_real *transposed; /* scratch memory for the largest kernel, transposed */
 #endif
     size_t *index; /* [batch] indices of the batch's rows in the data */
 #ifndef NN_NO_MALLOC
@@ -1909,7 +2023,11 @@ static double nn__seconds(void)
     X(NN_ERROR_BLOCK, "the given memory is too small, or the scratch is not aligned")              \
     X(NN_ERROR_OPTION,                                                                             \
       "an option is outside its range, has no effect with the others, or differs from the file's") \
-    X(NN_ERROR_LAYER, "unknown kind of layer")                                                     \
+    X(NN_ERROR_LAYER, "unknown kind of layer or padding, or a field that the kind does not have")  \
+    X(NN_ERROR_IMAGE,                                                                              \
+      "an image that does not fit the inputs or its place, or a convolution or pool without one")  \
+    X(NN_ERROR_KERNEL, "a convolution's kernel is larger than its padded input")                   \
+    X(NN_ERROR_WINDOW, "a pool's window is larger than its input")                                 \
     X(NN_ERROR_ACTIVATION,                                                                         \
       "unknown activation, or softmax in a layer that is not the last or has one output")          \
     X(NN_ERROR_LOSS, "unknown loss, or the last layer's activation does not fit it")               \
@@ -5274,6 +5392,268 @@ static NN__APART void nn__multiply_input_gradient(const nn__panels *p, const nn_
     }
 
 #endif /* NN_NO_TRAIN */
+#ifndef NN_NO_CONVOLUTION
+
+/* ================================================================================================
+   >>convolution
+   ------------------------------------------------------------------------------------------------
+   Convolutions and pools move a window over an image [height x width x channels]. What the window
+   covers is a patch: `height` runs, one in each line of the image, each of width * channels
+   contiguous numbers. The weights of a convolution, [height x width x channels before x channels],
+   are in the order of a patch. So a convolution is the dense layer of each patch, and its three
+   products are those of >>dense, over the image itself. No patch is copied.
+
+   Padding is a copy of the image with zeros around it. The products see only padded images. The
+   scalar functions define the results; the vector kernels compute the same bits.
+   ============================================================================================= */
+
+/* How a window moves over an image. The patches, and the positions of the output, are counted line
+   by line from the top left. */
+typedef struct nn__window {
+    nn__map in;        /* the image */
+    nn__map padded;    /* the image with its padding */
+    nn__map out;       /* one position for each patch */
+    int height, width; /* of the window */
+    int stride_height, stride_width;
+    int top, left; /* padding before the first line and the first column */
+} nn__window;
+
+/* Returns how a layer's window moves over its input. */
+static nn__window nn__window_of(const nn_layer *layer, const nn__map *in, const nn__map *out)
+{
+    const int whole = layer->kind == NN_LAYER_GLOBAL_AVERAGE;
+    const int pool = layer->kind != NN_LAYER_CONVOLUTION;
+    const int same = !pool && layer->padding == NN_PADDING_SAME;
+    nn__window window;
+
+    window.in = window.padded = *in;
+    window.out = *out;
+    window.height = whole ? in->height : layer->height;
+    window.width = whole ? in->width : layer->width;
+    window.stride_height = layer->stride_height ? layer->stride_height : pool ? window.height : 1;
+    window.stride_width = layer->stride_width ? layer->stride_width : pool ? window.width : 1;
+    window.top = same ? (window.height - 1) / 2 : 0;
+    window.left = same ? (window.width - 1) / 2 : 0;
+    if (same) {
+        window.padded.height += window.height - 1;
+        window.padded.width += window.width - 1;
+        window.padded.size = window.padded.height * window.padded.width * in->channels;
+    }
+    return window;
+}
+
+static int nn__is_padded(const nn__window *window)
+{
+    return window->padded.size != window->in.size;
+}
+
+/* Returns how many numbers a line of the padded image has. */
+static size_t nn__line(const nn__window *window)
+{
+    return (size_t)window->padded.width * (size_t)window->padded.channels;
+}
+
+/* Returns how many numbers of a patch are in one line of the image. */
+static int nn__run_length(const nn__window *window)
+{
+    return window->width * window->padded.channels;
+}
+
+/* Returns the number of positions of the output. */
+static int nn__positions(const nn__window *window)
+{
+    return window->out.height * window->out.width;
+}
+
+/* Returns the index in the padded image at which patch i begins. */
+static size_t nn__patch(const nn__window *window, int i)
+{
+    const int line = i / window->out.width * window->stride_height;
+    const int column = i % window->out.width * window->stride_width;
+
+    return (size_t)line * nn__line(window) + (size_t)column * (size_t)window->padded.channels;
+}
+
+/* ---- Padding --------------------------------------------------------------------------------- */
+
+/* Copies images x[rows x in] to padded[rows x padded], with zeros around them. No aliasing. */
+static void nn__pad(const nn__window *window, const nn_real *x, nn_real *padded, int rows)
+{
+    const size_t line = nn__line(window), channels = (size_t)window->in.channels;
+    const size_t length = (size_t)window->in.width * channels;
+    const size_t first = (size_t)window->top * line + (size_t)window->left * channels;
+    int b, i;
+
+    /* All bytes 0 is the number 0 in IEEE arithmetic. */
+    memset(padded, 0, (size_t)rows * (size_t)window->padded.size * sizeof *padded);
+    for (b = 0; b < rows; b++, padded += window->padded.size)
+        for (i = 0; i < window->in.height; i++, x += length)
+            memcpy(padded + first + (size_t)i * line, x, length * sizeof *x);
+}
+
+#ifndef NN_NO_TRAIN
+/* Copies the images in padded[rows x padded] to x[rows x in]. No aliasing. */
+static void nn__crop(const nn__window *window, const nn_real *padded, nn_real *x, int rows)
+{
+    const size_t line = nn__line(window), channels = (size_t)window->in.channels;
+    const size_t length = (size_t)window->in.width * channels;
+    const size_t first = (size_t)window->top * line + (size_t)window->left * channels;
+    int b, i;
+
+    for (b = 0; b < rows; b++, padded += window->padded.size)
+        for (i = 0; i < window->in.height; i++, x += length)
+            memcpy(x, padded + first + (size_t)i * line, length * sizeof *x);
+}
+#endif
+
+/* ---- Convolution: forward -------------------------------------------------------------------- */
+
+/* y[rows x positions x channels] = activation(patches of x[rows x padded] * w[patch x channels] +
+   bias[channels]), y overwritten, no aliasing. Each sum is one chain of fma in the order of the
+   patch, line by line, started at its bias. */
+static void nn__convolution_forward_scalar(const nn__window *window, const nn_real *x,
+                                           const nn_real *w, const nn_real *bias, nn_real *y,
+                                           int rows, nn_activation activation)
+{
+    const int positions = nn__positions(window), run = nn__run_length(window);
+    const int out = window->out.channels;
+    nn_real *z = y;
+    int b, i, j, k, line;
+
+    for (b = 0; b < rows; b++, x += window->padded.size)
+        for (i = 0; i < positions; i++, z += out) {
+            const nn_real *patch = x + nn__patch(window, i), *row = w;
+            for (j = 0; j < out; j++) z[j] = bias[j];
+            for (line = 0; line < window->height; line++, patch += nn__line(window))
+                for (k = 0; k < run; k++, row += out)
+                    for (j = 0; j < out; j++) z[j] = nn__fma(patch[k], row[j], z[j]);
+        }
+    nn__activate_scalar(activation, y, rows, window->out.size);
+}
+
+#ifndef NN_NO_TRAIN
+
+/* ---- Convolution: weight gradient ------------------------------------------------------------ */
+
+/* dw[patch x channels] = dL/dw = the sum over all patches of x[rows x padded] of patch^T * dz, and
+   db[channels] = dL/db = the sum of dz[rows x positions x channels] = dL/dz over all positions. No
+   aliasing. Both are added to dw and db when accumulate is 1, and overwrite them when it is 0. Each
+   sum is one chain in the order of the rows, and of the positions in a row. */
+static void nn__convolution_weight_gradient_scalar(const nn__window *window, const nn_real *x,
+                                                   const nn_real *dz, nn_real *dw, nn_real *db,
+                                                   int rows, int accumulate)
+{
+    const int positions = nn__positions(window), run = nn__run_length(window);
+    const int out = window->out.channels;
+    const size_t count = (size_t)window->height * (size_t)run * (size_t)out;
+    int b, i, j, k, line;
+
+    if (!accumulate) {
+        memset(dw, 0, count * sizeof *dw);
+        memset(db, 0, (size_t)out * sizeof *db);
+    }
+    for (b = 0; b < rows; b++, x += window->padded.size)
+        for (i = 0; i < positions; i++, dz += out) {
+            const nn_real *patch = x + nn__patch(window, i);
+            nn_real *row = dw;
+            for (line = 0; line < window->height; line++, patch += nn__line(window))
+                for (k = 0; k < run; k++, row += out)
+                    for (j = 0; j < out; j++) row[j] = nn__fma(patch[k], dz[j], row[j]);
+            for (j = 0; j < out; j++) db[j] += dz[j];
+        }
+}
+
+/* ---- Convolution: input gradient ------------------------------------------------------------- */
+
+/* dx[rows x padded] = dL/dx, from dz[rows x positions x channels] = dL/dz and w[patch x channels].
+   Each position gives its patch the numbers dz * w^T, each of them one chain of fma in the order of
+   the channels, started at 0. A number of dx is the sum of what its patches get, in the order of
+   the positions, started at 0. dx is overwritten; no aliasing. The vector kernels keep the
+   transposed weights in transposed[channels x patch]. */
+static void nn__convolution_input_gradient_scalar(const nn__window *window, const nn_real *dz,
+                                                  const nn_real *w, nn_real *transposed,
+                                                  nn_real *dx, int rows)
+{
+    const int positions = nn__positions(window), run = nn__run_length(window);
+    const int out = window->out.channels;
+    int b, i, j, k, line;
+
+    (void)transposed;
+    memset(dx, 0, (size_t)rows * (size_t)window->padded.size * sizeof *dx);
+    for (b = 0; b < rows; b++, dx += window->padded.size)
+        for (i = 0; i < positions; i++, dz += out) {
+            nn_real *patch = dx + nn__patch(window, i);
+            const nn_real *row = w;
+            for (line = 0; line < window->height; line++, patch += nn__line(window))
+                for (k = 0; k < run; k++, row += out) {
+                    nn_real sum = 0;
+                    for (j = 0; j < out; j++) sum = nn__fma(dz[j], row[j], sum);
+                    patch[k] += sum;
+                }
+        }
+}
+
+#endif /* NN_NO_TRAIN */
+
+/* ---- Pools ----------------------------------------------------------------------------------- */
+
+/* y[rows x positions x channels] = for each channel the largest number of each patch of
+   x[rows x in], or where average is 1 the mean: the sum in the order of the patch, divided by the
+   number of pixels. A NaN that is not the first number of its patch is no maximum. y is
+   overwritten; no aliasing. */
+static void nn__pool_scalar(const nn__window *window, int average, const nn_real *x, nn_real *y,
+                            int rows)
+{
+    const int positions = nn__positions(window), run = nn__run_length(window);
+    const int channels = window->out.channels;
+    const nn_real pixels = (nn_real)window->height * (nn_real)window->width;
+    int b, i, c, k, line;
+
+    for (b = 0; b < rows; b++, x += window->in.size)
+        for (i = 0; i < positions; i++)
+            for (c = 0; c < channels; c++) {
+                const nn_real *patch = x + nn__patch(window, i) + c;
+                nn_real best = *patch, sum = 0;
+                for (line = 0; line < window->height; line++, patch += nn__line(window))
+                    for (k = 0; k < run; k += channels) {
+                        best = patch[k] > best ? patch[k] : best;
+                        sum += patch[k];
+                    }
+                *y++ = average ? sum / pixels : best;
+            }
+}
+
+#ifndef NN_NO_TRAIN
+
+/* dx[rows x in] = dL/dx, from x[rows x in] and dy[rows x positions x channels] = dL/dy. The first
+   largest number of each channel in a patch gets dy, or where average is 1 all of them get dy
+   divided by the number of pixels. A number of dx is the sum of what it gets from its patches, in
+   the order of the positions, started at 0. dx is overwritten; no aliasing. */
+static void nn__pool_gradient_scalar(const nn__window *window, int average, const nn_real *x,
+                                     const nn_real *dy, nn_real *dx, int rows)
+{
+    const int positions = nn__positions(window), run = nn__run_length(window);
+    const int channels = window->out.channels;
+    const nn_real pixels = (nn_real)window->height * (nn_real)window->width;
+    int b, i, c, k, line;
+
+    memset(dx, 0, (size_t)rows * (size_t)window->in.size * sizeof *dx);
+    for (b = 0; b < rows; b++, x += window->in.size, dx += window->in.size)
+        for (i = 0; i < positions; i++)
+            for (c = 0; c < channels; c++, dy++) {
+                size_t at = nn__patch(window, i) + (size_t)c, best = at;
+                const nn_real share = *dy / pixels;
+                for (line = 0; line < window->height; line++, at += nn__line(window))
+                    for (k = 0; k < run; k += channels) {
+                        if (average) dx[at + (size_t)k] += share;
+                        if (x[at + (size_t)k] > x[best]) best = at + (size_t)k;
+                    }
+                if (!average) dx[best] += *dy;
+            }
+}
+
+#endif /* NN_NO_TRAIN */
+#endif /* NN_NO_CONVOLUTION */
 #ifndef NN_NO_TRAIN
 
 /* ================================================================================================
@@ -5800,7 +6180,23 @@ typedef struct nn__kernels {
                        const nn_real *factor, nn_real *out, int rows, int width);
     void (*dense_forward)(const nn_real *x, const nn_real *w, const nn_real *bias, nn_real *y,
                           int rows, int in, int out, nn_activation activation);
+#ifndef NN_NO_CONVOLUTION
+    void (*convolution_forward)(const nn__window *window, const nn_real *x, const nn_real *w,
+                                const nn_real *bias, nn_real *y, int rows,
+                                nn_activation activation);
+    void (*pool)(const nn__window *window, int average, const nn_real *x, nn_real *y, int rows);
+#endif
 #ifndef NN_NO_TRAIN
+#ifndef NN_NO_CONVOLUTION
+    void (*convolution_weight_gradient)(const nn__window *window, const nn_real *x,
+                                        const nn_real *dz, nn_real *dw, nn_real *db, int rows,
+                                        int accumulate);
+    void (*convolution_input_gradient)(const nn__window *window, const nn_real *dz,
+                                       const nn_real *w, nn_real *transposed, nn_real *dx,
+                                       int rows);
+    void (*pool_gradient)(const nn__window *window, int average, const nn_real *x,
+                          const nn_real *dy, nn_real *dx, int rows);
+#endif
     void (*dense_weight_gradient)(const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,
                                   int rows, int in, int out, int accumulate);
     void (*dense_input_gradient)(const nn_real *dz, const nn_real *w, const nn_real *mask,
@@ -5822,7 +6218,18 @@ typedef struct nn__kernels {
                                                   NN__NAME(softmax_row),                           \
                                                   NN__NAME(all_finite),                            \
                                                   NN__NAME(scale_rows),                            \
-                                                  NN__NAME(dense_forward) NN__TRAINING_ENTRIES};
+                                                  NN__NAME(dense_forward)                          \
+                                                      NN__IMAGE_ENTRIES NN__TRAINING_ENTRIES};
+
+#ifdef NN_NO_CONVOLUTION
+#define NN__IMAGE_ENTRIES
+#define NN__IMAGE_TRAINING_ENTRIES
+#else
+#define NN__IMAGE_ENTRIES , nn__convolution_forward_scalar, nn__pool_scalar
+#define NN__IMAGE_TRAINING_ENTRIES                                                                 \
+    , nn__convolution_weight_gradient_scalar, nn__convolution_input_gradient_scalar,               \
+        nn__pool_gradient_scalar
+#endif
 
 #ifdef NN_NO_TRAIN
 
@@ -5835,7 +6242,7 @@ typedef struct nn__kernels {
 
 #define NN__TRANSPOSE_OR_NULL NN__NAME(transpose)
 #define NN__TRAINING_ENTRIES                                                                       \
-    , NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),                             \
+    NN__IMAGE_TRAINING_ENTRIES, NN__NAME(dense_weight_gradient), NN__NAME(dense_input_gradient),   \
         NN__NAME(activation_gradient), NN__NAME(softplus_tails), NN__NAME(log1ps),                 \
         NN__NAME(permute_elements) NN__OPTIMIZERS(NN__OPTIMIZER_ENTRY)
 #define NN__DEFINE_TRAINING                                                                        \
@@ -6263,22 +6670,32 @@ NN__DEFINE_KERNELS
 #else
 #define NN__RUN(model, kernel, ...) (model)->kernels->kernel(__VA_ARGS__)
 
+#ifdef NN_NO_CONVOLUTION
+#define NN__IMAGE_SCALAR
+#define NN__IMAGE_TRAINING_SCALAR
+#else
+#define NN__IMAGE_SCALAR , nn__convolution_forward_scalar, nn__pool_scalar
+#define NN__IMAGE_TRAINING_SCALAR                                                                  \
+    , nn__convolution_weight_gradient_scalar, nn__convolution_input_gradient_scalar,               \
+        nn__pool_gradient_scalar
+#endif
 #ifdef NN_NO_TRAIN
 #define NN__TRAINING_SCALAR
 #else
 #define NN__TRAINING_SCALAR                                                                        \
-    , nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,                           \
+    NN__IMAGE_TRAINING_SCALAR, nn__dense_weight_gradient_scalar, nn__dense_input_gradient_scalar,  \
         nn__activation_gradient_scalar, nn__softplus_tails_scalar, nn__log1ps_scalar,              \
         nn__permute_elements_scalar NN__OPTIMIZERS(NN__OPTIMIZER_SCALAR)
 #endif
 
-static const nn__kernels nn__kernels_scalar = {"scalar",
-                                               "scalar",
-                                               nn__activate_scalar,
-                                               nn__softmax_row_scalar,
-                                               nn__all_finite_scalar,
-                                               nn__scale_rows_scalar,
-                                               nn__dense_forward_scalar NN__TRAINING_SCALAR};
+static const nn__kernels nn__kernels_scalar = {
+    "scalar",
+    "scalar",
+    nn__activate_scalar,
+    nn__softmax_row_scalar,
+    nn__all_finite_scalar,
+    nn__scale_rows_scalar,
+    nn__dense_forward_scalar NN__IMAGE_SCALAR NN__TRAINING_SCALAR};
 
 #ifdef NN__X86
 static void nn__cpuid(unsigned leaf, unsigned registers[4])
@@ -6369,33 +6786,84 @@ static const nn__kernels *nn__find_kernels(const char *name)
    predicts with them.
    ============================================================================================= */
 
-/* One layer and where its parameters are. Only nn__layer_at knows this layout: the weights
-   [inputs x outputs] begin at index `weights` of the parameters, and the biases [outputs] follow
-   them at index `biases`. A model file has the same order, but the weights are [outputs x inputs]
-   there. */
+/* What a layer puts out, and what it takes in. */
+static int nn__outputs_of(const nn_model *model, int layer)
+{
+#ifdef NN_NO_CONVOLUTION
+    return model->layers[layer].width;
+#else
+    return model->maps[layer + 1].size;
+#endif
+}
+
+/* The size of a layer's matrix of weights [rows x cols]; 0 x 0 of a layer without parameters. */
+typedef struct nn__matrix {
+    int rows, cols;
+} nn__matrix;
+
+static nn__matrix nn__matrix_of(const nn_layer *layer, const nn__map *in)
+{
+    nn__matrix w;
+
+    w.rows = in->size;
+    w.cols = layer->width;
+#ifndef NN_NO_CONVOLUTION
+    if (layer->kind == NN_LAYER_CONVOLUTION) {
+        w.rows = layer->height * layer->width * in->channels;
+        w.cols = layer->channels;
+    } else if (layer->kind != NN_LAYER_DENSE) {
+        w.rows = w.cols = 0;
+    }
+#endif
+    return w;
+}
+
+/* One layer and where its parameters are. Only nn__layer_at knows this layout: the matrix of the
+   weights [rows x cols] begins at index `weights` of the parameters, and the biases [cols] follow
+   it at index `biases`. Of a dense layer the matrix is [inputs x outputs]. A model file has the same
+   order, but the weights are [cols x rows] there. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
-    int inputs, outputs;
+    int inputs, outputs; /* numbers in a row */
+    nn__matrix matrix;
     size_t weights, biases;
 } nn__layer;
 
 NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
 {
     nn__layer layer;
+#ifdef NN_NO_CONVOLUTION
+    nn__map before, *in = &before;
 
+    before.size = i ? model->layers[i - 1].width : model->inputs;
+#else
+    const nn__map *in = model->maps + i;
+#endif
     layer.kind = model->layers[i].kind;
     layer.activation = model->layers[i].activation;
-    layer.inputs = i ? model->layers[i - 1].width : model->inputs;
-    layer.outputs = model->layers[i].width;
+    layer.inputs = in->size;
+    layer.outputs = nn__outputs_of(model, i);
+    layer.matrix = nn__matrix_of(model->layers + i, in);
     layer.weights = model->offsets[i];
-    layer.biases = layer.weights + (size_t)layer.inputs * (size_t)layer.outputs;
+    layer.biases = layer.weights + (size_t)layer.matrix.rows * (size_t)layer.matrix.cols;
     return layer;
 }
 
 static int nn__outputs(const nn_model *model)
 {
-    return model->layers[model->count - 1].width;
+    return nn__outputs_of(model, model->count - 1);
+}
+
+/* Returns the number of the first layer that computes something: 1 behind an image, else 0. */
+static int nn__first_layer(const nn_model *model)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)model;
+    return 0;
+#else
+    return model->layers[0].kind == NN_LAYER_IMAGE;
+#endif
 }
 
 #ifndef NN_NO_TRAIN
@@ -6405,38 +6873,176 @@ NN__SHARED nn_activation nn__output_activation(const nn_model *model)
 }
 #endif
 
-static nn_status nn__check_shape(const nn_shape *shape)
+/* ---- Shapes ---------------------------------------------------------------------------------- */
+
+/* The largest number of numbers in a row, or of pixels. The loops of the vector kernels add up to 64
+   to an index, which must not overflow. */
+#define NN__MOST (INT_MAX - 64)
+
+#ifndef NN_NO_CONVOLUTION
+
+/* *product = a * b * c, for numbers >= 0. Returns 0 where that is more than NN__MOST. */
+static int nn__multiply_counts(int a, int b, int c, int *product)
 {
+    const uint64_t ab = (uint64_t)a * (uint64_t)b;
+
+    if (ab > NN__MOST || ab * (uint64_t)c > NN__MOST) return 0;
+    *product = (int)(ab * (uint64_t)c);
+    return 1;
+}
+
+/* Returns how many positions a window has along an edge of so many pixels. */
+static int nn__steps(int pixels, int window, int stride)
+{
+    return (pixels - window) / stride + 1;
+}
+
+/* Whether a layer has only fields that its kind has. */
+static int nn__fields_fit(const nn_layer *layer)
+{
+    const int image = layer->kind == NN_LAYER_IMAGE, pool = layer->kind > NN_LAYER_CONVOLUTION;
+    const int whole = layer->kind == NN_LAYER_GLOBAL_AVERAGE;
+
+    if (layer->kind == NN_LAYER_DENSE || image || whole)
+        if (layer->stride_height || layer->stride_width) return 0;
+    if ((layer->kind == NN_LAYER_DENSE || whole) && layer->height) return 0;
+    if (whole && layer->width) return 0;
+    if ((layer->kind == NN_LAYER_DENSE || pool) && layer->channels) return 0;
+    if (layer->kind != NN_LAYER_CONVOLUTION && layer->padding != NN_PADDING_NONE) return 0;
+    return (unsigned)layer->padding <= NN_PADDING_SAME;
+}
+
+/* Fills *out with what a convolution or a pool makes of an image. */
+static nn_status nn__map_behind_window(const nn_layer *layer, const nn__map *in, nn__map *out)
+{
+    const int pool = layer->kind != NN_LAYER_CONVOLUTION;
+    nn__window window;
+    int count;
+
+    if (!in->height) return NN_ERROR_IMAGE;
+    if (layer->kind != NN_LAYER_GLOBAL_AVERAGE && (layer->height < 1 || layer->width < 1))
+        return NN_ERROR_SIZE;
+    if (layer->stride_height < 0 || layer->stride_width < 0 || (!pool && layer->channels < 1))
+        return NN_ERROR_SIZE;
+    if (layer->height > NN__MOST - in->height || layer->width > NN__MOST - in->width)
+        return NN_ERROR_OVERFLOW;
+    if (!pool && layer->padding == NN_PADDING_SAME &&
+        !nn__multiply_counts(in->height + layer->height, in->width + layer->width, in->channels,
+                             &count))
+        return NN_ERROR_OVERFLOW;
+    window = nn__window_of(layer, in, in);
+    if (window.height > window.padded.height || window.width > window.padded.width)
+        return pool ? NN_ERROR_WINDOW : NN_ERROR_KERNEL;
+    out->height = nn__steps(window.padded.height, window.height, window.stride_height);
+    out->width = nn__steps(window.padded.width, window.width, window.stride_width);
+    out->channels = pool ? in->channels : layer->channels;
+    if (!nn__multiply_counts(out->height, out->width, out->channels, &out->size) ||
+        !nn__multiply_counts(window.height, window.width, in->channels, &count))
+        return NN_ERROR_OVERFLOW;
+    return NN_OK;
+}
+
+#endif
+
+/* Fills *out with what a layer makes of *in. Returns whether it can do so. */
+static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__map *out)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)in;
+    if (layer->kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
+#else
+    if ((unsigned)layer->kind > NN_LAYER_GLOBAL_AVERAGE || !nn__fields_fit(layer))
+        return NN_ERROR_LAYER;
+    memset(out, 0, sizeof *out);
+    if (layer->kind > NN_LAYER_IMAGE) return nn__map_behind_window(layer, in, out);
+    if (layer->kind == NN_LAYER_IMAGE) {
+        if (layer->height < 1 || layer->width < 1 || layer->channels < 1) return NN_ERROR_SIZE;
+        out->height = layer->height;
+        out->width = layer->width;
+        out->channels = layer->channels;
+        if (!nn__multiply_counts(out->height, out->width, out->channels, &out->size) ||
+            out->size != in->size)
+            return NN_ERROR_IMAGE;
+        return NN_OK;
+    }
+#endif
+    if (layer->width < 1) return NN_ERROR_SIZE;
+    if (layer->width > NN__MOST) return NN_ERROR_OVERFLOW;
+    out->size = layer->width;
+    return NN_OK;
+}
+
+/* Returns whether a layer may have its activation. */
+static int nn__activation_fits(const nn_layer *layer, int last)
+{
+    const int activation = (int)layer->activation;
+
+    if (!nn__has_activation(activation)) return 0;
+#ifndef NN_NO_CONVOLUTION
+    if (layer->kind != NN_LAYER_DENSE && layer->kind != NN_LAYER_CONVOLUTION)
+        return activation == (int)NN_LINEAR;
+    last = last && layer->kind == NN_LAYER_DENSE;
+#endif
+    return activation != (int)NN_SOFTMAX || (last && layer->width > 1);
+}
+
+/* The input of a shape, as the first layer sees it. */
+static nn__map nn__input_map(int inputs)
+{
+    nn__map map;
+
+    memset(&map, 0, sizeof map);
+    map.size = inputs;
+    return map;
+}
+
+/* Returns whether a layer may be at its place behind *in, and fills *out with what it makes of
+   that. */
+static nn_status nn__check_layer(const nn_layer *layer, const nn__map *in, int first, int last,
+                                 nn__map *out)
+{
+    const nn_status status = nn__map_behind(layer, in, out);
+
+#ifndef NN_NO_CONVOLUTION
+    if (status == NN_OK && layer->kind == NN_LAYER_IMAGE && (!first || last)) return NN_ERROR_IMAGE;
+#else
+    (void)first;
+#endif
+    if (status == NN_OK && !nn__activation_fits(layer, last)) return NN_ERROR_ACTIVATION;
+    return status;
+}
+
+NN_DEF nn_status nn_check_shape(const nn_shape *shape, int *layer)
+{
+    nn_status status = NN_OK;
+    nn__map map;
     int i;
 
+    if (layer) *layer = -1;
     if (!shape || !shape->layers) return NN_ERROR_NULL;
     if (shape->inputs < 1 || shape->count < 1) return NN_ERROR_SIZE;
-    if (shape->inputs > INT_MAX - 64) return NN_ERROR_OVERFLOW;
-    for (i = 0; i < shape->count; i++) {
-        const int activation = (int)shape->layers[i].activation;
-
-        if (shape->layers[i].kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
-        if (shape->layers[i].width < 1) return NN_ERROR_SIZE;
-        /* The loops of the vector kernels add up to 64 to an index, which must not overflow. */
-        if (shape->layers[i].width > INT_MAX - 64) return NN_ERROR_OVERFLOW;
-        if (!nn__has_activation(activation) ||
-            (activation == (int)NN_SOFTMAX &&
-             (i < shape->count - 1 || shape->layers[i].width == 1)))
-            return NN_ERROR_ACTIVATION;
+    if (shape->inputs > NN__MOST) return NN_ERROR_OVERFLOW;
+    map = nn__input_map(shape->inputs);
+    for (i = 0; status == NN_OK && i < shape->count; i++) {
+        const nn__map in = map;
+        status = nn__check_layer(shape->layers + i, &in, i == 0, i == shape->count - 1, &map);
+        if (status != NN_OK && layer) *layer = i;
     }
-    return NN_OK;
+    return status;
 }
 
 /* The sizes of the arrays in a model's block. Predicting uses two buffers, and each layer reads one
    and writes the other. The first buffer holds the scaled input and the outputs of the second,
    fourth ... layer. The second buffer holds the outputs of the other layers. Each buffer is also
-   wide enough for the outputs of the last layer. */
+   wide enough for the outputs of the last layer. An image is no layer here. */
 typedef struct nn__sizes {
     int inputs, count;
     size_t parameters;
+    nn__map map;    /* the output of the last layer so far */
     int buffers[2]; /* number of columns */
-#ifndef NN_NO_MALLOC
-    int outputs;
+#ifndef NN_NO_CONVOLUTION
+    int images; /* layers that are images */
+    int padded; /* columns of the buffer for padded images */
 #endif
 } nn__sizes;
 
@@ -6444,36 +7050,60 @@ static void nn__no_layers(nn__sizes *sizes, int inputs)
 {
     memset(sizes, 0, sizeof *sizes);
     sizes->inputs = sizes->buffers[0] = inputs;
+    sizes->map = nn__input_map(inputs);
 }
 
-/* Adds the next layer to the sizes: `in` inputs, `out` outputs. When the number of parameters does
-   not fit a size_t, it becomes SIZE_MAX. */
-static void nn__count_layer(nn__sizes *sizes, int in, int out, int last)
+/* Adds the next layer, which nn__check_layer has accepted, to the sizes. When the number of
+   parameters does not fit a size_t, it becomes SIZE_MAX. */
+static void nn__count_layer(nn__sizes *sizes, const nn_layer *layer, int last)
 {
-    const size_t rows = (size_t)in + 1;
-    int i;
+    const nn__matrix w = nn__matrix_of(layer, &sizes->map);
+    const size_t rows = (size_t)w.rows + 1;
+    const nn__map in = sizes->map;
+    int i, step = sizes->count++;
 
-    if (sizes->parameters == SIZE_MAX || rows > (SIZE_MAX - sizes->parameters) / (size_t)out)
+    (void)nn__map_behind(layer, &in, &sizes->map);
+#ifndef NN_NO_CONVOLUTION
+    step -= sizes->images;
+    if (layer->kind == NN_LAYER_IMAGE) {
+        sizes->images++;
+        return;
+    }
+    if (layer->kind == NN_LAYER_CONVOLUTION) {
+        const nn__window window = nn__window_of(layer, &in, &sizes->map);
+        if (nn__is_padded(&window) && window.padded.size > sizes->padded)
+            sizes->padded = window.padded.size;
+    }
+#endif
+    if (sizes->parameters == SIZE_MAX ||
+        (w.cols && rows > (SIZE_MAX - sizes->parameters) / (size_t)w.cols))
         sizes->parameters = SIZE_MAX;
     else
-        sizes->parameters += rows * (size_t)out;
+        sizes->parameters += rows * (size_t)w.cols;
     for (i = 0; i < 2; i++)
-        if ((last || i != sizes->count % 2) && out > sizes->buffers[i]) sizes->buffers[i] = out;
-    sizes->count++;
-#ifndef NN_NO_MALLOC
-    sizes->outputs = out;
-#endif
+        if ((last || i != step % 2) && sizes->map.size > sizes->buffers[i])
+            sizes->buffers[i] = sizes->map.size;
 }
 
 static nn__sizes nn__sizes_of(const nn_shape *shape)
 {
     nn__sizes sizes;
-    int i, in = shape->inputs;
+    int i;
 
-    nn__no_layers(&sizes, in);
-    for (i = 0; i < shape->count; in = shape->layers[i++].width)
-        nn__count_layer(&sizes, in, shape->layers[i].width, i == shape->count - 1);
+    nn__no_layers(&sizes, shape->inputs);
+    for (i = 0; i < shape->count; i++)
+        nn__count_layer(&sizes, shape->layers + i, i == shape->count - 1);
     return sizes;
+}
+
+/* Returns the columns of all buffers for predicting. */
+static size_t nn__buffer_columns(const nn__sizes *sizes)
+{
+#ifdef NN_NO_CONVOLUTION
+    return (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
+#else
+    return (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1] + (size_t)sizes->padded;
+#endif
 }
 
 /* Sets the model's pointers to its arrays in a block, and its sizes. The block begins with the
@@ -6481,21 +7111,36 @@ static nn__sizes nn__sizes_of(const nn_shape *shape)
    block->base NULL it only measures the block. */
 static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes *sizes, int stored)
 {
-    const size_t width = (size_t)sizes->buffers[0] + (size_t)sizes->buffers[1];
-
     (void)nn__take(block, 1, sizeof *model);
+#ifndef NN_NO_CONVOLUTION
+    model->maps = (nn__map *)nn__take(block, (size_t)sizes->count + 1, sizeof(nn__map));
+    model->second_width = (size_t)sizes->buffers[1];
+#endif
     model->offsets = (size_t *)nn__take(block, (size_t)sizes->count, sizeof(size_t));
     model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
     model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
     model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
 #ifndef NN_NO_MALLOC
-    model->target_offset = nn__take_reals(block, 2, (size_t)sizes->outputs);
+    model->target_offset = nn__take_reals(block, 2, (size_t)sizes->map.size);
 #endif
-    model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, width);
+    model->scratch = nn__take_reals(block, NN_PREDICT_ROWS, nn__buffer_columns(sizes));
     model->first_width = (size_t)sizes->buffers[0];
     model->parameter_count = sizes->parameters;
     model->inputs = sizes->inputs;
     model->count = sizes->count;
+}
+
+/* Returns the number of outputs that an input has an effect on: of a convolution the kernel's area
+   times the channels. */
+static nn_real nn__fan_out(const nn_model *model, int layer)
+{
+#ifndef NN_NO_CONVOLUTION
+    const nn_layer *at = model->layers + layer;
+
+    if (at->kind == NN_LAYER_CONVOLUTION)
+        return (nn_real)at->height * (nn_real)at->width * (nn_real)at->channels;
+#endif
+    return (nn_real)model->layers[layer].width;
 }
 
 /* Weight initialisation (initialization): each weight is uniform in [-bound, bound). The bounds of
@@ -6520,10 +7165,10 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const int fan_out = scheme == NN_INITIALIZE_GLOROT ? layer.outputs : 0;
-        const nn_real fans = (nn_real)layer.inputs + (nn_real)fan_out;
+        const nn_real fan_out = scheme == NN_INITIALIZE_GLOROT ? nn__fan_out(model, i) : 0;
+        const nn_real fans = (nn_real)layer.matrix.rows + fan_out;
         const nn_real bound = NN_SQRT((nn_real)squares[scheme] / fans);
-        const size_t end = layer.biases + (size_t)layer.outputs;
+        const size_t end = layer.biases + (size_t)layer.matrix.cols;
         size_t k;
 
         for (k = layer.weights; k < end; k++)
@@ -6631,7 +7276,7 @@ NN_DEF size_t nn_model_size(const nn_shape *shape)
 {
     nn__sizes sizes;
 
-    if (nn__check_shape(shape) != NN_OK) return 0;
+    if (nn_check_shape(shape, NULL) != NN_OK) return 0;
     sizes = nn__sizes_of(shape);
     return nn__model_size(&sizes, 0);
 }
@@ -6664,16 +7309,24 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
     return NN_OK;
 }
 
-/* Sets the index at which the parameters of each layer begin. The layers must be set before. */
+/* Sets what follows from the layers, which must be set before: their outputs, and the index at
+   which the parameters of each begin. */
 static void nn__set_offsets(nn_model *model)
 {
     size_t offset = 0;
     int i;
 
+#ifndef NN_NO_CONVOLUTION
+    model->maps[0] = nn__input_map(model->inputs);
+    for (i = 0; i < model->count; i++)
+        (void)nn__map_behind(model->layers + i, model->maps + i, model->maps + i + 1);
+#endif
     for (i = 0; i < model->count; i++) {
+        nn__layer layer;
+
         model->offsets[i] = offset;
-        offset += ((size_t)(i ? model->layers[i - 1].width : model->inputs) + 1) *
-                  (size_t)model->layers[i].width;
+        layer = nn__layer_at(model, i);
+        offset = layer.biases + (size_t)layer.matrix.cols;
     }
 }
 
@@ -6685,7 +7338,7 @@ NN_DEF nn_status nn_model_create_in(nn_model **model, void *memory, size_t size,
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
-    status = nn__check_shape(shape);
+    status = nn_check_shape(shape, NULL);
     if (status != NN_OK) return status;
     sizes = nn__sizes_of(shape);
     status = nn__make_model(model, memory, size, &sizes, 0);
@@ -6706,7 +7359,7 @@ static nn_status nn__create(nn_model **model, const nn_shape *shape, uint64_t se
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
-    status = nn__check_shape(shape);
+    status = nn_check_shape(shape, NULL);
     if (status != NN_OK) return status;
     size = nn_model_size(shape);
     if (!size) return NN_ERROR_OVERFLOW;
@@ -6971,8 +7624,9 @@ NN_DEF nn_status nn_layer_parameters(nn_model *model, int layer, nn_layer_arrays
     if (layer < 0 || layer >= model->count) return NN_ERROR_SIZE;
     if (!model->parameters) return NN_ERROR_READ_ONLY;
     at = nn__layer_at(model, layer);
-    arrays->inputs = at.inputs;
-    arrays->outputs = at.outputs;
+    if (!at.matrix.cols) return NN_OK;
+    arrays->inputs = at.matrix.rows;
+    arrays->outputs = at.matrix.cols;
     arrays->weights = model->parameters + at.weights;
     arrays->biases = model->parameters + at.biases;
     return NN_OK;
@@ -7006,16 +7660,62 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 }
 #endif
 
+#ifndef NN_NO_CONVOLUTION
+/* Computes a layer that moves a window over an image: see nn__layer_forward. */
+static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_real *x, nn_real *y,
+                                         int rows, nn_activation activation, nn_real *padded)
+{
+    const nn__layer layer = nn__layer_at(model, i);
+    const nn__window window =
+        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+
+    if (layer.kind != NN_LAYER_CONVOLUTION) {
+        NN__RUN(model, pool, &window, layer.kind != NN_LAYER_MAX_POOL, x, y, rows);
+        return;
+    }
+    if (nn__is_padded(&window)) {
+        nn__pad(&window, x, padded, rows);
+        x = padded;
+    }
+    NN__RUN(model, convolution_forward, &window, x, model->parameters + layer.weights,
+            model->parameters + layer.biases, y, rows, activation);
+}
+#endif
+
+/* Computes layer i, but no image: y[rows x outputs] from x[rows x inputs], with this activation in
+   place of its own. padded has room for the padded images. */
+NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn_real *x, nn_real *y, int rows,
+                               nn_activation activation, nn_real *padded)
+{
+    const nn__layer layer = nn__layer_at(model, i);
+    const nn_real *w = model->parameters;
+
+#ifndef NN_NO_CONVOLUTION
+    if (layer.kind != NN_LAYER_DENSE) {
+        nn__window_forward(model, i, x, y, rows, activation, padded);
+        return;
+    }
+#else
+    (void)padded;
+#endif
+    NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, y, rows, layer.inputs,
+            layer.outputs, activation);
+}
+
 /* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
    layer's sums before the activation) where logits is 1. They are written to y, or to scratch where
    y is NULL. Returns where they are. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
-   width of both buffers: see nn__sizes. x must be finite and is not yet scaled. Where targets are
+   width of all buffers: see nn__sizes. x must be finite and is not yet scaled. Where targets are
    scaled, so are the outputs: nn__unscale follows. */
 static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_real *scratch,
                           nn_real *y, int logits)
 {
     nn_real *next = scratch, *other = scratch + model->first_width * (size_t)rows, *out = NULL;
-    const nn_real *w = model->parameters;
+#ifdef NN_NO_CONVOLUTION
+    nn_real *const padded = NULL;
+#else
+    nn_real *const padded = other + model->second_width * (size_t)rows;
+#endif
     int i;
 
     if (model->scaling != NN_SCALE_NONE) {
@@ -7023,21 +7723,21 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
                 rows, model->inputs);
         x = next;
     }
-    for (i = 0; i < model->count; i++, x = out) {
-        const nn__layer layer = nn__layer_at(model, i);
+    for (i = nn__first_layer(model); i < model->count; i++, x = out) {
         const int last = i == model->count - 1;
-        const nn_activation activation = last && logits ? NN_LINEAR : layer.activation;
+        const nn_activation activation = last && logits ? NN_LINEAR : model->layers[i].activation;
 
         out = last && y ? y : other;
         other = next;
         next = out;
-        if (w)
-            NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, out, rows,
-                    layer.inputs, layer.outputs, activation);
-        else
+        if (model->parameters) {
+            nn__layer_forward(model, i, x, out, rows, activation, padded);
+        } else {
+            const nn__layer layer = nn__layer_at(model, i);
             nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real),
                                model->file + layer.biases * sizeof(nn_real), out, rows,
                                layer.inputs, layer.outputs, activation);
+        }
     }
     return out;
 }
@@ -7054,8 +7754,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows)
 
     if (nn_get_shape(model, &shape) != NN_OK || rows < 1) return 0;
     sizes = nn__sizes_of(&shape);
-    return (size_t)nn__predict_rows(rows) * sizeof(nn_real) *
-           ((size_t)sizes.buffers[0] + (size_t)sizes.buffers[1]);
+    return (size_t)nn__predict_rows(rows) * sizeof(nn_real) * nn__buffer_columns(&sizes);
 }
 
 /* Returns whether x[count] are finite. A loop here is faster for few numbers than a call. */
@@ -8865,7 +9564,7 @@ static nn_status nn__check_options(const nn_model *model, const nn_options *o)
 #endif
     for (i = 0; o->dropout && i < model->count; i++)
         if (!(o->dropout[i] >= 0 && o->dropout[i] < 1) ||
-            (i == model->count - 1 && o->dropout[i] != 0))
+            ((i == model->count - 1 || i < nn__first_layer(model)) && o->dropout[i] != 0))
             return NN_ERROR_OPTION;
 #ifndef NN_NO_MALLOC
     if (!nn__class_weights_fit(model, o)) return NN_ERROR_OPTION;
@@ -8898,8 +9597,49 @@ NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *option
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
                        (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
 
-    return (size_t)model->layers[layer].width * (size_t)arrays;
+    if (layer < nn__first_layer(model)) return 0;
+    return (size_t)nn__outputs_of(model, layer) * (size_t)arrays;
 }
+
+#ifdef NN__BACKWARD_BUFFER
+/* The scratch memory of the backward pass, and of padded images. */
+typedef struct nn__buffers {
+    int gradient;      /* columns of an array [batch x ...] for the gradient of a layer's input */
+    int padded;        /* columns of an array [batch x ...] for padded images */
+    size_t transposed; /* numbers of the largest kernel, transposed */
+} nn__buffers;
+
+static nn__buffers nn__buffers_of(const nn_model *model)
+{
+    nn__buffers most = {0, 0, 0};
+    int i;
+
+    for (i = nn__first_layer(model); i < model->count; i++) {
+        const nn__layer layer = nn__layer_at(model, i);
+        int needed = 0;
+
+#ifndef NN_NO_CONVOLUTION
+        if (layer.kind == NN_LAYER_CONVOLUTION) {
+            const nn__window window =
+                nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+            if (nn__is_padded(&window) && window.padded.size > most.padded)
+                most.padded = window.padded.size;
+#ifdef NN__SIMD
+            if (layer.biases - layer.weights > most.transposed)
+                most.transposed = layer.biases - layer.weights;
+#endif
+        }
+        needed = layer.kind != NN_LAYER_DENSE;
+#endif
+#ifdef NN__SIMD
+        needed = 1;
+#endif
+        if (needed && i > nn__first_layer(model) && layer.inputs > most.gradient)
+            most.gradient = layer.inputs;
+    }
+    return most;
+}
+#endif
 
 /* Sets the trainer's pointers to its arrays in a block, or only measures the block, as
    nn__lay_out_model does. */
@@ -8907,14 +9647,11 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
                                 const nn_options *o)
 {
     const size_t count = model->parameter_count, batch = (size_t)nn__micro_batch_rows(o);
+#ifdef NN__BACKWARD_BUFFER
+    const nn__buffers buffers = nn__buffers_of(model);
+#endif
     size_t cols = 0;
     int layer;
-#ifdef NN__SIMD
-    int widest = 0;
-
-    for (layer = 0; layer < model->count - 1; layer++)
-        if (model->layers[layer].width > widest) widest = model->layers[layer].width;
-#endif
 
     for (layer = 0; layer < model->count; layer++) {
         cols += nn__layer_columns(model, o, layer); /* four times the widths, which fit, at most */
@@ -8930,8 +9667,12 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     trainer->planes = nn__take_reals(block, batch, cols);
     trainer->output_gradients = nn__take_reals(block, batch, (size_t)nn__outputs(model));
     trainer->losses = nn__take_reals(block, 1, batch);
-#ifdef NN__SIMD
-    trainer->buffer = nn__take_reals(block, batch, (size_t)widest);
+#ifdef NN__BACKWARD_BUFFER
+    trainer->buffer = nn__take_reals(block, batch, (size_t)buffers.gradient);
+#endif
+#ifndef NN_NO_CONVOLUTION
+    trainer->padded = nn__take_reals(block, batch, (size_t)buffers.padded);
+    trainer->transposed = nn__take_reals(block, 1, buffers.transposed);
 #endif
 }
 
@@ -9080,7 +9821,7 @@ typedef struct nn__planes {
 NN__HOT nn__planes nn__planes_at(const nn_trainer *trainer, int layer, nn_real *first)
 {
     const nn_activation activation = trainer->model->layers[layer].activation;
-    const size_t size = (size_t)trainer->batch * (size_t)trainer->model->layers[layer].width;
+    const size_t size = (size_t)trainer->batch * (size_t)nn__outputs_of(trainer->model, layer);
     nn__planes planes;
 
     planes.state = planes.outputs = first;
@@ -9101,15 +9842,27 @@ static nn__planes nn__last_planes(const nn_trainer *trainer)
     nn_real *first = trainer->planes;
     int i;
 
-    for (i = 0; i < trainer->model->count - 1; i++) first = nn__planes_at(trainer, i, first).end;
+    for (i = nn__first_layer(trainer->model); i < trainer->model->count - 1; i++)
+        first = nn__planes_at(trainer, i, first).end;
     return nn__planes_at(trainer, i, first);
 }
 
-/* Returns the scratch memory of the input gradient. The scalar kernel needs none. */
+/* Returns the scratch memory of the input gradient. The scalar kernel of dense layers needs none. */
 static nn_real *nn__buffer_of(const nn_trainer *trainer)
 {
-#ifdef NN__SIMD
+#ifdef NN__BACKWARD_BUFFER
     return trainer->buffer;
+#else
+    (void)trainer;
+    return NULL;
+#endif
+}
+
+/* Returns the scratch memory for padded images. */
+static nn_real *nn__padded_of(const nn_trainer *trainer)
+{
+#ifndef NN_NO_CONVOLUTION
+    return trainer->padded;
 #else
     (void)trainer;
     return NULL;
@@ -9152,7 +9905,7 @@ static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const si
 static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
-    const size_t count = (size_t)rows * (size_t)trainer->model->layers[layer].width;
+    const size_t count = (size_t)rows * (size_t)nn__outputs_of(trainer->model, layer);
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -9168,17 +9921,16 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
                               int logits)
 {
     const nn_model *model = trainer->model;
-    nn__planes planes = nn__planes_at(trainer, 0, trainer->planes);
-    int i;
+    int i = nn__first_layer(model);
+    nn__planes planes = nn__planes_at(trainer, i, trainer->planes);
 
-    for (i = 0;; i++) {
+    for (;; i++) {
         const nn__layer layer = nn__layer_at(model, i);
         const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
         const int linear = logits && last;
 
-        NN__RUN(model, dense_forward, x, model->parameters + layer.weights,
-                model->parameters + layer.biases, planes.state, rows, layer.inputs, layer.outputs,
-                linear || keeps_z ? NN_LINEAR : layer.activation);
+        nn__layer_forward(model, i, x, planes.state, rows,
+                          linear || keeps_z ? NN_LINEAR : layer.activation, nn__padded_of(trainer));
         if (keeps_z) { /* then no logits are wanted: sigmoid and softmax keep none */
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
             NN__RUN(model, activate, layer.activation, planes.outputs, rows, layer.outputs);
@@ -9188,6 +9940,87 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
         x = training ? planes.dropped : planes.outputs;
         planes = nn__planes_at(trainer, i + 1, planes.end);
     }
+}
+
+#ifndef NN_NO_CONVOLUTION
+/* dx[rows x inputs of layer i] = dL/dx from dz[rows x outputs of layer i] and the input x of a layer
+   that moves a window. */
+static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn_real *x,
+                                      const nn_real *dz, nn_real *dx, int rows)
+{
+    const nn_model *model = trainer->model;
+    const nn__layer layer = nn__layer_at(model, i);
+    const nn__window window =
+        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const int padded = nn__is_padded(&window);
+
+    if (layer.kind != NN_LAYER_CONVOLUTION) {
+        NN__RUN(model, pool_gradient, &window, layer.kind != NN_LAYER_MAX_POOL, x, dz, dx, rows);
+        return;
+    }
+    NN__RUN(model, convolution_input_gradient, &window, dz, model->parameters + layer.weights,
+            trainer->transposed, padded ? trainer->padded : dx, rows);
+    if (padded) nn__crop(&window, trainer->padded, dx, rows);
+}
+
+/* The weight gradient of a convolution, as nn__backward has it. */
+static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const nn_real *x,
+                                       const nn_real *dz, int rows)
+{
+    const nn_model *model = trainer->model;
+    const nn__layer layer = nn__layer_at(model, i);
+    const nn__window window =
+        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+
+    if (nn__is_padded(&window)) {
+        nn__pad(&window, x, trainer->padded, rows);
+        x = trainer->padded;
+    }
+    NN__RUN(model, convolution_weight_gradient, &window, x, dz, trainer->gradients + layer.weights,
+            trainer->gradients + layer.biases, rows, trainer->pending);
+}
+#endif
+
+/* The gradient of the loss with respect to the weights of layer i, from its input x and dz = dL/dz:
+   added to the gradients when trainer->pending is 1. */
+NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const nn_real *x,
+                                       const nn_real *dz, int rows)
+{
+    const nn_model *model = trainer->model;
+    const nn__layer layer = nn__layer_at(model, i);
+
+#ifndef NN_NO_CONVOLUTION
+    if (layer.kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, x, dz, rows);
+    if (layer.kind != NN_LAYER_DENSE) return;
+#endif
+    NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
+            trainer->gradients + layer.biases, rows, layer.inputs, layer.outputs, trainer->pending);
+}
+
+/* The gradient with respect to the input of layer i, from dz = dL/dz, and through the activation
+   and the dropout of the layer before it, whose arrays are *before: see
+   nn__dense_input_gradient_scalar. */
+NN__HOT void nn__layer_input_gradient(const nn_trainer *trainer, int i, const nn__planes *before,
+                                      const nn_real *dz, int rows)
+{
+    const nn_model *model = trainer->model;
+    const nn__layer layer = nn__layer_at(model, i);
+    const nn_activation activation = model->layers[i - 1].activation;
+
+#ifndef NN_NO_CONVOLUTION
+    if (layer.kind != NN_LAYER_DENSE) {
+        const size_t count = (size_t)rows * (size_t)layer.inputs;
+        nn_real *const dx = trainer->buffer;
+        size_t k;
+
+        nn__window_input_gradient(trainer, i, before->dropped, dz, dx, rows);
+        for (k = 0; before->mask && k < count; k++) dx[k] *= before->mask[k];
+        NN__RUN(model, activation_gradient, activation, before->state, dx, rows, layer.inputs);
+        return;
+    }
+#endif
+    NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights, before->mask,
+            before->state, nn__buffer_of(trainer), rows, layer.inputs, layer.outputs, activation);
 }
 
 /* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
@@ -9202,27 +10035,22 @@ static void nn__backward(nn_trainer *trainer, const nn_real *input, const nn__pl
                          int rows)
 {
     const nn_model *model = trainer->model;
+    const int first = nn__first_layer(model);
     nn__planes planes = *last;
     int i;
 
-    for (i = model->count - 1; i >= 0; i--) {
-        const nn__layer layer = nn__layer_at(model, i);
+    for (i = model->count - 1; i >= first; i--) {
         const nn_real *dz = planes.state, *x = input;
 
-        if (i > 0) {
+        if (i > first) {
             planes =
                 nn__planes_at(trainer, i - 1,
                               planes.state - nn__layer_columns(model, trainer->options, i - 1) *
                                                  (size_t)trainer->batch);
             x = planes.dropped;
         }
-        NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
-                trainer->gradients + layer.biases, rows, layer.inputs, layer.outputs,
-                trainer->pending);
-        if (i > 0)
-            NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights, planes.mask,
-                    planes.state, nn__buffer_of(trainer), rows, layer.inputs, layer.outputs,
-                    model->layers[i - 1].activation);
+        nn__layer_weight_gradient(trainer, i, x, dz, rows);
+        if (i > first) nn__layer_input_gradient(trainer, i, &planes, dz, rows);
     }
 #ifdef NN__SIMD
     trainer->backward_rows = rows;
@@ -9294,8 +10122,14 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
             outputs);
     nn__backward(trainer, trainer->input, &planes, rows);
     if (dx) {
-        NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
-                rows, model->inputs, model->layers[0].width, NN_LINEAR);
+        i = nn__first_layer(model);
+#ifndef NN_NO_CONVOLUTION
+        if (model->layers[i].kind != NN_LAYER_DENSE)
+            nn__window_input_gradient(trainer, i, trainer->input, trainer->planes, dx, rows);
+        else
+#endif
+            NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
+                    rows, model->inputs, nn__outputs_of(model, i), NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
@@ -10457,13 +11291,13 @@ NN_DEF nn_status nn_cross_validate(const nn_shape *shape, const nn_data *data,
                                    const nn_options *options, int folds, nn_metrics *results)
 {
     const nn_options o = options ? *options : nn__default_options();
-    nn_status status = nn__check_shape(shape);
+    nn_status status = nn_check_shape(shape, NULL);
     nn_fold fold;
     int recorded;
 
     if (!results) return NN_ERROR_NULL;
     if (status == NN_OK)
-        status = nn__check_widths(data, shape->inputs, shape->layers[shape->count - 1].width);
+        status = nn__check_widths(data, shape->inputs, nn__sizes_of(shape).map.size);
     if (status == NN_OK && /* scalar functions, because there is no model with a back-end yet */
         !(nn__all_finite_scalar(data->x, (size_t)data->rows * (size_t)data->inputs) &&
           nn__all_finite_scalar(data->y, nn__numbers(data))))
@@ -13520,7 +14354,7 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
         nn__write_number(writer, (size_t)model->inputs);
         for (i = 0; i < model->count; i++) {
             nn__write_text(writer, ",");
-            nn__write_number(writer, (size_t)model->layers[i].width);
+            nn__write_number(writer, (size_t)nn__outputs_of(model, i));
         }
         break;
     case NN__ACTIVATIONS:
@@ -14109,21 +14943,22 @@ static nn_status nn__read_target_scaling(const nn__file *file, nn_model *model, 
 
 /* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
    that is NULL. */
-static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int in,
-                                int out)
+static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int out)
 {
     const int activation = nn__take_activation(activations);
     const int last = activations->at == activations->end;
+    nn_layer layer;
+    nn__map map;
+    nn_status status;
 
     if (activation < 0) return NN_ERROR_METADATA;
-    if (!nn__has_activation(activation) || (activation == NN_SOFTMAX && (!last || out == 1)))
-        return NN_ERROR_ACTIVATION;
-    if (layers) {
-        layers[sizes->count].kind = NN_LAYER_DENSE;
-        layers[sizes->count].width = out;
-        layers[sizes->count].activation = (nn_activation)activation;
-    }
-    nn__count_layer(sizes, in, out, last);
+    memset(&layer, 0, sizeof layer);
+    layer.width = out;
+    layer.activation = (nn_activation)activation;
+    status = nn__check_layer(&layer, &sizes->map, 0, last, &map);
+    if (status != NN_OK) return status;
+    if (layers) layers[sizes->count] = layer;
+    nn__count_layer(sizes, &layer, last);
     return NN_OK;
 }
 
@@ -14152,7 +14987,7 @@ static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_laye
     nn__no_layers(sizes, in);
     do {
         out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
-        if (!out || nn__read_layer(&activations, sizes, layers, in, out) != NN_OK) return 0;
+        if (!out || nn__read_layer(&activations, sizes, layers, out) != NN_OK) return 0;
         in = out;
     } while (activations.at < activations.end);
     return widths.at == widths.end;
@@ -15133,7 +15968,7 @@ static int nn__widths_fit(const nn__file *file, const nn_model *model)
     if (!widths.at) return 1;
     if (nn__take_width(&widths) != model->inputs) return 0;
     for (layer = 0; layer < model->count; layer++)
-        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != model->layers[layer].width)
+        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != nn__outputs_of(model, layer))
             return 0;
     return widths.at == widths.end;
 }
@@ -15526,7 +16361,7 @@ static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_laye
         else if (in != out)
             return NN_ERROR_TENSOR;
         out = (int)weight->shape[0];
-        status = nn__read_layer(&activations, sizes, layers, in, out);
+        status = nn__read_layer(&activations, sizes, layers, out);
         if (status != NN_OK) return status;
     }
     if (more < 0) return NN_ERROR_TENSOR;
@@ -16121,8 +16956,8 @@ static int nn__export_width(const nn_model *model, int buffer)
     int i, width = scaled && !buffer ? model->inputs : 0;
 
     for (i = 0; i < model->count - 1; i++)
-        if ((i + scaled) % 2 == buffer && model->layers[i].width > width)
-            width = model->layers[i].width;
+        if ((i + scaled) % 2 == buffer && nn__outputs_of(model, i) > width)
+            width = nn__outputs_of(model, i);
     return width;
 }
 
@@ -16213,7 +17048,7 @@ static void nn__write_manual(nn__exporter *to)
     }
     for (i = 0; i < model->count; i++) {
         nn__write_count(to, i ? "                   " : "       layers      ",
-                        model->layers[i].width, " ");
+                        nn__outputs_of(model, i), " ");
         nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
         nn__write_text(&to->writer, "\n");
     }

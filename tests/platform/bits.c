@@ -189,6 +189,7 @@ static uint64_t hash_run(run r, int i)
 
     fill_data(&data, r.net->inputs);
     if (r.weighted) data.weight = weights;
+    memset(layers, 0, sizeof layers);
     layers[0].kind = NN_LAYER_DENSE;
     layers[0].width = r.net->hidden[0];
     layers[1].kind = NN_LAYER_DENSE;

@@ -172,8 +172,8 @@ static void test_evaluate(void)
 {
     static unsigned char memory[2][NN_MODEL_SIZE(2, 8, 1)];
     static nn_real x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, y[4] = {0, 1, 1, 0}, two[8];
-    const nn_layer one_layer = {NN_LAYER_DENSE, NN_SIGMOID, 1};
-    const nn_layer two_layer = {NN_LAYER_DENSE, NN_LINEAR, 2};
+    const nn_layer one_layer = NN_DENSE(1, NN_SIGMOID);
+    const nn_layer two_layer = NN_DENSE(2, NN_LINEAR);
     nn_shape shape;
     nn_options how = options_of(0, 0);
     nn_model *model;

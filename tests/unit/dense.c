@@ -14,10 +14,9 @@ static void test_rows_do_not_depend_on_the_batch(void)
         nn_layer layers[3];
         nn_model *model;
         size_t bytes = (size_t)width * sizeof(nn_real);
-        for (i = 0; i < 3; i++) layers[i].kind = NN_LAYER_DENSE, layers[i].width = width;
-        layers[0].activation = NN_TANH;
-        layers[1].activation = NN_SIGMOID;
-        layers[2].activation = width > 1 ? NN_SOFTMAX : NN_LEAKY_RELU;
+        layers[0] = dense_layer(width, NN_TANH);
+        layers[1] = dense_layer(width, NN_SIGMOID);
+        layers[2] = dense_layer(width, width > 1 ? NN_SOFTMAX : NN_LEAKY_RELU);
         model = make_model(width, layers, 3, 1);
         memset(all, 0xFF, sizeof all);
         CHECK(nn_predict(model, x, ROWS, all, NULL) == NN_OK);

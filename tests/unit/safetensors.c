@@ -74,8 +74,7 @@ static void test_many_layers(void)
     nn_model *model, *loaded = NULL;
     bytes b;
     int i;
-    for (i = 0; i < DEPTH; i++) layers[i].kind = NN_LAYER_DENSE, layers[i].width = 1 + i % 3;
-    for (i = 0; i < DEPTH; i++) layers[i].activation = NN_TANH;
+    for (i = 0; i < DEPTH; i++) layers[i] = dense_layer(1 + i % 3, NN_TANH);
     model = make_model(3, layers, DEPTH, 1);
     if (!model) return;
     b = save_model(model);
