@@ -383,8 +383,8 @@ static nn_model *make_model(const request *r, nn_options *options)
     int i;
 
     if (outputs > OUTPUTS) fail("too many outputs");
+    memset(layers, 0, sizeof layers);
     for (i = 0; i <= last; i++) {
-        layers[i].kind = NN_LAYER_DENSE;
         layers[i].width = r->sizes[i + 1];
         layers[i].activation = hidden_activation(r);
     }

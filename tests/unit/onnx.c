@@ -417,6 +417,14 @@ static void test_refusals(void)
     nn_model_free(model);
 }
 
+static void set_width(nn_model *model, int width)
+{
+    model->layers[0].width = width;
+#ifndef NN_NO_CONVOLUTION
+    model->maps[1].size = width;
+#endif
+}
+
 /* The largest file has 2^31 - 1 bytes. No array of this model is so long: its size is computed
    without them. */
 static void test_two_gigabytes(void)
@@ -427,15 +435,15 @@ static void test_two_gigabytes(void)
 
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        model->layers[0].width = middle;
+        set_width(model, middle);
         *(nn_export_onnx_memory(model, NULL, 0, &size) == NN_OK ? &low : &high) = middle;
     }
-    model->layers[0].width = low;
+    set_width(model, low);
     CHECK(nn_export_onnx_memory(model, NULL, 0, &size) == NN_OK);
     CHECK(size <= INT_MAX && size > INT_MAX - 2 * sizeof(nn_real)); /* a weight and a bias more */
-    model->layers[0].width = low + 1;
+    set_width(model, low + 1);
     CHECK(nn_export_onnx_memory(model, NULL, 0, &next) == NN_ERROR_OVERFLOW && !next);
-    model->layers[0].width = 1;
+    set_width(model, 1);
     CHECK(nn_export_onnx_memory(model, NULL, 0, &next) == NN_OK && next < 300);
     nn_model_free(model);
 }
