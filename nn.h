@@ -1496,14 +1496,16 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
     (NN__ARRAY(NN__PARAMETERS(a, b, c, d, e, f, g, h, i)) +                                        \
      NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, __VA_ARGS__))
 #ifdef NN_NO_CONVOLUTION
+#define NN__OFFSETS      1
 #define NN__MAPS(layers) 0
 #else
+#define NN__OFFSETS      2
 #define NN__MAPS(layers) NN__ALIGNED((layers + 1) * sizeof(nn__map))
 #endif
 #define NN__MODEL_OPEN_SIZE(a, b, c, d, e, f, g, h, i, more, ...)                                  \
     (sizeof(char[(more) ? -1 : 1]) - 1 + NN__SLACK + NN__ALIGNED(sizeof(nn_model)) +               \
      NN__MAPS(NN__LAYERS(b, c, d, e, f, g, h, i)) +                                                \
-     NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(size_t)) +                            \
+     NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * NN__OFFSETS * sizeof(size_t)) +              \
      NN__ALIGNED(NN__LAYERS(b, c, d, e, f, g, h, i) * sizeof(nn_layer)) +                          \
      NN__ARRAY(2 * NN__SIZE(a)) + NN__TARGET_SCALING(NN__OUTPUTS(b, c, d, e, f, g, h, i)) +        \
      NN__ARRAY((NN_PREDICT_ROWS) *                                                                 \
@@ -1562,7 +1564,9 @@ struct nn_model {
 #ifndef NN_NO_CONVOLUTION
     nn__map *maps; /* [count + 1] the input of each layer, then the output of the last one */
 #endif
-    size_t *offsets;           /* [count] index of each layer's first parameter: see nn__layer_at */
+    /* [count x NN__OFFSETS] the index of each layer's weights, and behind it that of its biases where
+       there are convolutions: see nn__layer_at. */
+    size_t *offsets;
     nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
     const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
                                   and biases [out], as nn_save wrote them */
@@ -6845,8 +6849,12 @@ NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
     layer.inputs = in->size;
     layer.outputs = nn__outputs_of(model, i);
     layer.matrix = nn__matrix_of(model->layers + i, in);
-    layer.weights = model->offsets[i];
+    layer.weights = model->offsets[NN__OFFSETS * i];
+#ifdef NN_NO_CONVOLUTION
     layer.biases = layer.weights + (size_t)layer.matrix.rows * (size_t)layer.matrix.cols;
+#else
+    layer.biases = model->offsets[NN__OFFSETS * i + 1];
+#endif
     return layer;
 }
 
@@ -7116,7 +7124,7 @@ static void nn__lay_out_model(nn_model *model, nn__block *block, const nn__sizes
     model->maps = (nn__map *)nn__take(block, (size_t)sizes->count + 1, sizeof(nn__map));
     model->second_width = (size_t)sizes->buffers[1];
 #endif
-    model->offsets = (size_t *)nn__take(block, (size_t)sizes->count, sizeof(size_t));
+    model->offsets = (size_t *)nn__take(block, (size_t)sizes->count, NN__OFFSETS * sizeof(size_t));
     model->layers = (nn_layer *)nn__take(block, (size_t)sizes->count, sizeof(nn_layer));
     model->parameters = stored ? NULL : nn__take_reals(block, 1, sizes->parameters);
     model->offset = nn__take_reals(block, 2, (size_t)sizes->inputs);
@@ -7322,11 +7330,14 @@ static void nn__set_offsets(nn_model *model)
         (void)nn__map_behind(model->layers + i, model->maps + i, model->maps + i + 1);
 #endif
     for (i = 0; i < model->count; i++) {
-        nn__layer layer;
+        const nn__matrix w = nn__layer_at(model, i).matrix;
 
-        model->offsets[i] = offset;
-        layer = nn__layer_at(model, i);
-        offset = layer.biases + (size_t)layer.matrix.cols;
+        model->offsets[NN__OFFSETS * i] = offset;
+        offset += (size_t)w.rows * (size_t)w.cols;
+#ifndef NN_NO_CONVOLUTION
+        model->offsets[NN__OFFSETS * i + 1] = offset;
+#endif
+        offset += (size_t)w.cols;
     }
 }
 
@@ -7684,22 +7695,23 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
 
 /* Computes layer i, but no image: y[rows x outputs] from x[rows x inputs], with this activation in
    place of its own. padded has room for the padded images. */
-NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn_real *x, nn_real *y, int rows,
-                               nn_activation activation, nn_real *padded)
+NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn__layer *layer,
+                               const nn_real *x, nn_real *y, int rows, nn_activation activation,
+                               nn_real *padded)
 {
-    const nn__layer layer = nn__layer_at(model, i);
     const nn_real *w = model->parameters;
 
 #ifndef NN_NO_CONVOLUTION
-    if (layer.kind != NN_LAYER_DENSE) {
+    if (layer->kind != NN_LAYER_DENSE) {
         nn__window_forward(model, i, x, y, rows, activation, padded);
         return;
     }
 #else
+    (void)i;
     (void)padded;
 #endif
-    NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, y, rows, layer.inputs,
-            layer.outputs, activation);
+    NN__RUN(model, dense_forward, x, w + layer->weights, w + layer->biases, y, rows, layer->inputs,
+            layer->outputs, activation);
 }
 
 /* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
@@ -7724,20 +7736,19 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
         x = next;
     }
     for (i = nn__first_layer(model); i < model->count; i++, x = out) {
+        const nn__layer layer = nn__layer_at(model, i);
         const int last = i == model->count - 1;
-        const nn_activation activation = last && logits ? NN_LINEAR : model->layers[i].activation;
+        const nn_activation activation = last && logits ? NN_LINEAR : layer.activation;
 
         out = last && y ? y : other;
         other = next;
         next = out;
-        if (model->parameters) {
-            nn__layer_forward(model, i, x, out, rows, activation, padded);
-        } else {
-            const nn__layer layer = nn__layer_at(model, i);
+        if (model->parameters)
+            nn__layer_forward(model, i, &layer, x, out, rows, activation, padded);
+        else
             nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real),
                                model->file + layer.biases * sizeof(nn_real), out, rows,
                                layer.inputs, layer.outputs, activation);
-        }
     }
     return out;
 }
@@ -9929,7 +9940,7 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
         const int last = i == model->count - 1, keeps_z = planes.outputs != planes.state;
         const int linear = logits && last;
 
-        nn__layer_forward(model, i, x, planes.state, rows,
+        nn__layer_forward(model, i, &layer, x, planes.state, rows,
                           linear || keeps_z ? NN_LINEAR : layer.activation, nn__padded_of(trainer));
         if (keeps_z) { /* then no logits are wanted: sigmoid and softmax keep none */
             nn__copy(planes.outputs, planes.state, (size_t)rows * (size_t)layer.outputs);
@@ -9983,44 +9994,43 @@ static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const n
 
 /* The gradient of the loss with respect to the weights of layer i, from its input x and dz = dL/dz:
    added to the gradients when trainer->pending is 1. */
-NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const nn_real *x,
-                                       const nn_real *dz, int rows)
+NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
+                                       const nn_real *x, const nn_real *dz, int rows)
 {
-    const nn_model *model = trainer->model;
-    const nn__layer layer = nn__layer_at(model, i);
-
 #ifndef NN_NO_CONVOLUTION
-    if (layer.kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, x, dz, rows);
-    if (layer.kind != NN_LAYER_DENSE) return;
+    if (layer->kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, x, dz, rows);
+    if (layer->kind != NN_LAYER_DENSE) return;
+#else
+    (void)i;
 #endif
-    NN__RUN(model, dense_weight_gradient, x, dz, trainer->gradients + layer.weights,
-            trainer->gradients + layer.biases, rows, layer.inputs, layer.outputs, trainer->pending);
+    NN__RUN(trainer->model, dense_weight_gradient, x, dz, trainer->gradients + layer->weights,
+            trainer->gradients + layer->biases, rows, layer->inputs, layer->outputs,
+            trainer->pending);
 }
 
 /* The gradient with respect to the input of layer i, from dz = dL/dz, and through the activation
    and the dropout of the layer before it, whose arrays are *before: see
    nn__dense_input_gradient_scalar. */
-NN__HOT void nn__layer_input_gradient(const nn_trainer *trainer, int i, const nn__planes *before,
-                                      const nn_real *dz, int rows)
+NN__HOT void nn__layer_input_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
+                                      const nn__planes *before, const nn_real *dz, int rows)
 {
     const nn_model *model = trainer->model;
-    const nn__layer layer = nn__layer_at(model, i);
     const nn_activation activation = model->layers[i - 1].activation;
 
 #ifndef NN_NO_CONVOLUTION
-    if (layer.kind != NN_LAYER_DENSE) {
-        const size_t count = (size_t)rows * (size_t)layer.inputs;
+    if (layer->kind != NN_LAYER_DENSE) {
+        const size_t count = (size_t)rows * (size_t)layer->inputs;
         nn_real *const dx = trainer->buffer;
         size_t k;
 
         nn__window_input_gradient(trainer, i, before->dropped, dz, dx, rows);
         for (k = 0; before->mask && k < count; k++) dx[k] *= before->mask[k];
-        NN__RUN(model, activation_gradient, activation, before->state, dx, rows, layer.inputs);
+        NN__RUN(model, activation_gradient, activation, before->state, dx, rows, layer->inputs);
         return;
     }
 #endif
-    NN__RUN(model, dense_input_gradient, dz, model->parameters + layer.weights, before->mask,
-            before->state, nn__buffer_of(trainer), rows, layer.inputs, layer.outputs, activation);
+    NN__RUN(model, dense_input_gradient, dz, model->parameters + layer->weights, before->mask,
+            before->state, nn__buffer_of(trainer), rows, layer->inputs, layer->outputs, activation);
 }
 
 /* The backward pass of input[rows x inputs], scaled. The state of the last layer holds its dL/dz.
@@ -10040,6 +10050,7 @@ static void nn__backward(nn_trainer *trainer, const nn_real *input, const nn__pl
     int i;
 
     for (i = model->count - 1; i >= first; i--) {
+        const nn__layer layer = nn__layer_at(model, i);
         const nn_real *dz = planes.state, *x = input;
 
         if (i > first) {
@@ -10049,8 +10060,8 @@ static void nn__backward(nn_trainer *trainer, const nn_real *input, const nn__pl
                                                  (size_t)trainer->batch);
             x = planes.dropped;
         }
-        nn__layer_weight_gradient(trainer, i, x, dz, rows);
-        if (i > first) nn__layer_input_gradient(trainer, i, &planes, dz, rows);
+        nn__layer_weight_gradient(trainer, i, &layer, x, dz, rows);
+        if (i > first) nn__layer_input_gradient(trainer, i, &layer, &planes, dz, rows);
     }
 #ifdef NN__SIMD
     trainer->backward_rows = rows;
