@@ -5140,25 +5140,39 @@ static nn_real nn__stored_real(const unsigned char *b)
     return nn__from_bits(bits);
 }
 
+/* Continues a sum with x[pixels x channels] times weights in a model file, where the channels are
+   outside: weight (i, c) is number c * plane + i from w on. */
+static nn_real nn__stored_sum(const nn_real *x, int pixels, int channels, const unsigned char *w,
+                              size_t plane, nn_real sum)
+{
+    int i, c;
+
+    for (i = 0; i < pixels; i++, w += sizeof(nn_real)) {
+        const unsigned char *stored = w;
+        for (c = 0; c < channels; c++, stored += plane * sizeof(nn_real))
+            sum = nn__fma(*x++, nn__stored_real(stored), sum);
+    }
+    return sum;
+}
+
 /* The forward product with the parameters in a model file: w[out x in] and bias[out], each as
    nn__stored_real reads it. Each sum has the order of nn__dense_forward_scalar, so that the results
-   are the same. */
+   are the same. x is [rows x in], where in is [pixels x channels] behind an image; otherwise
+   channels is 1. */
 static NN__APART void nn__stored_forward(const nn_real *x, const unsigned char *w,
                                          const unsigned char *bias, nn_real *y, int rows, int in,
-                                         int out, nn_activation activation)
+                                         int channels, int out, nn_activation activation)
 {
+    const int pixels = in / channels;
     const unsigned char *stored;
-    nn_real *z = y, sum;
-    int b, j, k;
+    nn_real *z = y;
+    int b, j;
 
     for (b = 0; b < rows; b++, x += in) {
         stored = w;
-        for (j = 0; j < out; j++) {
-            sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
-            for (k = 0; k < in; k++, stored += sizeof(nn_real))
-                sum = nn__fma(x[k], nn__stored_real(stored), sum);
-            *z++ = sum;
-        }
+        for (j = 0; j < out; j++, stored += (size_t)in * sizeof(nn_real))
+            *z++ = nn__stored_sum(x, pixels, channels, stored, (size_t)pixels,
+                                  nn__stored_real(bias + (size_t)j * sizeof(nn_real)));
     }
     nn__activate_scalar(activation, y, rows, out);
 }
@@ -5532,6 +5546,32 @@ static void nn__convolution_forward_scalar(const nn__window *window, const nn_re
                 for (k = 0; k < run; k++, row += out)
                     for (j = 0; j < out; j++) z[j] = nn__fma(patch[k], row[j], z[j]);
         }
+    nn__activate_scalar(activation, y, rows, window->out.size);
+}
+
+/* The same with the parameters in a model file: w[channels x channels before x height x width] and
+   bias[channels]. The sums have the same order. */
+static void nn__stored_convolution(const nn__window *window, const nn_real *x,
+                                   const unsigned char *w, const unsigned char *bias, nn_real *y,
+                                   int rows, nn_activation activation)
+{
+    const int positions = nn__positions(window), in = window->in.channels;
+    const size_t plane = (size_t)window->height * (size_t)window->width;
+    const size_t across = (size_t)window->width * sizeof(nn_real);
+    nn_real *z = y;
+    int b, i, j, line;
+
+    for (b = 0; b < rows; b++, x += window->padded.size)
+        for (i = 0; i < positions; i++)
+            for (j = 0; j < window->out.channels; j++) {
+                const nn_real *patch = x + nn__patch(window, i);
+                const unsigned char *stored = w + (size_t)j * (size_t)in * plane * sizeof(nn_real);
+                nn_real sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
+                for (line = 0; line < window->height; line++, patch += nn__line(window))
+                    sum = nn__stored_sum(patch, window->width, in, stored + (size_t)line * across,
+                                         plane, sum);
+                *z++ = sum;
+            }
     nn__activate_scalar(activation, y, rows, window->out.size);
 }
 
@@ -6800,10 +6840,26 @@ static int nn__outputs_of(const nn_model *model, int layer)
 #endif
 }
 
-/* The size of a layer's matrix of weights [rows x cols]; 0 x 0 of a layer without parameters. */
+/* The size of a layer's matrix of weights [rows x cols]; 0 x 0 of a layer without parameters. The
+   rows are [pixels x channels] of a patch, or of the image before a dense layer. Of other dense
+   layers channels is 1. */
 typedef struct nn__matrix {
     int rows, cols;
+#ifndef NN_NO_CONVOLUTION
+    int channels;
+#endif
 } nn__matrix;
+
+/* Returns the channels of a matrix. */
+static int nn__channels(const nn__matrix *w)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)w;
+    return 1;
+#else
+    return w->channels;
+#endif
+}
 
 static nn__matrix nn__matrix_of(const nn_layer *layer, const nn__map *in)
 {
@@ -6812,6 +6868,7 @@ static nn__matrix nn__matrix_of(const nn_layer *layer, const nn__map *in)
     w.rows = in->size;
     w.cols = layer->width;
 #ifndef NN_NO_CONVOLUTION
+    w.channels = in->height ? in->channels : 1;
     if (layer->kind == NN_LAYER_CONVOLUTION) {
         w.rows = layer->height * layer->width * in->channels;
         w.cols = layer->channels;
@@ -6824,8 +6881,8 @@ static nn__matrix nn__matrix_of(const nn_layer *layer, const nn__map *in)
 
 /* One layer and where its parameters are. Only nn__layer_at knows this layout: the matrix of the
    weights [rows x cols] begins at index `weights` of the parameters, and the biases [cols] follow
-   it at index `biases`. Of a dense layer the matrix is [inputs x outputs]. A model file has the same
-   order, but the weights are [cols x rows] there. */
+   it at index `biases`. Of a dense layer the matrix is [inputs x outputs]. A model file has the
+   same order, but the weights are [cols x rows] there, and the rows are [channels x pixels]. */
 typedef struct nn__layer {
     nn_layer_kind kind;
     nn_activation activation;
@@ -6872,6 +6929,24 @@ static int nn__first_layer(const nn_model *model)
 #else
     return model->layers[0].kind == NN_LAYER_IMAGE;
 #endif
+}
+
+/* Returns whether a layer has weights and biases: images and pools have none. */
+static int nn__has_parameters(const nn_model *model, int i)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)model, (void)i;
+    return 1;
+#else
+    return model->layers[i].kind == NN_LAYER_DENSE || model->layers[i].kind == NN_LAYER_CONVOLUTION;
+#endif
+}
+
+/* Returns the number of the first layer from layer i on that has parameters, or the count. */
+static int nn__next_with_parameters(const nn_model *model, int i)
+{
+    while (i < model->count && !nn__has_parameters(model, i)) i++;
+    return i;
 }
 
 #ifndef NN_NO_TRAIN
@@ -7688,8 +7763,12 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
         nn__pad(&window, x, padded, rows);
         x = padded;
     }
-    NN__RUN(model, convolution_forward, &window, x, model->parameters + layer.weights,
-            model->parameters + layer.biases, y, rows, activation);
+    if (model->parameters)
+        NN__RUN(model, convolution_forward, &window, x, model->parameters + layer.weights,
+                model->parameters + layer.biases, y, rows, activation);
+    else
+        nn__stored_convolution(&window, x, model->file + layer.weights * sizeof(nn_real),
+                               model->file + layer.biases * sizeof(nn_real), y, rows, activation);
 }
 #endif
 
@@ -7712,6 +7791,17 @@ NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn__layer *la
 #endif
     NN__RUN(model, dense_forward, x, w + layer->weights, w + layer->biases, y, rows, layer->inputs,
             layer->outputs, activation);
+}
+
+/* Returns whether this is a dense layer whose parameters are in a model file. */
+static int nn__is_stored_dense(const nn_model *model, const nn__layer *layer)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)layer;
+    return !model->parameters;
+#else
+    return !model->parameters && layer->kind == NN_LAYER_DENSE;
+#endif
 }
 
 /* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
@@ -7743,12 +7833,13 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
         out = last && y ? y : other;
         other = next;
         next = out;
-        if (model->parameters)
+        if (!nn__is_stored_dense(model, &layer))
             nn__layer_forward(model, i, &layer, x, out, rows, activation, padded);
         else
             nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real),
                                model->file + layer.biases * sizeof(nn_real), out, rows,
-                               layer.inputs, layer.outputs, activation);
+                               layer.inputs, nn__channels(&layer.matrix), layer.outputs,
+                               activation);
     }
     return out;
 }
@@ -14084,12 +14175,17 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
    ------------------------------------------------------------------------------------------------
    safetensors: 8 bytes, the little-endian length of the header; the header, JSON; the data, without
    holes. (https://github.com/huggingface/safetensors, "Format".) Tensors are written in PyTorch's
-   layout, [out x in]; ours is [in x out]. Metadata, all strings:
+   layout, [out x in]; ours is [in x out]. PyTorch has the channels of an image before its pixels,
+   we have them behind. So the weights of a convolution, ours [height x width x in x out], are
+   [out x in x height x width] in a file. Behind an image, the inputs of a dense layer, ours
+   [height x width x channels], are [channels x height x width]. Metadata, all strings:
 
        format              "pt"
        nn.version          "1", or "2" where there is a scaling of the targets: a build without a
-                           heap cannot undo it, and refuses such a file
+                           heap cannot undo it, and refuses such a file. "3" and "4" are the same
+                           with nn.layers, which a build without convolutions refuses
        nn.widths           the inputs, then the width of each layer, with commas
+       nn.layers           in its place, where the first layer is an image: each layer, see below
        nn.activations      one name for each layer, with commas
        nn.scaling          none, standard or min-max
        nn.scaling_values   offsets, then factors [inputs], each as the hexadecimal of its bits
@@ -14106,6 +14202,21 @@ NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labe
        nn.target_offset    the same for the targets: y = output * target_scale + target_offset
        nn.target_scale
        ...                 the user's pairs, in the order of their keys
+
+   nn.layers has one of these for each layer, with commas. Sizes and strides are height x width:
+
+       image 28x28x1                               height, width, channels
+       convolution 8 5x5 stride 1x1 same           channels, kernel; same or none
+       max_pool 2x2 stride 2x2                     window
+       average_pool 2x2 stride 2x2
+       global_average
+       dense 10                                    width
+
+   Modules are counted as in the nn.Sequential that computes the same: one for a layer, one for its
+   activation unless that is linear, and none for the image. One more, nn.Flatten, stands before a
+   dense layer behind an image. Where the image and all kernels have height 1, the convolutions are
+   nn.Conv1d, whose weights are [out x in x width]. (Convolutions with padding and even kernels are
+   nn.Conv2d only with stride 1. Others need an nn.ZeroPad2d, which is not counted.)
 
    The decimal numbers are never read here, and cannot contradict nn.scaling_values and
    nn.target_values: nn_save writes them of the same numbers, and the checksum covers all. A build
@@ -14155,8 +14266,15 @@ static uint32_t nn__crc32(uint32_t crc, unsigned char byte)
 
 static const char *const nn__scaling_names[] = {"none", "standard", "min-max"};
 
+#ifndef NN_NO_CONVOLUTION
+/* In the order of nn_layer_kind and of nn_padding. */
+static const char *const nn__kind_names[] = {"dense",    "image",        "convolution",
+                                             "max_pool", "average_pool", "global_average"};
+static const char *const nn__padding_names[] = {"none", "same"};
+#endif
+
 /* The parts of a file: the data, the values of our metadata, the header behind the metadata. The
-   checksum covers all of the others, in this order. */
+   checksum covers all of the others, in this order. The widths may be the value of nn.layers. */
 enum {
     NN__DATA,
     NN__VERSION,
@@ -14179,6 +14297,27 @@ enum { NN__STATE_NUMBERS = 23 };
 enum { NN__CHECKPOINT_ARRAYS = 3 };
 static const char *const nn__array_names[NN__CHECKPOINT_ARRAYS] = {
     "optimizer.first", "optimizer.second", "best.parameters"};
+
+/* Fills shape[4] with the dimensions of a layer's weights in a file; returns how many they are. In
+   a sequence, convolutions have one less. */
+static int nn__weight_shape(const nn_model *model, int i, int sequence, size_t *shape)
+{
+    const nn__layer layer = nn__layer_at(model, i);
+    int rank = 0;
+
+    shape[rank++] = (size_t)layer.matrix.cols;
+#ifndef NN_NO_CONVOLUTION
+    if (layer.kind == NN_LAYER_CONVOLUTION) {
+        shape[rank++] = (size_t)layer.matrix.channels;
+        if (!sequence) shape[rank++] = (size_t)model->layers[i].height;
+        shape[rank++] = (size_t)model->layers[i].width;
+        return rank;
+    }
+#endif
+    (void)sequence;
+    shape[rank++] = (size_t)layer.matrix.rows;
+    return rank;
+}
 
 #ifndef NN_NO_TRAIN
 
@@ -14352,6 +14491,62 @@ static int nn__has_target_scaling(const nn_model *model)
 #endif
 }
 
+#ifndef NN_NO_CONVOLUTION
+static void nn__write_size(nn__writer *writer, const char *before, int height, int width)
+{
+    nn__write_text(writer, before);
+    nn__write_number(writer, (size_t)height);
+    nn__write_text(writer, "x");
+    nn__write_number(writer, (size_t)width);
+}
+
+/* Writes layer i as nn.layers has it. */
+static void nn__write_layer(nn__writer *writer, const nn_model *model, int i)
+{
+    const nn_layer *layer = model->layers + i;
+    nn__window window;
+
+    nn__write_text(writer, nn__kind_names[layer->kind]);
+    if (layer->kind == NN_LAYER_GLOBAL_AVERAGE) return;
+    if (layer->kind == NN_LAYER_DENSE || layer->kind == NN_LAYER_CONVOLUTION) {
+        nn__write_text(writer, " ");
+        nn__write_number(writer,
+                         (size_t)(layer->kind == NN_LAYER_DENSE ? layer->width : layer->channels));
+        if (layer->kind == NN_LAYER_DENSE) return;
+    }
+    nn__write_size(writer, " ", layer->height, layer->width);
+    if (layer->kind == NN_LAYER_IMAGE) {
+        nn__write_text(writer, "x");
+        nn__write_number(writer, (size_t)layer->channels);
+        return;
+    }
+    window = nn__window_of(layer, model->maps + i, model->maps + i + 1);
+    nn__write_size(writer, " stride ", window.stride_height, window.stride_width);
+    if (layer->kind != NN_LAYER_CONVOLUTION) return;
+    nn__write_text(writer, " ");
+    nn__write_text(writer, nn__padding_names[layer->padding]);
+}
+#endif
+
+/* Writes the inputs and the widths; or, where the model begins with an image, its layers. */
+static void nn__write_shape(nn__writer *writer, const nn_model *model)
+{
+    int i;
+
+#ifndef NN_NO_CONVOLUTION
+    for (i = 0; nn__first_layer(model) && i < model->count; i++) {
+        if (i) nn__write_text(writer, ",");
+        nn__write_layer(writer, model, i);
+    }
+    if (nn__first_layer(model)) return;
+#endif
+    nn__write_number(writer, (size_t)model->inputs);
+    for (i = 0; i < model->count; i++) {
+        nn__write_text(writer, ",");
+        nn__write_number(writer, (size_t)nn__outputs_of(model, i));
+    }
+}
+
 static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
 {
     const nn_model *model = image->model;
@@ -14360,14 +14555,11 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
     int i;
 
     switch (key) {
-    case NN__VERSION: nn__write_text(writer, nn__has_target_scaling(model) ? "2" : "1"); break;
-    case NN__WIDTHS:
-        nn__write_number(writer, (size_t)model->inputs);
-        for (i = 0; i < model->count; i++) {
-            nn__write_text(writer, ",");
-            nn__write_number(writer, (size_t)nn__outputs_of(model, i));
-        }
+    case NN__VERSION:
+        nn__write_number(writer,
+                         (size_t)(1 + nn__has_target_scaling(model) + 2 * nn__first_layer(model)));
         break;
+    case NN__WIDTHS: nn__write_shape(writer, model); break;
     case NN__ACTIVATIONS:
         for (i = 0; i < model->count; i++) {
             if (i) nn__write_text(writer, ",");
@@ -14395,20 +14587,30 @@ static nn_real *nn__checkpoint_array(const nn_trainer *trainer, int i)
     return i == 0 ? trainer->first : i == 1 ? trainer->second : trainer->best;
 }
 
+/* Writes a matrix of weights, ours [pixels x channels x out], as [out x channels x pixels]. */
+static void nn__write_weights(nn__writer *writer, const nn__matrix *matrix, const nn_real *w)
+{
+    const int channels = nn__channels(matrix), pixels = matrix->rows / channels;
+    int i, j, c;
+
+    for (j = 0; j < matrix->cols; j++)
+        for (c = 0; c < channels; c++)
+            for (i = 0; i < pixels; i++) {
+                const size_t row = (size_t)i * (size_t)channels + (size_t)c;
+                nn__write_real(writer, w[row * (size_t)matrix->cols + (size_t)j]);
+            }
+}
+
 static void nn__write_data(nn__writer *writer, const nn__image *image)
 {
     const nn_model *model = image->model;
-    int i, j, k;
+    int i;
 
     for (i = 0; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
-        const size_t out = (size_t)layer.outputs;
-        const nn_real *w = model->parameters + layer.weights;
 
-        for (j = 0; j < layer.outputs; j++)
-            for (k = 0; k < layer.inputs; k++)
-                nn__write_real(writer, w[(size_t)k * out + (size_t)j]);
-        nn__write_reals(writer, model->parameters + layer.biases, out);
+        nn__write_weights(writer, &layer.matrix, model->parameters + layer.weights);
+        nn__write_reals(writer, model->parameters + layer.biases, (size_t)layer.matrix.cols);
     }
     for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
         const nn_real *array = nn__checkpoint_array(image->trainer, i);
@@ -14416,25 +14618,27 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
     }
 }
 
-/* `,"name":{"dtype":"F32","shape":[rows,columns],"data_offsets":[start,end]}`. The number of the
-   module is before the name unless it is negative; rows 0: one dimension. Moves *offset to the
-   end. */
-static void nn__write_tensor(nn__writer *writer, int module, const char *name, size_t rows,
-                             size_t cols, size_t *offset)
+/* `,"name":{"dtype":"F32","shape":[8,3,5],"data_offsets":[start,end]}`. The number of the module is
+   before the name unless it is negative. Moves *offset to the end. */
+static void nn__write_tensor(nn__writer *writer, int module, const char *name, const size_t *shape,
+                             int rank, size_t *offset)
 {
+    size_t size = sizeof(nn_real);
+    int i;
+
     nn__write_text(writer, ",\"");
     if (module >= 0) nn__write_number(writer, (size_t)module);
     nn__write_text(writer, name);
     nn__write_text(writer, sizeof(nn_real) == 4 ? "\":{\"dtype\":\"F32\",\"shape\":["
                                                 : "\":{\"dtype\":\"F64\",\"shape\":[");
-    if (rows) {
-        nn__write_number(writer, rows);
-        nn__write_text(writer, ",");
+    for (i = 0; i < rank; i++) {
+        if (i) nn__write_text(writer, ",");
+        nn__write_number(writer, shape[i]);
+        size *= shape[i];
     }
-    nn__write_number(writer, cols);
     nn__write_text(writer, "],\"data_offsets\":[");
     nn__write_number(writer, *offset);
-    *offset += (rows ? rows : 1) * cols * sizeof(nn_real);
+    *offset += size;
     nn__write_text(writer, ",");
     nn__write_number(writer, *offset);
     nn__write_text(writer, "]}");
@@ -14547,7 +14751,8 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     for (i = NN__VERSION; i <= NN__STATE; i++) {
         if (i == NN__CHECKSUM || (i == NN__STATE && !image->trainer)) continue;
         nn__write_text(writer, ",\"nn.");
-        nn__write_text(writer, nn__keys[i]);
+        nn__write_text(writer,
+                       i == NN__WIDTHS && nn__first_layer(image->model) ? "layers" : nn__keys[i]);
         nn__write_text(writer, "\":\"");
         nn__write_value(writer, image, i);
         nn__write_text(writer, "\"");
@@ -14557,29 +14762,60 @@ static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint3
     nn__write_text(writer, nn__has_pairs(image) ? "\"" : "\"}");
 }
 
+#ifndef NN_NO_CONVOLUTION
+/* Returns whether the image and all kernels have height 1. */
+static int nn__is_sequence(const nn_model *model)
+{
+    int i;
+
+    for (i = 0; i < model->count; i++)
+        if ((model->layers[i].kind == NN_LAYER_IMAGE ||
+             model->layers[i].kind == NN_LAYER_CONVOLUTION) &&
+            model->layers[i].height != 1)
+            return 0;
+    return 1;
+}
+#endif
+
+/* Writes the tensors of the layers. */
+static void nn__write_layers(nn__writer *writer, const nn_model *model, size_t *offset)
+{
+    size_t shape[4];
+    int i, rank, module = 0, sequence = 0;
+
+#ifndef NN_NO_CONVOLUTION
+    sequence = nn__is_sequence(model);
+#endif
+    for (i = nn__first_layer(model); i < model->count; i++) {
+#ifndef NN_NO_CONVOLUTION
+        if (model->layers[i].kind == NN_LAYER_DENSE && model->maps[i].height)
+            module++; /* nn.Flatten */
+#endif
+        if (nn__has_parameters(model, i)) {
+            rank = nn__weight_shape(model, i, sequence, shape);
+            nn__write_tensor(writer, module, ".weight", shape, rank, offset);
+            nn__write_tensor(writer, module, ".bias", shape, 1, offset);
+        }
+        module += 1 + (model->layers[i].activation != NN_LINEAR); /* as in an nn.Sequential */
+    }
+}
+
 /* The rest of the header, after so many bytes of it, filled up with spaces. */
 static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t metadata)
 {
     const nn_model *model = image->model;
     const size_t start = writer->size;
     size_t offset = 0;
-    int i, module = 0;
+    int i;
 
 #ifndef NN_NO_MALLOC
     nn__write_pairs(writer, image);
     if (nn__has_pairs(image)) nn__write_text(writer, "}");
 #endif
-    for (i = 0; i < model->count; i++) {
-        const nn__layer layer = nn__layer_at(model, i);
-        const size_t in = (size_t)layer.inputs, out = (size_t)layer.outputs;
-
-        nn__write_tensor(writer, module, ".weight", out, in, &offset);
-        nn__write_tensor(writer, module, ".bias", 0, out, &offset);
-        module += 1 + (layer.activation != NN_LINEAR); /* as in an nn.Sequential */
-    }
+    nn__write_layers(writer, model, &offset);
     for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
         if (nn__checkpoint_array(image->trainer, i))
-            nn__write_tensor(writer, -1, nn__array_names[i], 0, model->parameter_count, &offset);
+            nn__write_tensor(writer, -1, nn__array_names[i], &model->parameter_count, 1, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 &&
            writer->size < SIZE_MAX) /* unreached: a size_t has more than 16 bits */
@@ -14812,6 +15048,47 @@ static int nn__take_activation(nn__span *list)
     return list->at < list->end ? activation : -1;
 }
 
+#ifndef NN_NO_CONVOLUTION
+/* Takes a number of at least 1 behind a text. */
+static int nn__take_positive(nn__span *span, const char *before, int *number)
+{
+    size_t n;
+
+    if (!nn__take_text(span, before) || !nn__take_number(span, &n) || n < 1 || n > INT_MAX)
+        return 0;
+    *number = (int)n;
+    return 1;
+}
+
+/* Takes a layer of nn.layers, but not its activation. Its numbers are at least 1; whether the layer
+   can be where it is, nn__check_layer says. */
+static int nn__take_description(nn__span *list, nn_layer *layer)
+{
+    int kind = NN__COUNT(nn__kind_names), padding;
+    nn__span rest = *list;
+
+    memset(layer, 0, sizeof *layer);
+    while (--kind >= 0 && !nn__take_text(&rest, nn__kind_names[kind])) rest = *list;
+    if (kind < 0) return 0;
+    *list = rest;
+    layer->kind = (nn_layer_kind)kind;
+    if (kind == NN_LAYER_GLOBAL_AVERAGE) return 1;
+    if (kind == NN_LAYER_DENSE) return nn__take_positive(list, " ", &layer->width);
+    if (kind == NN_LAYER_CONVOLUTION && !nn__take_positive(list, " ", &layer->channels)) return 0;
+    if (!nn__take_positive(list, " ", &layer->height) ||
+        !nn__take_positive(list, "x", &layer->width))
+        return 0;
+    if (kind == NN_LAYER_IMAGE) return nn__take_positive(list, "x", &layer->channels);
+    if (!nn__take_positive(list, " stride ", &layer->stride_height) ||
+        !nn__take_positive(list, "x", &layer->stride_width))
+        return 0;
+    if (kind != NN_LAYER_CONVOLUTION) return 1;
+    padding = nn__take_text(list, " ") ? nn__take_name(list, nn__padding_names, 2) : -1;
+    layer->padding = (nn_padding)padding;
+    return padding >= 0;
+}
+#endif
+
 /* A float or double from its bits. */
 static nn_real nn__real_of(uint64_t bits, int size)
 {
@@ -14835,6 +15112,9 @@ typedef struct nn__file {
     nn__span header;
     size_t data; /* bytes of data that the header announces */
     int ours;    /* whether it has metadata of ours */
+#ifndef NN_NO_CONVOLUTION
+    int described; /* whether the widths are the value of nn.layers */
+#endif
 #ifndef NN_NO_MALLOC
     nn__span target_scaling, target_values; /* NULL to NULL where they are missing */
     struct nn__entry *table;                /* [tensors] in the order of the header, or NULL */
@@ -14878,16 +15158,27 @@ static nn_status nn__find_header(nn__file *file, const void *bytes, size_t size)
     return NN_OK;
 }
 
+/* Returns whether the value of nn.layers describes the layers. */
+static int nn__is_described(const nn__file *file)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)file;
+    return 0;
+#else
+    return file->described;
+#endif
+}
+
 /* Checks the version and the checksum. */
 static nn_status nn__check_ours(const nn__file *file)
 {
     nn__span part = file->parts[NN__VERSION];
     uint64_t stated;
     uint32_t crc = 0xffffffffu;
-    int i, version = '1';
+    int i, version = nn__is_described(file) ? '3' : '1';
 
 #ifndef NN_NO_MALLOC
-    if (file->target_scaling.at) version = '2';
+    if (file->target_scaling.at) version++;
 #endif
     if (part.end - part.at != 1 || NN_READ_BYTE(part.at) != version) return NN_ERROR_METADATA;
     for (i = 0; i < NN__PARTS; i++)
@@ -14954,23 +15245,54 @@ static nn_status nn__read_target_scaling(const nn__file *file, nn_model *model, 
 
 /* Counts a layer in, whose activation is the next one in the list, and stores it in layers[] unless
    that is NULL. */
-static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers, int out)
+static nn_status nn__read_layer(nn__span *activations, nn__sizes *sizes, nn_layer *layers,
+                                nn_layer *layer)
 {
     const int activation = nn__take_activation(activations);
     const int last = activations->at == activations->end;
-    nn_layer layer;
     nn__map map;
     nn_status status;
 
     if (activation < 0) return NN_ERROR_METADATA;
-    memset(&layer, 0, sizeof layer);
-    layer.width = out;
-    layer.activation = (nn_activation)activation;
-    status = nn__check_layer(&layer, &sizes->map, 0, last, &map);
+    layer->activation = (nn_activation)activation;
+    status = nn__check_layer(layer, &sizes->map, sizes->count == 0, last, &map);
     if (status != NN_OK) return status;
-    if (layers) layers[sizes->count] = layer;
-    nn__count_layer(sizes, &layer, last);
+    if (layers) layers[sizes->count] = *layer;
+    nn__count_layer(sizes, layer, last);
     return NN_OK;
+}
+
+/* Returns the inputs that the metadata state, 0 if they do not, and sets *list to where their
+   layers begin. */
+static int nn__take_inputs(const nn__file *file, nn__span *list)
+{
+    *list = file->parts[NN__WIDTHS];
+#ifndef NN_NO_CONVOLUTION
+    if (file->described) {
+        nn__span first = *list;
+        nn_layer image;
+        int inputs;
+
+        if (!nn__take_description(&first, &image) || image.kind != NN_LAYER_IMAGE) return 0;
+        return nn__multiply_counts(image.height, image.width, image.channels, &inputs) ? inputs : 0;
+    }
+#endif
+    return nn__take_width(list);
+}
+
+/* Takes the next layer of the metadata, but not its activation. */
+static int nn__take_layer(const nn__file *file, nn__span *list, nn_layer *layer)
+{
+#ifndef NN_NO_CONVOLUTION
+    if (file->described)
+        return (list->at == file->parts[NN__WIDTHS].at || nn__take_text(list, ",")) &&
+               nn__take_description(list, layer);
+#else
+    (void)file;
+#endif
+    memset(layer, 0, sizeof *layer);
+    layer->width = nn__take_text(list, ",") ? nn__take_width(list) : 0;
+    return layer->width > 0;
 }
 
 /* ---- Opening a file where it is -------------------------------------------------------------- */
@@ -14987,21 +15309,23 @@ static int nn__take_pair(nn__span *header, const char *key, nn__span *value)
     return 1;
 }
 
-/* The layers that the metadata describe, into layers[] unless it is NULL; whether they are as
-   nn_save writes them. */
-static int nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers)
+/* The layers that the metadata describe, into layers[] unless it is NULL, if they are as nn_save
+   writes them. */
+static nn_status nn__read_saved_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers)
 {
-    nn__span widths = file->parts[NN__WIDTHS], activations = file->parts[NN__ACTIVATIONS];
-    int in = nn__take_width(&widths), out;
+    nn__span list, activations = file->parts[NN__ACTIVATIONS];
+    const int inputs = nn__take_inputs(file, &list);
+    nn_layer layer;
+    nn_status status;
 
-    if (!in) return 0;
-    nn__no_layers(sizes, in);
+    if (!inputs) return NN_ERROR_METADATA;
+    nn__no_layers(sizes, inputs);
     do {
-        out = nn__take_text(&widths, ",") ? nn__take_width(&widths) : 0;
-        if (!out || nn__read_layer(&activations, sizes, layers, out) != NN_OK) return 0;
-        in = out;
+        if (!nn__take_layer(file, &list, &layer)) return NN_ERROR_METADATA;
+        status = nn__read_layer(&activations, sizes, layers, &layer);
+        if (status != NN_OK) return status;
     } while (activations.at < activations.end);
-    return widths.at == widths.end;
+    return list.at == list.end ? NN_OK : NN_ERROR_METADATA;
 }
 
 /* Only what nn_save writes is taken here: the metadata up to the checksum, in its order, say all.
@@ -15015,8 +15339,17 @@ static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *by
 
     if (status != NN_OK) return status;
     good = nn__take_text(rest, "{\"__metadata__\":{\"format\":\"pt");
-    for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++)
+    for (i = NN__VERSION; good && i <= NN__CHECKSUM; i++) {
+#ifndef NN_NO_CONVOLUTION
+        nn__span pair = *rest;
+        if (i == NN__WIDTHS && nn__take_pair(&pair, "layers", &file->parts[i])) {
+            file->described = 1;
+            *rest = pair;
+            continue;
+        }
+#endif
         good = nn__take_pair(rest, nn__keys[i], &file->parts[i]);
+    }
 #ifndef NN_NO_MALLOC
     if (good) {
         nn__span pairs = *rest;
@@ -15026,7 +15359,7 @@ static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *by
 #endif
     good = good && nn__take_text(rest, "\"");
     (void)nn__take_text(rest, "}"); /* unless pairs of the user's follow, of which none is read */
-    if (!good || !nn__read_saved_layers(file, sizes, NULL)) return NN_ERROR_HEADER;
+    if (!good || nn__read_saved_layers(file, sizes, NULL) != NN_OK) return NN_ERROR_HEADER;
     data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
     return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
                ? NN_ERROR_TRUNCATED
@@ -15232,12 +15565,19 @@ static int nn__compare_natural(nn__span a, nn__span b)
    not end in ".weight" or ".bias" is that of another tensor of a layer. */
 enum { NN__KIND_WEIGHT, NN__KIND_BIAS, NN__KIND_OTHER, NN__KIND_TENSOR, NN__KIND_KEY };
 
+/* The most dimensions of a layer's tensor. */
+#ifdef NN_NO_CONVOLUTION
+enum { NN__MOST_RANK = 2 };
+#else
+enum { NN__MOST_RANK = 4 };
+#endif
+
 typedef struct nn__entry {
     nn__span name;
     nn__span base; /* the name without ".weight" or ".bias", or all of it */
     int kind;
-    nn__span value; /* of a key; the rest is a tensor's */
-    size_t shape[2], start, end;
+    nn__span value;                          /* of a key; the rest is a tensor's */
+    size_t shape[NN__MOST_RANK], start, end; /* of a higher rank, the first dimensions */
     int rank;
     int real;  /* bytes of a floating-point type that is read; 0: another type */
     int brain; /* of 2 bytes: 1: BF16, 0: F16 */
@@ -15267,19 +15607,19 @@ static unsigned nn__type_size(nn__span type, nn__entry *tensor)
     return 0;
 }
 
-/* Takes `[n, n, ...]`: *product of all, the first two in shape. */
+/* Takes `[n, n, ...]`: *product of all, the first ones in shape. */
 static int nn__take_shape(nn__span *json, nn__entry *tensor, size_t *product)
 {
     size_t n;
 
     *product = 1;
     tensor->rank = 0;
-    tensor->shape[0] = tensor->shape[1] = 0;
+    memset(tensor->shape, 0, sizeof tensor->shape);
     if (!nn__take_character(json, '[')) return 0;
     if (nn__take_character(json, ']')) return 1;
     do {
         if (!nn__take_count(json, &n)) return 0;
-        if (tensor->rank < 2) tensor->shape[tensor->rank] = n;
+        if (tensor->rank < NN__MOST_RANK) tensor->shape[tensor->rank] = n;
         if (n && *product > SIZE_MAX / n) return 0;
         *product *= n;
         tensor->rank++;
@@ -15516,6 +15856,12 @@ static int nn__keep_value(nn__file *file, const nn__entry *entry)
     file->ours = 1;
     for (i = NN__VERSION; i <= NN__STATE; i++)
         if (nn__string_is(name, nn__keys[i])) part = &file->parts[i];
+#ifndef NN_NO_CONVOLUTION
+    if (nn__string_is(name, "layers")) {
+        part = &file->parts[NN__WIDTHS];
+        file->described = 1;
+    }
+#endif
 #ifndef NN_NO_MALLOC
     if (nn__string_is(name, "target_scaling")) part = &file->target_scaling;
     if (nn__string_is(name, "target_values")) part = &file->target_values;
@@ -15773,6 +16119,19 @@ static int nn__find_layer(nn__cursor *cursor)
     return cursor->found;
 }
 
+/* Returns whether a tensor can be the weights of a layer, by its type and its dimensions. */
+static int nn__is_weights(const nn__entry *tensor)
+{
+    int i;
+
+    if (!tensor->real || tensor->rank < 2 || tensor->rank > NN__MOST_RANK) return 0;
+    for (i = 0; i < tensor->rank; i++)
+        if (tensor->shape[i] < 1 ||
+            tensor->shape[i] > NN__MOST) /* unreached: such a file has 2 GB */
+            return 0;
+    return 1;
+}
+
 /* Goes to the next layer. Returns 1, 0 at the end, and -1 when its tensors are none of a layer, or
    when nothing says that it comes next: the names of layers must be equal but for numbers. */
 static int nn__next_layer(nn__cursor *cursor, nn_location *location)
@@ -15791,10 +16150,7 @@ static int nn__next_layer(nn__cursor *cursor, nn_location *location)
         (!numbered && nn__compare_strings(before, cursor->base, NN__AS_EQUAL)))
         return -1;
     cursor->count++;
-    if (!weight->real || weight->rank != 2 || weight->shape[0] < 1 || weight->shape[1] < 1 ||
-        weight->shape[0] > INT_MAX - 64 || /* unreached: such a file has 4 GB */
-        weight->shape[1] > INT_MAX - 64)   /* unreached: the same */
-        return -1;
+    if (!nn__is_weights(weight)) return -1;
     if (!(cursor->found & 2)) return cursor->file->ours ? -1 : 1; /* nn_save writes all biases */
     if (bias->real && bias->rank == 1) return bias->shape[0] == weight->shape[0] ? 1 : -1;
     nn__name_location(location, bias->name);
@@ -15826,22 +16182,24 @@ static nn_real nn__read_real(const unsigned char *b, const nn__entry *tensor)
     return nn__real_of(tensor->brain ? bits << 16 : nn__widen((uint32_t)bits), 4);
 }
 
-/* Reads a tensor [out x in] into w[in x out], or only checks it when w is NULL; whether all of it
-   is finite. */
-static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t in, size_t out,
-                           nn_real *w)
+/* Reads a tensor [out x channels x pixels] into w[pixels x channels x out], or only checks it when
+   w is NULL; whether all of it is finite. */
+static int nn__read_tensor(const nn__file *file, const nn__entry *tensor, size_t pixels,
+                           int channels, size_t out, nn_real *w)
 {
     const unsigned char *at = file->parts[NN__DATA].at + tensor->start;
-    const size_t real = (size_t)tensor->real;
-    size_t j, k;
+    const size_t real = (size_t)tensor->real, in = pixels * (size_t)channels;
+    size_t i, j;
+    int c;
 
-    for (k = 0; k < in; k++) {
-        for (j = 0; j < out; j++) {
-            const nn_real x = nn__read_real(at + (j * in + k) * real, tensor);
-            if (!nn__is_finite(x)) return 0;
-            if (w) *w++ = x;
-        }
-    }
+    for (i = 0; i < pixels; i++)
+        for (c = 0; c < channels; c++)
+            for (j = 0; j < out; j++) {
+                const size_t index = j * in + (size_t)c * pixels + i;
+                const nn_real x = nn__read_real(at + index * real, tensor);
+                if (!nn__is_finite(x)) return 0;
+                if (w) *w++ = x;
+            }
     return 1;
 }
 
@@ -15933,6 +16291,18 @@ static nn_status nn__choose_layers(nn__file *file, const char *const *names, int
     return NN_OK;
 }
 
+/* Returns whether a tensor has the dimensions of the weights of layer i. Those of a convolution
+   whose kernel has height 1 may leave out the height. */
+static int nn__weights_fit(const nn__entry *tensor, const nn_model *model, int i)
+{
+    size_t shape[4];
+    int rank = nn__weight_shape(model, i, 0, shape);
+
+    if (rank == 4 && tensor->rank == 3 && shape[2] == 1)
+        rank = nn__weight_shape(model, i, 1, shape);
+    return tensor->rank == rank && !memcmp(tensor->shape, shape, (size_t)rank * sizeof *shape);
+}
+
 /* Reads the parameters of all layers into the model; or, when store is 0, only checks them. */
 static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int store,
                                      nn_location *location)
@@ -15946,23 +16316,28 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
     if (nn__is_too_long((size_t)(file->header.end - file->header.at), model->count))
         return NN_ERROR_OVERFLOW;
 #endif
-    for (i = 0; (more = nn__next_layer(&cursor, location)) > 0; i++) {
-        const size_t in = weight->shape[1], out = weight->shape[0];
+    for (i = nn__next_with_parameters(model, 0); (more = nn__next_layer(&cursor, location)) > 0;
+         i = nn__next_with_parameters(model, i + 1)) {
         nn_real *weights = NULL, *biases = NULL;
         nn__layer layer;
+        size_t out;
+        int channels;
 
-        if (i == model->count) return NN_ERROR_TENSOR;
+        if (i == model->count || !nn__weights_fit(weight, model, i)) return NN_ERROR_TENSOR;
         layer = nn__layer_at(model, i);
-        if (in != (size_t)layer.inputs || out != (size_t)layer.outputs) return NN_ERROR_TENSOR;
+        out = (size_t)layer.matrix.cols;
+        channels = nn__channels(&layer.matrix);
         if (store) {
             weights = model->parameters + layer.weights;
             biases = model->parameters + layer.biases;
             memset(biases, 0, out * sizeof(nn_real)); /* in case there is no bias */
         }
-        if (!nn__read_tensor(file, weight, in, out, weights)) return NN_ERROR_PARAMETER;
+        if (!nn__read_tensor(file, weight, (size_t)(layer.matrix.rows / channels), channels, out,
+                             weights))
+            return NN_ERROR_PARAMETER;
         if (!(cursor.found & 2)) continue;
         nn__name_location(location, bias->name);
-        if (!nn__read_tensor(file, bias, 1, out, biases)) return NN_ERROR_PARAMETER;
+        if (!nn__read_tensor(file, bias, 1, 1, out, biases)) return NN_ERROR_PARAMETER;
     }
     if (more < 0 || i != model->count) return NN_ERROR_TENSOR;
     if (store) model->changes++;
@@ -15970,18 +16345,37 @@ static nn_status nn__read_parameters(const nn__file *file, nn_model *model, int 
     return NN_OK;
 }
 
-/* Whether the widths in the metadata, if they are there, are the model's. */
-static int nn__widths_fit(const nn__file *file, const nn_model *model)
+/* Returns whether the model's layer i is as the metadata describe it, but for its activation. A
+   stride of 0 is written as what it means. */
+static int nn__layer_fits(const nn_model *model, int i, const nn_layer *layer)
 {
-    nn__span widths = file->parts[NN__WIDTHS];
-    int layer;
-
-    if (!widths.at) return 1;
-    if (nn__take_width(&widths) != model->inputs) return 0;
-    for (layer = 0; layer < model->count; layer++)
-        if (!nn__take_text(&widths, ",") || nn__take_width(&widths) != nn__outputs_of(model, layer))
+    const nn_layer *own = model->layers + i;
+#ifndef NN_NO_CONVOLUTION
+    if (own->kind != layer->kind || own->height != layer->height ||
+        own->channels != layer->channels || own->padding != layer->padding)
+        return 0;
+    if (own->kind > NN_LAYER_IMAGE && own->kind != NN_LAYER_GLOBAL_AVERAGE) {
+        const nn__window window = nn__window_of(own, model->maps + i, model->maps + i + 1);
+        if (window.stride_height != layer->stride_height ||
+            window.stride_width != layer->stride_width)
             return 0;
-    return widths.at == widths.end;
+    }
+#endif
+    return own->width == layer->width;
+}
+
+/* Returns whether the layers in the metadata, if they are there, are the model's. */
+static int nn__layers_fit(const nn__file *file, const nn_model *model)
+{
+    nn__span list;
+    nn_layer layer;
+    int i;
+
+    if (!file->parts[NN__WIDTHS].at) return 1;
+    if (nn__take_inputs(file, &list) != model->inputs) return 0;
+    for (i = 0; i < model->count; i++)
+        if (!nn__take_layer(file, &list, &layer) || !nn__layer_fits(model, i, &layer)) return 0;
+    return list.at == list.end;
 }
 
 /* Reads parameters and scaling into the model; or, when store is 0, only checks that they fit. */
@@ -16001,7 +16395,7 @@ static nn_status nn__read_model(const nn__file *file, nn_model *model, int store
     if (store) nn__clear_target_scaling(model);
     if (status == NN_OK) status = nn__read_target_scaling(file, model, store);
 #endif
-    if (status == NN_OK && !nn__widths_fit(file, model)) status = NN_ERROR_METADATA;
+    if (status == NN_OK && !nn__layers_fit(file, model)) status = NN_ERROR_METADATA;
     return status;
 }
 
@@ -16077,8 +16471,10 @@ static nn_status nn__fill_model(nn_model *model, nn__file *file, const char *con
 #ifndef NN_NO_MALLOC
     nn__pair *pairs;
 #endif
+    int i, count = 0;
 
-    if (status == NN_OK) status = nn__choose_layers(file, names, model->count, location);
+    for (i = 0; i < model->count; i++) count += nn__has_parameters(model, i);
+    if (status == NN_OK) status = nn__choose_layers(file, names, count, location);
     if (status == NN_OK) status = nn__read_model(file, model, 0, location);
 #ifndef NN_NO_MALLOC
     if (status == NN_OK) status = nn__read_pairs(file, model, &pairs);
@@ -16127,7 +16523,7 @@ static nn_status nn__read_arrays(const nn__file *file, const nn_trainer *trainer
             tensor.shape[0] != count)
             return NN_ERROR_TENSOR;
         nn__name_location(location, tensor.name);
-        if (!nn__read_tensor(file, &tensor, 1, count, store ? array : NULL))
+        if (!nn__read_tensor(file, &tensor, 1, 1, count, store ? array : NULL))
             return NN_ERROR_PARAMETER;
     }
     if (location) location->name[0] = 0;
@@ -16354,25 +16750,35 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 /* ---- Loading a model that does not exist yet ------------------------------------------------- */
 
 /* The layers that the tensors and the activations in the metadata describe: their sizes, and
-   themselves unless layers is NULL. */
+   themselves unless layers is NULL. With nn.layers it describes them alone; nn__read_model compares
+   them with the tensors. */
 static nn_status nn__read_layers(const nn__file *file, nn__sizes *sizes, nn_layer *layers,
                                  nn_location *location)
 {
     nn__cursor cursor = nn__begin_reading(file);
     nn__span activations = file->parts[NN__ACTIVATIONS];
     const nn__entry *weight = &cursor.tensors[NN__KIND_WEIGHT];
+    nn_layer layer;
     nn_status status;
     int more, in, out = 0;
 
+    if (nn__is_described(file)) {
+        status = nn__read_saved_layers(file, sizes, layers);
+        if (status != NN_OK) return status;
+        /* A number has 2 bytes or more. */
+        return sizes->parameters <= file->data / 2 ? NN_OK : NN_ERROR_TENSOR;
+    }
     sizes->count = 0;
+    memset(&layer, 0, sizeof layer);
     while ((more = nn__next_layer(&cursor, location)) > 0) {
+        if (weight->rank != 2) return NN_ERROR_TENSOR;
         in = (int)weight->shape[1];
         if (!sizes->count)
             nn__no_layers(sizes, in);
         else if (in != out)
             return NN_ERROR_TENSOR;
-        out = (int)weight->shape[0];
-        status = nn__read_layer(&activations, sizes, layers, out);
+        layer.width = out = (int)weight->shape[0];
+        status = nn__read_layer(&activations, sizes, layers, &layer);
         if (status != NN_OK) return status;
     }
     if (more < 0) return NN_ERROR_TENSOR;
