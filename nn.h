@@ -456,6 +456,7 @@
 #define nn_model_open_in          NN__LINKED(nn_model_open_in)
 #define nn_model_open_size        NN__LINKED(nn_model_open_size)
 #define nn_model_size             NN__LINKED(nn_model_size)
+#define nn_outputs                NN__LINKED(nn_outputs)
 #define nn_parameter_count        NN__LINKED(nn_parameter_count)
 #define nn_parameters             NN__LINKED(nn_parameters)
 #define nn_parse_csv              NN__LINKED(nn_parse_csv)
@@ -723,6 +724,9 @@ NN_DEF nn_status nn_initialize(nn_model *model, nn_initialization scheme, uint64
 
 /* Fills *shape with what the model was made of; shape->layers points into the model. */
 NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape);
+
+/* The numbers of an output row. 0 for a NULL model. */
+NN_DEF int nn_outputs(const nn_model *model);
 
 /* The kernels in use: "avx512", "avx2", "neon", "wasm" or "scalar". "+openblas" follows where
    OpenBLAS computes large products. NULL for a NULL model. */
@@ -7679,6 +7683,11 @@ NN_DEF nn_status nn_get_shape(const nn_model *model, nn_shape *shape)
     shape->layers = model->layers;
     shape->count = model->count;
     return NN_OK;
+}
+
+NN_DEF int nn_outputs(const nn_model *model)
+{
+    return model ? nn__outputs(model) : 0;
 }
 
 NN_DEF const char *nn_backend(const nn_model *model)

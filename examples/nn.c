@@ -220,6 +220,7 @@ enum { TEXT, WORD, WHOLE, NUMBER, FLAG };
     X(DELIMITER, "--delimiter", TEXT, USE, 0, 0, 0, NULL)                                          \
     X(DECIMAL, "--decimal", WORD, USE, 0, 0, 0, ". ,")                                             \
     X(COMMENT, "--comment", TEXT, USE, 0, 0, 0, NULL)                                              \
+    X(IMAGE, "--image", TEXT, MAKE, 0, 0, 0, NULL)                                                 \
     X(LAYERS, "--layers", TEXT, MAKE, 0, 0, 0, NULL)                                               \
     X(ACTIVATION, "--activation", WORD, MAKE, 0, 0, 0, ACTIVATIONS)                                \
     X(OPTIMIZER, "--optimizer", WORD, MAKE, 0, 0, 0, "adam sgd rmsprop")                           \
@@ -372,6 +373,14 @@ static const char *const help_texts[] = {
     "                 default NA,N/A,nan,null,?\n"
     "  --header, --no-header        the first row is, or is not, names\n" HELP_FORMAT
     "  --layers LIST  widths of hidden layers, or none; default 32,16\n"
+    "  --image HxWxC  the inputs of a row are an image of this height, width and\n"
+    "                 number of channels, channels last; 1xWxC is a sequence. Then\n"
+    "                 --layers may have, before the widths: conv8k3 (8 channels,\n"
+    "                 kernel 3), conv8k3s2 (stride 2), conv8k3p (padding, so that the\n"
+    "                 size stays), pool2 and average2 (windows, also pool3s2), global\n"
+    "                 (the average of each channel). A kernel or window is a square,\n"
+    "                 of a sequence a line; 5x3 is 5 high and 3 wide. The default is\n"
+    "                 conv8k3p,pool2,conv16k3p,pool2,64\n"
     "  --activation A relu (default) leaky_relu tanh sigmoid elu silu gelu softplus\n"
     "                 linear                         --dropout P  default 0\n"
     "  --optimizer O  adam (default), sgd, rmsprop   --decay D    default 0.0001\n"
@@ -639,22 +648,92 @@ typedef struct plan {
     nn_options how;
 } plan;
 
-/* Sets the widths of layers[MOST_LAYERS] to those of --layers and returns how many there are. */
-static int read_layers(const char *list, nn_layer *layers)
-{
-    const char *at = list;
-    char *end;
-    int count = 0;
+static const char default_image_layers[] = "conv8k3p,pool2,conv16k3p,pool2,64";
 
-    if (strcmp(list, "none") == 0) return 0;
-    for (;; at = end + 1) {
-        const long width = strtol(at, &end, 10);
-        if (end == at || width < 1 || width > 65536 || count == MOST_LAYERS ||
-            (*end && *end != ','))
-            say(WRONG_USE, "--layers: expected up to %d widths such as 32,16, or none; found '%s'",
+/* Reads a number from 1 to 65536 behind a text and moves *at behind it; returns 0 where there is
+   none. */
+static int read_count(const char **at, const char *before, int *number)
+{
+    const size_t length = strlen(before);
+    char *end;
+    long n;
+
+    if (strncmp(*at, before, length) != 0 || (*at)[length] < '0' || (*at)[length] > '9') return 0;
+    n = strtol(*at + length, &end, 10);
+    if (n < 1 || n > 65536) return 0;
+    *number = (int)n;
+    *at = end;
+    return 1;
+}
+
+/* Reads the size of a kernel or a window: one number for both edges, or for the width of a
+   sequence; or height x width. */
+static int read_window(const char **at, const char *before, int sequence, nn_layer *layer)
+{
+    if (!read_count(at, before, &layer->height)) return 0;
+    if (read_count(at, "x", &layer->width)) return 1;
+    layer->width = layer->height;
+    if (sequence) layer->height = 1;
+    return 1;
+}
+
+/* Reads a stride, where there is one. */
+static int read_stride(const char **at, int sequence, nn_layer *layer)
+{
+    if (**at != 's') return 1;
+    if (!read_count(at, "s", &layer->stride_width)) return 0;
+    layer->stride_height = sequence ? 0 : layer->stride_width;
+    return 1;
+}
+
+/* Reads one layer of --layers. */
+static int read_layer(const char **at, int sequence, nn_layer *layer)
+{
+    if (read_count(at, "", &layer->width)) return 1;
+    if (read_count(at, "conv", &layer->channels)) {
+        layer->kind = NN_LAYER_CONVOLUTION;
+        if (!read_window(at, "k", sequence, layer) || !read_stride(at, sequence, layer)) return 0;
+        if (**at == 'p') (*at)++, layer->padding = NN_PADDING_SAME;
+        return 1;
+    }
+    if (strncmp(*at, "global", 6) == 0) {
+        layer->kind = NN_LAYER_GLOBAL_AVERAGE;
+        *at += 6;
+        return 1;
+    }
+    layer->kind = **at == 'a' ? NN_LAYER_AVERAGE_POOL : NN_LAYER_MAX_POOL;
+    return read_window(at, **at == 'a' ? "average" : "pool", sequence, layer) &&
+           read_stride(at, sequence, layer);
+}
+
+/* Fills layers[MOST_LAYERS] with the image and the layers of the command line, but for their
+   activations, and returns how many there are. */
+static int read_layers(const arguments *args, nn_layer *layers)
+{
+    const char *image = args->given[OPTION_IMAGE], *at = image;
+    const char *list = args->given[OPTION_LAYERS];
+    int count = 0, sequence;
+
+    if (image) {
+        layers->kind = NN_LAYER_IMAGE;
+        if (!read_count(&at, "", &layers->height) || !read_count(&at, "x", &layers->width) ||
+            !read_count(&at, "x", &layers->channels) || *at)
+            say(WRONG_USE,
+                "--image: expected height x width x channels such as 28x28x1, found '%s'", image);
+        count = 1;
+    }
+    sequence = image && layers->height == 1;
+    if (!list) list = image ? default_image_layers : "32,16";
+    if (strcmp(list, "none") == 0) return count;
+    for (at = list;; at++) {
+        if (count == MOST_LAYERS || !read_layer(&at, sequence, &layers[count]) ||
+            (*at && *at != ','))
+            say(WRONG_USE,
+                "--layers: expected up to %d widths such as 32,16, or none, or with --image layers "
+                "such as conv8k3,pool2,64; found '%s'",
                 MOST_LAYERS, list);
-        layers[count++].width = (int)width;
-        if (!*end) return count;
+        count++;
+        if (!*at) return count;
     }
 }
 
@@ -666,13 +745,15 @@ static void make_plan(plan *to, const arguments *args, const nn_data *data)
                                                 NN_SIGMOID, NN_ELU,        NN_SILU,
                                                 NN_GELU,    NN_SOFTPLUS,   NN_LINEAR};
     static const nn_optimizer optimizers[] = {NN_ADAM, NN_SGD, NN_RMSPROP};
-    const char *list = args->given[OPTION_LAYERS] ? args->given[OPTION_LAYERS] : "32,16";
     nn_options *how = &to->how;
-    int i, count;
+    nn_status status;
+    int i, count, wrong;
 
     memset(to, 0, sizeof *to);
-    count = read_layers(list, to->layers);
+    count = read_layers(args, to->layers);
     for (i = 0; i < count; i++) {
+        if (to->layers[i].kind != NN_LAYER_DENSE && to->layers[i].kind != NN_LAYER_CONVOLUTION)
+            continue;
         to->layers[i].activation = activations[(int)args->value[OPTION_ACTIVATION]];
         to->dropout[i] = (nn_real)args->value[OPTION_DROPOUT];
     }
@@ -683,6 +764,15 @@ static void make_plan(plan *to, const arguments *args, const nn_data *data)
     to->shape.inputs = data->inputs;
     to->shape.layers = to->layers;
     to->shape.count = count + 1;
+    status = nn_check_shape(&to->shape, &wrong);
+    if (status == NN_ERROR_IMAGE && wrong == 0 && args->given[OPTION_IMAGE])
+        say(WRONG_USE, "--image %s: the table has %d inputs", args->given[OPTION_IMAGE],
+            data->inputs);
+    if (status == NN_ERROR_IMAGE && !args->given[OPTION_IMAGE])
+        say(WRONG_USE, "--layers: convolutions and pools need --image");
+    if (status != NN_OK)
+        say(WRONG_USE, "--layers, layer %d: %s", wrong + !args->given[OPTION_IMAGE],
+            nn_status_text(status));
     how->loss = !data->classes       ? NN_MSE
                 : data->outputs == 1 ? NN_BINARY_CROSS_ENTROPY
                                      : NN_CROSS_ENTROPY;
@@ -1474,7 +1564,9 @@ enum { TUNED_LAYERS = 11, TUNED_RATES = 5, TUNED_DECAYS = 6, COMBINATIONS = 330 
 static void set_combination(arguments *to, const arguments *args, int c)
 {
     *to = *args;
-    if (!args->given[OPTION_LAYERS]) to->given[OPTION_LAYERS] = tuned_layers[c % TUNED_LAYERS];
+    if (!args->given[OPTION_LAYERS])
+        to->given[OPTION_LAYERS] =
+            args->given[OPTION_IMAGE] ? default_image_layers : tuned_layers[c % TUNED_LAYERS];
     c /= TUNED_LAYERS;
     if (!args->given[OPTION_RATE]) set_option(to, OPTION_RATE, tuned_rates[c % TUNED_RATES]);
     c /= TUNED_RATES;
@@ -1534,7 +1626,7 @@ static double try_plan(plan *with, const nn_data *data, int folds, nn_metrics *r
    first and the others shuffled. Returns how many there are. */
 static int order_combinations(const arguments *args, int *order)
 {
-    const int layers = args->given[OPTION_LAYERS] ? 1 : TUNED_LAYERS;
+    const int layers = args->given[OPTION_LAYERS] || args->given[OPTION_IMAGE] ? 1 : TUNED_LAYERS;
     const int rates = args->given[OPTION_RATE] ? 1 : TUNED_RATES;
     const int decays = args->given[OPTION_DECAY] ? 1 : TUNED_DECAYS;
     uint64_t state = (uint64_t)args->value[OPTION_SEED];
@@ -1940,7 +2032,6 @@ static int verb_predict(const arguments *args)
     nn_model *model = load_model(args->paths[0]);
     text empty = {NULL, 0, 0};
     nn_csv_options csv;
-    nn_shape shape;
     stream from;
     int count, begin, end;
 
@@ -1948,8 +2039,7 @@ static int verb_predict(const arguments *args)
     set_csv_options(&csv, args, model);
     csv.target = NN_NO_TARGET;
     check_header(&from, &csv);
-    check(nn_get_shape(model, &shape), "the model", NULL);
-    print_header(model, shape.layers[shape.count - 1].width, &empty);
+    print_header(model, nn_outputs(model), &empty);
     while ((count = take_rows(&from, starts)) > 0) {
         for (begin = end = 0; end < count; end++) {
             if (!is_hollow(&from, &starts[end])) continue;
@@ -2004,8 +2094,26 @@ static void print_layers(const nn_model *model)
 
     check(nn_get_shape(model, &shape), "the model", NULL);
     printf("layers     %d inputs", shape.inputs);
-    for (i = 0; i < shape.count; i++)
-        printf(" -> %d %s", shape.layers[i].width, names[shape.layers[i].activation]);
+    for (i = 0; i < shape.count; i++) {
+        const nn_layer *at = &shape.layers[i];
+
+        printf(" -> ");
+        switch (at->kind) {
+        case NN_LAYER_DENSE: printf("%d %s", at->width, names[at->activation]); break;
+        case NN_LAYER_IMAGE: printf("image %dx%dx%d", at->height, at->width, at->channels); break;
+        case NN_LAYER_GLOBAL_AVERAGE: printf("global average"); break;
+        case NN_LAYER_CONVOLUTION:
+            printf("convolution %d %dx%d%s %s", at->channels, at->height, at->width,
+                   at->padding == NN_PADDING_SAME ? " padded" : "", names[at->activation]);
+            break;
+        default:
+            printf("%s pool %dx%d", at->kind == NN_LAYER_MAX_POOL ? "max" : "average", at->height,
+                   at->width);
+        }
+        if (at->stride_height > 1 || at->stride_width > 1)
+            printf(" stride %dx%d", at->stride_height ? at->stride_height : at->height,
+                   at->stride_width ? at->stride_width : at->width);
+    }
     printf("\nparameters %lu\n", (unsigned long)nn_parameter_count(model));
 }
 
