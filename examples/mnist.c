@@ -1,10 +1,13 @@
 /* Classifies MNIST's handwritten digits of 28 x 28 pixels.
 
-       cc -O2 -I. examples/mnist.c -o mnist -lm && ./mnist FOLDER [epochs]
+       cc -O2 -I. examples/mnist.c -o mnist -lm && ./mnist [--conv] FOLDER [epochs]
 
    FOLDER holds the four files of MNIST, unpacked (examples/data/README.md says more). The network
    has the widths 784-128-10. It is trained with Adam and batches of 128, by default for 10 epochs.
-   Its accuracy on the test set is about 97.8 %. */
+   Its accuracy on the test set is about 97.8 %.
+
+   With --conv it has two convolutions with pools instead, after LeNet (LeCun et al. 1998). It is
+   trained with batches of 64, by default for 5 epochs. Its accuracy is about 99.0 %. */
 
 #define NN_IMPLEMENTATION
 #include "../nn.h"
@@ -48,37 +51,45 @@ static void read_set(nn_data *data, const char *folder, const char *name)
 
 int main(int argc, char **argv)
 {
-    const nn_layer layers[] = {NN_DENSE(128, NN_RELU), NN_DENSE(10, NN_SOFTMAX)};
-    int epochs = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 10;
+    static const nn_layer dense[] = {NN_DENSE(128, NN_RELU), NN_DENSE(10, NN_SOFTMAX)};
+    static const nn_layer convolution[] = {
+        NN_IMAGE(28, 28, 1),     NN_CONV2D(8, 5, 1, NN_PADDING_NONE, NN_RELU),
+        NN_MAX_POOL2D(2, 2),     NN_CONV2D(16, 5, 1, NN_PADDING_NONE, NN_RELU),
+        NN_MAX_POOL2D(2, 2),     NN_DENSE(64, NN_RELU),
+        NN_DENSE(10, NN_SOFTMAX)};
+    const int conv = argc > 1 && strcmp(argv[1], "--conv") == 0;
+    char **const words = argv + conv; /* words[1] is the folder */
+    const int count = argc - conv;
+    const int epochs = count > 2 ? (int)strtol(words[2], NULL, 10) : conv ? 5 : 10;
     nn_data train, test;
     nn_metrics metrics;
     nn_options how;
     nn_model *model;
 
-    if (argc < 2 || argc > 3 || epochs < 1) {
+    if (count < 2 || count > 3 || epochs < 1) {
         fprintf(stderr,
-                "usage: %s FOLDER [epochs]\n"
+                "usage: %s [--conv] FOLDER [epochs]\n"
                 "FOLDER holds the four files of MNIST, unpacked with gunzip:\n"
                 "    train-images-idx3-ubyte  train-labels-idx1-ubyte\n"
                 "    t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte\n",
                 argc > 0 ? argv[0] : "mnist");
         return 1;
     }
-    read_set(&train, argv[1], "train");
-    read_set(&test, argv[1], "t10k");
+    read_set(&train, words[1], "train");
+    read_set(&test, words[1], "t10k");
     printf("%d training images, %d test images\n", train.rows, test.rows);
 
     memset(&how, 0, sizeof how); /* zero means default */
     how.loss = NN_CROSS_ENTROPY;
     how.optimizer = NN_ADAM;
     how.learning_rate = 1e-3f;
-    how.batch_size = 128;
+    how.batch_size = conv ? 64 : 128;
     how.epochs = epochs;
     how.seed = 1;
     how.callback = nn_print_progress;
     how.callback_batches = IS_TERMINAL; /* a progress bar */
 
-    check(nn_model_create(&model, train.inputs, layers, 2, 1), NULL); /* 2 layers, seed 1 */
+    check(nn_model_create(&model, train.inputs, conv ? convolution : dense, conv ? 7 : 2, 1), NULL);
     check(nn_fit(model, &train, &how), NULL);
 
     check(nn_evaluate(model, &test, &how, &metrics), NULL);
