@@ -168,8 +168,9 @@ static unsigned char *find_value(bytes file, const char *key, size_t *length)
    checksum to put right. */
 static int put_checksum(bytes file)
 {
-    static const char *const keys[] = {"nn.version", "nn.widths",         "nn.activations",
-                                       "nn.scaling", "nn.scaling_values", "nn.state"};
+    static const char *const keys[] = {"nn.version",     "nn.widths",  "nn.layers",
+                                       "nn.activations", "nn.scaling", "nn.scaling_values",
+                                       "nn.state"};
     const size_t data = 8 + header_size(file);
     uint32_t crc = crc32_of(0xffffffffu, file.at + data, file.size - data);
     unsigned char *at, *stated;
