@@ -7036,6 +7036,7 @@ static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__ma
 {
 #ifdef NN_NO_CONVOLUTION
     (void)in;
+    out->size = layer->width;
     if (layer->kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
 #else
     if ((unsigned)layer->kind > NN_LAYER_GLOBAL_AVERAGE || !nn__fields_fit(layer))
@@ -7055,7 +7056,9 @@ static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__ma
 #endif
     if (layer->width < 1) return NN_ERROR_SIZE;
     if (layer->width > NN__MOST) return NN_ERROR_OVERFLOW;
+#ifndef NN_NO_CONVOLUTION
     out->size = layer->width;
+#endif
     return NN_OK;
 }
 
@@ -7400,21 +7403,21 @@ static nn_status nn__make_model(nn_model **model, void *memory, size_t size, con
    which the parameters of each begin. */
 static void nn__set_offsets(nn_model *model)
 {
+    nn__map map = nn__input_map(model->inputs);
     size_t offset = 0;
     int i;
 
-#ifndef NN_NO_CONVOLUTION
-    model->maps[0] = nn__input_map(model->inputs);
-    for (i = 0; i < model->count; i++)
-        (void)nn__map_behind(model->layers + i, model->maps + i, model->maps + i + 1);
-#endif
     for (i = 0; i < model->count; i++) {
-        const nn__matrix w = nn__layer_at(model, i).matrix;
+        const nn__map in = map;
+        const nn__matrix w = nn__matrix_of(model->layers + i, &in);
 
+        (void)nn__map_behind(model->layers + i, &in, &map);
         model->offsets[NN__OFFSETS * i] = offset;
         offset += (size_t)w.rows * (size_t)w.cols;
 #ifndef NN_NO_CONVOLUTION
         model->offsets[NN__OFFSETS * i + 1] = offset;
+        model->maps[i] = in;
+        model->maps[i + 1] = map;
 #endif
         offset += (size_t)w.cols;
     }
