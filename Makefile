@@ -48,7 +48,7 @@ FLAGS/platform/openblas = $(BLAS_CFLAGS) $(BLAS_LIBS)
 # Those that run longest come first. gradient.c is in double alone.
 UNITS = $(filter-out unit/export_models,$(patsubst tests/%.c,%,$(wildcard tests/unit/*.c)))
 TESTS = $(addprefix $(BUILD)/,unit/kernels reference/accuracy unit/kernels.double \
-    $(filter-out unit/kernels unit/gradient,$(UNITS)) \
+    $(filter-out unit/kernels unit/gradient unit/convolution_gradient,$(UNITS)) \
     $(patsubst %,%.double,$(filter-out unit/kernels unit/faults,$(UNITS))) \
     $(patsubst %,%.flash,$(filter unit/safetensors_open%,$(UNITS))) unit/export.no_fma \
     platform/bits platform/openblas platform/saving platform/sizes platform/sizes.static \
