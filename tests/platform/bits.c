@@ -7,7 +7,7 @@
 #include "../fixtures.h"
 
 #define ROWS    50
-#define INPUTS  70 /* at most */
+#define INPUTS  144 /* at most */
 #define OUTPUTS 3
 
 /* FNV-1a, 64 bits, over numbers and not over bytes in memory: the byte order does not matter. */
@@ -212,6 +212,60 @@ static uint64_t hash_run(run r, int i)
     return hash;
 }
 
+#ifndef NN_NO_CONVOLUTION
+/* Convolutions and pools, in two dimensions and in one: fewer and more channels than a register has
+   lanes, both paddings, strides, windows that overlap, every activation. */
+enum { IMAGE_RUNS = 18, IMAGE_LAYERS = 6 };
+
+static uint64_t hash_image_run(int i)
+{
+    static const nn_layer nets_of_images[3][IMAGE_LAYERS] = {
+        {NN_IMAGE(9, 8, 2), NN_CONV2D(5, 3, 1, NN_PADDING_SAME, NN_RELU), NN_MAX_POOL2D(2, 2),
+         NN_CONV2D(17, 2, 1, NN_PADDING_NONE, NN_RELU), NN_AVERAGE_POOL(2, 1, 1, 1),
+         NN_DENSE(OUTPUTS, NN_SOFTMAX)},
+        {NN_IMAGE(1, 70, 1), NN_CONV1D(8, 5, 2, NN_PADDING_SAME, NN_RELU),
+         NN_CONV1D(33, 3, 1, NN_PADDING_NONE, NN_RELU), NN_MAX_POOL1D(3, 1), NN_GLOBAL_AVERAGE,
+         NN_DENSE(OUTPUTS, NN_SOFTMAX)},
+        {NN_IMAGE(12, 4, 3), NN_CONVOLUTION(8, 5, 3, 2, 1, NN_PADDING_NONE, NN_RELU),
+         NN_MAX_POOL(3, 2, 1, 1), NN_CONV2D(20, 4, 3, NN_PADDING_SAME, NN_RELU),
+         NN_DENSE(10, NN_TANH), NN_DENSE(OUTPUTS, NN_SOFTMAX)}};
+    static const nn_activation activations[] = {NN_RELU,       NN_TANH,     NN_SIGMOID,
+                                                NN_LEAKY_RELU, NN_ELU,      NN_SILU,
+                                                NN_GELU,       NN_SOFTPLUS, NN_LINEAR};
+    static const nn_real dropout[IMAGE_LAYERS] = {0, (nn_real)0.25, 0, (nn_real)0.5, 0, 0};
+    nn_layer layers[IMAGE_LAYERS];
+    nn_options how;
+    nn_data data;
+    nn_model *model;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    int k;
+
+    memcpy(layers, nets_of_images[i % 3], sizeof layers);
+    for (k = 0; k < IMAGE_LAYERS; k++)
+        if (layers[k].kind == NN_LAYER_CONVOLUTION) layers[k].activation = activations[(i + k) % 9];
+    fill_data(&data, layers[0].height * layers[0].width * layers[0].channels);
+    memset(&how, 0, sizeof how);
+    how.loss = NN_CROSS_ENTROPY;
+    how.optimizer = i % 2 ? NN_ADAM : NN_SGD;
+    how.epochs = 2;
+    how.batch_size = 16;
+    how.micro_batch_size = i % 5 == 1 ? 7 : 0;
+    how.dropout = i % 4 == 3 ? dropout : NULL;
+    how.scaling = (nn_scaling)(i % 3);
+    how.seed = (uint64_t)i;
+    if (!CHECK(nn_model_create(&model, data.inputs, layers, IMAGE_LAYERS, (uint64_t)i) == NN_OK))
+        return 0;
+    CHECK(nn_fit(model, &data, &how) == NN_OK);
+    hash = add_reals(hash, nn_parameters(model), nn_parameter_count(model));
+    hash = hash_model(hash, model, &data, &how);
+    nn_model_free(model);
+    if (verbose)
+        printf("image run %2d: %08lx%08lx\n", i, (unsigned long)(hash >> 32),
+               (unsigned long)(hash & 0xffffffff));
+    return hash;
+}
+#endif
+
 static void check_hash(uint64_t hash, uint64_t expected)
 {
     printf("hash 0x%08lx%08lx\n", (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffff));
@@ -254,10 +308,33 @@ static void test_smooth_hash(void)
     check_hash(hash, expected);
 }
 
+static void test_image_hash(void)
+{
+#ifdef NN_NO_CONVOLUTION
+    test_skip("test_image_hash, which needs convolutions");
+#else
+#if defined(NN_DOUBLE) && defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x5f01445f143aef99);
+#elif defined(NN_DOUBLE)
+    const uint64_t expected = UINT64_C(0xc4098d3dd5ca6cb1);
+#elif defined(NN_NO_FMA)
+    const uint64_t expected = UINT64_C(0x74d2ef32e2986262);
+#else
+    const uint64_t expected = UINT64_C(0x44a09272deb2826a);
+#endif
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    int i;
+
+    for (i = 0; i < IMAGE_RUNS; i++) hash = add(hash, hash_image_run(i));
+    check_hash(hash, expected);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     RUN(test_hash);
     RUN(test_smooth_hash);
+    RUN(test_image_hash);
     return test_done();
 }

@@ -45,11 +45,13 @@ static void test_bits(void)
     while (i-- > 0) {
         forced = back_ends[i]->name;
         test_hash();
+        test_image_hash();
     }
     forced = NULL;
 #else
     printf("best scalar\n");
     test_hash();
+    test_image_hash();
 #endif
 }
 
