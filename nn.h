@@ -1299,8 +1299,14 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
 
 /* A model file is a safetensors file with PyTorch's names and layout: `0.weight` [out x in],
    `0.bias` [out], ... as in an nn.Sequential (where NN_LINEAR is no module). Its metadata holds the
-   activations, the scaling, a checksum, and what nn_set_metadata stored. A checkpoint is a model
-   file with the trainer's state in it.
+   layers, the scaling, a checksum, and what nn_set_metadata stored. A checkpoint is a model file
+   with the trainer's state in it.
+
+   The weights of a convolution are [out x in x height x width], as in nn.Conv2d; or [out x in x
+   width], as in nn.Conv1d, where the image and all kernels have height 1. A pool is a module
+   without tensors, and the image is none. nn.Flatten, one more, stands before a dense layer behind
+   an image. PyTorch's images have the channels first, [channels x height x width]: the file has
+   this layer's weights in that order, so that PyTorch computes the same outputs.
 
    Saving to a path replaces an old file at once, when the new one is complete: see SAVING in >>doc.
    NN_ERROR_OPEN: there is no such folder, it is read-only, or the path is "" or a folder.
@@ -1335,22 +1341,25 @@ NN_DEF nn_status nn_load_checkpoint_memory(nn_trainer *trainer, const void *byte
 #endif
 
 /* Fills the parameters of a model from a file of the same shapes, also from one that PyTorch wrote.
-   The tensors of a layer are NAME.weight [out x in] and NAME.bias [out], of type F16, BF16, F32 or
-   F64; without a bias it is zero. names[layers] are the names of the layers in the file, in the
-   order of the model: "input" for input.weight. With NULL for names, all layers of the file are
-   taken, and the numbers in their names give the order: they must be equal but for these, as "0",
-   "2", "10" or "fc1", "fc2" are. Under NN_NO_MALLOC names must be NULL.
+   The tensors of a layer are NAME.weight, shaped as above, and NAME.bias [out], of type F16, BF16,
+   F32 or F64; without a bias it is zero. A kernel of height 1 may be nn.Conv1d's or nn.Conv2d's.
+   names are the names of the layers in the file, in the order of the model: "input" for
+   input.weight. Images and pools have no weights, and no names in this list. With NULL for names,
+   all layers of the file are taken, and the numbers in their names give the order: they must be
+   equal but for these, as "0", "2", "10" or "fc1", "fc2" are. Under NN_NO_MALLOC names must be
+   NULL.
 
-   NN_ERROR_TENSOR when a layer has other tensors (1.running_mean, 0.weight_g): then it is no dense
-   layer. These are, without names, all tensors with a dot in their names, and with names those that
-   begin with a name of the list and a dot. All others are ignored. location names a tensor, or the
-   name of the list that is not in the file or is in the list twice.
+   NN_ERROR_TENSOR when a layer has other tensors (1.running_mean, 0.weight_g): then it is no layer
+   that can be read here. These are, without names, all tensors with a dot in their names, and with
+   names those that begin with a name of the list and a dot. All others are ignored. location names
+   a tensor, or the name of the list that is not in the file or is in the list twice.
 
    From a file that nn_save wrote the model gets the scaling and the metadata too, in place of its
-   own. The metadata of any other file is ignored, and the model keeps its own. A program that
-   rewrites a file of ours must leave our metadata out, because its checksum is of the bytes that
-   nn_save wrote. Where there is a heap, the functions that load a file allocate a table of its
-   tensors. */
+   own. If it has an image, its layers must be the model's but for the activations, else
+   NN_ERROR_METADATA. The metadata of any other file is ignored, and the model keeps its own. A
+   program that rewrites a file of ours must leave our metadata out, because its checksum is of the
+   bytes that nn_save wrote. Where there is a heap, the functions that load a file allocate a table
+   of its tensors. */
 NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, size_t size,
                                            const char *const *names, nn_location *location);
 
@@ -15371,7 +15380,8 @@ static nn_status nn__read_saved(nn__file *file, nn__sizes *sizes, const void *by
 #endif
     good = good && nn__take_text(rest, "\"");
     (void)nn__take_text(rest, "}"); /* unless pairs of the user's follow, of which none is read */
-    if (!good || nn__read_saved_layers(file, sizes, NULL) != NN_OK) return NN_ERROR_HEADER;
+    if (!good || nn__read_saved_layers(file, sizes, NULL) != NN_OK)
+        return file->parts[NN__VERSION].at ? NN_ERROR_METADATA : NN_ERROR_HEADER;
     data = (size_t)(file->parts[NN__DATA].end - file->parts[NN__DATA].at);
     return data % sizeof(nn_real) || data / sizeof(nn_real) != sizes->parameters
                ? NN_ERROR_TRUNCATED

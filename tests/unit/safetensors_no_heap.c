@@ -207,9 +207,59 @@ static void test_work(void)
     }
 }
 
+/* A net with an image and pools: saved and loaded, opened in place, and filled by a file of
+   PyTorch's nn.Sequential(Conv1d, ReLU, MaxPool1d, Flatten, Linear). */
+static void test_images(void)
+{
+    static const nn_layer net[] = {NN_IMAGE(1, 4, 2), NN_CONV1D(3, 2, 1, NN_PADDING_NONE, NN_RELU),
+                                   NN_MAX_POOL1D(2, 1), NN_DENSE(2, NN_LINEAR)};
+    static const nn_shape shape = {8, net, 4};
+    static const char header[] = "{" TENSOR("0.bias", "F32", "3", 0, 12) "," TENSOR(
+        "0.weight", "F32", "3,2,2", 12, 60) "," TENSOR("3.bias", "F32", "2", 60,
+                                                       68) "," TENSOR("3.weight", "F32", "2,6", 68,
+                                                                      116) "}";
+    const size_t size = nn_model_size(&shape);
+    void *blocks[2] = {malloc(size), malloc(size)};
+    nn_model *model = NULL, *other = NULL;
+    nn_real x[8], y[2], z[2];
+    int i, o, c, k;
+    bytes file;
+
+    if (!blocks[0] || !blocks[1]) exit(2);
+    CHECK(nn_model_create_in(&model, blocks[0], size, &shape, 1) == NN_OK);
+    CHECK(nn_model_create_in(&other, blocks[1], size, &shape, 2) == NN_OK);
+    for (i = 0; i < 8; i++) x[i] = (nn_real)(i % 3) - (nn_real)0.75;
+    file = save_model(model);
+    CHECK(nn_load_parameters_memory(other, file.at, file.size, NULL, NULL) == NN_OK);
+    CHECK(same_parameters(model, other));
+    CHECK(nn_predict(model, x, 1, y, NULL) == NN_OK && y[0] != y[1]);
+    CHECK(nn_model_open_size(file.at, file.size) < size);
+    if (CHECK(nn_model_open_in(&other, blocks[1], nn_model_open_size(file.at, file.size), file.at,
+                               file.size) == NN_OK))
+        CHECK(nn_predict(other, x, 1, z, NULL) == NN_OK && !memcmp(y, z, sizeof y));
+    free(file.at);
+
+    file = make_file(header, 29);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
+    for (o = 0; o < 3; o++)
+        for (c = 0; c < 2; c++)
+            for (k = 0; k < 2; k++)
+                CHECK(nn_parameters(model)[(k * 2 + c) * 3 + o] ==
+                      (nn_real)(4 + (o * 2 + c) * 2 + k));
+    for (o = 0; o < 2; o++)
+        for (c = 0; c < 3; c++)
+            for (k = 0; k < 2; k++)
+                CHECK(nn_parameters(model)[15 + (k * 3 + c) * 2 + o] ==
+                      (nn_real)(18 + (o * 3 + c) * 2 + k));
+    free(file.at);
+    free(blocks[0]);
+    free(blocks[1]);
+}
+
 int main(void)
 {
     RUN(test_small);
     RUN(test_work);
+    RUN(test_images);
     return test_done();
 }
