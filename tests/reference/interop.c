@@ -5,8 +5,9 @@
                                    parameters with input scaling), targets.safetensors (with target
                                    scaling too) and checkpoint.safetensors; prints the rows as `x`,
                                    the outputs as `plain`, `scaled` and `targets`
-   interop create FILE MODEL       saves a new model, for example 3,4:relu,2:linear; goes on as
-                                   predict does
+   interop create FILE MODEL       saves a new model, for example 3,4:relu,2:linear, or with an image
+                                   9x8x1,4k3x3s1x1same:relu,max2x2s2x2,average1x2s1x2,global,2:tanh;
+                                   goes on as predict does
    interop predict FILE MODEL      loads FILE's parameters into MODEL; reads rows from the standard
                                    input and prints their outputs as `y`
    interop load FILE               the same with the model that FILE describes
@@ -24,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 64, MAX_ROWS = 64 };
+enum { INPUTS = 3, OUTPUTS = 2, ROWS = 24, MAX_LAYERS = 16, MAX_ROW = 512, MAX_ROWS = 64 };
 
 static int failed(const char *what, nn_status status, const nn_location *place)
 {
@@ -147,17 +148,47 @@ static int predict_rows(const nn_model *model)
     int count = 0;
 
     nn_get_shape(model, &shape);
-    if (shape.inputs > MAX_ROW || shape.layers[shape.count - 1].width > MAX_ROW) return 1;
+    if (shape.inputs > MAX_ROW || nn_outputs(model) > MAX_ROW) return 1;
     while (scanf("%lf", &value) == 1) {
         x[count++] = (nn_real)value;
         if (count == shape.inputs) {
             nn_status status = nn_predict(model, x, 1, y, NULL);
             if (status != NN_OK) return failed("nn_predict", status, NULL);
-            print_row("y", y, shape.layers[shape.count - 1].width);
+            print_row("y", y, nn_outputs(model));
             count = 0;
         }
     }
     return count != 0;
+}
+
+/* Reads a layer with a window, or none: what is behind it, or NULL. */
+static const char *parse_window(nn_layer *layer, const char *text)
+{
+    static const struct {
+        const char *format;
+        nn_layer_kind kind;
+    } pools[] = {{"max%dx%ds%dx%d%n", NN_LAYER_MAX_POOL},
+                 {"average%dx%ds%dx%d%n", NN_LAYER_AVERAGE_POOL},
+                 {"global%n", NN_LAYER_GLOBAL_AVERAGE}};
+    char padding[5] = "";
+    int i, n = 0;
+
+    for (i = 0; i < 3; i++) {
+        memset(layer, 0, sizeof *layer);
+        layer->kind = pools[i].kind;
+        if (i == 2)
+            sscanf(text, pools[i].format, &n);
+        else
+            sscanf(text, pools[i].format, &layer->height, &layer->width, &layer->stride_height,
+                   &layer->stride_width, &n);
+        if (n) return text + n;
+    }
+    memset(layer, 0, sizeof *layer);
+    layer->kind = NN_LAYER_CONVOLUTION;
+    sscanf(text, "%dk%dx%ds%dx%d%4[a-z]%n", &layer->channels, &layer->height, &layer->width,
+           &layer->stride_height, &layer->stride_width, padding, &n);
+    layer->padding = strcmp(padding, "same") ? NN_PADDING_NONE : NN_PADDING_SAME;
+    return n ? text + n : NULL;
 }
 
 /* Makes a model from text such as 3,4:relu,2:linear. */
@@ -166,12 +197,23 @@ static nn_status parse_model(nn_model **model, const char *text, uint64_t seed)
     static const char *const names[] = {"linear",  "relu", "leaky_relu", "sigmoid", "tanh",
                                         "softmax", "elu",  "silu",       "gelu",    "softplus"};
     nn_layer layers[MAX_LAYERS];
-    int inputs = atoi(text), count = 0;
+    int inputs = atoi(text), count = 0, height, width, channels;
 
+    memset(layers, 0, sizeof layers);
+    if (sscanf(text, "%dx%dx%d", &height, &width, &channels) == 3) {
+        const nn_layer image = NN_IMAGE(height, width, channels);
+        layers[count++] = image;
+        inputs = height * width * channels;
+    }
     while ((text = strchr(text, ',')) != NULL && count < MAX_LAYERS) {
-        char name[16] = "";
+        char name[16] = "linear";
+        const char *behind = parse_window(&layers[count], ++text);
         int i;
-        if (sscanf(++text, "%d:%15[a-z_]", &layers[count].width, name) != 2) return NN_ERROR_SIZE;
+        if (behind) text = behind;
+        if (!behind) memset(&layers[count], 0, sizeof *layers);
+        if (behind ? *text == ':' && sscanf(text, ":%15[a-z_]", name) != 1
+                   : sscanf(text, "%d:%15[a-z_]", &layers[count].width, name) != 2)
+            return NN_ERROR_SIZE;
         for (i = 0; i < NN_ACTIVATION_COUNT && strcmp(names[i], name) != 0; i++) continue;
         layers[count++].activation = (nn_activation)i;
     }
@@ -203,7 +245,7 @@ static int export_rows(nn_model *model, const char *path, const char *scaling)
     int count = 0, outputs, row, kind;
 
     nn_get_shape(model, &shape);
-    outputs = shape.layers[shape.count - 1].width;
+    outputs = nn_outputs(model);
     if (shape.inputs > MAX_ROW || outputs > MAX_ROW) return 1;
     while (scanf("%lf", &value) == 1 && count < MAX_ROWS * shape.inputs)
         x[count++] = (nn_real)value;

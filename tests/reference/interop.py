@@ -10,6 +10,8 @@ Needs PyTorch and safetensors. The last line of check is "interop: N passed, M f
 
 import json
 import os
+import random
+import re
 import struct
 import subprocess
 import sys
@@ -25,7 +27,7 @@ FOLDER = "build/interop-files"
 MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
            "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1),
            "elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "softplus": nn.Softplus}
-CHECKED = ["nn.version", "nn.widths", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
+CHECKED = ["nn.version", "nn.widths", "nn.layers", "nn.activations", "nn.scaling", "nn.scaling_values", "nn.state"]
 DEEP = "3," + "4:tanh," * 11 + "2:linear"  # 0.weight to 22.weight: 10 sorts before 2 as text
 
 NOTE = "\"quoted\", back\\slash, \t tab, \x01 \u00e9 \u4e2d \U0001f600 {}[]:\x7f"  # of interop.c
@@ -46,9 +48,70 @@ def close(got, expected, tolerance):
     return bool((got - expected).abs().max() <= tolerance * expected.abs().max())
 
 
+def activation_of(layer):
+    return layer.split(":")[1] if ":" in layer else "linear"
+
+
+def window_of(layer):
+    """Kernel, or window of a pool, and strides."""
+    match = re.search(r"(\d+)x(\d+)s(\d+)x(\d+)", layer)
+    return tuple(int(n) for n in match.groups()) if match else (1, 1, 1, 1)
+
+
+class Images(nn.Sequential):
+    """Takes and gives rows as nn.h has them, with the channels of an image last."""
+
+    def __init__(self, shape, flat, *modules):
+        super().__init__(*modules)
+        self.shape, self.flat = shape, flat
+
+    def forward(self, rows):
+        x = rows.reshape(len(rows), *self.shape).permute(0, 3, 1, 2)
+        y = super().forward(x.squeeze(2) if self.flat else x)
+        return y.movedim(1, -1).reshape(len(rows), -1)
+
+
+def images(spec, dtype):
+    """The same for a text such as "9x8x1,4k3x3s1x1same:relu,max2x2s2x2,2:linear"."""
+    image, *layers = spec.split(",")
+    shape = [int(n) for n in image.split("x")]
+    channels = shape[2]
+    flat = shape[0] == 1 and all(window_of(layer)[0] == 1 for layer in layers if "k" in layer)
+    form = (lambda *sizes: sizes[1]) if flat else (lambda *sizes: sizes)
+    modules, width = [], None
+    for layer in layers:
+        height, across, *strides = window_of(layer)
+        kernel, stride = form(height, across), form(*strides)
+        if re.match(r"\d+k", layer):
+            padding = 0
+            if "same" in layer:  # of an odd kernel it is half of that, with any stride
+                padding = "same" if strides == [1, 1] else form(height // 2, across // 2)
+            module = nn.Conv1d if flat else nn.Conv2d
+            modules.append(module(channels, int(layer.split("k")[0]), kernel, stride, padding))
+            channels = int(layer.split("k")[0])
+        elif layer.startswith("max"):
+            modules.append((nn.MaxPool1d if flat else nn.MaxPool2d)(kernel, stride))
+        elif layer.startswith("average"):
+            modules.append((nn.AvgPool1d if flat else nn.AvgPool2d)(kernel, stride))
+        elif layer == "global":
+            modules.append((nn.AdaptiveAvgPool1d if flat else nn.AdaptiveAvgPool2d)(1))
+        else:
+            if width is None:
+                modules.append(nn.Flatten())
+                width = nn.Sequential(*modules)(torch.zeros(1, shape[2],
+                                                            *shape[flat:2])).shape[1]
+            modules.append(nn.Linear(width, int(layer.split(":")[0])))
+            width = int(layer.split(":")[0])
+        if activation_of(layer) != "linear":
+            modules.append(MODULES[activation_of(layer)]())
+    return Images(shape, flat, *modules).to(dtype)
+
+
 def sequential(spec, dtype):
     """nn.Sequential of a text such as "3,4:relu,2:linear"; a linear activation adds no module."""
     inputs, *layers = spec.split(",")
+    if "x" in inputs:
+        return images(spec, dtype)
     modules, width = [], int(inputs)
     for layer in layers:
         outputs, activation = layer.split(":")
@@ -61,7 +124,7 @@ def sequential(spec, dtype):
 
 def outputs_of(model, x):
     """PyTorch's outputs, computed in double from the model's own weights."""
-    dtype = next(model.parameters()).dtype
+    dtype = next(model.parameters(), x).dtype  # pools alone have no parameters
     with torch.no_grad():
         y = model.double()(x)
     model.to(dtype)
@@ -116,7 +179,8 @@ def check_format(path, dtype, spec):
     for name, shape in shapes.items():
         check(name in found and tuple(found[name].shape) == shape, f"{path}: shape of {name}")
         check(name in found and found[name].dtype == dtype, f"{path}: type of {name}")
-    activations = ",".join(layer.split(":")[1] for layer in spec.split(",")[1:])
+    layers = spec.split(",")
+    activations = ",".join(activation_of(layer) for layer in layers["x" not in layers[0]:])
     check(metadata.get("nn.activations") == activations, f"{path}: activations in {metadata}")
     check(metadata.get("format") == "pt", f"{path}: format in {metadata}")
 
@@ -125,7 +189,7 @@ def check_format(path, dtype, spec):
     start = 8 + struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:start])
     header.pop("__metadata__")
-    spans = sorted(entry["data_offsets"] for entry in header.values())
+    spans = sorted(entry["data_offsets"] for entry in header.values()) or [[0, 0]]
     check(spans[0][0] == 0 and spans[-1][1] == len(content) - start
           and all(a[1] == b[0] for a, b in zip(spans, spans[1:])), f"{path}: no holes")
     check(start % 8 == 0, f"{path}: the data begins at a multiple of 8")
@@ -324,6 +388,95 @@ def with_module(module, dtype):
     return nn.Sequential(nn.Linear(3, 4), module, nn.ReLU(), nn.Linear(4, 2)).to(dtype).state_dict()
 
 
+def random_images(numbers):
+    """A random net of images; even kernels have no padding with a stride, which Conv2d has not."""
+    flat = numbers.random() < 0.4
+    size = [1 if flat else numbers.randint(1, 9), numbers.randint(1, 30 if flat else 9)]
+    layers = [f"{size[0]}x{size[1]}x{numbers.randint(1, 4)}"]
+    for _ in range(numbers.randint(0, 4)):
+        kind = numbers.choice(("k", "k", "max", "average"))
+        same = kind == "k" and numbers.random() < 0.5
+        most = [n if flat and n == 1 else 4 if same else min(n, 4) for n in size]
+        window = [numbers.randint(1, n) for n in most]
+        stride = [numbers.randint(1, 3) for _ in size]
+        if same and any(n % 2 == 0 for n in window):
+            stride = [1, 1]
+        size = [(n - 1) // s + 1 if same else (n - w) // s + 1
+                for n, w, s in zip(size, window, stride)]
+        text = f"{window[0]}x{window[1]}s{stride[0]}x{stride[1]}"
+        if kind == "k":
+            text = f"{numbers.randint(1, 6)}k{text}{'same' if same else 'none'}:"
+            text += numbers.choice(("linear", "relu", "tanh", "gelu", "silu"))
+        layers.append(text if kind == "k" else kind + text)
+    if numbers.random() < 0.3 or len(layers) == 1:
+        layers.append("global")
+    for last in range(numbers.randint(0, 2)):
+        layers.append(f"{numbers.randint(2, 9)}:{numbers.choice(('relu', 'sigmoid', 'linear'))}")
+    return ",".join(layers)
+
+
+IMAGES = ["9x8x1,4k3x3s1x1same:relu,max2x2s2x2,6k2x3s1x1none:tanh,average2x1s1x1,5:relu,3:softmax",
+          "6x6x3,2:linear", "1x1x5,3:relu,2:linear", "5x7x2,3k5x7s1x1none:sigmoid,4:linear",
+          "8x8x2,4k3x5s2x1same:elu,global,3:softmax", "7x9x3,5k4x2s1x1same:softplus,max3x3s1x2",
+          "1x32x3,8k1x5s1x1same:relu,max1x2s1x2,6k1x3s1x1none:relu,max1x2s1x2,4:softmax",
+          "1x20x2,4k1x4s1x1same:gelu,6k1x3s1x2same:silu,global,3:linear",
+          "1x20x2,4k1x4s1x2none:leaky_relu,average1x3s1x1", "1x16x4,3k3x3s1x1same:relu,4:linear",
+          "4x4x3,global", "6x5x2,max2x2s1x1,average2x2s2x2"]
+
+
+def check_images(program, dtype, tolerance, folder):
+    """Convolutions and pools: from nn.h to PyTorch, and back, output against output."""
+    path, back = f"{folder}/images.safetensors", f"{folder}/images-from-torch.safetensors"
+    generator = random.Random(1)
+    for spec in IMAGES + [random_images(generator) for _ in range(40)]:
+        height, width, channels = (int(n) for n in spec.split(",")[0].split("x"))
+        x = rows_for(height * width * channels)
+        status, created, text = run(program, "create", path, spec, x=x)
+        check(status == 0, f"{program} create {spec}: {text}")
+        if status:
+            continue
+        check_format(path, dtype, spec)
+        model = load_strictly(path, dtype, spec)
+        check(model and close(created["y"], outputs_of(model, x), tolerance),
+              f"{program} {spec}: outputs")
+        status, got, text = run(program, "load", path, x=x)
+        check(status == 0 and torch.equal(got["y"], created["y"]),
+              f"{program} {spec}: nn_load: {text[:200]}")
+        if not sequential(spec, dtype).state_dict():  # pools alone
+            continue
+        for stored in torch.float32, torch.float64, torch.float16, torch.bfloat16:
+            model = sequential(spec, torch.float32).to(stored)
+            save_file(model.state_dict(), back)
+            status, got, text = run(program, "predict", back, spec, x=x)
+            check(status == 0 and close(got["y"], outputs_of(model.to(dtype), x), tolerance),
+                  f"{program} loads {spec}, {stored}: {text[:200]}")
+    spec = "1x9x2,4k1x3s1x1same:relu,max1x2s1x2,3k1x2s1x1none:tanh,2:linear"
+    x = rows_for(18)
+    model = sequential(spec, dtype)
+    state = model.state_dict()
+    expected = outputs_of(model, x)
+    conv2d = {name: tensor.unsqueeze(2) if tensor.dim() == 3 else tensor
+              for name, tensor in state.items()}
+    named = {f"{'cab'[(0, 3, 6).index(int(name[0]))]}{name[1:]}": tensor
+             for name, tensor in state.items()}
+    for label, tensors, names in (("Conv2d", conv2d, ()), ("names", named, ("c", "a", "b"))):
+        save_file(tensors, back)
+        status, got, text = run(program, "predict", back, spec, *names, x=x)
+        check(status == 0 and close(got["y"], expected, tolerance), f"{label}: {text[:200]}")
+    wrong = [
+        ("an order of names", named, ("a", "b", "c")),
+        ("names of pools", named, ("c", "pool", "a", "b")),
+        ("a transposed kernel", {**conv2d, "0.weight": conv2d["0.weight"].transpose(2, 3)
+                                 .contiguous()}, ()),
+        ("a BatchNorm1d", {**state, **{f"1.{name}": tensor for name, tensor in
+                                       nn.BatchNorm1d(4).state_dict().items()}}, ()),
+    ]
+    for label, tensors, names in wrong:
+        save_file(tensors, back)
+        status, _, text = run(program, "predict", back, spec, *names, x=x)
+        check(status == 1 and text.startswith("error"), f"{program} refuses {label}: {text[:200]}")
+
+
 def weight_normed(dtype):
     model = sequential("3,4:relu,2:linear", dtype)
     nn.utils.weight_norm(model[0])
@@ -378,6 +531,7 @@ def main():
         check_created(program, dtype, tolerance, folder)
         check_loaded(program, dtype, tolerance, folder)
         check_types(program, dtype, tolerance, folder)
+        check_images(program, dtype, tolerance, folder)
         check_refused(program, dtype, folder)
     print(f"interop: {counts[True]} passed, {counts[False]} failed")
     return 1 if counts[False] or not counts[True] else 0
