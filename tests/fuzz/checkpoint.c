@@ -1,18 +1,22 @@
 /* Checkpoints: nn_load_checkpoint, and training that goes on from what it restored.
 
-   An input begins with a line: the optimizer, + 3 with momentum; patience; the rows of a batch; the
-   schedule; how far blocks are from an aligned address, + 4 for a file instead of memory; 1 to give
-   the tensors new places; the allocation that fails; epochs; rows of data. Then comes the text of a
-   checkpoint of the model below: see models.h. */
+   An input begins with a line: the optimizer, + 3 with momentum, + 6 for the model with an image;
+   patience; the rows of a batch; the schedule; how far blocks are from an aligned address, + 4 for
+   a file instead of memory; 1 to give the tensors new places; the allocation that fails; epochs;
+   rows of data. Then comes the text of a checkpoint of one of the models below: see models.h. */
 #include "models.h"
 
 enum { INPUTS = 2, ROWS = 9, OUTPUTS = 1 };
 
 static const nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(OUTPUTS, NN_LINEAR)};
+static const nn_layer image_layers[] = {NN_IMAGE(1, INPUTS, 1),
+                                        NN_CONV1D(2, 2, 1, NN_PADDING_SAME, NN_TANH),
+                                        NN_MAX_POOL1D(2, 2), NN_DENSE(OUTPUTS, NN_LINEAR)};
 
 typedef struct world {
     nn_options how;
     nn_shape shape;
+    int image; /* 1: the model with an image */
     odd_block model_block, trainer_block;
     nn_model *model;
     nn_trainer *trainer;
@@ -23,8 +27,8 @@ static void make_world(world *w, int odd)
     size_t size;
 
     w->shape.inputs = INPUTS;
-    w->shape.layers = layers;
-    w->shape.count = 2;
+    w->shape.layers = w->image ? image_layers : layers;
+    w->shape.count = w->image ? 4 : 2;
     w->model = place_model(&w->model_block, &w->shape, odd, 7);
     size = nn_trainer_size(w->model, &w->how);
     REQUIRE(size > 0);
@@ -45,9 +49,10 @@ static void free_world(world *w)
     free_block(&w->model_block);
 }
 
-static void take_options(fuzz_input *line, nn_options *how)
+static void take_options(fuzz_input *line, nn_options *how, int *image)
 {
-    const int optimizer = take_below(line, 6);
+    const int first = take_below(line, 12), optimizer = first % 6;
+    *image = first / 6;
     memset(how, 0, sizeof *how);
     how->optimizer = (nn_optimizer)(optimizer % 3);
     if (optimizer >= 3 && how->optimizer != NN_ADAM) how->momentum = (nn_real)0.5;
@@ -127,7 +132,7 @@ static void fuzz_one(fuzz_input in)
     int odd, layout;
 
     memset(&first, 0, sizeof first);
-    take_options(&line, &first.how);
+    take_options(&line, &first.how, &first.image);
     odd = take_below(&line, 16);
     layout = take_below(&line, 2);
     fail_at = take_below(&line, 32);

@@ -1,10 +1,11 @@
 /* Model files: nn_load, nn_model_open_in and nn_load_parameters.
 
    An input begins with a line: the way (0: loads a model, 1: loads parameters into a model, + 2:
-   the bytes behind the line are the file as it is), then how far blocks are from an aligned
-   address, + 4 for a file instead of memory; 1 to give the tensors new places; the allocation that
-   fails; the list of names; the inputs of the model; the width and the activation of each of its
-   layers. Then comes the text of a file: see models.h. */
+   the bytes behind the line are the file as it is, + 4: the model has an image), then how far
+   blocks are from an aligned address, + 4 for a file instead of memory; 1 to give the tensors new
+   places; the allocation that fails; the list of names; the inputs of the model; the width and the
+   activation of each of its layers, or which of the models with an image. Then comes the text of a
+   file: see models.h. */
 #include "models.h"
 
 /* Names of layers in the order of the model, or NULL. */
@@ -13,6 +14,15 @@ static const char *const lists[4][4] = {
     {"input", "hidden", "output", "last"},
     {"0", "2", "4", "6"},
     {"", "fc.1", "fc.2", "0"},
+};
+
+static const nn_layer image_nets[3][4] = {
+    {NN_IMAGE(1, 4, 2), NN_CONV1D(3, 2, 1, NN_PADDING_NONE, NN_RELU), NN_MAX_POOL1D(2, 1),
+     NN_DENSE(2, NN_SOFTMAX)},
+    {NN_IMAGE(3, 3, 1), NN_CONV2D(2, 2, 1, NN_PADDING_SAME, NN_TANH), NN_GLOBAL_AVERAGE,
+     NN_DENSE(1, NN_SIGMOID)},
+    {NN_IMAGE(2, 2, 2), NN_AVERAGE_POOL2D(1, 1), NN_CONV2D(2, 1, 1, NN_PADDING_NONE, NN_LINEAR),
+     NN_MAX_POOL2D(1, 2)},
 };
 
 typedef struct file_input {
@@ -28,7 +38,7 @@ typedef struct file_input {
 static void take_file(fuzz_input in, file_input *input)
 {
     fuzz_input line = take_until(&in, "\n");
-    int way = take_below(&line, 4), layout, i;
+    int way = take_below(&line, 8), layout, i;
 
     memset(input, 0, sizeof *input);
     input->parameters = way & 1;
@@ -47,9 +57,14 @@ static void take_file(fuzz_input in, file_input *input)
             input->layers[i].activation = NN_LINEAR;
     }
     input->shape.count = i;
-    if (input->layers[i - 1].activation == NN_SOFTMAX && input->layers[i - 1].width == 1)
+    if (way & 4) {
+        memcpy(input->layers, image_nets[input->layers[0].width % 3], sizeof input->layers);
+        input->shape.count = 4;
+        input->shape.inputs =
+            input->layers[0].height * input->layers[0].width * input->layers[0].channels;
+    } else if (input->layers[i - 1].activation == NN_SOFTMAX && input->layers[i - 1].width == 1)
         input->layers[i - 1].activation = NN_LINEAR;
-    for (i = 0; i + 1 < input->shape.count; i++)
+    for (i = 0; i + 1 < input->shape.count && !(way & 4); i++)
         if (input->layers[i].activation == NN_SOFTMAX) input->layers[i].activation = NN_TANH;
     if (way & 2) {
         input->size = (size_t)(in.end - in.at);
@@ -71,6 +86,15 @@ static void begin(const file_input *input)
     fuzz_start_clock(input->size);
 }
 
+/* Whether the file may describe an image, whose size the length of the file does not limit. */
+static int has_image(const file_input *input)
+{
+    const unsigned char *at = input->bytes, *end = at + input->size;
+    for (; end - at >= 5; at++)
+        if (memcmp(at, "image", 5) == 0) return 1;
+    return 0;
+}
+
 /* ... before: the bytes in use when it began. */
 static void end(const file_input *input, nn_status status, size_t before)
 {
@@ -78,7 +102,7 @@ static void end(const file_input *input, nn_status status, size_t before)
     fuzz_disarm();
     REQUIRE(is_status(status) && is_terminated(&location));
     REQUIRE(status != NN_ERROR_MEMORY || heap.failed);
-    REQUIRE(heap.most - before <= 400 * input->size + 65536);
+    REQUIRE(heap.most - before <= 400 * input->size + 65536 || has_image(input));
 }
 
 /* From memory, or from a file. */
@@ -94,7 +118,7 @@ static void load_model(const file_input *input)
     REQUIRE((status == NN_OK) == (model != NULL));
     if (model) {
         REQUIRE(heap.blocks > 0);
-        if (nn_parameter_count(model) < 100000) check_model(model, input->odd);
+        if (is_quick(model)) check_model(model, input->odd);
     }
     nn_model_free(model);
 }
@@ -103,18 +127,20 @@ static void load_model(const file_input *input)
 static void open_model(const file_input *input)
 {
     const size_t needed = nn_model_open_size(input->bytes, input->size);
-    odd_block block = make_block(needed ? needed : 1, input->odd);
+    odd_block block;
     nn_model *model = (nn_model *)(void *)&location;
     nn_status status;
 
-    REQUIRE(needed <= 400 * input->size + 65536);
+    REQUIRE(needed <= 400 * input->size + 65536 || has_image(input));
+    if (needed > heap.limit) return;
+    block = make_block(needed ? needed : 1, input->odd);
     begin(input);
     memset(&location, 0, sizeof location);
     status = nn_model_open_in(&model, block.memory, block.size, input->bytes, input->size);
     end(input, status, 0);
     REQUIRE((status == NN_OK) == (model != NULL) && heap.blocks == 0);
     REQUIRE(needed || status != NN_OK);
-    if (model && needed < 100000) {
+    if (model && needed < 100000 && is_quick(model)) {
         size_t size;
         free(predict(model, &size));
     }
