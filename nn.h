@@ -155,15 +155,17 @@
 
    FILES. nn_save writes a safetensors file. Python's safetensors.torch.load_file reads it, and
    gives what PyTorch's load_state_dict takes; the metadata "nn.input_offset" and "nn.input_scale"
-   list the scaling, x_scaled = (x - offset) / scale, as decimal numbers. nn_load_parameters reads
-   the file that safetensors.torch.save_file writes of a PyTorch model. Files are never trusted: any
-   byte may be wrong. A header may have 100,000,000 bytes, as in the reference implementation; the
-   time to read it is in proportion to them, times the logarithm of the number of tensors. Nothing
-   is read behind a header that is wrong, and one byte behind the data. Without a heap, the header
-   is read once for each layer; its bytes times the layers may be 2^26, and its tensors must be in
-   the order of the data. The checksum is a CRC-32: it finds damage, not forgery. nn_export_c writes
-   C source: the model as one function, for machines that only predict. nn_export_onnx writes an
-   ONNX file, for programs that have an ONNX runtime.
+   list the scaling, x_scaled = (x - offset) / scale, as decimal numbers in the order of the inputs.
+   nn_load_parameters reads the file that safetensors.torch.save_file writes of a PyTorch model.
+   Files are never trusted: any byte may be wrong. A header may have 100,000,000 bytes, as in the
+   reference implementation; the time to read it is in proportion to them, times the logarithm of
+   the number of tensors. Nothing is read behind a header that is wrong, and one byte behind the
+   data. The memory that is allocated is in proportion to the file, except where a few of its bytes
+   describe a large image: NN_MALLOC may refuse it. Without a heap, the header is read once for each
+   layer; its bytes times the layers may be 2^26, and its tensors must be in the order of the data.
+   The checksum is a CRC-32: it finds damage, not forgery. nn_export_c writes C source: the model as
+   one function, for machines that only predict. nn_export_onnx writes an ONNX file, for programs
+   that have an ONNX runtime.
 
    SAVING. An old file stays whole until the new one is complete and on the disk, and is then
    replaced at once. Any number of processes may save to one path and load from it at the same
