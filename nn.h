@@ -5539,6 +5539,218 @@ static void nn__crop(const nn__window *window, const nn_real *padded, nn_real *x
 }
 #endif
 
+#ifdef NN__SIMD
+
+/* ---- Grids ----------------------------------------------------------------------------------- */
+
+/* The product of the vector kernels. Its rows are in `lines` groups, and its summed index is in
+   `runs` runs, because a window leaves a line of the image before it enters the next one:
+
+       c(l, i, j) = start(l, i, j) + the sum over r = 0 ... runs - 1 and k = 0 ... depth - 1 of
+                    a[l * a_line + i * a_row + r * a_run + k * a_step] *
+                    b[r * b_run + k * b_row + j]
+
+       start(l, i, j) = start[l * start_line + i * start_row + j]
+       c(l, i, j)     = c[l * c_line + i * c_row + j]
+
+   Each c(l, i, j) is one chain of fma in the order of r, then of k. start may be c, which then
+   accumulates; a row of it may be used for all rows. Where it is nn__zeros, all columns start from
+   the same zeros. c overlaps neither a nor b. */
+typedef struct nn__grid {
+    const nn_real *a;
+    size_t a_line, a_row, a_run, a_step;
+    const nn_real *b;
+    size_t b_run, b_row;
+    const nn_real *start;
+    size_t start_line, start_row;
+    nn_real *c;
+    size_t c_line, c_row;
+    int lines, rows, cols, runs, depth;
+} nn__grid;
+
+/* The functions of a back-end for windows. grid computes a grid. add_rows adds the rows of
+   x[rows x cols] to sums[cols], in their order. add_patches adds rows of `run` numbers that may
+   overlap: to[i * step + k] += sums[i * row + k] for i = 0 ... rows - 1, in this order. Before,
+   between and after the rows of sums are at least as many zeros as a vector has lanes. */
+typedef struct nn__windows {
+    const nn__panels *panels;
+    nn__activate_kernel activate;
+    void (*grid)(const nn__grid *grid);
+#ifndef NN_NO_TRAIN
+    void (*add_rows)(const nn_real *x, size_t rows, int cols, nn_real *sums);
+    void (*add_patches)(const nn_real *sums, int row, int rows, int run, int step, nn_real *to);
+#endif
+} nn__windows;
+
+#endif
+
+#define NN__GRID_CASE(n)                                                                           \
+    case n:                                                                                        \
+        if (n <= NN__TILE_ROWS)                                                                    \
+            NN__NAME(grid_tile)(g, a, 0, b, start, 0, c, 0, 1, n, vectors, last);                  \
+        break;                                                                                     \
+    case -n:                                                                                       \
+        if (n <= NN__TILE_ROWS && vectors == 1)                                                    \
+            NN__NAME(grid_tile)(g, a, a_other, b, start, start_other, c, c_other, 2, n, 1, last);  \
+        break;
+
+#define NN__GRID_PANEL_CASE(n)                                                                     \
+    case n:                                                                                        \
+        if (n <= NN__TILE_VECTORS) NN__NAME(grid_panel)(g, column, n, last);                       \
+        break;                                                                                     \
+    case -n:                                                                                       \
+        if (n <= NN__TILE_VECTORS) NN__NAME(grid_panel)(g, column, n, NN__LANES);                  \
+        break;
+
+/* nn__grid_tile_avx512 and its like: `rows` rows of one line of a grid, or of two lines, whose
+   numbers in a, start and c are a_other, start_other and c_other apart.
+   Otherwise it is as nn__tile. With two lines, short lines have enough sums to hide the latency of
+   fma. */
+#define NN__DEFINE_GRID                                                                            \
+    NN__INLINE void NN__NAME(grid_tile)(                                                           \
+        const nn__grid *g, const nn_real *a, size_t a_other, const nn_real *b,                     \
+        const nn_real *start, size_t start_other, nn_real *c, size_t c_other, const int lines,     \
+        const int rows, const int vectors, const int last)                                         \
+    {                                                                                              \
+        const size_t a_row = g->a_row, a_step = g->a_step, b_row = g->b_row, c_row = g->c_row;     \
+        const size_t start_row = g->start_row;                                                     \
+        const int depth = g->depth;                                                                \
+        NN__VECTOR sum[2 * NN__TILE_ROWS][NN__TILE_VECTORS], row[NN__TILE_VECTORS], factor;        \
+        int i, v, k, run;                                                                          \
+                                                                                                   \
+        NN__UNROLL (i, lines * rows) {                                                             \
+            const nn_real *from = start + (i < rows ? 0 : start_other);                            \
+            NN__UNROLL (v, vectors)                                                                \
+                sum[i][v] =                                                                        \
+                    NN__LOAD_IN_TILE(from + (size_t)(i % rows) * start_row + v * NN__LANES,        \
+                                     v < vectors - 1 ? NN__LANES : last);                          \
+        }                                                                                          \
+        for (run = 0; run < g->runs; run++, a += g->a_run, b += g->b_run) {                        \
+            const nn_real *one = a, *other = a + a_other, *next = b;                               \
+            for (k = 0; k < depth; k++, one += a_step, other += a_step, next += b_row) {           \
+                NN__UNROLL (v, vectors)                                                            \
+                    row[v] = NN__LOAD_IN_TILE(next + v * NN__LANES,                                \
+                                              v < vectors - 1 ? NN__LANES : last);                 \
+                NN__UNROLL (i, lines * rows) {                                                     \
+                    factor = NN__SET1((i < rows ? one : other)[(size_t)(i % rows) * a_row]);       \
+                    NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);        \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (i, lines * rows) {                                                             \
+            nn_real *to = c + (i < rows ? 0 : c_other);                                            \
+            NN__UNROLL (v, vectors)                                                                \
+                NN__STORE_UP_TO(to + (size_t)(i % rows) * c_row + v * NN__LANES, sum[i][v],        \
+                                v < vectors - 1 ? NN__LANES : last);                               \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(grid_panel)(const nn__grid *g, int column, const int vectors,         \
+                                         const int last)                                           \
+    {                                                                                              \
+        const nn_real *const b = g->b + column;                                                    \
+        const nn_real *const first = g->start == nn__zeros ? g->start : g->start + column;         \
+        const int tiles = (g->rows - 1) / NN__TILE_ROWS + 1;                                       \
+        const int most = (g->rows - 1) / tiles + 1, larger = g->rows - tiles * (most - 1);         \
+        int line, tile, rows, lines;                                                               \
+                                                                                                   \
+        for (line = 0; line < g->lines; line += lines) {                                           \
+            const nn_real *a = g->a + (size_t)line * g->a_line;                                    \
+            const nn_real *start = first + (size_t)line * g->start_line;                           \
+            nn_real *c = g->c + (size_t)line * g->c_line + column;                                 \
+            lines = tiles == 1 && vectors == 1 && line + 1 < g->lines ? 2 : 1;                     \
+            for (tile = 0; tile < tiles; tile++) {                                                 \
+                size_t a_other = g->a_line, start_other = g->start_line, c_other = g->c_line;      \
+                int pair = lines == 2;                                                             \
+                rows = tile < larger ? most : most - 1;                                            \
+                if (vectors == 1 && tile + 1 < (tile < larger ? larger : tiles)) {                 \
+                    pair = 1;                                                                      \
+                    tile++;                                                                        \
+                    a_other = (size_t)rows * g->a_row;                                             \
+                    start_other = (size_t)rows * g->start_row;                                     \
+                    c_other = (size_t)rows * g->c_row;                                             \
+                }                                                                                  \
+                switch (pair ? -rows : rows) {                                                     \
+                    NN__GRID_CASE(1)                                                               \
+                    NN__GRID_CASE(2)                                                               \
+                    NN__GRID_CASE(3)                                                               \
+                    NN__GRID_CASE(4)                                                               \
+                    NN__GRID_CASE(5)                                                               \
+                    NN__GRID_CASE(6)                                                               \
+                    NN__GRID_CASE(7)                                                               \
+                    NN__GRID_CASE(8)                                                               \
+                }                                                                                  \
+                if (pair && lines == 1) rows *= 2;                                                 \
+                a += (size_t)rows * g->a_row;                                                      \
+                start += (size_t)rows * g->start_row;                                              \
+                c += (size_t)rows * g->c_row;                                                      \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(grid)(const nn__grid *g)                                       \
+    {                                                                                              \
+        int column, width, vectors, last;                                                          \
+                                                                                                   \
+        for (column = 0; column < g->cols; column += width) {                                      \
+            width = nn__panel_width(&NN__NAME(panels), g->cols - column, 0);                       \
+            vectors = (width + NN__LANES - 1) / NN__LANES;                                         \
+            last = width - (vectors - 1) * NN__LANES;                                              \
+            switch (last == NN__LANES ? -vectors : vectors) {                                      \
+                NN__GRID_PANEL_CASE(1)                                                             \
+                NN__GRID_PANEL_CASE(2)                                                             \
+                NN__GRID_PANEL_CASE(3)                                                             \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#ifndef NN_NO_TRAIN
+#define NN__DEFINE_ADDITIONS                                                                       \
+    static NN__TARGET void NN__NAME(add_rows)(const nn_real *x, size_t rows, int cols,             \
+                                              nn_real *sums)                                       \
+    {                                                                                              \
+        size_t i;                                                                                  \
+        int j, n;                                                                                  \
+                                                                                                   \
+        for (j = 0; j < cols; j += NN__LANES) {                                                    \
+            const nn_real *row = x + j;                                                            \
+            NN__VECTOR sum;                                                                        \
+            n = NN__LANES_OF(cols - j);                                                            \
+            sum = NN__LOAD_IN_TILE(sums + j, n);                                                   \
+            for (i = 0; i < rows; i++, row += cols) sum = NN__ADD(sum, NN__LOAD_IN_TILE(row, n));  \
+            NN__STORE_UP_TO(sums + j, sum, n);                                                     \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(add_patches)(const nn_real *sums, int row, int rows, int run,  \
+                                                 int step, nn_real *to)                            \
+    {                                                                                              \
+        const int length = (rows - 1) * step + run;                                                \
+        int from = 0, up_to = 0; /* the patches that have numbers of this vector */                \
+        int i, j, n;                                                                               \
+                                                                                                   \
+        for (j = 0; j < length; j += NN__LANES) {                                                  \
+            const nn_real *patch;                                                                  \
+            NN__VECTOR v;                                                                          \
+            n = NN__LANES_OF(length - j);                                                          \
+            while (from < rows && from * step + run <= j) from++;                                  \
+            while (up_to < rows && up_to * step < j + n) up_to++;                                  \
+            v = NN__LOAD_UP_TO(to + j, n);                                                         \
+            patch = sums + (from * (row - step) + j);                                              \
+            for (i = from; i < up_to; i++, patch += row - step) v = NN__ADD(v, NN__LOAD(patch));   \
+            NN__STORE_UP_TO(to + j, v, n);                                                         \
+        }                                                                                          \
+    }
+#define NN__ADDITIONS , NN__NAME(add_rows), NN__NAME(add_patches)
+#else
+#define NN__DEFINE_ADDITIONS
+#define NN__ADDITIONS
+#endif
+
+#define NN__DEFINE_WINDOWS                                                                         \
+    static const nn__windows NN__NAME(windows) = {&NN__NAME(panels), NN__NAME(activate),           \
+                                                  NN__NAME(grid) NN__ADDITIONS};
+
 /* ---- Convolution: forward -------------------------------------------------------------------- */
 
 /* y[rows x positions x channels] = activation(patches of x[rows x padded] * w[patch x channels] +
@@ -5563,6 +5775,98 @@ static void nn__convolution_forward_scalar(const nn__window *window, const nn_re
         }
     nn__activate_scalar(activation, y, rows, window->out.size);
 }
+
+#ifdef NN__SIMD
+
+/* What the vector kernels of windows work on: rows of images, see the scalar functions. */
+typedef struct nn__images {
+    const nn__window *window;
+    const nn__windows *kernels;
+    const nn_real *x, *w, *bias, *dy;
+    nn_real *y, *dx;
+    nn_activation activation;
+    int average;
+} nn__images;
+
+/* Calls work for all images, which are divided among threads. products is the number of
+   multiply-adds for an image. */
+static void nn__work_on_images(void (*work)(const nn__images *images, int first, int rows),
+                               const nn__images *images, int rows, double products)
+{
+#ifdef NN__THREADS
+    int pieces = nn__pieces(rows * products, NN__PRODUCT_GRAIN), i;
+
+    if (pieces > rows) pieces = rows;
+    if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+        for (i = 0; i < pieces; i++) {
+            const int first = nn__piece(rows, 1, i, pieces);
+            work(images, first, nn__piece(rows, 1, i + 1, pieces) - first);
+        }
+        return;
+    }
+#endif
+    (void)products;
+    if (rows > 0) work(images, 0, rows);
+}
+
+/* Returns the number of multiply-adds of a convolution of one image. */
+static double nn__convolution_work(const nn__window *window)
+{
+    return (double)window->out.size * window->height * nn__run_length(window);
+}
+
+/* Computes images first ... first + rows - 1 of nn__convolution_forward_scalar. */
+static void nn__forward_images(const nn__images *images, int first, int rows)
+{
+    const nn__window *const window = images->window;
+    const size_t line = nn__line(window), size = (size_t)window->out.size;
+    nn__grid grid;
+    int b;
+
+    grid.a_row = (size_t)window->stride_width * (size_t)window->padded.channels;
+    grid.a_line = (size_t)window->stride_height * line;
+    grid.a_run = line;
+    grid.a_step = 1;
+    grid.b = images->w;
+    grid.b_row = grid.c_row = (size_t)window->out.channels;
+    grid.depth = nn__run_length(window);
+    grid.b_run = (size_t)grid.depth * grid.b_row;
+    grid.start = images->bias;
+    grid.start_line = grid.start_row = 0;
+    grid.c_line = (size_t)window->out.width * grid.c_row;
+    grid.lines = window->out.height;
+    grid.rows = window->out.width;
+    grid.cols = window->out.channels;
+    grid.runs = window->height;
+    for (b = first; b < first + rows; b++) {
+        grid.a = images->x + (size_t)b * (size_t)window->padded.size;
+        grid.c = images->y + (size_t)b * size;
+        images->kernels->grid(&grid);
+        if (images->activation != NN_LINEAR)
+            images->kernels->activate(images->activation, grid.c, 1, window->out.size);
+    }
+}
+
+#endif
+
+#define NN__DEFINE_CONVOLUTION_FORWARD                                                             \
+    static NN__TARGET void NN__NAME(convolution_forward)(                                          \
+        const nn__window *window, const nn_real *x, const nn_real *w, const nn_real *bias,         \
+        nn_real *y, int rows, nn_activation activation)                                            \
+    {                                                                                              \
+        nn__images images;                                                                         \
+                                                                                                   \
+        memset(&images, 0, sizeof images);                                                         \
+        images.window = window;                                                                    \
+        images.kernels = &NN__NAME(windows);                                                       \
+        images.x = x;                                                                              \
+        images.w = w;                                                                              \
+        images.bias = bias;                                                                        \
+        images.y = y;                                                                              \
+        images.activation = activation;                                                            \
+        nn__work_on_images(nn__forward_images, &images, rows, nn__convolution_work(window));       \
+    }
 
 /* The same with the parameters in a model file: w[channels x channels before x height x width] and
    bias[channels]. The sums have the same order. */
@@ -5622,6 +5926,107 @@ static void nn__convolution_weight_gradient_scalar(const nn__window *window, con
         }
 }
 
+#ifdef NN__SIMD
+
+/* Adds the weight gradient of one image x[padded] to a part of a grid of dw, or overwrites it. */
+static void nn__weight_gradient_grid(const nn__windows *kernels, const nn__grid *whole, int line,
+                                     int lines, int row, int rows)
+{
+    nn__grid part = *whole;
+
+    part.a += (size_t)line * part.a_line + (size_t)row * part.a_row;
+    part.c += (size_t)line * part.c_line + (size_t)row * part.c_row;
+    if (part.start != nn__zeros) part.start = part.c;
+    part.lines = lines;
+    part.rows = rows;
+    if (lines > 0 && rows > 0) kernels->grid(&part);
+}
+
+/* Computes lines line ... line + lines - 1 of a kernel, and in each of them rows row ... row + rows
+   - 1, of nn__convolution_weight_gradient_scalar. */
+static void nn__weight_gradient_part(const nn__windows *kernels, const nn__grid *whole,
+                                     const nn__window *window, int images, int accumulate, int line,
+                                     int lines, int row, int rows)
+{
+    nn__grid grid = *whole;
+    int b;
+
+    for (b = 0; b < images; b++) {
+        if (b > 0 || accumulate) {
+            grid.start = grid.c;
+            grid.start_line = grid.c_line;
+            grid.start_row = grid.c_row;
+        }
+        nn__weight_gradient_grid(kernels, &grid, line, lines, row, rows);
+        grid.a += window->padded.size;
+        grid.b += window->out.size;
+    }
+}
+
+/* Computes what nn__convolution_weight_gradient_scalar computes. Threads divide the rows of dw. */
+static void nn__windows_weight_gradient(const nn__windows *kernels, const nn__window *window,
+                                        const nn_real *x, const nn_real *dz, nn_real *dw,
+                                        nn_real *db, int rows, int accumulate)
+{
+    const size_t line = nn__line(window);
+    const int run = nn__run_length(window), height = window->height, out = window->out.channels;
+    nn__grid grid;
+
+    grid.a = x;
+    grid.a_line = line;
+    grid.a_row = 1;
+    grid.a_run = (size_t)window->stride_height * line;
+    grid.a_step = (size_t)window->stride_width * (size_t)window->padded.channels;
+    grid.b = dz;
+    grid.b_row = grid.c_row = (size_t)out;
+    grid.b_run = (size_t)window->out.width * grid.b_row;
+    grid.start = nn__zeros;
+    grid.start_line = grid.start_row = 0;
+    grid.c = dw;
+    grid.c_line = (size_t)run * grid.c_row;
+    grid.lines = height;
+    grid.rows = run;
+    grid.cols = out;
+    grid.runs = window->out.height;
+    grid.depth = window->out.width;
+    if (!accumulate) memset(db, 0, (size_t)out * sizeof *db);
+    kernels->add_rows(dz, (size_t)rows * (size_t)nn__positions(window), out, db);
+#ifdef NN__THREADS
+    {
+        const int pieces = nn__pieces(rows * nn__convolution_work(window), NN__PRODUCT_GRAIN);
+        int i;
+
+        if (pieces > 1) {
+#pragma omp parallel for schedule(static)
+            for (i = 0; i < pieces; i++) {
+                const int by_lines = height >= run, count = by_lines ? height : run;
+                const int from = nn__piece(count, 1, i, pieces);
+                const int length = nn__piece(count, 1, i + 1, pieces) - from;
+                nn__weight_gradient_part(kernels, &grid, window, rows, accumulate,
+                                         by_lines ? from : 0, by_lines ? length : height,
+                                         by_lines ? 0 : from, by_lines ? run : length);
+            }
+            return;
+        }
+    }
+#endif
+    nn__weight_gradient_part(kernels, &grid, window, rows, accumulate, 0, height, 0, run);
+}
+
+#endif
+
+#define NN__DEFINE_CONVOLUTION_WEIGHT_GRADIENT                                                     \
+    static NN__TARGET void NN__NAME(convolution_weight_gradient)(                                  \
+        const nn__window *window, const nn_real *x, const nn_real *dz, nn_real *dw, nn_real *db,   \
+        int rows, int accumulate)                                                                  \
+    {                                                                                              \
+        if (rows > 0)                                                                              \
+            nn__windows_weight_gradient(&NN__NAME(windows), window, x, dz, dw, db, rows,           \
+                                        accumulate);                                               \
+        else                                                                                       \
+            nn__convolution_weight_gradient_scalar(window, x, dz, dw, db, rows, accumulate);       \
+    }
+
 /* ---- Convolution: input gradient ------------------------------------------------------------- */
 
 /* dx[rows x padded] = dL/dx, from dz[rows x positions x channels] = dL/dz and w[patch x channels].
@@ -5651,6 +6056,107 @@ static void nn__convolution_input_gradient_scalar(const nn__window *window, cons
                 }
         }
 }
+
+#ifdef NN__SIMD
+
+static int nn__least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The input gradient has the products dz * w^T of many positions in a buffer, before it adds them
+   to dx. */
+#define NN__PATCHES 4096 /* numbers: 32 kB of double */
+
+/* Computes images first ... first + rows - 1 of nn__convolution_input_gradient_scalar, with the
+   transposed weights as images->w. For each line of the kernel and `most` positions of a line of
+   the output, sums[positions x run] = dz * w^T, and then they are added to dx. A number of dx gets
+   its sums in the order of the positions: a part of a run that is longer than the buffer belongs to
+   a single position. A zero that is added does not change a number of dx, which is never -0. */
+static void nn__input_gradient_images(const nn__images *images, int first, int rows)
+{
+    const nn__window *const window = images->window;
+    const nn__windows *const kernels = images->kernels;
+    const int lanes = kernels->panels->lanes, run = nn__run_length(window);
+    const int width = window->out.width, out = window->out.channels;
+    const int step = window->stride_width * window->padded.channels;
+    const int part = run < NN__PATCHES ? run : NN__PATCHES;
+    const int most = nn__least(width, part < NN__PATCHES ? NN__PATCHES / (part + lanes) : 1);
+    const int row = part + lanes;
+    nn_real sums[NN__PATCHES + 64];
+    nn__grid grid;
+    int b, line, i, from, position, positions;
+
+    memset(sums, 0, ((size_t)(most * row) + (size_t)lanes) * sizeof *sums);
+    grid.a_row = (size_t)out;
+    grid.a_line = grid.a_run = grid.b_run = grid.c_line = 0;
+    grid.a_step = 1;
+    grid.b_row = (size_t)window->height * (size_t)run;
+    grid.start = nn__zeros;
+    grid.start_line = grid.start_row = 0;
+    grid.c = sums + lanes;
+    grid.c_row = (size_t)row;
+    grid.lines = grid.runs = 1;
+    grid.depth = out;
+    for (b = first; b < first + rows; b++) {
+        const nn_real *dz = images->dy + (size_t)b * (size_t)window->out.size;
+        nn_real *dx = images->dx + (size_t)b * (size_t)window->padded.size;
+        memset(dx, 0, (size_t)window->padded.size * sizeof *dx);
+        for (line = 0; line < window->out.height; line++) {
+            nn_real *to = dx + (size_t)(line * window->stride_height) * nn__line(window);
+            for (position = 0; position < width; position += positions) {
+                positions = nn__least(width - position, most);
+                grid.a = dz + (size_t)position * (size_t)out;
+                grid.rows = positions;
+                for (i = 0; i < window->height; i++)
+                    for (from = 0; from < run; from += part) {
+                        grid.b = images->w + (size_t)i * (size_t)run + from;
+                        grid.cols = nn__least(run - from, part);
+                        kernels->grid(&grid);
+                        kernels->add_patches(grid.c, row, positions, grid.cols, step,
+                                             to + (size_t)i * nn__line(window) +
+                                                 (size_t)position * (size_t)step + from);
+                    }
+            }
+            dz += (size_t)width * (size_t)out;
+        }
+    }
+}
+
+/* transposed[out x patch] = the transpose of w[patch x out]. */
+static void nn__transpose_weights(const nn__panels *panels, const nn_real *w, int patch, int out,
+                                  nn_real *transposed)
+{
+    const int whole = patch / panels->lanes * panels->lanes; /* whole vectors are written */
+    int k, j;
+
+    panels->transpose(w, (size_t)out, whole, out, transposed, (size_t)patch);
+    for (k = whole; k < patch; k++)
+        for (j = 0; j < out; j++)
+            transposed[(size_t)j * (size_t)patch + (size_t)k] =
+                w[(size_t)k * (size_t)out + (size_t)j];
+}
+
+#endif
+
+#define NN__DEFINE_CONVOLUTION_INPUT_GRADIENT                                                      \
+    static NN__TARGET void NN__NAME(convolution_input_gradient)(                                   \
+        const nn__window *window, const nn_real *dz, const nn_real *w, nn_real *transposed,        \
+        nn_real *dx, int rows)                                                                     \
+    {                                                                                              \
+        nn__images images;                                                                         \
+                                                                                                   \
+        memset(&images, 0, sizeof images);                                                         \
+        images.window = window;                                                                    \
+        images.kernels = &NN__NAME(windows);                                                       \
+        images.w = transposed;                                                                     \
+        images.dy = dz;                                                                            \
+        images.dx = dx;                                                                            \
+        nn__transpose_weights(&NN__NAME(panels), w, window->height *nn__run_length(window),        \
+                              window->out.channels, transposed);                                   \
+        nn__work_on_images(nn__input_gradient_images, &images, rows,                               \
+                           nn__convolution_work(window));                                          \
+    }
 
 #endif /* NN_NO_TRAIN */
 
@@ -5682,6 +6188,61 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
             }
 }
 
+/* With few channels most lanes would be empty: then the scalar functions are used. */
+#define NN__DEFINE_POOL                                                                            \
+    static NN__TARGET void NN__NAME(pool_images)(const nn__images *images, int first, int rows)    \
+    {                                                                                              \
+        const nn__window *const window = images->window;                                           \
+        const int run = nn__run_length(window), channels = window->out.channels;                   \
+        const size_t line = nn__line(window);                                                      \
+        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
+        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        nn_real *y = images->y + (size_t)first * (size_t)window->out.size;                         \
+        int b, i, position, c, k, n, part;                                                         \
+                                                                                                   \
+        for (b = first; b < first + rows; b++)                                                     \
+            for (i = 0; i < window->out.height; i++) {                                             \
+                const nn_real *from = images->x + (size_t)b * (size_t)window->in.size +            \
+                                      (size_t)(i * window->stride_height) * line;                  \
+                for (position = 0; position < window->out.width; position++, from += step)         \
+                    for (c = 0; c < channels; c += n, y += n) {                                    \
+                        const nn_real *patch = from + c;                                           \
+                        NN__VECTOR best, sum = NN__SET1(0), v;                                     \
+                        n = NN__LANES_OF(channels - c);                                            \
+                        best = NN__LOAD_UP_TO(patch, n);                                           \
+                        for (part = 0; part < window->height; part++, patch += line)               \
+                            for (k = 0; k < run; k += channels) {                                  \
+                                v = NN__LOAD_UP_TO(patch + k, n);                                  \
+                                if (images->average)                                               \
+                                    sum = NN__ADD(sum, v);                                         \
+                                else                                                               \
+                                    best = NN__MAX(v, best);                                       \
+                            }                                                                      \
+                        if (images->average) best = NN__DIV(sum, pixels);                          \
+                        NN__STORE_UP_TO(y, best, n);                                               \
+                    }                                                                              \
+            }                                                                                      \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(pool)(const nn__window *window, int average, const nn_real *x, \
+                                          nn_real *y, int rows)                                    \
+    {                                                                                              \
+        nn__images images;                                                                         \
+                                                                                                   \
+        if (window->out.channels < 4) {                                                            \
+            nn__pool_scalar(window, average, x, y, rows);                                          \
+            return;                                                                                \
+        }                                                                                          \
+        memset(&images, 0, sizeof images);                                                         \
+        images.window = window;                                                                    \
+        images.average = average;                                                                  \
+        images.x = x;                                                                              \
+        images.y = y;                                                                              \
+        nn__work_on_images(NN__NAME(pool_images), &images, rows,                                   \
+                           (double)nn__positions(window) * window->height *                        \
+                               nn__run_length(window));                                            \
+    }
+
 #ifndef NN_NO_TRAIN
 
 /* dx[rows x in] = dL/dx, from x[rows x in] and dy[rows x positions x channels] = dL/dy. The first
@@ -5710,6 +6271,99 @@ static void nn__pool_gradient_scalar(const nn__window *window, int average, cons
                 if (!average) dx[best] += *dy;
             }
 }
+
+#define NN__DEFINE_POOL_GRADIENT                                                                     \
+    /* To one patch x of dx it adds the gradient dy of one vector of channels. The number of the   \
+       pixel that has the largest number is a lane of `index`. */ \
+    NN__INLINE void NN__NAME(add_to_largest)(const nn__window *window, const nn_real *x,             \
+                                             NN__VECTOR dy, nn_real *dx, const int n)                \
+    {                                                                                                \
+        const int run = nn__run_length(window), channels = window->out.channels;                     \
+        const size_t line = nn__line(window);                                                        \
+        NN__VECTOR best = NN__LOAD_UP_TO(x, n), index = NN__SET1(0), at = index, v;                  \
+        const NN__VECTOR one = NN__SET1(1);                                                          \
+        int part, k;                                                                                 \
+                                                                                                     \
+        for (part = 0; part < window->height; part++)                                                \
+            for (k = 0; k < run; k += channels) {                                                    \
+                v = NN__LOAD_UP_TO(x + (size_t)part * line + k, n);                                  \
+                index = NN__SELECT_LESS(best, v, at, index);                                         \
+                best = NN__MAX(v, best);                                                             \
+                at = NN__ADD(at, one);                                                               \
+            }                                                                                        \
+        at = NN__SET1(0);                                                                            \
+        for (part = 0; part < window->height; part++)                                                \
+            for (k = 0; k < run; k += channels) {                                                    \
+                nn_real *to = dx + (size_t)part * line + k;                                          \
+                v = NN__ZERO_IF_LESS(index, at, NN__ZERO_IF_LESS(at, index, dy));                    \
+                NN__STORE_UP_TO(to, NN__ADD(NN__LOAD_UP_TO(to, n), v), n);                           \
+                at = NN__ADD(at, one);                                                               \
+            }                                                                                        \
+    }                                                                                                \
+                                                                                                     \
+    NN__INLINE void NN__NAME(add_to_all)(const nn__window *window, NN__VECTOR share, nn_real *dx,    \
+                                         const int n)                                                \
+    {                                                                                                \
+        const int run = nn__run_length(window), channels = window->out.channels;                     \
+        const size_t line = nn__line(window);                                                        \
+        int part, k;                                                                                 \
+                                                                                                     \
+        for (part = 0; part < window->height; part++, dx += line)                                    \
+            for (k = 0; k < run; k += channels)                                                      \
+                NN__STORE_UP_TO(dx + k, NN__ADD(NN__LOAD_UP_TO(dx + k, n), share), n);               \
+    }                                                                                                \
+                                                                                                     \
+    static NN__TARGET void NN__NAME(pool_gradient_images)(const nn__images *images, int first,       \
+                                                          int rows)                                  \
+    {                                                                                                \
+        const nn__window *const window = images->window;                                             \
+        const int channels = window->out.channels;                                                   \
+        const size_t step = (size_t)window->stride_width * (size_t)channels;                         \
+        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);        \
+        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                   \
+        int b, i, position, c, n;                                                                    \
+                                                                                                     \
+        for (b = first; b < first + rows; b++) {                                                     \
+            const size_t image = (size_t)b * (size_t)window->in.size;                                \
+            memset(images->dx + image, 0, (size_t)window->in.size * sizeof(nn_real));                \
+            for (i = 0; i < window->out.height; i++) {                                               \
+                size_t at = image + (size_t)(i * window->stride_height) * nn__line(window);          \
+                for (position = 0; position < window->out.width; position++, at += step)             \
+                    for (c = 0; c < channels; c += n, dy += n) {                                     \
+                        const nn_real *x = images->x + at + c;                                       \
+                        nn_real *dx = images->dx + at + c;                                           \
+                        NN__VECTOR v;                                                                \
+                        n = NN__LANES_OF(channels - c);                                              \
+                        v = NN__LOAD_UP_TO(dy, n);                                                   \
+                        if (images->average)                                                         \
+                            NN__NAME(add_to_all)(window, NN__DIV(v, pixels), dx, n);                 \
+                        else                                                                         \
+                            NN__NAME(add_to_largest)(window, x, v, dx, n);                           \
+                    }                                                                                \
+            }                                                                                        \
+        }                                                                                            \
+    }                                                                                                \
+                                                                                                     \
+    static NN__TARGET void NN__NAME(pool_gradient)(const nn__window *window, int average,            \
+                                                   const nn_real *x, const nn_real *dy,              \
+                                                   nn_real *dx, int rows)                            \
+    {                                                                                                \
+        const double patch = (double)window->height * nn__run_length(window);                        \
+        nn__images images;                                                                           \
+                                                                                                     \
+        if (window->out.channels < 4 || patch > 1e6) { /* a float counts to 2^24 */                  \
+            nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                              \
+            return;                                                                                  \
+        }                                                                                            \
+        memset(&images, 0, sizeof images);                                                           \
+        images.window = window;                                                                      \
+        images.average = average;                                                                    \
+        images.x = x;                                                                                \
+        images.dy = dy;                                                                              \
+        images.dx = dx;                                                                              \
+        nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                            \
+                           2 * nn__positions(window) * patch);                                       \
+    }
 
 #endif /* NN_NO_TRAIN */
 #endif /* NN_NO_CONVOLUTION */
@@ -6283,11 +6937,23 @@ typedef struct nn__kernels {
 #ifdef NN_NO_CONVOLUTION
 #define NN__IMAGE_ENTRIES
 #define NN__IMAGE_TRAINING_ENTRIES
+#define NN__DEFINE_IMAGES
+#define NN__DEFINE_IMAGE_TRAINING
 #else
-#define NN__IMAGE_ENTRIES , nn__convolution_forward_scalar, nn__pool_scalar
+#define NN__IMAGE_ENTRIES , NN__NAME(convolution_forward), NN__NAME(pool)
 #define NN__IMAGE_TRAINING_ENTRIES                                                                 \
-    , nn__convolution_weight_gradient_scalar, nn__convolution_input_gradient_scalar,               \
-        nn__pool_gradient_scalar
+    , NN__NAME(convolution_weight_gradient), NN__NAME(convolution_input_gradient),                 \
+        NN__NAME(pool_gradient)
+#define NN__DEFINE_IMAGES                                                                          \
+    NN__DEFINE_GRID                                                                                \
+    NN__DEFINE_ADDITIONS                                                                           \
+    NN__DEFINE_WINDOWS                                                                             \
+    NN__DEFINE_CONVOLUTION_FORWARD                                                                 \
+    NN__DEFINE_POOL
+#define NN__DEFINE_IMAGE_TRAINING                                                                  \
+    NN__DEFINE_CONVOLUTION_WEIGHT_GRADIENT                                                         \
+    NN__DEFINE_CONVOLUTION_INPUT_GRADIENT                                                          \
+    NN__DEFINE_POOL_GRADIENT
 #endif
 
 #ifdef NN_NO_TRAIN
@@ -6308,6 +6974,7 @@ typedef struct nn__kernels {
     NN__DEFINE_ACTIVATION_GRADIENT                                                                 \
     NN__DEFINE_DENSE_WEIGHT_GRADIENT                                                               \
     NN__DEFINE_DENSE_INPUT_GRADIENT                                                                \
+    NN__DEFINE_IMAGE_TRAINING                                                                      \
     NN__DEFINE_LOGARITHMS                                                                          \
     NN__DEFINE_PERMUTE_ELEMENTS                                                                    \
     NN__OPTIMIZERS(NN__OPTIMIZER_OF_ROW)
@@ -6334,6 +7001,7 @@ typedef struct nn__kernels {
     NN__DEFINE_ALL_FINITE                                                                          \
     NN__DEFINE_SCALE_ROWS                                                                          \
     NN__DEFINE_DENSE_FORWARD                                                                       \
+    NN__DEFINE_IMAGES                                                                              \
     NN__DEFINE_TRAINING                                                                            \
     NN__DEFINE_TABLE
 
