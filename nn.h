@@ -5022,6 +5022,18 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
+/* z[out] += x[in] * w[in x out], each sum one chain of fma in the order of k. Returns the end of w. */
+static const nn_real *nn__add_product(const nn_real *x, const nn_real *w, nn_real *z, int in,
+                                      int out)
+{
+    const nn_real *const end = x + in;
+    int j;
+
+    for (; x < end; x++, w += out)
+        for (j = 0; j < out; j++) z[j] = nn__fma(*x, w[j], z[j]);
+    return w;
+}
+
 /* y[rows x out] = activation(x[rows x in] * w[in x out] + bias[out]), row-major, y overwritten, no
    aliasing. Each sum is one chain of fma in the order of k, started at its bias. */
 static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const nn_real *bias,
@@ -5029,13 +5041,11 @@ static void nn__dense_forward_scalar(const nn_real *x, const nn_real *w, const n
                                      nn_activation activation)
 {
     nn_real *z = y;
-    int b, j, k;
+    int b;
 
-    for (b = 0; b < rows; b++, z += out) {
-        const nn_real *row = w;
-        for (j = 0; j < out; j++) z[j] = bias[j];
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) z[j] = nn__fma(*x, row[j], z[j]);
+    for (b = 0; b < rows; b++, x += in, z += out) {
+        memcpy(z, bias, (size_t)out * sizeof *z);
+        (void)nn__add_product(x, w, z, in, out);
     }
     nn__activate_scalar(activation, y, rows, out);
 }
@@ -5196,23 +5206,36 @@ static NN__APART void nn__stored_forward(const nn_real *x, const unsigned char *
 
 /* ---- Weight gradient ------------------------------------------------------------------------- */
 
+/* dw[in x out] += x[in]^T * dz[out]. Returns the end of dw. */
+static nn_real *nn__add_outer_product(const nn_real *x, const nn_real *dz, nn_real *dw, int in,
+                                      int out)
+{
+    const nn_real *const end = x + in;
+    int j;
+
+    for (; x < end; x++, dw += out)
+        for (j = 0; j < out; j++) dw[j] = nn__fma(*x, dz[j], dw[j]);
+    return dw;
+}
+
+/* Zeroes dw[in x out] and db[out]. All bytes 0 is the number 0 in IEEE arithmetic. */
+static void nn__clear_gradient(nn_real *dw, nn_real *db, int in, int out)
+{
+    memset(dw, 0, (size_t)in * (size_t)out * sizeof *dw);
+    memset(db, 0, (size_t)out * sizeof *db);
+}
+
 /* dw[in x out] = dL/dw = x[rows x in]^T * dz[rows x out] and db[out] = dL/db = the sums of the
    columns of dz, where dz = dL/dz. No aliasing. Both are added to dw and db when accumulate is 1,
    and overwrite them when it is 0. Each sum is one chain in the order of the rows. */
 static void nn__dense_weight_gradient_scalar(const nn_real *x, const nn_real *dz, nn_real *dw,
                                              nn_real *db, int rows, int in, int out, int accumulate)
 {
-    size_t i, count = (size_t)in * (size_t)out;
-    int b, j, k;
+    int b, j;
 
-    if (!accumulate) {
-        for (i = 0; i < count; i++) dw[i] = 0;
-        for (j = 0; j < out; j++) db[j] = 0;
-    }
-    for (b = 0; b < rows; b++, dz += out) {
-        nn_real *row = dw;
-        for (k = 0; k < in; k++, x++, row += out)
-            for (j = 0; j < out; j++) row[j] = nn__fma(*x, dz[j], row[j]);
+    if (!accumulate) nn__clear_gradient(dw, db, in, out);
+    for (b = 0; b < rows; b++, x += in, dz += out) {
+        (void)nn__add_outer_product(x, dz, dw, in, out);
         for (j = 0; j < out; j++) db[j] += dz[j];
     }
 }
@@ -5763,15 +5786,14 @@ static void nn__convolution_forward_scalar(const nn__window *window, const nn_re
     const int positions = nn__positions(window), run = nn__run_length(window);
     const int out = window->out.channels;
     nn_real *z = y;
-    int b, i, j, k, line;
+    int b, i, line;
 
     for (b = 0; b < rows; b++, x += window->padded.size)
         for (i = 0; i < positions; i++, z += out) {
             const nn_real *patch = x + nn__patch(window, i), *row = w;
-            for (j = 0; j < out; j++) z[j] = bias[j];
+            memcpy(z, bias, (size_t)out * sizeof *z);
             for (line = 0; line < window->height; line++, patch += nn__line(window))
-                for (k = 0; k < run; k++, row += out)
-                    for (j = 0; j < out; j++) z[j] = nn__fma(patch[k], row[j], z[j]);
+                row = nn__add_product(patch, row, z, run, out);
         }
     nn__activate_scalar(activation, y, rows, window->out.size);
 }
@@ -5908,20 +5930,15 @@ static void nn__convolution_weight_gradient_scalar(const nn__window *window, con
 {
     const int positions = nn__positions(window), run = nn__run_length(window);
     const int out = window->out.channels;
-    const size_t count = (size_t)window->height * (size_t)run * (size_t)out;
-    int b, i, j, k, line;
+    int b, i, j, line;
 
-    if (!accumulate) {
-        memset(dw, 0, count * sizeof *dw);
-        memset(db, 0, (size_t)out * sizeof *db);
-    }
+    if (!accumulate) nn__clear_gradient(dw, db, window->height * run, out);
     for (b = 0; b < rows; b++, x += window->padded.size)
         for (i = 0; i < positions; i++, dz += out) {
             const nn_real *patch = x + nn__patch(window, i);
             nn_real *row = dw;
             for (line = 0; line < window->height; line++, patch += nn__line(window))
-                for (k = 0; k < run; k++, row += out)
-                    for (j = 0; j < out; j++) row[j] = nn__fma(patch[k], dz[j], row[j]);
+                row = nn__add_outer_product(patch, dz, row, run, out);
             for (j = 0; j < out; j++) db[j] += dz[j];
         }
 }
@@ -7648,12 +7665,12 @@ NN__SHARED nn_activation nn__output_activation(const nn_model *model)
 #ifndef NN_NO_CONVOLUTION
 
 /* *product = a * b * c, for numbers >= 0. Returns 0 where that is more than NN__MOST. */
-static int nn__multiply_counts(int a, int b, int c, int *product)
+NN__SHARED int nn__multiply_counts(int a, int b, int c, int *product)
 {
-    const uint64_t ab = (uint64_t)a * (uint64_t)b;
-
-    if (ab > NN__MOST || ab * (uint64_t)c > NN__MOST) return 0;
-    *product = (int)(ab * (uint64_t)c);
+    if (b && a > NN__MOST / b) return 0;
+    a *= b;
+    if (c && a > NN__MOST / c) return 0;
+    *product = a * c;
     return 1;
 }
 
