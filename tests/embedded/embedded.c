@@ -12,6 +12,7 @@
 #ifndef NATIVE
 #define NN_NO_STDIO
 #define NN_NO_MALLOC
+#define NN_NO_CONVOLUTION
 #define NN_NO_SIMD
 #endif
 

@@ -10,6 +10,7 @@
 
 #define NN_NO_STDIO
 #define NN_NO_MALLOC
+#define NN_NO_CONVOLUTION
 #define NN_NO_SIMD
 #include "nn.h"
 
