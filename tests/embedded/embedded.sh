@@ -1,8 +1,9 @@
 #!/bin/sh
 # Firmware that trains on the device: sh tests/embedded/embedded.sh, from the repository root.
-# Builds embedded.c, embedded_smooth.c and embedded_export.c for microcontrollers and runs them in emulators: what they
-# print must be what the PC's build prints, to the last bit. Then what the header costs a
-# microcontroller: code, memory and stack, against budgets; and what it must not have there. With the
+# Builds embedded.c, embedded_smooth.c, embedded_export.c and the board's gesture.c for
+# microcontrollers and runs them in emulators: what they print must be what the PC's build prints, to
+# the last bit. Then what the header costs a microcontroller: code, memory and stack, against budgets,
+# of dense nets and of one with a convolution; and what it must not have there. With the
 # argument "sizes": what each function of embedded_size.c's programs takes.
 # Installs nothing: what has no tools here is skipped, which with CI=true is a failure.
 suite=embedded
@@ -23,6 +24,7 @@ arm_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi picolibc-arm-none-eabi q
 riscv_packages="gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc"
 avr_packages="gcc-avr avr-libc simavr"
 bare="-DNN_NO_STDIO -DNN_NO_MALLOC -DNN_NO_SIMD"
+dense=-DNN_NO_CONVOLUTION
 
 # memory FLASH SIZE RAM SIZE: the linker's options for picolibc.
 memory()
@@ -156,11 +158,14 @@ library()
     $1 $bare -I. -c -o "$2" "$folder/library.c" >&2
 }
 
-# The objects that the checks weigh and look into: the whole library, and predicting only.
+# The objects that the checks weigh and look into: the whole library, all for dense nets, and of that
+# predicting only.
 make_library()
 {
-    library "$arm $m4f $picolibc -fstack-usage -fcallgraph-info=su" "$work/library.o"
-    library "$arm $m4f $picolibc -DNN_NO_TRAIN" "$work/library.predicting.o"
+    graph="-fstack-usage -fcallgraph-info=su"
+    library "$arm $m4f $picolibc $graph" "$work/library.o"
+    library "$arm $m4f $picolibc $graph $dense" "$work/dense.o"
+    library "$arm $m4f $picolibc $dense -DNN_NO_TRAIN" "$work/dense.predicting.o"
 }
 
 # Of a linker's map: bytes, section, file of all that takes flash, but what is the program's own.
@@ -186,8 +191,8 @@ flash_of()
 # in it but its own object is the header, or was pulled in by it.
 weigh()
 {
-    object=$work/library.o
-    [ -z "$2" ] || object=$work/library.predicting.o
+    object=$work/dense.o
+    [ -z "$2" ] || object=$work/dense.predicting.o
     # shellcheck disable=SC2086
     $arm $m4f $picolibc $2 "-DPROGRAM=$1" -I. -c -o "$folder/program.o" \
         "$sources/embedded_size.c" &&
@@ -251,6 +256,35 @@ readme_uno()
         }'
 }
 
+# The board's gesture.c, which trains a convolution: the command of the README compiles it. The bytes
+# of its code, without the constant arrays of gestures.
+gesture()
+{
+    most=$1
+    shift
+    # shellcheck disable=SC2086
+    $arm "$@" $picolibc $bare_link -Wall -Wextra -Werror -I. -o "$folder/a.elf" \
+        $board/gesture.c -lm >&2 || return 1
+    rows=$(arm-none-eabi-nm -S -t d "$folder/a.elf" | awk '$4 ~ /_rows$/ { n += $2 } END { print n }')
+    arm-none-eabi-size "$folder/a.elf" | awk -v rows="$rows" -v most="$most" 'NR == 2 {
+        printf "%d of at most %d bytes\n", $1 + $2 - rows, most
+        exit !(rows > 4000 && $1 + $2 - rows <= most)
+    }'
+}
+
+# Its gestures are what the program beside it writes, and it learns on this machine as its first
+# lines say.
+gesture_data()
+{
+    ${CC:-cc} -O2 -Wall -Wextra -Werror -o "$folder/make_gestures" $board/make_gestures.c >&2 &&
+        "$folder/make_gestures" >"$folder/gestures.h" &&
+        cmp "$folder/gestures.h" $board/gestures.h >&2 &&
+        ${CC:-cc} -O2 -DPRINT -Wall -Wextra -Werror -I. -o "$folder/gesture" $board/gesture.c -lm >&2 &&
+        "$folder/gesture" >"$folder/text" &&
+        awk '{ value[$1] = $2 } END { printf "%d %% correct\n", value["correct_percent"] }' \
+            "$folder/text"
+}
+
 # The table of memory in the board's README must have each row as measured here.
 readme_memory()
 {
@@ -263,7 +297,7 @@ END
     rows=0
     for net in 2-8-1 10-16-4 64-32-10; do
         # shellcheck disable=SC2086
-        $arm $m4f $picolibc $bare "-DWIDTHS=$(echo $net | tr - ,)" -I. -c -o "$folder/a.o" \
+        $arm $m4f $picolibc $bare $dense "-DWIDTHS=$(echo $net | tr - ,)" -I. -c -o "$folder/a.o" \
             "$folder/sizes.c" >&2 || return 1
         row="| $net |"
         for array in open model sgd momentum adam; do
@@ -288,11 +322,12 @@ exported()
         done | xargs | awk '{ printf "%d, as int8 %d bytes\n", $1, $2; exit !($1 && $1 <= 1024 && $2 && $2 <= 1024) }'
 }
 
-# The deepest path of calls from functions, in bytes, from gcc's graph of calls; no recursion, no
-# stack of unknown size, no call by pointer but the callback's. The C library's own is not in it.
+# stack OBJECT FUNCTIONS: the deepest path of calls from functions, in bytes, from gcc's graph of
+# calls; no recursion, no stack of unknown size, no call by pointer but the callback's. The C library's
+# own is not in it.
 stack()
 {
-    awk -v wanted="$1" '
+    awk -v wanted="$2" '
     function field(key,   text) {
         if (!match($0, key ": \"[^\"]*\"")) return ""
         text = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 4)
@@ -335,7 +370,7 @@ stack()
         for (other in bytes) deepest(other)
         print " bytes"
         exit bad
-    }' "$work/library.ci"
+    }' "$work/$1.ci"
 }
 
 # No table of kernels, no look at the processor; no call by pointer but the callback's.
@@ -465,6 +500,15 @@ machines()
         "$arm $m4f $hosted $mps2" "qemu-system-arm -M mps2-an386"
     machine "ATmega2560, smooth" "$avr_packages" NN_NO_FMA embedded_smooth \
         "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
+    machine "Cortex-M0, gesture" "$arm_packages" NN_NO_FMA embedded_gesture \
+        "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
+    machine "Cortex-M4F, gesture" "$arm_packages" fma embedded_gesture \
+        "$arm $m4f $hosted $mps2" "qemu-system-arm -M mps2-an386"
+    machine "RV32IMAFC, gesture" "$riscv_packages" fma embedded_gesture \
+        "$riscv -march=rv32imafc -mabi=ilp32f $hosted $(memory 0x80000000 4M 0x80400000 4M)" \
+        "qemu-system-riscv32 -M virt -bios none"
+    machine "ATmega2560, gesture" "$avr_packages" NN_NO_FMA embedded_gesture \
+        "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
     machine "Cortex-M0, exported" "$arm_packages" NN_NO_FMA embedded_export \
         "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
     machine "Cortex-M4F, exported" "$arm_packages" fma embedded_export \
@@ -484,14 +528,22 @@ cost()
     check "an exported function's code" "$arm_packages" "${arm%% *}" exported
     check "$board/xor.c" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
     check "the same, ATmega328P" "$avr_packages" "${avr%% *}" readme_uno
+    check "$board/gesture.c" "" "${CC:-cc}" gesture_data
+    check "the same, Cortex-M4F" "$arm_packages" "${arm%% *}" gesture 10300 $m4f
+    check "the same, Cortex-M0" "$arm_packages" "${arm%% *}" \
+        gesture 16500 -mcpu=cortex-m0 -DNN_NO_FMA
     check "its README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
     check "stack: nn_train_batch, nn_trainer_fit" "$arm_packages" "${arm%% *}" \
-        stack "nn_train_batch nn_trainer_fit"
+        stack dense "nn_train_batch nn_trainer_fit"
     check "stack: nn_predict, nn_evaluate" "$arm_packages" "${arm%% *}" \
-        stack "nn_predict nn_evaluate"
-    check "stack: nn_model_open_in" "$arm_packages" "${arm%% *}" stack nn_model_open_in
+        stack dense "nn_predict nn_evaluate"
+    check "stack: nn_model_open_in" "$arm_packages" "${arm%% *}" stack dense nn_model_open_in
     check "stack: saving to, loading from memory" "$arm_packages" "${arm%% *}" \
-        stack "nn_save_memory nn_load_parameters_memory"
+        stack dense "nn_save_memory nn_load_parameters_memory"
+    check "with convolutions: the first four" "$arm_packages" "${arm%% *}" \
+        stack library "nn_train_batch nn_trainer_fit nn_predict nn_evaluate"
+    check "with convolutions: the other three" "$arm_packages" "${arm%% *}" \
+        stack library "nn_model_open_in nn_save_memory nn_load_parameters_memory"
     check "no dispatch" "$arm_packages" "${arm%% *}" dispatch
     check "symbols, Cortex-M0" "$arm_packages" "${arm%% *}" \
         symbols "$arm -mcpu=cortex-m0 -DNN_NO_FMA"
@@ -506,10 +558,11 @@ cost()
         warnings "avr-gcc -std=gnu99 -Os -mmcu=atmega2560 -DNN_NO_FMA"
 }
 
-# The blocks of the model and the trainer, as the Cortex-M4F's firmware printed them.
+# budget_of_memory BYTES ROW: the blocks of the model and the trainer, as the firmware of that row
+# printed them.
 budget_of_memory()
 {
-    awk -F '\t' -v most=900 '$2 == "Cortex-M4F" {
+    awk -F '\t' -v most="$1" -v row="$2" '$2 == row {
         split($3, column, " ")
         bytes = column[3]
         print bytes " of at most " most " bytes"
@@ -539,7 +592,7 @@ if first; then
     make_rows
     make_exported || exit 1
 fi
-for program in embedded embedded_smooth embedded_export; do
+for program in embedded embedded_smooth embedded_gesture embedded_export; do
     for arithmetic in fma NN_NO_FMA; do
         row "$program.c on the PC, $arithmetic" make_expected $program $arithmetic
     done
@@ -549,7 +602,10 @@ run_rows
 machines
 cost
 run_rows
-check "RAM of model and trainer, Cortex-M4F" "$arm_packages" qemu-system-arm budget_of_memory
+check "RAM of model and trainer, Cortex-M4F" "$arm_packages" qemu-system-arm \
+    budget_of_memory 900 Cortex-M4F
+check "the same of gesture.c" "$arm_packages" qemu-system-arm \
+    budget_of_memory 4000 "Cortex-M4F, gesture"
 run_rows
 
 # Flash: of the whole firmware. RAM: the blocks of model and trainer. The rest: instructions.
