@@ -8456,15 +8456,15 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 
 #ifndef NN_NO_CONVOLUTION
 /* Computes a layer that moves a window over an image: see nn__layer_forward. */
-static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_real *x, nn_real *y,
-                                         int rows, nn_activation activation, nn_real *padded)
+static NN__APART void nn__window_forward(const nn_model *model, int i, const nn__layer *layer,
+                                         const nn_real *x, nn_real *y, int rows,
+                                         nn_activation activation, nn_real *padded)
 {
-    const nn__layer layer = nn__layer_at(model, i);
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
 
-    if (layer.kind != NN_LAYER_CONVOLUTION) {
-        NN__RUN(model, pool, &window, layer.kind != NN_LAYER_MAX_POOL, x, y, rows);
+    if (layer->kind != NN_LAYER_CONVOLUTION) {
+        NN__RUN(model, pool, &window, layer->kind != NN_LAYER_MAX_POOL, x, y, rows);
         return;
     }
     if (nn__is_padded(&window)) {
@@ -8472,11 +8472,11 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
         x = padded;
     }
     if (model->parameters)
-        NN__RUN(model, convolution_forward, &window, x, model->parameters + layer.weights,
-                model->parameters + layer.biases, y, rows, activation);
+        NN__RUN(model, convolution_forward, &window, x, model->parameters + layer->weights,
+                model->parameters + layer->biases, y, rows, activation);
     else
-        nn__stored_convolution(&window, x, model->file + layer.weights * sizeof(nn_real),
-                               model->file + layer.biases * sizeof(nn_real), y, rows, activation);
+        nn__stored_convolution(&window, x, model->file + layer->weights * sizeof(nn_real),
+                               model->file + layer->biases * sizeof(nn_real), y, rows, activation);
 }
 #endif
 
@@ -8490,7 +8490,7 @@ NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn__layer *la
 
 #ifndef NN_NO_CONVOLUTION
     if (layer->kind != NN_LAYER_DENSE) {
-        nn__window_forward(model, i, x, y, rows, activation, padded);
+        nn__window_forward(model, i, layer, x, y, rows, activation, padded);
         return;
     }
 #else
@@ -10755,30 +10755,28 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
 #ifndef NN_NO_CONVOLUTION
 /* dx[rows x inputs of layer i] = dL/dx from dz[rows x outputs of layer i] and the input x of a layer
    that moves a window. */
-static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn_real *x,
-                                      const nn_real *dz, nn_real *dx, int rows)
+static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
+                                      const nn_real *x, const nn_real *dz, nn_real *dx, int rows)
 {
     const nn_model *model = trainer->model;
-    const nn__layer layer = nn__layer_at(model, i);
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
     const int padded = nn__is_padded(&window);
 
-    if (layer.kind != NN_LAYER_CONVOLUTION) {
-        NN__RUN(model, pool_gradient, &window, layer.kind != NN_LAYER_MAX_POOL, x, dz, dx, rows);
+    if (layer->kind != NN_LAYER_CONVOLUTION) {
+        NN__RUN(model, pool_gradient, &window, layer->kind != NN_LAYER_MAX_POOL, x, dz, dx, rows);
         return;
     }
-    NN__RUN(model, convolution_input_gradient, &window, dz, model->parameters + layer.weights,
+    NN__RUN(model, convolution_input_gradient, &window, dz, model->parameters + layer->weights,
             trainer->transposed, padded ? trainer->padded : dx, rows);
     if (padded) nn__crop(&window, trainer->padded, dx, rows);
 }
 
 /* The weight gradient of a convolution, as nn__backward has it. */
-static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const nn_real *x,
-                                       const nn_real *dz, int rows)
+static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
+                                       const nn_real *x, const nn_real *dz, int rows)
 {
     const nn_model *model = trainer->model;
-    const nn__layer layer = nn__layer_at(model, i);
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
 
@@ -10786,8 +10784,8 @@ static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const n
         nn__pad(&window, x, trainer->padded, rows);
         x = trainer->padded;
     }
-    NN__RUN(model, convolution_weight_gradient, &window, x, dz, trainer->gradients + layer.weights,
-            trainer->gradients + layer.biases, rows, trainer->pending);
+    NN__RUN(model, convolution_weight_gradient, &window, x, dz, trainer->gradients + layer->weights,
+            trainer->gradients + layer->biases, rows, trainer->pending);
 }
 #endif
 
@@ -10797,7 +10795,7 @@ NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const n
                                        const nn_real *x, const nn_real *dz, int rows)
 {
 #ifndef NN_NO_CONVOLUTION
-    if (layer->kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, x, dz, rows);
+    if (layer->kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, layer, x, dz, rows);
     if (layer->kind != NN_LAYER_DENSE) return;
 #else
     (void)i;
@@ -10822,7 +10820,7 @@ NN__HOT void nn__layer_input_gradient(const nn_trainer *trainer, int i, const nn
         nn_real *const dx = trainer->buffer;
         size_t k;
 
-        nn__window_input_gradient(trainer, i, before->dropped, dz, dx, rows);
+        nn__window_input_gradient(trainer, i, layer, before->dropped, dz, dx, rows);
         for (k = 0; before->mask && k < count; k++) dx[k] *= before->mask[k];
         NN__RUN(model, activation_gradient, activation, before->state, dx, rows, layer->inputs);
         return;

@@ -5,12 +5,11 @@
 
 #define NN_NO_STDIO
 #define NN_NO_MALLOC
-#define NN_NO_CONVOLUTION /* dense layers only */
-#define NN_STATIC         /* the compiler leaves out functions that are not called */
-#define NN_ONLY_ACTIVATIONS                                                                        \
-    (1u << NN_TANH | 1u << NN_SIGMOID) /* and operations that are not used */
-#define NN_ONLY_LOSSES     (1u << NN_BINARY_CROSS_ENTROPY)
-#define NN_ONLY_OPTIMIZERS (1u << NN_ADAM)
+#define NN_NO_CONVOLUTION
+#define NN_STATIC /* the compiler leaves out functions that are not called */
+#define NN_ONLY_ACTIVATIONS (1u << NN_TANH | 1u << NN_SIGMOID) /* and operations that are not used */
+#define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY)
+#define NN_ONLY_OPTIMIZERS  (1u << NN_ADAM)
 #define NN_IMPLEMENTATION
 #include "nn.h"
 
