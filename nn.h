@@ -598,8 +598,8 @@ typedef enum nn_activation {
 } nn_activation;
 
 /* An image is [height x width x channels] numbers, channels last: the channels of one pixel follow
-   each other, then comes the next pixel of its line. A sequence, such as the samples of a sensor, is
-   an image of height 1. */
+   each other, then comes the next pixel of its line. A sequence, such as the samples of a sensor,
+   is an image of height 1. */
 typedef enum nn_layer_kind {
     NN_LAYER_DENSE = 0, /* y = activation(x * W + b) */
 #ifndef NN_NO_CONVOLUTION
@@ -658,7 +658,8 @@ typedef struct nn_layer {
 #define NN_CONV1D(channels, kernel, stride, padding, activation)                                   \
     NN_CONVOLUTION(channels, 1, kernel, 1, stride, padding, activation)
 #define NN_CONVOLUTION(channels, height, width, stride_height, stride_width, padding, activation)  \
-    {NN_LAYER_CONVOLUTION, activation, width, height, channels, stride_height, stride_width, padding}
+    {NN_LAYER_CONVOLUTION, activation, width, height, channels,                                    \
+     stride_height, stride_width, padding}
 
 /* Pools, whose windows stay within the image: pixels that no window reaches are left out. */
 #define NN_MAX_POOL2D(window, stride) NN_MAX_POOL(window, window, stride, stride)
@@ -735,8 +736,8 @@ NN_DEF int nn_outputs(const nn_model *model);
 NN_DEF const char *nn_backend(const nn_model *model);
 
 /* All parameters as one array: for each layer its weights, then its biases, as in nn_layer_arrays.
-   Images and pools have none. They may be changed. nn_parameters is NULL for a NULL model and for one that
-   nn_model_open_in made; nn_parameter_count is 0 for a NULL model. */
+   Images and pools have none. They may be changed. nn_parameters is NULL for a NULL model and for
+   one that nn_model_open_in made; nn_parameter_count is 0 for a NULL model. */
 NN_DEF nn_real *nn_parameters(nn_model *model);
 NN_DEF size_t nn_parameter_count(const nn_model *model);
 
@@ -1579,8 +1580,8 @@ struct nn_model {
 #ifndef NN_NO_CONVOLUTION
     nn__map *maps; /* [count + 1] the input of each layer, then the output of the last one */
 #endif
-    /* [count x NN__OFFSETS] the index of each layer's weights, and behind it that of its biases where
-       there are convolutions: see nn__layer_at. */
+    /* [count x NN__OFFSETS] the index of each layer's weights, and behind it that of its biases
+       where there are convolutions: see nn__layer_at. */
     size_t *offsets;
     nn_real *parameters;       /* [parameter_count], NULL in a model that nn_model_open_in made */
     const unsigned char *file; /* used where parameters is NULL: for each layer, weights [out x in]
@@ -5022,7 +5023,8 @@ static int nn__all_finite_scalar(const nn_real *x, size_t count)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* z[out] += x[in] * w[in x out], each sum one chain of fma in the order of k. Returns the end of w. */
+/* z[out] += x[in] * w[in x out], each sum one chain of fma in the order of k. Returns the end of
+   w. */
 static const nn_real *nn__add_product(const nn_real *x, const nn_real *w, nn_real *z, int in,
                                       int out)
 {
@@ -6289,97 +6291,97 @@ static void nn__pool_gradient_scalar(const nn__window *window, int average, cons
             }
 }
 
-#define NN__DEFINE_POOL_GRADIENT                                                                     \
-    /* To one patch x of dx it adds the gradient dy of one vector of channels. The number of the   \
-       pixel that has the largest number is a lane of `index`. */ \
-    NN__INLINE void NN__NAME(add_to_largest)(const nn__window *window, const nn_real *x,             \
-                                             NN__VECTOR dy, nn_real *dx, const int n)                \
-    {                                                                                                \
-        const int run = nn__run_length(window), channels = window->out.channels;                     \
-        const size_t line = nn__line(window);                                                        \
-        NN__VECTOR best = NN__LOAD_UP_TO(x, n), index = NN__SET1(0), at = index, v;                  \
-        const NN__VECTOR one = NN__SET1(1);                                                          \
-        int part, k;                                                                                 \
-                                                                                                     \
-        for (part = 0; part < window->height; part++)                                                \
-            for (k = 0; k < run; k += channels) {                                                    \
-                v = NN__LOAD_UP_TO(x + (size_t)part * line + k, n);                                  \
-                index = NN__SELECT_LESS(best, v, at, index);                                         \
-                best = NN__MAX(v, best);                                                             \
-                at = NN__ADD(at, one);                                                               \
-            }                                                                                        \
-        at = NN__SET1(0);                                                                            \
-        for (part = 0; part < window->height; part++)                                                \
-            for (k = 0; k < run; k += channels) {                                                    \
-                nn_real *to = dx + (size_t)part * line + k;                                          \
-                v = NN__ZERO_IF_LESS(index, at, NN__ZERO_IF_LESS(at, index, dy));                    \
-                NN__STORE_UP_TO(to, NN__ADD(NN__LOAD_UP_TO(to, n), v), n);                           \
-                at = NN__ADD(at, one);                                                               \
-            }                                                                                        \
-    }                                                                                                \
-                                                                                                     \
-    NN__INLINE void NN__NAME(add_to_all)(const nn__window *window, NN__VECTOR share, nn_real *dx,    \
-                                         const int n)                                                \
-    {                                                                                                \
-        const int run = nn__run_length(window), channels = window->out.channels;                     \
-        const size_t line = nn__line(window);                                                        \
-        int part, k;                                                                                 \
-                                                                                                     \
-        for (part = 0; part < window->height; part++, dx += line)                                    \
-            for (k = 0; k < run; k += channels)                                                      \
-                NN__STORE_UP_TO(dx + k, NN__ADD(NN__LOAD_UP_TO(dx + k, n), share), n);               \
-    }                                                                                                \
-                                                                                                     \
-    static NN__TARGET void NN__NAME(pool_gradient_images)(const nn__images *images, int first,       \
-                                                          int rows)                                  \
-    {                                                                                                \
-        const nn__window *const window = images->window;                                             \
-        const int channels = window->out.channels;                                                   \
-        const size_t step = (size_t)window->stride_width * (size_t)channels;                         \
-        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);        \
-        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                   \
-        int b, i, position, c, n;                                                                    \
-                                                                                                     \
-        for (b = first; b < first + rows; b++) {                                                     \
-            const size_t image = (size_t)b * (size_t)window->in.size;                                \
-            memset(images->dx + image, 0, (size_t)window->in.size * sizeof(nn_real));                \
-            for (i = 0; i < window->out.height; i++) {                                               \
-                size_t at = image + (size_t)(i * window->stride_height) * nn__line(window);          \
-                for (position = 0; position < window->out.width; position++, at += step)             \
-                    for (c = 0; c < channels; c += n, dy += n) {                                     \
-                        const nn_real *x = images->x + at + c;                                       \
-                        nn_real *dx = images->dx + at + c;                                           \
-                        NN__VECTOR v;                                                                \
-                        n = NN__LANES_OF(channels - c);                                              \
-                        v = NN__LOAD_UP_TO(dy, n);                                                   \
-                        if (images->average)                                                         \
-                            NN__NAME(add_to_all)(window, NN__DIV(v, pixels), dx, n);                 \
-                        else                                                                         \
-                            NN__NAME(add_to_largest)(window, x, v, dx, n);                           \
-                    }                                                                                \
-            }                                                                                        \
-        }                                                                                            \
-    }                                                                                                \
-                                                                                                     \
-    static NN__TARGET void NN__NAME(pool_gradient)(const nn__window *window, int average,            \
-                                                   const nn_real *x, const nn_real *dy,              \
-                                                   nn_real *dx, int rows)                            \
-    {                                                                                                \
-        const double patch = (double)window->height * nn__run_length(window);                        \
-        nn__images images;                                                                           \
-                                                                                                     \
-        if (window->out.channels < 4 || patch > 1e6) { /* a float counts to 2^24 */                  \
-            nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                              \
-            return;                                                                                  \
-        }                                                                                            \
-        memset(&images, 0, sizeof images);                                                           \
-        images.window = window;                                                                      \
-        images.average = average;                                                                    \
-        images.x = x;                                                                                \
-        images.dy = dy;                                                                              \
-        images.dx = dx;                                                                              \
-        nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                            \
-                           2 * nn__positions(window) * patch);                                       \
+/* add_to_largest adds the gradient dy of one vector of channels to one patch of dx. The number of
+   the pixel that has the largest number is a lane of `index`. */
+#define NN__DEFINE_POOL_GRADIENT                                                                   \
+    NN__INLINE void NN__NAME(add_to_largest)(const nn__window *window, const nn_real *x,           \
+                                             NN__VECTOR dy, nn_real *dx, const int n)              \
+    {                                                                                              \
+        const int run = nn__run_length(window), channels = window->out.channels;                   \
+        const size_t line = nn__line(window);                                                      \
+        NN__VECTOR best = NN__LOAD_UP_TO(x, n), index = NN__SET1(0), at = index, v;                \
+        const NN__VECTOR one = NN__SET1(1);                                                        \
+        int part, k;                                                                               \
+                                                                                                   \
+        for (part = 0; part < window->height; part++)                                              \
+            for (k = 0; k < run; k += channels) {                                                  \
+                v = NN__LOAD_UP_TO(x + (size_t)part * line + k, n);                                \
+                index = NN__SELECT_LESS(best, v, at, index);                                       \
+                best = NN__MAX(v, best);                                                           \
+                at = NN__ADD(at, one);                                                             \
+            }                                                                                      \
+        at = NN__SET1(0);                                                                          \
+        for (part = 0; part < window->height; part++)                                              \
+            for (k = 0; k < run; k += channels) {                                                  \
+                nn_real *to = dx + (size_t)part * line + k;                                        \
+                v = NN__ZERO_IF_LESS(index, at, NN__ZERO_IF_LESS(at, index, dy));                  \
+                NN__STORE_UP_TO(to, NN__ADD(NN__LOAD_UP_TO(to, n), v), n);                         \
+                at = NN__ADD(at, one);                                                             \
+            }                                                                                      \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(add_to_all)(const nn__window *window, NN__VECTOR dy, nn_real *dx,     \
+                                         const int n)                                              \
+    {                                                                                              \
+        const int run = nn__run_length(window), channels = window->out.channels;                   \
+        const size_t line = nn__line(window);                                                      \
+        int part, k;                                                                               \
+                                                                                                   \
+        for (part = 0; part < window->height; part++, dx += line)                                  \
+            for (k = 0; k < run; k += channels)                                                    \
+                NN__STORE_UP_TO(dx + k, NN__ADD(NN__LOAD_UP_TO(dx + k, n), dy), n);                \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(pool_gradient_images)(const nn__images *images, int first,     \
+                                                          int rows)                                \
+    {                                                                                              \
+        const nn__window *const window = images->window;                                           \
+        const int channels = window->out.channels;                                                 \
+        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
+        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                 \
+        int b, i, position, c, n;                                                                  \
+                                                                                                   \
+        for (b = first; b < first + rows; b++) {                                                   \
+            const size_t image = (size_t)b * (size_t)window->in.size;                              \
+            memset(images->dx + image, 0, (size_t)window->in.size * sizeof(nn_real));              \
+            for (i = 0; i < window->out.height; i++) {                                             \
+                size_t at = image + (size_t)(i * window->stride_height) * nn__line(window);        \
+                for (position = 0; position < window->out.width; position++, at += step)           \
+                    for (c = 0; c < channels; c += n, dy += n) {                                   \
+                        const nn_real *x = images->x + at + c;                                     \
+                        nn_real *dx = images->dx + at + c;                                         \
+                        NN__VECTOR v;                                                              \
+                        n = NN__LANES_OF(channels - c);                                            \
+                        v = NN__LOAD_UP_TO(dy, n);                                                 \
+                        if (images->average)                                                       \
+                            NN__NAME(add_to_all)(window, NN__DIV(v, pixels), dx, n);               \
+                        else                                                                       \
+                            NN__NAME(add_to_largest)(window, x, v, dx, n);                         \
+                    }                                                                              \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(pool_gradient)(const nn__window *window, int average,          \
+                                                   const nn_real *x, const nn_real *dy,            \
+                                                   nn_real *dx, int rows)                          \
+    {                                                                                              \
+        const double patch = (double)window->height * nn__run_length(window);                      \
+        nn__images images;                                                                         \
+                                                                                                   \
+        if (window->out.channels < 4 || patch > 1e6) { /* a float counts to 2^24 */                \
+            nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                            \
+            return;                                                                                \
+        }                                                                                          \
+        memset(&images, 0, sizeof images);                                                         \
+        images.window = window;                                                                    \
+        images.average = average;                                                                  \
+        images.x = x;                                                                              \
+        images.dy = dy;                                                                            \
+        images.dx = dx;                                                                            \
+        nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                          \
+                           2 * nn__positions(window) * patch);                                     \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -7658,8 +7660,8 @@ NN__SHARED nn_activation nn__output_activation(const nn_model *model)
 
 /* ---- Shapes ---------------------------------------------------------------------------------- */
 
-/* The largest number of numbers in a row, or of pixels. The loops of the vector kernels add up to 64
-   to an index, which must not overflow. */
+/* The largest number of numbers in a row, or of pixels. The loops of the vector kernels add up to
+   64 to an index, which must not overflow. */
 #define NN__MOST (INT_MAX - 64)
 
 #ifndef NN_NO_CONVOLUTION
@@ -10657,7 +10659,8 @@ static nn__planes nn__last_planes(const nn_trainer *trainer)
     return nn__planes_at(trainer, i, first);
 }
 
-/* Returns the scratch memory of the input gradient. The scalar kernel of dense layers needs none. */
+/* Returns the scratch memory of the input gradient. The scalar kernel of dense layers needs
+   none. */
 static nn_real *nn__buffer_of(const nn_trainer *trainer)
 {
 #ifdef NN__BACKWARD_BUFFER
@@ -10753,8 +10756,8 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
 }
 
 #ifndef NN_NO_CONVOLUTION
-/* dx[rows x inputs of layer i] = dL/dx from dz[rows x outputs of layer i] and the input x of a layer
-   that moves a window. */
+/* dx[rows x inputs of layer i] = dL/dx from dz[rows x outputs of layer i] and the input x of a
+   layer that moves a window. */
 static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
                                       const nn_real *x, const nn_real *dz, nn_real *dx, int rows)
 {
@@ -10795,7 +10798,8 @@ NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const n
                                        const nn_real *x, const nn_real *dz, int rows)
 {
 #ifndef NN_NO_CONVOLUTION
-    if (layer->kind == NN_LAYER_CONVOLUTION) nn__window_weight_gradient(trainer, i, layer, x, dz, rows);
+    if (layer->kind == NN_LAYER_CONVOLUTION)
+        nn__window_weight_gradient(trainer, i, layer, x, dz, rows);
     if (layer->kind != NN_LAYER_DENSE) return;
 #else
     (void)i;
@@ -10930,14 +10934,17 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
             outputs);
     nn__backward(trainer, trainer->input, &planes, rows);
     if (dx) {
-        i = nn__first_layer(model);
+        const int first = nn__first_layer(model);
+        const nn__layer layer = nn__layer_at(model, first);
+
 #ifndef NN_NO_CONVOLUTION
-        if (model->layers[i].kind != NN_LAYER_DENSE)
-            nn__window_input_gradient(trainer, i, trainer->input, trainer->planes, dx, rows);
+        if (layer.kind != NN_LAYER_DENSE)
+            nn__window_input_gradient(trainer, first, &layer, trainer->input, trainer->planes, dx,
+                                      rows);
         else
 #endif
             NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
-                    rows, model->inputs, nn__outputs_of(model, i), NN_LINEAR);
+                    rows, layer.inputs, layer.outputs, NN_LINEAR);
         factor = model->offset + model->inputs;
         for (b = 0; b < rows; b++)
             for (i = 0; i < model->inputs; i++) *dx++ *= factor[i];
