@@ -1,7 +1,8 @@
 """Model files between nn.h, the safetensors package and PyTorch. Run from the repository root.
 
-    interop.py make-sample            writes torch_mlp.safetensors and torch_mlp.txt in
-                                      tests/reference/data, which torch_file.c reads
+    interop.py make-sample            writes torch_mlp.safetensors and torch_mlp.txt, and the same
+                                      for torch_images, in tests/reference/data, which torch_file.c
+                                      reads
     interop.py check FLOAT DOUBLE     runs the two builds of interop.c (FLOAT and NN_DOUBLE)
                                       against PyTorch; `make interop` does it
 
@@ -9,6 +10,7 @@ Needs PyTorch and safetensors. The last line of check is "interop: N passed, M f
 """
 
 import json
+import math
 import os
 import random
 import re
@@ -22,7 +24,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-SAMPLE = "tests/reference/data/torch_mlp"
+SAMPLES = {"tests/reference/data/torch_mlp": "3,4:relu,4:tanh,2:linear",
+           "tests/reference/data/torch_images":
+           "5x4x2,3k2x3s1x1same:relu,max2x2s2x2,4k1x2s1x1none:tanh,2:sigmoid"}
 FOLDER = "build/interop-files"
 MODULES = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU,
            "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=1),
@@ -153,15 +157,15 @@ def run(*command, x=None):
                                 for name, rows in tables.items()}, result.stdout)
 
 
-def make_sample():
+def make_sample(path, spec):
     torch.manual_seed(7)
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
-    os.makedirs(os.path.dirname(SAMPLE), exist_ok=True)
-    save_file(model.state_dict(), SAMPLE + ".safetensors")
-    os.chmod(SAMPLE + ".safetensors", 0o644)  # the package makes it private
-    x = rows_for(3, 8)
+    model = sequential(spec, torch.float32)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    save_file(model.state_dict(), path + ".safetensors")
+    os.chmod(path + ".safetensors", 0o644)  # the package makes it private
+    x = rows_for(math.prod(int(n) for n in spec.split(",")[0].split("x")), 8)
     y = outputs_of(model, x)
-    with open(SAMPLE + ".txt", "w", newline="\n") as file:
+    with open(path + ".txt", "w", newline="\n") as file:
         file.write(f"rows {len(x)}\n")
         for a, b in zip(x, y):
             file.write(f"{numbers(a)} {numbers(b)}\n")
@@ -517,7 +521,8 @@ def check_refused(program, dtype, folder):
 
 def main():
     if sys.argv[1:] == ["make-sample"]:
-        make_sample()
+        for path, spec in SAMPLES.items():
+            make_sample(path, spec)
         return 0
     if len(sys.argv) != 4 or sys.argv[1] != "check":
         print(__doc__)
