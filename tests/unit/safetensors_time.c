@@ -267,9 +267,53 @@ static void test_headers(void)
     nn_model_free(model);
 }
 
+/* The same for many layers that the metadata describe: taken, and refused at the last one. */
+static void test_layers(void)
+{
+    const int pools = megabytes > 0 ? (int)(megabytes * 1e6) / 32 : 20000;
+    nn_layer *layers = (nn_layer *)malloc(((size_t)pools + 2) * sizeof *layers);
+    nn_model *model, *loaded = NULL;
+    bytes file;
+    size_t at, widths;
+    int i;
+
+    if (!layers) exit(2);
+    memset(layers, 0, ((size_t)pools + 2) * sizeof *layers);
+    layers[0].kind = NN_LAYER_IMAGE;
+    for (i = 1; i <= pools; i++) layers[i].kind = NN_LAYER_MAX_POOL;
+    for (i = 0; i <= pools; i++) layers[i].height = layers[i].width = 1;
+    layers[0].channels = 1;
+    layers[pools + 1] = dense_layer(1, NN_TANH);
+    model = make_model(1, layers, pools + 2, 1);
+    reads = 0;
+    file = save_model(model);
+    CHECK(reads == 0 && file.size > 30 * (size_t)pools);
+    CHECK(nn_load_memory(&loaded, file.at, file.size, NULL) == NN_OK);
+    CHECK(same_parameters(model, loaded) && reads <= 40 * (double)file.size);
+    nn_model_free(loaded);
+    reads = 0;
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_OK);
+    CHECK(reads <= 40 * (double)file.size);
+    reads = 0;
+    CHECK(nn_model_open_size(file.at, file.size) > (size_t)pools);
+    CHECK(reads <= 10 * (double)file.size);
+    at = (size_t)(find_value(file, "nn.layers", &widths) - file.at) + widths - 1;
+    CHECK(file.at[at] == '1');
+    file.at[at] = '2';
+    CHECK(put_checksum(file));
+    reads = 0;
+    CHECK(nn_load_memory(&loaded, file.at, file.size, NULL) == NN_ERROR_TENSOR && !loaded);
+    CHECK(nn_load_parameters_memory(model, file.at, file.size, NULL, NULL) == NN_ERROR_METADATA);
+    CHECK(reads <= 80 * (double)file.size);
+    nn_model_free(model);
+    free(file.at);
+    free(layers);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) megabytes = atof(argv[1]);
     RUN(test_headers);
+    RUN(test_layers);
     return test_done();
 }
