@@ -15089,11 +15089,11 @@ static void nn__write_reals(nn__writer *writer, const nn_real *x, size_t count)
 }
 
 /* What is written: a model, and with it the trainer of a checkpoint, or NULL. */
-typedef struct nn__image {
+typedef struct nn__saved {
     const nn_model *model;
     const nn_trainer *trainer;
     int decimals; /* whether the scaling is written as decimal numbers, too */
-} nn__image;
+} nn__saved;
 
 /* Where the numbers of a state are, in the order of the file: as initialisers of arrays. */
 #define NN__STATE_INTS(state)                                                                      \
@@ -15260,9 +15260,9 @@ static void nn__write_shape(nn__writer *writer, const nn_model *model)
     }
 }
 
-static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
+static void nn__write_value(nn__writer *writer, const nn__saved *saved, int key)
 {
-    const nn_model *model = image->model;
+    const nn_model *model = saved->model;
     uint64_t numbers[NN__STATE_NUMBERS];
     size_t k;
     int i;
@@ -15287,10 +15287,10 @@ static void nn__write_value(nn__writer *writer, const nn__image *image, int key)
             nn__write_hexadecimal(writer, nn__to_bits(model->offset[k]), 2 * sizeof(nn_real));
         break;
     default:
-        if (!image->trainer) break;
-        nn__state_numbers(image->trainer, numbers);
+        if (!saved->trainer) break;
+        nn__state_numbers(saved->trainer, numbers);
         for (i = 0; i < NN__STATE_NUMBERS; i++) nn__write_hexadecimal(writer, numbers[i], 16);
-        nn__write_options(writer, image->trainer);
+        nn__write_options(writer, saved->trainer);
     }
 }
 
@@ -15314,9 +15314,9 @@ static void nn__write_weights(nn__writer *writer, const nn__matrix *matrix, cons
             }
 }
 
-static void nn__write_data(nn__writer *writer, const nn__image *image)
+static void nn__write_data(nn__writer *writer, const nn__saved *saved)
 {
-    const nn_model *model = image->model;
+    const nn_model *model = saved->model;
     int i;
 
     for (i = 0; i < model->count; i++) {
@@ -15325,8 +15325,8 @@ static void nn__write_data(nn__writer *writer, const nn__image *image)
         nn__write_weights(writer, &layer.matrix, model->parameters + layer.weights);
         nn__write_reals(writer, model->parameters + layer.biases, (size_t)layer.matrix.cols);
     }
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
-        const nn_real *array = nn__checkpoint_array(image->trainer, i);
+    for (i = 0; saved->trainer && i < NN__CHECKPOINT_ARRAYS; i++) {
+        const nn_real *array = nn__checkpoint_array(saved->trainer, i);
         if (array) nn__write_reals(writer, array, model->parameter_count);
     }
 }
@@ -15419,18 +15419,18 @@ static int nn__has_decimals(const nn_model *model)
 }
 
 /* Writes the pairs that follow the checksum. */
-static void nn__write_pairs(nn__writer *writer, const nn__image *image)
+static void nn__write_pairs(nn__writer *writer, const nn__saved *saved)
 {
-    const nn_model *model = image->model;
+    const nn_model *model = saved->model;
     const int inputs = model->inputs, outputs = nn__outputs(model);
     const nn__pair *pair;
 
     if (model->target_scaling != NN_SCALE_NONE) nn__write_targets(writer, model);
-    if (image->decimals && model->scaling != NN_SCALE_NONE) {
+    if (saved->decimals && model->scaling != NN_SCALE_NONE) {
         nn__write_decimals(writer, "input_offset", model->offset, inputs, 0);
         nn__write_decimals(writer, "input_scale", model->offset + inputs, inputs, 1);
     }
-    if (image->decimals && model->target_scaling != NN_SCALE_NONE) {
+    if (saved->decimals && model->target_scaling != NN_SCALE_NONE) {
         nn__write_decimals(writer, "target_offset", model->target_offset, outputs, 0);
         nn__write_decimals(writer, "target_scale", model->target_offset + outputs, outputs, 1);
     }
@@ -15445,34 +15445,34 @@ static void nn__write_pairs(nn__writer *writer, const nn__image *image)
 #endif
 
 /* Returns whether pairs follow the checksum. */
-static int nn__has_pairs(const nn__image *image)
+static int nn__has_pairs(const nn__saved *saved)
 {
 #ifdef NN_NO_MALLOC
-    (void)image;
+    (void)saved;
     return 0;
 #else
-    return image->decimals || nn__has_target_scaling(image->model) || image->model->metadata;
+    return saved->decimals || nn__has_target_scaling(saved->model) || saved->model->metadata;
 #endif
 }
 
 /* The metadata up to the checksum, and their end where no pairs follow it. */
-static void nn__write_metadata(nn__writer *writer, const nn__image *image, uint32_t crc)
+static void nn__write_metadata(nn__writer *writer, const nn__saved *saved, uint32_t crc)
 {
     int i;
 
     nn__write_text(writer, "{\"__metadata__\":{\"format\":\"pt\"");
     for (i = NN__VERSION; i <= NN__STATE; i++) {
-        if (i == NN__CHECKSUM || (i == NN__STATE && !image->trainer)) continue;
+        if (i == NN__CHECKSUM || (i == NN__STATE && !saved->trainer)) continue;
         nn__write_text(writer, ",\"nn.");
         nn__write_text(writer,
-                       i == NN__WIDTHS && nn__first_layer(image->model) ? "layers" : nn__keys[i]);
+                       i == NN__WIDTHS && nn__first_layer(saved->model) ? "layers" : nn__keys[i]);
         nn__write_text(writer, "\":\"");
-        nn__write_value(writer, image, i);
+        nn__write_value(writer, saved, i);
         nn__write_text(writer, "\"");
     }
     nn__write_text(writer, ",\"nn.crc32\":\"");
     nn__write_hexadecimal(writer, crc, 8);
-    nn__write_text(writer, nn__has_pairs(image) ? "\"" : "\"}");
+    nn__write_text(writer, nn__has_pairs(saved) ? "\"" : "\"}");
 }
 
 #ifndef NN_NO_CONVOLUTION
@@ -15514,20 +15514,20 @@ static void nn__write_layers(nn__writer *writer, const nn_model *model, size_t *
 }
 
 /* The rest of the header, after so many bytes of it, filled up with spaces. */
-static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t metadata)
+static void nn__write_rest(nn__writer *writer, const nn__saved *saved, size_t metadata)
 {
-    const nn_model *model = image->model;
+    const nn_model *model = saved->model;
     const size_t start = writer->size;
     size_t offset = 0;
     int i;
 
 #ifndef NN_NO_MALLOC
-    nn__write_pairs(writer, image);
-    if (nn__has_pairs(image)) nn__write_text(writer, "}");
+    nn__write_pairs(writer, saved);
+    if (nn__has_pairs(saved)) nn__write_text(writer, "}");
 #endif
     nn__write_layers(writer, model, &offset);
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
-        if (nn__checkpoint_array(image->trainer, i))
+    for (i = 0; saved->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(saved->trainer, i))
             nn__write_tensor(writer, -1, nn__array_names[i], &model->parameter_count, 1, &offset);
     nn__write_text(writer, "}");
     while ((metadata + writer->size - start) % 8 != 0 &&
@@ -15536,55 +15536,55 @@ static void nn__write_rest(nn__writer *writer, const nn__image *image, size_t me
 }
 
 /* Bytes of the data. Its arrays are all in memory, so that their sum cannot overflow. */
-static size_t nn__data_size(const nn__image *image)
+static size_t nn__data_size(const nn__saved *saved)
 {
-    const size_t size = image->model->parameter_count * sizeof(nn_real);
+    const size_t size = saved->model->parameter_count * sizeof(nn_real);
     size_t sum = size;
     int i;
 
-    for (i = 0; image->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
-        if (nn__checkpoint_array(image->trainer, i)) sum += size;
+    for (i = 0; saved->trainer && i < NN__CHECKPOINT_ARRAYS; i++)
+        if (nn__checkpoint_array(saved->trainer, i)) sum += size;
     return sum;
 }
 
-static uint32_t nn__image_crc(const nn__image *image, size_t metadata)
+static uint32_t nn__saved_crc(const nn__saved *saved, size_t metadata)
 {
     nn__writer writer = {NULL, 0, 0xffffffffu};
     int i;
 
-    nn__write_data(&writer, image);
-    for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, image, i);
-    nn__write_rest(&writer, image, metadata);
+    nn__write_data(&writer, saved);
+    for (i = NN__VERSION; i <= NN__STATE; i++) nn__write_value(&writer, saved, i);
+    nn__write_rest(&writer, saved, metadata);
     return ~writer.crc;
 }
 
 /* Returns the bytes of the header, and sets *metadata to those of its first part. */
-static size_t nn__header_size(const nn__image *image, size_t *metadata)
+static size_t nn__header_size(const nn__saved *saved, size_t *metadata)
 {
     nn__writer writer = {NULL, 0, 0};
 
-    nn__write_metadata(&writer, image, 0);
+    nn__write_metadata(&writer, saved, 0);
     *metadata = writer.size;
-    nn__write_rest(&writer, image, writer.size);
+    nn__write_rest(&writer, saved, writer.size);
     return writer.size;
 }
 
 /* Writes all to buffer[capacity], or only sets *size when buffer is NULL. */
-static nn_status nn__write_image(nn__image *image, void *buffer, size_t capacity, size_t *size)
+static nn_status nn__write_saved(nn__saved *saved, void *buffer, size_t capacity, size_t *size)
 {
     nn__writer writer = {NULL, 0, 0};
-    const size_t data = nn__data_size(image);
+    const size_t data = nn__data_size(saved);
     size_t metadata;
-    uint64_t length = nn__header_size(image, &metadata);
+    uint64_t length = nn__header_size(saved, &metadata);
     int i;
 
-    if (length > NN__FILE_HEADER && image->decimals) { /* there is no room for them */
-        image->decimals = 0;
-        length = nn__header_size(image, &metadata);
+    if (length > NN__FILE_HEADER && saved->decimals) { /* there is no room for them */
+        saved->decimals = 0;
+        length = nn__header_size(saved, &metadata);
     }
     if (length > NN__FILE_HEADER || length + data > SIZE_MAX - 8) return NN_ERROR_OVERFLOW;
 #ifdef NN_NO_MALLOC
-    if (nn__is_too_long((size_t)length, image->model->count)) return NN_ERROR_OVERFLOW;
+    if (nn__is_too_long((size_t)length, saved->model->count)) return NN_ERROR_OVERFLOW;
 #endif
     *size = 8 + (size_t)length + data;
     if (!buffer) return NN_OK;
@@ -15592,24 +15592,24 @@ static nn_status nn__write_image(nn__image *image, void *buffer, size_t capacity
 
     writer.bytes = (unsigned char *)buffer;
     for (i = 0; i < 8; i++) nn__write_byte(&writer, (unsigned char)(length >> (8 * i)));
-    nn__write_metadata(&writer, image, nn__image_crc(image, metadata));
-    nn__write_rest(&writer, image, metadata);
-    nn__write_data(&writer, image);
+    nn__write_metadata(&writer, saved, nn__saved_crc(saved, metadata));
+    nn__write_rest(&writer, saved, metadata);
+    nn__write_data(&writer, saved);
     NN_ASSERT(writer.size == *size);
     return NN_OK;
 }
 
-static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_trainer *trainer)
+static nn_status nn__saved_of(nn__saved *saved, const nn_model *model, const nn_trainer *trainer)
 {
-    image->model = trainer ? trainer->model : model;
-    image->trainer = trainer;
-    image->decimals = 0;
-    if (!image->model) return NN_ERROR_NULL;
-    if (!image->model->parameters) return NN_ERROR_READ_ONLY;
-    if (!NN__RUN(image->model, all_finite, image->model->parameters, image->model->parameter_count))
+    saved->model = trainer ? trainer->model : model;
+    saved->trainer = trainer;
+    saved->decimals = 0;
+    if (!saved->model) return NN_ERROR_NULL;
+    if (!saved->model->parameters) return NN_ERROR_READ_ONLY;
+    if (!NN__RUN(saved->model, all_finite, saved->model->parameters, saved->model->parameter_count))
         return NN_ERROR_PARAMETER;
 #ifndef NN_NO_MALLOC
-    image->decimals = nn__has_decimals(image->model);
+    saved->decimals = nn__has_decimals(saved->model);
 #endif
     return trainer && trainer->pending ? NN_ERROR_STATE : NN_OK;
 }
@@ -15617,13 +15617,13 @@ static nn_status nn__image_of(nn__image *image, const nn_model *model, const nn_
 static nn_status nn__save_memory(const nn_model *model, const nn_trainer *trainer, void *buffer,
                                  size_t capacity, size_t *size)
 {
-    nn__image image;
+    nn__saved saved;
     nn_status status;
 
     if (size) *size = 0;
     if (!size) return NN_ERROR_NULL;
-    status = nn__image_of(&image, model, trainer);
-    return status == NN_OK ? nn__write_image(&image, buffer, capacity, size) : status;
+    status = nn__saved_of(&saved, model, trainer);
+    return status == NN_OK ? nn__write_saved(&saved, buffer, capacity, size) : status;
 }
 
 NN_DEF nn_status nn_save_memory(const nn_model *model, void *buffer, size_t capacity, size_t *size)
@@ -15641,18 +15641,18 @@ NN_DEF nn_status nn_save_checkpoint_memory(const nn_trainer *trainer, void *buff
 
 static nn_status nn__save(const nn_model *model, const nn_trainer *trainer, const char *path)
 {
-    nn__image image;
+    nn__saved saved;
     size_t size;
     void *bytes;
-    nn_status status = nn__image_of(&image, model, trainer);
+    nn_status status = nn__saved_of(&saved, model, trainer);
 
     if (status != NN_OK) return status;
     if (!path) return NN_ERROR_NULL;
-    status = nn__write_image(&image, NULL, 0, &size);
+    status = nn__write_saved(&saved, NULL, 0, &size);
     if (status != NN_OK) return status;
     bytes = NN_MALLOC(size);
     if (!bytes) return NN_ERROR_MEMORY;
-    (void)nn__write_image(&image, bytes, size, &size); /* as many bytes as before */
+    (void)nn__write_saved(&saved, bytes, size, &size); /* as many bytes as before */
     status = nn__write_file(path, bytes, size);
     NN_FREE(bytes);
     return status;
