@@ -1309,7 +1309,8 @@ NN_DEF nn_status nn_importance(const nn_model *model, const nn_data *data,
    width], as in nn.Conv1d, where the image and all kernels have height 1. A pool is a module
    without tensors, and the image is none. nn.Flatten, one more, stands before a dense layer behind
    an image. PyTorch's images have the channels first, [channels x height x width]: the file has
-   this layer's weights in that order, so that PyTorch computes the same outputs.
+   this layer's weights in that order, so that PyTorch computes the same outputs. A build with
+   NN_NO_CONVOLUTION refuses the files of models that have an image: NN_ERROR_METADATA.
 
    Saving to a path replaces an old file at once, when the new one is complete: see SAVING in >>doc.
    NN_ERROR_OPEN: there is no such folder, it is read-only, or the path is "" or a folder.
