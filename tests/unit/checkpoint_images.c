@@ -15,8 +15,9 @@ static int stop_after_two(const nn_progress *progress, void *user)
 
 /* A run that was interrupted ends in the same bits as one that was not. Returns whether the second
    half changed a parameter: some nets have none. */
-static int check_resumed(const image_net *net, nn_optimizer optimizer)
+static int check_resumed(const image_net *net, nn_optimizer optimizer, int drop)
 {
+    nn_real dropout[NET_LAYERS] = {0}; /* of no image, and of no last layer */
     const size_t in = (size_t)(ROWS * net->inputs), out = (size_t)(ROWS * net->outputs);
     nn_real *x = (nn_real *)malloc(in * sizeof *x), *y = (nn_real *)malloc(out * sizeof *y);
     nn_options how = make_options(NN_MSE, optimizer, 0.01);
@@ -34,6 +35,8 @@ static int check_resumed(const image_net *net, nn_optimizer optimizer)
     how.batch_size = 6;
     how.patience = 9;
     if (optimizer != NN_ADAM) how.momentum = 0.5f;
+    for (i = 1; i + 1 < (size_t)net->count; i++) dropout[i] = 0.25f;
+    if (drop) how.dropout = dropout;
     CHECK(nn_fit(whole, &data, &how) == NN_OK);
     how.callback = stop_after_two;
     trainer = make_trainer(half, &how);
@@ -65,7 +68,7 @@ static void test_checkpoints(void)
         image_net net = random_net(i & 1);
         if (net.layers[net.count - 1].activation == NN_SOFTMAX)
             net.layers[net.count - 1].activation = NN_SIGMOID;
-        changed += check_resumed(&net, (nn_optimizer)(i % NN_OPTIMIZER_COUNT));
+        changed += check_resumed(&net, (nn_optimizer)(i % NN_OPTIMIZER_COUNT), i % 4 > 1);
     }
     CHECK(changed > 12);
 }
