@@ -1400,9 +1400,9 @@ NN_DEF nn_status nn_load_checkpoint(nn_trainer *trainer, const char *path, nn_lo
 
 #ifndef NN_NO_TRAIN
 /* Replaces every weight w by the nearest number that an int8 can express: q s with -127 <= q <=
-   127, ties away from zero. All weights of an output share one scale s, about their largest |w| /
-   127, or 0 if that is 0. Biases do not change. nn_evaluate before and after shows what it
-   costs. */
+   127, ties away from zero. All weights of an output, or of a channel of a convolution's output,
+   share one scale s, about their largest |w| / 127, or 0 if that is 0. Biases do not change.
+   nn_evaluate before and after shows what it costs. */
 NN_DEF nn_status nn_quantize(nn_model *model);
 
 #ifndef NN_NO_MALLOC
@@ -1413,7 +1413,8 @@ typedef struct nn_export_options {
        define, such as linux, and names that headers use: NN_..., M_... and ..._t. Better take no
        name of the C library. name_... belongs to the file too. */
     const char *name;
-    /* 1: the weights as nn_quantize leaves them, one byte each, and a scale for each output. */
+    /* 1: the weights as nn_quantize leaves them, one byte each, and a scale for each output or, of
+       a convolution, for each channel of its output. */
     int int8;
     /* 1: the names of the classes too, as an array `const char *const predict_classes[]`.
        NN_ERROR_OPTION when the model has none: see nn_class_name. */
@@ -1426,9 +1427,11 @@ typedef struct nn_export_options {
 
    which computes what nn_predict computes for one row, to the same bits. It checks nothing: where
    nn_predict would return NN_ERROR_DATA, y may be NaN or infinite. It needs neither this header nor
-   a heap. Compiled with NN_NO_FMA it gives the results of NN_NO_FMA. The file's first comment says
-   how to use it. Writing to memory is as in nn_save_memory, to a path as in nn_save; the text has
-   no 0 at its end. options may be NULL. */
+   a heap. The outputs of each layer but the last one are on its stack, in two arrays that take
+   turns; the scaled inputs and images are there too, but no image with its padding. Compiled with
+   NN_NO_FMA it gives the results of NN_NO_FMA. The file's first comment says how to use it, and how
+   many numbers the arrays hold. Writing to memory is as in nn_save_memory, to a path as in nn_save;
+   the text has no 0 at its end. options may be NULL. */
 NN_DEF nn_status nn_export_c_memory(const nn_model *model, const nn_export_options *options,
                                     char *buffer, size_t capacity, size_t *size);
 #ifndef NN_NO_STDIO
@@ -17628,18 +17631,18 @@ static int nn__to_int8(nn_real w, nn_real scale)
     return w < 0 ? -q : q;
 }
 
-/* Returns the scale of output j of w[in x out], or 0 when all its weights are 0. Quantization must
-   be idempotent: the quantized weights must have the same scale. For small denormal scales, and
-   where 127 s overflows, the scale of nn__scale_above does not have this property. The next smaller
-   scale s does: the largest weight then becomes 127 s, whose scale is s. */
-static nn_real nn__int8_scale(const nn_real *w, int in, int out, int j)
+/* Returns the scale of column j of w[rows x cols], or 0 when all its weights are 0. Quantization
+   must be idempotent: the quantized weights must have the same scale. For small denormal scales,
+   and where 127 s overflows, the scale of nn__scale_above does not have this property. The next
+   smaller scale s does: the largest weight then becomes 127 s, whose scale is s. */
+static nn_real nn__int8_scale(const nn_real *w, int rows, int cols, int j)
 {
     nn_real largest = 0, scale;
     nn__bits bits;
     int k;
 
-    for (k = 0; k < in; k++) {
-        const nn_real size = nn__absolute(w[(size_t)k * (size_t)out + (size_t)j]);
+    for (k = 0; k < rows; k++) {
+        const nn_real size = nn__absolute(w[(size_t)k * (size_t)cols + (size_t)j]);
         if (size > largest) largest = size;
     }
     if (!(largest > 0)) return 0;
@@ -17662,10 +17665,10 @@ NN_DEF nn_status nn_quantize(nn_model *model)
         const nn__layer layer = nn__layer_at(model, i);
         nn_real *w = model->parameters + layer.weights;
 
-        for (j = 0; j < layer.outputs; j++) {
-            const nn_real scale = nn__int8_scale(w, layer.inputs, layer.outputs, j);
+        for (j = 0; j < layer.matrix.cols; j++) {
+            const nn_real scale = nn__int8_scale(w, layer.matrix.rows, layer.matrix.cols, j);
             nn_real *weight = w + j;
-            for (k = 0; k < layer.inputs; k++, weight += layer.outputs)
+            for (k = 0; k < layer.matrix.rows; k++, weight += layer.matrix.cols)
                 *weight = (nn_real)nn__to_int8(*weight, scale) * scale;
         }
     }
@@ -17823,6 +17826,82 @@ static const char *const nn__int8_dense_piece =
     "    }\n"
     "}\n\n";
 
+#ifndef NN_NO_CONVOLUTION
+static const char *const nn__window_piece =
+    "/* How a window moves over an image [height x width x channels], line by line. */\n"
+    "typedef struct $_window {\n"
+    "    int in_height, in_width, channels;\n"
+    "    int out_height, out_width, out_channels;\n"
+    "    int height, width; /* of the window */\n"
+    "    int stride_height, stride_width;\n"
+    "    int top, left; /* zeros before the first line and the first column */\n"
+    "} $_window;\n\n";
+
+/* nn__pad and nn__convolution_forward_scalar for one row. The weights are transposed. Zeros of the
+   padding are not left out of the sums: -0 + 0 is 0. */
+#define NN__C_CONVOLUTION(scaled, type, scales, unit, weight)                                      \
+    "/* y[positions x out_channels] = patches of x * " scaled "^T +\n"                             \
+    "   bias[out_channels]. Around x are zeros, which take part in the sums. */\n"                 \
+    "static void $_convolution(const @ *x, " type " *w, " scales "const @ *bias, @ *y,\n"          \
+    "                          const $_window *at)\n"                                              \
+    "{\n"                                                                                          \
+    "    const int channels = at->channels;\n"                                                     \
+    "    int i, j, k, m, n, c;\n\n"                                                                \
+    "    for (i = 0; i < at->out_height; i++)\n"                                                   \
+    "        for (j = 0; j < at->out_width; j++) {\n"                                              \
+    "            " type " *weight = w;\n"                                                          \
+    "            for (k = 0; k < at->out_channels; k++) {\n" unit                                  \
+    "                @ sum = NN_FLASH_REAL(bias + k);\n"                                           \
+    "                for (m = 0; m < at->height; m++)\n"                                           \
+    "                    for (n = 0; n < at->width; n++) {\n"                                      \
+    "                        const int line = i * at->stride_height + m - at->top;\n"              \
+    "                        const int column = j * at->stride_width + n - at->left;\n"            \
+    "                        const int inside = line >= 0 && line < at->in_height &&\n"            \
+    "                                           column >= 0 && column < at->in_width;\n"           \
+    "                        const int pixel = inside ? (line * at->in_width + column) *"          \
+    " channels : 0;\n"                                                                             \
+    "                        for (c = 0; c < channels; c++, weight++)\n"                           \
+    "                            sum = $_fma(inside ? x[pixel + c] : 0,\n"                         \
+    "                                        " weight ", sum);\n"                                  \
+    "                    }\n"                                                                      \
+    "                *y++ = sum;\n"                                                                \
+    "            }\n"                                                                              \
+    "        }\n"                                                                                  \
+    "}\n\n"
+
+/* For weights as nn_real, and as int8. */
+static const char *const nn__convolution_pieces[] = {
+    NN__C_CONVOLUTION("w[out_channels x patch]", "const @", "", "", "NN_FLASH_REAL(weight)"),
+    NN__C_CONVOLUTION("(w[out_channels x patch] * scale[out_channels])", "const int8_t",
+                      "const @ *scale,\n                          ",
+                      "                const @ unit = NN_FLASH_REAL(scale + k);\n",
+                      "(@)NN_FLASH_INT8(weight) * unit")};
+
+/* nn__pool_scalar for one row. */
+static const char *const nn__pool_piece =
+    "/* y[positions x channels] = the mean or the largest number of each channel of a patch */\n"
+    "static void $_pool(const @ *x, @ *y, const $_window *at, int average)\n"
+    "{\n"
+    "    const @ pixels = (@)at->height * (@)at->width;\n"
+    "    const int channels = at->channels, line = at->in_width * channels;\n"
+    "    int i, j, c, m, n;\n\n"
+    "    for (i = 0; i < at->out_height; i++)\n"
+    "        for (j = 0; j < at->out_width; j++)\n"
+    "            for (c = 0; c < channels; c++) {\n"
+    "                const @ *patch =\n"
+    "                    x + i * at->stride_height * line + j * at->stride_width * channels + c;\n"
+    "                @ best = *patch, sum = 0;\n"
+    "                for (m = 0; m < at->height; m++)\n"
+    "                    for (n = 0; n < at->width; n++) {\n"
+    "                        const @ pixel = patch[m * line + n * channels];\n"
+    "                        if (pixel > best) best = pixel;\n"
+    "                        sum += pixel;\n"
+    "                    }\n"
+    "                *y++ = average ? sum / pixels : best;\n"
+    "            }\n"
+    "}\n\n";
+#endif
+
 static const char *const nn__bits_piece =
 #ifdef NN_DOUBLE
     "typedef uint64_t $_bits;\n\nenum { $_bias = 1023, $_mantissa = 52 };\n\n"
@@ -17941,22 +18020,22 @@ static void nn__write_values(nn__exporter *to, const nn_real *values, int rows, 
     nn__write_text(&to->writer, "};\n");
 }
 
-/* Writes the arrays of w[in x out] as int8: the scales [out] and the weights [out x in]. */
-static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int in, int out)
+/* Writes the arrays of w[rows x cols] as int8: the scales [cols] and the weights [cols x rows]. */
+static void nn__write_int8(nn__exporter *to, int layer, const nn_real *w, int rows, int cols)
 {
     size_t i = 0;
     int j, k, q;
 
     nn__write_count(to, "static const @ $_s", layer, "[] NN_FLASH = {");
-    for (j = 0; j < out; j++) {
+    for (j = 0; j < cols; j++) {
         nn__write_gap(to, (size_t)j, sizeof(nn_real) == 4 ? 5 : 3);
-        nn__write_constant(&to->writer, nn__int8_scale(w, in, out, j));
+        nn__write_constant(&to->writer, nn__int8_scale(w, rows, cols, j));
     }
     nn__write_count(to, "};\nstatic const int8_t $_w", layer, "[] NN_FLASH = {");
-    for (j = 0; j < out; j++) {
-        const nn_real scale = nn__int8_scale(w, in, out, j);
-        for (k = 0; k < in; k++) {
-            q = nn__to_int8(w[(size_t)k * (size_t)out + (size_t)j], scale);
+    for (j = 0; j < cols; j++) {
+        const nn_real scale = nn__int8_scale(w, rows, cols, j);
+        for (k = 0; k < rows; k++) {
+            q = nn__to_int8(w[(size_t)k * (size_t)cols + (size_t)j], scale);
             nn__write_gap(to, i++, 16);
             nn__write_count(to, q < 0 ? "-" : "", q < 0 ? -q : q, "");
         }
@@ -17999,14 +18078,15 @@ static void nn__write_arrays(nn__exporter *to)
         const nn__layer layer = nn__layer_at(model, i);
         const nn_real *w = model->parameters + layer.weights;
 
+        if (!nn__has_parameters(model, i)) continue;
         if (to->int8) {
-            nn__write_int8(to, i, w, layer.inputs, layer.outputs);
+            nn__write_int8(to, i, w, layer.matrix.rows, layer.matrix.cols);
         } else {
             nn__write_count(to, "static const @ $_w", i, "");
-            nn__write_values(to, w, layer.inputs, layer.outputs);
+            nn__write_values(to, w, layer.matrix.rows, layer.matrix.cols);
         }
         nn__write_count(to, "static const @ $_b", i, "");
-        nn__write_values(to, model->parameters + layer.biases, layer.outputs, 1);
+        nn__write_values(to, model->parameters + layer.biases, layer.matrix.cols, 1);
         nn__write_text(&to->writer, "\n");
     }
 }
@@ -18052,6 +18132,30 @@ static int nn__traits_of(const nn_model *model)
     return traits;
 }
 
+/* Returns whether the file computes with fma. Nets of pools alone do not. */
+static int nn__needs_fma(const nn_model *model)
+{
+    return model->parameter_count || model->target_scaling != NN_SCALE_NONE;
+}
+
+/* Writes the functions of the kinds of layers that the model has. */
+static void nn__write_kinds(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int dense = 0, convolutions = 0, pools = 0, i;
+
+    for (i = nn__first_layer(model); i < model->count; i++)
+        ++*(model->layers[i].kind == NN_LAYER_DENSE ? &dense
+            : nn__has_parameters(model, i)          ? &convolutions
+                                                    : &pools);
+    if (dense) nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece);
+#ifndef NN_NO_CONVOLUTION
+    if (convolutions || pools) nn__write_piece(to, nn__window_piece);
+    if (convolutions) nn__write_piece(to, nn__convolution_pieces[to->int8 != 0]);
+    if (pools) nn__write_piece(to, nn__pool_piece);
+#endif
+}
+
 /* Writes the functions that the model needs. Each comes after those that it calls. */
 static void nn__write_functions(nn__exporter *to)
 {
@@ -18060,8 +18164,8 @@ static void nn__write_functions(nn__exporter *to)
     int used[NN_ACTIVATION_COUNT] = {0}, i;
 
     for (i = 0; i < model->count; i++) used[model->layers[i].activation] = 1;
-    nn__write_piece(to, nn__fma_piece);
-    nn__write_piece(to, to->int8 ? nn__int8_dense_piece : nn__dense_piece);
+    if (nn__needs_fma(model)) nn__write_piece(to, nn__fma_piece);
+    nn__write_kinds(to);
     if (traits & NN__CALLS_ANY) nn__write_piece(to, nn__bits_piece);
     for (i = 0; i < NN__COUNT(nn__math_pieces); i++) {
         const nn__math_piece *piece = &nn__math_pieces[i];
@@ -18084,11 +18188,11 @@ static void nn__write_functions(nn__exporter *to)
    (buffer 0) or b (buffer 1), or 0 when it is not needed. */
 static int nn__export_width(const nn_model *model, int buffer)
 {
-    const int scaled = model->scaling != NN_SCALE_NONE;
+    const int scaled = model->scaling != NN_SCALE_NONE, first = nn__first_layer(model);
     int i, width = scaled && !buffer ? model->inputs : 0;
 
-    for (i = 0; i < model->count - 1; i++)
-        if ((i + scaled) % 2 == buffer && nn__outputs_of(model, i) > width)
+    for (i = first; i < model->count - 1; i++)
+        if ((i - first + scaled) % 2 == buffer && nn__outputs_of(model, i) > width)
             width = nn__outputs_of(model, i);
     return width;
 }
@@ -18117,6 +18221,55 @@ static void nn__write_activation(nn__exporter *to, nn_activation activation, con
         nn__write_count(to, ", ", width, ");\n");
 }
 
+#ifndef NN_NO_CONVOLUTION
+/* Writes how each window moves. */
+static void nn__write_windows(nn__exporter *to)
+{
+    const nn_model *model = to->model;
+    int i, k;
+
+    for (i = nn__first_layer(model); i < model->count; i++) {
+        const nn__map *map = model->maps + i;
+        const nn__window window = nn__window_of(model->layers + i, map, map + 1);
+        const int numbers[] = {map[0].height,       map[0].width, map[0].channels,
+                               map[1].height,       map[1].width, map[1].channels,
+                               window.height,       window.width, window.stride_height,
+                               window.stride_width, window.top,   window.left};
+
+        if (model->layers[i].kind == NN_LAYER_DENSE) continue;
+        nn__write_count(to, "static const $_window $_window", i, " = {");
+        for (k = 0; k < NN__COUNT(numbers); k++) nn__write_count(to, k ? ", " : "", numbers[k], "");
+        nn__write_text(&to->writer, "};\n\n");
+    }
+}
+#endif
+
+/* Writes the call that computes a layer. */
+static void nn__write_call(nn__exporter *to, int i, const char *from, const char *into)
+{
+    const nn__layer layer = nn__layer_at(to->model, i);
+    const int dense = layer.kind == NN_LAYER_DENSE, weights = nn__has_parameters(to->model, i);
+
+    nn__write_piece(to, dense ? "    $_dense(" : weights ? "    $_convolution(" : "    $_pool(");
+    nn__write_text(&to->writer, from);
+    if (weights) nn__write_count(to, ", $_w", i, "");
+    if (weights && to->int8) nn__write_count(to, ", $_s", i, "");
+    if (weights) nn__write_count(to, ", $_b", i, "");
+    nn__write_text(&to->writer, ", ");
+    nn__write_text(&to->writer, into);
+    if (dense) {
+        nn__write_count(to, ", ", layer.inputs, "");
+        nn__write_count(to, ", ", layer.outputs, "");
+    }
+#ifndef NN_NO_CONVOLUTION
+    if (!dense) nn__write_count(to, ", &$_window", i, "");
+    if (!weights) nn__write_text(&to->writer, layer.kind == NN_LAYER_MAX_POOL ? ", 0" : ", 1");
+#endif
+    nn__write_text(&to->writer, ");\n");
+    if (layer.activation != NN_LINEAR)
+        nn__write_activation(to, layer.activation, into, layer.outputs);
+}
+
 /* Writes the exported function. */
 static void nn__write_predict(nn__exporter *to)
 {
@@ -18143,19 +18296,9 @@ static void nn__write_predict(nn__exporter *to)
         from = "a";
         step = 1;
     }
-    for (layer = 0; layer < model->count; layer++, step++, from = into) {
-        const nn__layer at = nn__layer_at(model, layer);
-
+    for (layer = nn__first_layer(model); layer < model->count; layer++, step++, from = into) {
         into = layer == model->count - 1 ? "y" : step % 2 ? "b" : "a";
-        nn__write_piece(to, "    $_dense(");
-        nn__write_text(&to->writer, from);
-        nn__write_count(to, ", $_w", layer, "");
-        if (to->int8) nn__write_count(to, ", $_s", layer, "");
-        nn__write_count(to, ", $_b", layer, ", ");
-        nn__write_text(&to->writer, into);
-        nn__write_count(to, ", ", at.inputs, "");
-        nn__write_count(to, ", ", at.outputs, ");\n");
-        if (at.activation != NN_LINEAR) nn__write_activation(to, at.activation, into, at.outputs);
+        nn__write_call(to, layer, from, into);
     }
     if (targets) {
         nn__write_count(to, "    for (i = 0; i < ", nn__outputs(model), "; i++)\n");
@@ -18179,9 +18322,16 @@ static void nn__write_manual(nn__exporter *to)
         nn__write_text(&to->writer, "\n");
     }
     for (i = 0; i < model->count; i++) {
-        nn__write_count(to, i ? "                   " : "       layers      ",
-                        nn__outputs_of(model, i), " ");
-        nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
+        nn__write_text(&to->writer, i ? "                   " : "       layers      ");
+#ifndef NN_NO_CONVOLUTION
+        if (nn__first_layer(model))
+            nn__write_layer(&to->writer, model, i);
+        else
+#endif
+            nn__write_number(&to->writer, (size_t)nn__outputs_of(model, i));
+        if (nn__has_parameters(model, i)) nn__write_text(&to->writer, " ");
+        if (nn__has_parameters(model, i))
+            nn__write_text(&to->writer, nn__activation_names[model->layers[i].activation]);
         nn__write_text(&to->writer, "\n");
     }
     nn__write_text(&to->writer, "       parameters  ");
@@ -18230,8 +18380,11 @@ static void nn__write_c(nn__exporter *to)
     nn__write_arrays(to);
     if (to->classes) nn__write_classes(to);
     nn__write_functions(to);
+#ifndef NN_NO_CONVOLUTION
+    nn__write_windows(to);
+#endif
     nn__write_predict(to);
-    nn__write_piece(to, nn__end_piece);
+    if (nn__needs_fma(to->model)) nn__write_piece(to, nn__end_piece);
 }
 
 /* Returns whether C and C++ leave the name to a program: it is no keyword or alternative token, up

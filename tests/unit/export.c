@@ -441,6 +441,62 @@ static void test_quantize_outputs(void)
     nn_model_free(model);
 }
 
+/* The weights of all pixels of a kernel share the scale of their channel of the output. */
+static void test_quantize_channels(void)
+{
+    const nn_layer layers[] = {NN_IMAGE(2, 2, 1), NN_CONV2D(2, 2, 1, NN_PADDING_SAME, NN_LINEAR),
+                               NN_MAX_POOL2D(2, 0), NN_DENSE(1, NN_LINEAR)};
+    const nn_real before[] = {127,
+                              5,
+                              (nn_real)0.6,
+                              -254,
+                              1,
+                              3,
+                              (nn_real)-3.4,
+                              4,
+                              7,
+                              9, /* W, b */
+                              (nn_real)12.7,
+                              0,
+                              11};
+    const nn_real after[] = {127, 6, 1, -254, 1, 4, -3, 4, 7, 9, (nn_real)12.7, 0, 11};
+    nn_model *model = make_model(4, layers, 4, 1);
+    int i;
+
+    CHECK(nn_parameter_count(model) == NN__COUNT(before));
+    memcpy(nn_parameters(model), before, sizeof before);
+    CHECK(nn_quantize(model) == NN_OK);
+    for (i = 0; i < NN__COUNT(after); i++)
+        CHECK_NEAR(nn_parameters(model)[i], after[i], i < 10 ? 0 : 1e-4, 0);
+    nn_model_free(model);
+}
+
+/* The arrays on the stack hold images without padding; the comment counts their numbers, and
+   describes the layers. */
+static void test_manual_of_images(void)
+{
+    static const char *const lines[] = {
+        "       layers      image 4x3x2\n"
+        "                   convolution 5 3x2 stride 2x1 same relu\n"
+        "                   average_pool 2x2 stride 1x1\n"
+        "                   global_average\n"
+        "                   dense 3 linear\n"
+        "       parameters  83\n",
+        "hold 40 numbers"}; /* 30 of the convolution and 10 of the pool */
+    const nn_layer layers[] = {NN_IMAGE(4, 3, 2),
+                               NN_CONVOLUTION(5, 3, 2, 2, 1, NN_PADDING_SAME, NN_RELU),
+                               NN_AVERAGE_POOL2D(2, 1), NN_GLOBAL_AVERAGE, NN_DENSE(3, NN_LINEAR)};
+    static char text[20000];
+    nn_model *model = make_model(24, layers, 5, 1);
+    size_t size;
+    int i;
+
+    CHECK(nn_export_c_memory(model, NULL, text, sizeof text - 1, &size) == NN_OK);
+    text[size] = 0;
+    for (i = 0; i < COUNT_OF(lines); i++) CHECK(strstr(text, lines[i]));
+    nn_model_free(model);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) seed = strtoul(argv[1], NULL, 10);
@@ -458,6 +514,8 @@ int main(int argc, char **argv)
     RUN(test_quantize_halves);
     RUN(test_quantize_zeros_and_errors);
     RUN(test_quantize_outputs);
+    RUN(test_quantize_channels);
+    RUN(test_manual_of_images);
     CHECK(live_blocks == 0);
     return test_done();
 }

@@ -19,7 +19,7 @@
 typedef struct model_spec {
     const char *name, *int8_name; /* of the function, without and with int8 */
     int inputs, count;
-    nn_layer layers[4];
+    nn_layer layers[6];
     nn_scaling scaling;
     int extreme; /* parameters of all magnitudes, and outputs whose weights are all 0 or denormal */
 } model_spec;
@@ -120,9 +120,58 @@ static const model_spec model_specs[] = {
      NN_SCALE_STANDARD,
      1},
     {"two", "two8", 1, 2, {NN_DENSE(2, NN_LINEAR), NN_DENSE(1, NN_LINEAR)}, NN_SCALE_NONE, 0},
+    {"conv",
+     "conv8",
+     60,
+     5,
+     {NN_IMAGE(6, 5, 2), NN_CONV2D(4, 3, 1, NN_PADDING_SAME, NN_RELU), NN_MAX_POOL2D(2, 0),
+      NN_CONVOLUTION(5, 2, 1, 1, 1, NN_PADDING_NONE, NN_GELU), NN_DENSE(3, NN_SOFTMAX)},
+     NN_SCALE_STANDARD,
+     0},
+    {"zeros", /* -0 + 0 is 0, and no scaling of targets hides it */
+     "zeros8",
+     30,
+     2,
+     {NN_IMAGE(5, 3, 2), NN_CONVOLUTION(6, 4, 2, 3, 1, NN_PADDING_SAME, NN_LINEAR)},
+     NN_SCALE_NONE,
+     1},
+    {"window",
+     "pool",
+     72,
+     6,
+     {NN_IMAGE(1, 24, 3), NN_CONV1D(8, 3, 1, NN_PADDING_NONE, NN_RELU), NN_MAX_POOL1D(2, 0),
+      NN_CONV1D(5, 4, 2, NN_PADDING_SAME, NN_TANH), NN_GLOBAL_AVERAGE, NN_DENSE(4, NN_SOFTMAX)},
+     NN_SCALE_NONE,
+     0},
+    {"steps",
+     "steps8",
+     77,
+     4,
+     {NN_IMAGE(7, 11, 1), NN_CONVOLUTION(3, 3, 5, 2, 3, NN_PADDING_SAME, NN_LEAKY_RELU),
+      NN_AVERAGE_POOL(3, 2, 1, 1), NN_DENSE(2, NN_LINEAR)},
+     NN_SCALE_MIN_MAX,
+     1},
+    {"pools",
+     "pools8",
+     126,
+     4,
+     {NN_IMAGE(7, 9, 2), NN_AVERAGE_POOL(2, 3, 1, 2), NN_MAX_POOL(3, 2, 2, 1),
+      NN_AVERAGE_POOL2D(2, 1)},
+     NN_SCALE_STANDARD,
+     0},
+    {"mean", "mean8", 60, 2, {NN_IMAGE(4, 3, 5), NN_GLOBAL_AVERAGE}, NN_SCALE_NONE, 0},
+    {"flat", "flat8", 12, 2, {NN_IMAGE(2, 2, 3), NN_DENSE(5, NN_SIGMOID)}, NN_SCALE_MIN_MAX, 0},
+    {"points",
+     "points8",
+     34,
+     3,
+     {NN_IMAGE(1, 2, 17), NN_CONV1D(9, 1, 1, NN_PADDING_NONE, NN_SOFTPLUS),
+      NN_CONV1D(18, 5, 1, NN_PADDING_SAME, NN_ELU)},
+     NN_SCALE_NONE,
+     0},
 };
 
-enum { MODELS = sizeof model_specs / sizeof model_specs[0], MOST_INPUTS = 33, MOST_OUTPUTS = 12 };
+enum { MODELS = sizeof model_specs / sizeof model_specs[0], MOST_INPUTS = 126, MOST_OUTPUTS = 36 };
 
 /* A finite number of any bits. */
 static nn_real any_real(uint64_t *random)
@@ -191,17 +240,17 @@ static nn_model *export_model(int i)
     uint64_t random = nn__random_start((uint64_t)i);
     nn_model *model;
     nn_real *p;
-    int layer, in, k, j;
+    int layer, outputs, k, j;
 
     if (nn_model_create(&model, spec->inputs, spec->layers, spec->count, 1) != NN_OK) return NULL;
     p = nn_parameters(model);
-    for (layer = 0, in = spec->inputs; layer < spec->count; layer++) {
-        const int out = spec->layers[layer].width;
-        for (k = 0; k < in; k++)
-            for (j = 0; j < out; j++)
-                *p++ = spec->extreme && !layer ? odd_real(&random, j) : small_real(&random);
-        for (j = 0; j < out; j++) *p++ = j % 4 == 3 ? -(nn_real)0 : small_real(&random);
-        in = out;
+    for (layer = 0; layer < spec->count; layer++) {
+        const nn__matrix w = nn__layer_at(model, layer).matrix;
+        const int extreme = spec->extreme && layer == nn__first_layer(model);
+        for (k = 0; k < w.rows; k++)
+            for (j = 0; j < w.cols; j++)
+                *p++ = extreme ? odd_real(&random, j) : small_real(&random);
+        for (j = 0; j < w.cols; j++) *p++ = j % 4 == 3 ? -(nn_real)0 : small_real(&random);
     }
     model->scaling = spec->scaling;
     for (k = 0; spec->scaling != NN_SCALE_NONE && k < spec->inputs; k++) {
@@ -210,9 +259,9 @@ static nn_model *export_model(int i)
     }
     if (i % 2 && spec->layers[spec->count - 1].activation != NN_SOFTMAX) {
         model->target_scaling = NN_SCALE_STANDARD; /* every other model of a regression */
-        for (k = 0, in = spec->layers[spec->count - 1].width; k < in; k++) {
+        for (k = 0, outputs = nn__outputs(model); k < outputs; k++) {
             model->target_offset[k] = small_real(&random) * 1000;
-            model->target_offset[in + k] = nn__absolute(small_real(&random)) + (nn_real)0.001;
+            model->target_offset[outputs + k] = nn__absolute(small_real(&random)) + (nn_real)0.001;
         }
     }
     if (name_classes(model, class_count(spec))) return model;
