@@ -18501,10 +18501,14 @@ enum { NN__OPERATORS_VERSION = 2, NN__METADATA_KEY = 1, NN__METADATA_VALUE = 2 }
 enum { NN__GRAPH_NODE = 1, NN__GRAPH_NAME = 2, NN__GRAPH_TENSOR = 5 };
 enum { NN__GRAPH_INPUT = 11, NN__GRAPH_OUTPUT = 12, NN__PORT_NAME = 1, NN__PORT_TYPE = 2 };
 enum { NN__NODE_INPUT = 1, NN__NODE_OUTPUT = 2, NN__NODE_NAME = 3, NN__NODE_OPERATOR = 4 };
-enum { NN__TENSOR_SIZE = 1, NN__TENSOR_TYPE = 2, NN__TENSOR_NAME = 8, NN__TENSOR_BYTES = 9 };
+enum { NN__NODE_ATTRIBUTE = 5, NN__ATTRIBUTE_NAME = 1, NN__ATTRIBUTE_INTS = 8 };
+enum { NN__ATTRIBUTE_TYPE = 20, NN__TYPE_INTS = 7 };
+enum { NN__TENSOR_SIZE = 1, NN__TENSOR_TYPE = 2, NN__TENSOR_INTS = 7, NN__TENSOR_NAME = 8 };
+enum { NN__TENSOR_BYTES = 9 };
 enum { NN__TYPE_TENSOR = 1, NN__TYPE_ELEMENT = 1, NN__TYPE_SHAPE = 2 };
 enum { NN__SHAPE_DIMENSION = 1, NN__DIMENSION_SIZE = 1, NN__DIMENSION_NAME = 2 };
 enum { NN__ELEMENT_REAL = sizeof(nn_real) == 4 ? 1 : 11 }; /* float or double */
+enum { NN__ELEMENT_INT64 = 7 };
 
 static void nn__write_varint(nn__writer *writer, uint64_t number)
 {
@@ -18566,10 +18570,11 @@ typedef struct nn__onnx {
     size_t last;          /* the one that is y, once it is known; 0 before */
 } nn__onnx;
 
-/* Writes the next node. Its second input is named by second and number, its third by third and
-   third_number; NULL: it has none. */
-static void nn__write_node(nn__onnx *to, const char *operation, const char *second, size_t number,
-                           const char *third, size_t third_number)
+/* Begins the next node, whose attributes may follow. Its second input is named by second and
+   number, its third by third and third_number; NULL: it has none. Returns what nn__end_field
+   needs. */
+static size_t nn__begin_node(nn__onnx *to, const char *operation, const char *second, size_t number,
+                             const char *third, size_t third_number)
 {
     nn__writer *writer = &to->writer;
     const size_t node = nn__begin_field(writer, NN__GRAPH_NODE), k = to->value + 1;
@@ -18580,8 +18585,43 @@ static void nn__write_node(nn__onnx *to, const char *operation, const char *seco
     nn__write_name(writer, NN__NODE_OUTPUT, k == to->last ? "y" : "value", k == to->last ? 0 : k);
     nn__write_name(writer, NN__NODE_NAME, operation, k);
     nn__write_name(writer, NN__NODE_OPERATOR, operation, 0);
-    nn__end_field(writer, node);
     to->value = k;
+    return node;
+}
+
+/* Writes the next node, without attributes. */
+static void nn__write_node(nn__onnx *to, const char *operation, const char *second, size_t number,
+                           const char *third, size_t third_number)
+{
+    nn__end_field(&to->writer, nn__begin_node(to, operation, second, number, third, third_number));
+}
+
+/* Writes a tensor of the next node, values[count]. Its dimensions are those of size[4] that are not
+   0; without one it is a single number. The numbers are in the order of values, or where matrix is
+   not NULL in the order of nn__write_weights. */
+static void nn__write_numbers(nn__onnx *to, const char *name, const nn_real *values, size_t count,
+                              const int *size, const nn__matrix *matrix)
+{
+    nn__writer *writer = &to->writer;
+    const size_t tensor = nn__begin_field(writer, NN__GRAPH_TENSOR);
+    size_t bytes;
+    int i;
+
+    for (i = 0; i < 4; i++)
+        if (size[i]) nn__write_integer(writer, NN__TENSOR_SIZE, (uint64_t)size[i]);
+    nn__write_integer(writer, NN__TENSOR_TYPE, NN__ELEMENT_REAL);
+    nn__write_name(writer, NN__TENSOR_NAME, name, to->value + 1);
+    bytes = nn__begin_field(writer, NN__TENSOR_BYTES); /* little-endian */
+    if (!writer->bytes) /* only counts, without the checksum, which takes time */
+        writer->size = count < (SIZE_MAX - writer->size) / sizeof(nn_real)
+                           ? writer->size + count * sizeof(nn_real)
+                           : SIZE_MAX;
+    else if (matrix)
+        nn__write_weights(writer, matrix, values);
+    else
+        nn__write_reals(writer, values, count);
+    nn__end_field(writer, bytes);
+    nn__end_field(writer, tensor);
 }
 
 /* Writes a tensor of the next node, values[rows x cols]. If rows is 0 it has one dimension; if cols
@@ -18589,24 +18629,10 @@ static void nn__write_node(nn__onnx *to, const char *operation, const char *seco
 static void nn__write_node_tensor(nn__onnx *to, const char *name, const nn_real *values, int rows,
                                   int cols)
 {
-    nn__writer *writer = &to->writer;
-    const size_t count = (size_t)(rows ? rows : 1) * (size_t)(cols ? cols : 1);
-    const size_t tensor = nn__begin_field(writer, NN__GRAPH_TENSOR);
-    size_t bytes;
+    const int size[4] = {rows, cols, 0, 0};
 
-    if (rows) nn__write_integer(writer, NN__TENSOR_SIZE, (uint64_t)rows);
-    if (cols) nn__write_integer(writer, NN__TENSOR_SIZE, (uint64_t)cols);
-    nn__write_integer(writer, NN__TENSOR_TYPE, NN__ELEMENT_REAL);
-    nn__write_name(writer, NN__TENSOR_NAME, name, to->value + 1);
-    bytes = nn__begin_field(writer, NN__TENSOR_BYTES); /* little-endian */
-    if (writer->bytes)
-        nn__write_reals(writer, values, count);
-    else /* only counts, without the checksum, which takes time */
-        writer->size = count < (SIZE_MAX - writer->size) / sizeof(nn_real)
-                           ? writer->size + count * sizeof(nn_real)
-                           : SIZE_MAX;
-    nn__end_field(writer, bytes);
-    nn__end_field(writer, tensor);
+    nn__write_numbers(to, name, values, (size_t)(rows ? rows : 1) * (size_t)(cols ? cols : 1), size,
+                      NULL);
 }
 
 /* Writes a node that combines each row with values[cols], or each number with one if cols is 0. */
@@ -18632,16 +18658,110 @@ typedef struct nn__onnx_step {
 #define NN__ONNX_STEPS(ID, name, form, traits) {NN__ONNX_##ID{NULL, NN__ALONE, 0}},
 static const nn__onnx_step nn__onnx_steps[][6] = {NN__ACTIVATIONS(NN__ONNX_STEPS)};
 
-/* Writes the nodes of a layer: z = x W + b, for which Gemm takes W[in x out] as it is, and f(z). */
-static void nn__write_layer_nodes(nn__onnx *to, const nn__layer *layer)
+#ifndef NN_NO_CONVOLUTION
+/* Writes an attribute of a node that is an array of numbers. */
+static void nn__write_attribute(nn__writer *writer, const char *name, const int *numbers, int count)
 {
+    const size_t attribute = nn__begin_field(writer, NN__NODE_ATTRIBUTE);
+    int i;
+
+    nn__write_name(writer, NN__ATTRIBUTE_NAME, name, 0);
+    for (i = 0; i < count; i++) nn__write_integer(writer, NN__ATTRIBUTE_INTS, (uint64_t)numbers[i]);
+    nn__write_integer(writer, NN__ATTRIBUTE_TYPE, NN__TYPE_INTS);
+    nn__end_field(writer, attribute);
+}
+
+static void nn__write_transpose(nn__onnx *to, const int *order)
+{
+    const size_t node = nn__begin_node(to, "Transpose", NULL, 0, NULL, 0);
+
+    nn__write_attribute(&to->writer, "perm", order, 4);
+    nn__end_field(&to->writer, node);
+}
+
+/* Writes the nodes that make images [batch x channels x height x width], ONNX's order, of rows. */
+static void nn__write_nodes_to_image(nn__onnx *to, const nn__map *map)
+{
+    static const int order[] = {0, 3, 1, 2};
+    nn__writer *writer = &to->writer;
+    const size_t tensor = nn__begin_field(writer, NN__GRAPH_TENSOR);
+    size_t size;
+
+    nn__write_integer(writer, NN__TENSOR_SIZE, 4);
+    nn__write_integer(writer, NN__TENSOR_TYPE, NN__ELEMENT_INT64);
+    size = nn__begin_field(writer, NN__TENSOR_INTS);
+    nn__write_varint(writer, 0); /* the batch as it is */
+    nn__write_varint(writer, (uint64_t)map->height);
+    nn__write_varint(writer, (uint64_t)map->width);
+    nn__write_varint(writer, (uint64_t)map->channels);
+    nn__end_field(writer, size);
+    nn__write_name(writer, NN__TENSOR_NAME, "shape", to->value + 1);
+    nn__end_field(writer, tensor);
+    nn__write_node(to, "Reshape", "shape", to->value + 1, NULL, 0);
+    nn__write_transpose(to, order);
+}
+
+/* Writes the nodes that make rows, channels last, of images. */
+static void nn__write_nodes_to_rows(nn__onnx *to)
+{
+    static const int order[] = {0, 2, 3, 1};
+
+    nn__write_transpose(to, order);
+    nn__write_node(to, "Flatten", NULL, 0, NULL, 0);
+}
+
+/* Writes the node of a convolution, behind its weights [channels x channels before x pixels]
+   and biases, or of a pool. */
+static void nn__write_window_node(nn__onnx *to, int i, const nn__layer *layer)
+{
+    static const char *const operators[] = {"MaxPool", "AveragePool", "GlobalAveragePool"};
+    const nn_model *model = to->model;
+    const nn_real *parameters = model->parameters;
+    const nn__window at = nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const int size[] = {at.out.channels, at.in.channels, at.height, at.width};
+    const int stride[] = {at.stride_height, at.stride_width};
+    const int pads[] = {at.top, at.left, at.padded.height - at.in.height - at.top,
+                        at.padded.width - at.in.width - at.left};
+    const size_t k = to->value + 1;
+    size_t node;
+
+    if (layer->kind == NN_LAYER_CONVOLUTION) {
+        nn__write_numbers(to, "weight", parameters + layer->weights,
+                          (size_t)layer->matrix.rows * (size_t)layer->matrix.cols, size,
+                          &layer->matrix);
+        nn__write_node_tensor(to, "bias", parameters + layer->biases, 0, layer->matrix.cols);
+        node = nn__begin_node(to, "Conv", "weight", k, "bias", k);
+        nn__write_attribute(&to->writer, "pads", pads, 4);
+    } else {
+        node = nn__begin_node(to, operators[layer->kind - NN_LAYER_MAX_POOL], NULL, 0, NULL, 0);
+    }
+    if (layer->kind != NN_LAYER_GLOBAL_AVERAGE) {
+        nn__write_attribute(&to->writer, "kernel_shape", size + 2, 2);
+        nn__write_attribute(&to->writer, "strides", stride, 2);
+    }
+    nn__end_field(&to->writer, node);
+}
+#endif
+
+/* Writes the nodes of layer i: z = x W + b, for which Gemm takes W[in x out] as it is, and f(z). */
+static void nn__write_layer_nodes(nn__onnx *to, int i)
+{
+    const nn__layer layer = nn__layer_at(to->model, i);
     const nn_real *parameters = to->model->parameters;
-    const nn__onnx_step *step = nn__onnx_steps[layer->activation];
+    const nn__onnx_step *step = nn__onnx_steps[layer.activation];
     const size_t z = to->value + 1;
 
-    nn__write_node_tensor(to, "weight", parameters + layer->weights, layer->inputs, layer->outputs);
-    nn__write_node_tensor(to, "bias", parameters + layer->biases, 0, layer->outputs);
-    nn__write_node(to, "Gemm", "weight", z, "bias", z);
+#ifndef NN_NO_CONVOLUTION
+    if (layer.kind != NN_LAYER_DENSE) {
+        nn__write_window_node(to, i, &layer);
+    } else
+#endif
+    {
+        nn__write_node_tensor(to, "weight", parameters + layer.weights, layer.inputs,
+                              layer.outputs);
+        nn__write_node_tensor(to, "bias", parameters + layer.biases, 0, layer.outputs);
+        nn__write_node(to, "Gemm", "weight", z, "bias", z);
+    }
     for (; step->operation; step++) {
         const char *second = step->second == NN__WITH_Z ? "value" : NULL;
         if (step->second == NN__WITH_CONSTANT)
@@ -18657,6 +18777,9 @@ static void nn__write_nodes(nn__onnx *to)
     const nn_model *model = to->model;
     const int outputs = nn__outputs(model);
     int i;
+#ifndef NN_NO_CONVOLUTION
+    int image = 0, window;
+#endif
 
     to->value = 0;
     if (to->means) { /* where x is NaN its mean, else x */
@@ -18668,10 +18791,18 @@ static void nn__write_nodes(nn__onnx *to)
         nn__write_node_with(to, "Sub", "offset", model->offset, model->inputs);
         nn__write_node_with(to, "Mul", "factor", model->offset + model->inputs, model->inputs);
     }
-    for (i = 0; i < model->count; i++) {
-        const nn__layer layer = nn__layer_at(model, i);
-        nn__write_layer_nodes(to, &layer);
+    for (i = nn__first_layer(model); i < model->count; i++) {
+#ifndef NN_NO_CONVOLUTION
+        window = model->layers[i].kind != NN_LAYER_DENSE;
+        if (window && !image) nn__write_nodes_to_image(to, model->maps + i);
+        if (!window && image) nn__write_nodes_to_rows(to);
+        image = window;
+#endif
+        nn__write_layer_nodes(to, i);
     }
+#ifndef NN_NO_CONVOLUTION
+    if (image) nn__write_nodes_to_rows(to);
+#endif
     if (model->target_scaling != NN_SCALE_NONE) {
         nn__write_node_with(to, "Div", "target_factor", model->target_offset + outputs, outputs);
         nn__write_node_with(to, "Add", "target_offset", model->target_offset, outputs);

@@ -2,8 +2,8 @@
 
     onnx_files.py FLOAT DOUBLE [SEED]   runs the two builds of interop.c; `make interop` does it
 
-Random models of every activation, with and without scaling, are exported. Each file must pass
-onnx.checker, must be as short as the format allows, and must give the outputs of nn_predict in
+Random models of every activation, with and without images and scaling, are exported. Each file must
+pass onnx.checker, must be as short as the format allows, and must give the outputs of nn_predict in
 onnxruntime. Its graph is also computed here with more digits. Both outputs must agree with that up
 to the rounding errors of the type: see Rounding. Needs onnx and onnxruntime. The last line is
 "onnx: N passed, M failed".
@@ -25,6 +25,8 @@ FOLDER = "build/interop-files"
 HIDDEN = ["linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "silu", "gelu", "softplus"]
 SCALINGS = ["none", "standard", "min-max"]
 ROWS = 48  # interop.c takes 64
+# What onnxruntime does not have for double.
+MISSING = {"Erf", "Conv", "AveragePool", "GlobalAveragePool"}
 
 counts = {True: 0, False: 0}
 worst = {}
@@ -46,6 +48,8 @@ class Rounding:
       Gemm        sums of n products: (1 + sqrt(n)) unit (|x| |W| + |b|). The roundings are taken
                   as independent (Higham and Mary 2019, "A new approach to probabilistic rounding
                   error analysis"); in the worst case n would stand in place of its root.
+      Conv        the same, n being the numbers of a patch
+      averages    sums of n numbers, then one division or a product with the rounded 1 / n
       functions   8 unit |y|: 4 to 8 units in the last place. In onnxruntime's sigmoid, and in most
                   of its functions in float, the absolute error does not get smaller with y: there
                   values below 1 count as 1.
@@ -63,9 +67,10 @@ class Rounding:
     def function(self, y, error, least=0):
         return y, error + 8 * self.unit * numpy.maximum(abs(y), max(least, self.least)) + self.tiny
 
-    def apply(self, operation, inputs):
+    def apply(self, node, inputs):
+        attributes = {attribute.name: list(attribute.ints) for attribute in node.attribute}
         with numpy.errstate(under="ignore", over="ignore"):
-            return getattr(self, operation)(*inputs)
+            return getattr(self, node.op_type)(*inputs, **attributes)
 
     def Add(self, a, b):
         return self.rounded(a[0] + b[0], a[1] + b[1])
@@ -83,6 +88,43 @@ class Rounding:
         size = abs(a[0]) @ abs(w[0]) + abs(b[0])
         return (a[0] @ w[0] + b[0], a[1] @ abs(w[0]) + self.tiny
                 + (1 + math.sqrt(len(w[0]))) * self.unit * size)
+
+    def Reshape(self, a, shape):
+        size = [int(n) or a[0].shape[i] for i, n in enumerate(shape[0])]
+        return a[0].reshape(size), numpy.broadcast_to(a[1], a[0].shape).reshape(size)
+
+    def Transpose(self, a, perm):
+        return a[0].transpose(perm), a[1].transpose(perm)
+
+    def Flatten(self, a):
+        return a[0].reshape(len(a[0]), -1), a[1].reshape(len(a[0]), -1)
+
+    def patches(self, a, kernel_shape, strides, pads=(0, 0, 0, 0)):
+        """Of images [batch x channels x height x width], their patches as dimensions 4 and 5."""
+        top, left, bottom, right = pads
+        padded = numpy.pad(a, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        view = numpy.lib.stride_tricks.sliding_window_view(padded, kernel_shape, (2, 3))
+        return view[:, :, ::strides[0], ::strides[1]]
+
+    def Conv(self, a, w, b, **how):
+        def product(x, w, b):
+            return numpy.einsum("bcijmn,ocmn->boij", self.patches(x, **how), w) + b[:, None, None]
+
+        y, size = product(a[0], w[0], b[0]), product(abs(a[0]), abs(w[0]), abs(b[0]))
+        n = math.prod(w[0].shape[1:])
+        return y, (product(a[1], abs(w[0]), 0 * b[0]) + self.tiny
+                   + (1 + math.sqrt(n)) * self.unit * size)
+
+    def MaxPool(self, a, **how):
+        return tuple(self.patches(v, **how).max((4, 5)) for v in a)
+
+    def AveragePool(self, a, **how):
+        y, error, size = (self.patches(v, **how).mean((4, 5)) for v in (*a, abs(a[0])))
+        n = math.prod(how["kernel_shape"])
+        return self.rounded(y, error + (2 + math.sqrt(n)) * self.unit * size)
+
+    def GlobalAveragePool(self, a):
+        return self.AveragePool(a, kernel_shape=a[0].shape[2:], strides=[1, 1])
 
     def Max(self, a, b):
         return numpy.maximum(a[0], b[0]), numpy.maximum(a[1], b[1])
@@ -145,7 +187,7 @@ class Rounding:
         values[graph.input[0].name] = x
         values = {name: (v.astype(self.exact), numpy.zeros(v.shape)) for name, v in values.items()}
         for node in graph.node:
-            values[node.output[0]] = self.apply(node.op_type, [values[name] for name in node.input])
+            values[node.output[0]] = self.apply(node, [values[name] for name in node.input])
         return values[graph.output[0].name]
 
 
@@ -169,7 +211,11 @@ def shape_of(value):
     return (value.name, tensor.elem_type, [d.dim_param or d.dim_value for d in tensor.shape.dim])
 
 
-def check_format(content, model, spec, dtype):
+def inputs_of(spec):
+    return math.prod(int(n) for n in spec.split(",")[0].split("x"))
+
+
+def check_format(content, model, spec, dtype, outputs):
     """What the checker and the format say; the name and the type of what goes in and out."""
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -179,7 +225,7 @@ def check_format(content, model, spec, dtype):
     model.DiscardUnknownFields()
     check(len(model.SerializeToString()) == len(content), f"{spec}: {len(content)} bytes")
     real = onnx.helper.np_dtype_to_tensor_dtype(numpy.dtype(dtype))
-    widths = [int(part.split(":")[0]) for part in spec.split(",")]
+    widths = inputs_of(spec), outputs
     graph = model.graph
     check([shape_of(v) for v in graph.input] == [("x", real, ["batch", widths[0]])], f"{spec}: x")
     check([shape_of(v) for v in graph.output] == [("y", real, ["batch", widths[-1]])], f"{spec}: y")
@@ -211,7 +257,7 @@ def check_model(program, dtype, spec, scaling, x, seed):
     with open(path, "rb") as file:
         content = file.read()
     model = onnx.load_from_string(content)
-    check_format(content, model, spec, dtype)
+    check_format(content, model, spec, dtype, predicted.shape[1])
     nodes = [node.op_type for node in model.graph.node]
     imputed = nodes[:2] == ["IsNaN", "Where"]
     check(imputed == (scaling == "min-max"), f"{what}: missing numbers")
@@ -225,7 +271,7 @@ def check_model(program, dtype, spec, scaling, x, seed):
     for optimised in True, False:
         got = run_runtime(content, x, optimised)
         if got is None:
-            check(dtype == numpy.float64 and "Erf" in nodes, f"{what}: not implemented")
+            check(dtype == numpy.float64 and MISSING & set(nodes), f"{what}: not implemented")
             continue
         check(got.dtype == dtype, f"{what}: type")
         check_close(got, expected, bound, f"{dtype.__name__} onnxruntime: {what}")
@@ -247,6 +293,28 @@ def random_spec(source):
     return ",".join([str(source.randint(1, 40)), *layers, f"{source.randint(2, 20)}:{last}"])
 
 
+def random_image_spec(source, flat):
+    """A net with an image, of height 1 if flat. Its layers are within the 512 of interop.c."""
+    size = [1 if flat else source.randint(1, 8), source.randint(1, 10)]
+    layers = ["{}x{}x{}".format(*size, source.randint(1, 4))]
+    for _ in range(source.randint(0, 4)):
+        kind = source.choice(["conv", "conv", "max", "average"])
+        same = kind == "conv" and source.random() < 0.5
+        window = [source.randint(1, 4 if same and n > 1 else min(n, 4)) for n in size]
+        stride = [source.randint(1, 3) for _ in size]
+        size = [(n - 1) // s + 1 if same else (n - w) // s + 1
+                for n, w, s in zip(size, window, stride)]
+        form = "{}x{}s{}x{}".format(*window, *stride)
+        layers.append(f"{kind}{form}" if kind != "conv" else
+                      f"{source.randint(1, 6)}k{form}{'same' if same else 'none'}:"
+                      f"{source.choice(HIDDEN)}")
+    if len(layers) == 1 or source.random() < 0.3:
+        layers.append("global")
+    layers += [f"{source.randint(2, 20)}:{source.choice(HIDDEN + ['softmax'])}"
+               for _ in range(source.randint(0, 1))]
+    return ",".join(layers)
+
+
 def main():
     if len(sys.argv) not in (3, 4):
         print(__doc__)
@@ -262,9 +330,10 @@ def main():
             for activation in HIDDEN + ["softmax"]:
                 check_model(program, dtype, f"1,9:{activation}", "none", x, seed)
         # Columns of different means and widths, which scaling makes equal.
-        for i in range(40):
-            spec, scaling = random_spec(source), SCALINGS[i % 3]
-            x = numbers.standard_normal((ROWS, int(spec.split(",")[0])))
+        for i in range(100):
+            spec = random_spec(source) if i < 40 else random_image_spec(source, i % 4 == 0)
+            scaling = SCALINGS[i % 3]
+            x = numbers.standard_normal((ROWS, inputs_of(spec)))
             if scaling != "none":
                 x *= numbers.uniform(0.01, 100, x.shape[1])
                 x += numbers.uniform(-50, 50, x.shape[1])
