@@ -116,7 +116,8 @@ class Rounding:
                    + (1 + math.sqrt(n)) * self.unit * size)
 
     def MaxPool(self, a, **how):
-        return tuple(self.patches(v, **how).max((4, 5)) for v in a)
+        y, error = (self.patches(v, **how).max((4, 5)) for v in a)
+        return y, error + self.tiny
 
     def AveragePool(self, a, **how):
         y, error, size = (self.patches(v, **how).mean((4, 5)) for v in (*a, abs(a[0])))

@@ -5,6 +5,7 @@
 #include "../fixtures.h"
 
 #include "export_models.h"
+#include "image_models.h"
 
 /* ---- A reader of Protocol Buffers ------------------------------------------------------------ */
 
@@ -124,13 +125,16 @@ static const operation operations[NN_ACTIVATION_COUNT][6] = {
 };
 
 /* A tensor of node k: its name, its size (0: there is no such dimension), its numbers. */
-static void check_tensor(span *graph, const char *name, int k, int rows, int cols,
-                         const nn_real *values)
+static void check_array(span *graph, const char *name, int k, const int *size,
+                        const nn_real *values)
 {
     span tensor = expect_bytes(graph, 5), bytes;
-    size_t count = (size_t)(rows ? rows : 1) * (size_t)(cols ? cols : 1), i, byte;
-    if (rows) CHECK(expect_number(&tensor, 1) == (uint64_t)rows);
-    if (cols) CHECK(expect_number(&tensor, 1) == (uint64_t)cols);
+    size_t count = 1, i, byte;
+    for (i = 0; i < 4; i++) {
+        if (!size[i]) continue;
+        CHECK(expect_number(&tensor, 1) == (uint64_t)size[i]);
+        count *= (size_t)size[i];
+    }
     CHECK(expect_number(&tensor, 2) == REAL_TYPE);
     CHECK(is_numbered(expect_bytes(&tensor, 8), name, k));
     bytes = expect_bytes(&tensor, 9);
@@ -144,10 +148,19 @@ static void check_tensor(span *graph, const char *name, int k, int rows, int col
     }
 }
 
+static void check_tensor(span *graph, const char *name, int k, int rows, int cols,
+                         const nn_real *values)
+{
+    int size[4] = {0};
+    size[0] = rows;
+    size[1] = cols;
+    check_array(graph, name, k, size, values);
+}
+
 /* Node k of `last`. Its first input is the output of the node before; the others are named after
-   it, but "value" is that of node z, and "x" has no number. */
-static void check_node(span *graph, const char *name, int k, int last, const char *second, int z,
-                       const char *third)
+   it, but "value" is that of node z, and "x" has no number. Returns its attributes. */
+static span check_start(span *graph, const char *name, int k, int last, const char *second, int z,
+                        const char *third)
 {
     span node = expect_bytes(graph, 1), output;
     if (k == 1)
@@ -163,7 +176,25 @@ static void check_node(span *graph, const char *name, int k, int last, const cha
     CHECK(k == last ? is_text(output, "y") : is_numbered(output, "value", k));
     CHECK(is_numbered(expect_bytes(&node, 3), name, k));
     CHECK(is_text(expect_bytes(&node, 4), name));
-    CHECK(node.at == node.end);
+    return node;
+}
+
+/* A node without attributes. */
+static void check_node(span *graph, const char *name, int k, int last, const char *second, int z,
+                       const char *third)
+{
+    const span rest = check_start(graph, name, k, last, second, z, third);
+    CHECK(rest.at == rest.end);
+}
+
+/* An attribute of numbers. */
+static void check_numbers(span *node, const char *name, const int *numbers, int count)
+{
+    span attribute = expect_bytes(node, 5);
+    int i;
+    CHECK(is_text(expect_bytes(&attribute, 1), name));
+    for (i = 0; i < count; i++) CHECK(expect_number(&attribute, 8) == (uint64_t)numbers[i]);
+    CHECK(expect_number(&attribute, 20) == 7 && attribute.at == attribute.end);
 }
 
 /* The graph's input or output: a tensor of two dimensions, "batch" and the width. */
@@ -188,6 +219,78 @@ static const operation *operations_of(const nn_model *model, int i)
     return operations[model->layers[i].activation];
 }
 
+/* The nodes from rows to images, k and k + 1, with the size of an image. */
+static void check_to_image(span *graph, const nn__map *map, int k, int last)
+{
+    static const int order[] = {0, 3, 1, 2};
+    span tensor = expect_bytes(graph, 5), node, size;
+    CHECK(expect_number(&tensor, 1) == 4 && expect_number(&tensor, 2) == 7);
+    size = expect_bytes(&tensor, 7);
+    CHECK(read_varint(&size) == 0 && read_varint(&size) == (uint64_t)map->height);
+    CHECK(read_varint(&size) == (uint64_t)map->width);
+    CHECK(read_varint(&size) == (uint64_t)map->channels && size.at == size.end);
+    CHECK(is_numbered(expect_bytes(&tensor, 8), "shape", k) && tensor.at == tensor.end);
+    check_node(graph, "Reshape", k, last, "shape", 0, NULL);
+    node = check_start(graph, "Transpose", k + 1, last, NULL, 0, NULL);
+    check_numbers(&node, "perm", order, 4);
+    CHECK(node.at == node.end);
+}
+
+static void check_to_rows(span *graph, int k, int last)
+{
+    static const int order[] = {0, 2, 3, 1};
+    span node = check_start(graph, "Transpose", k, last, NULL, 0, NULL);
+    check_numbers(&node, "perm", order, 4);
+    CHECK(node.at == node.end);
+    check_node(graph, "Flatten", k + 1, last, NULL, 0, NULL);
+}
+
+/* Node k, which computes layer i, a convolution or a pool. */
+static void check_window(span *graph, const nn_model *model, int i, int k, int last)
+{
+    static const char *const pools[] = {"MaxPool", "AveragePool", "GlobalAveragePool"};
+    const nn_layer *layer = model->layers + i;
+    const nn__map *in = model->maps + i;
+    const int convolution = layer->kind == NN_LAYER_CONVOLUTION;
+    const int same = layer->padding == NN_PADDING_SAME;
+    const int tall = same ? layer->height - 1 : 0, broad = same ? layer->width - 1 : 0;
+    int kernel[2], stride[2], size[4], pads[4], o, c, at;
+    const nn__layer stored = nn__layer_at(model, i);
+    const nn_real *w = model->parameters + stored.weights;
+    nn_real weights[1000], *to = weights;
+    span node;
+
+    kernel[0] = layer->height, kernel[1] = layer->width;
+    stride[0] = layer->stride_height ? layer->stride_height : convolution ? 1 : layer->height;
+    stride[1] = layer->stride_width ? layer->stride_width : convolution ? 1 : layer->width;
+    pads[0] = tall / 2, pads[1] = broad / 2, pads[2] = tall - tall / 2, pads[3] = broad - broad / 2;
+    size[0] = layer->channels, size[1] = in->channels, size[2] = kernel[0], size[3] = kernel[1];
+    if (convolution) {
+        if (!CHECK(size[0] * size[1] * size[2] * size[3] <= COUNT_OF(weights))) return;
+        for (o = 0; o < size[0]; o++)
+            for (c = 0; c < size[1]; c++)
+                for (at = 0; at < size[2] * size[3]; at++)
+                    *to++ = w[(at * size[1] + c) * size[0] + o];
+        check_array(graph, "weight", k, size, weights);
+        check_tensor(graph, "bias", k, 0, size[0], model->parameters + stored.biases);
+        node = check_start(graph, "Conv", k, last, "weight", 0, "bias");
+        check_numbers(&node, "pads", pads, 4);
+    } else {
+        node = check_start(graph, pools[layer->kind - NN_LAYER_MAX_POOL], k, last, NULL, 0, NULL);
+    }
+    if (layer->kind != NN_LAYER_GLOBAL_AVERAGE) {
+        check_numbers(&node, "kernel_shape", kernel, 2);
+        check_numbers(&node, "strides", stride, 2);
+    }
+    CHECK(node.at == node.end);
+}
+
+/* Whether layer i works on images; behind the last one none does. */
+static int is_window(const nn_model *model, int i)
+{
+    return i < model->count && model->layers[i].kind > NN_LAYER_IMAGE;
+}
+
 /* What a NaN of each input becomes in the file that is checked; NULL: it stays. */
 static const nn_real *expected_means;
 
@@ -196,10 +299,12 @@ static void check_graph(span graph, const nn_model *model)
     const int scaled = model->scaling != NN_SCALE_NONE, outputs = nn__outputs(model);
     const int unscaled = model->target_scaling != NN_SCALE_NONE;
     const operation *step;
+    const int first = model->layers[0].kind == NN_LAYER_IMAGE;
     int last = 2 * (scaled + unscaled + (expected_means != NULL)), k = 0, i, z;
 
-    for (i = 0; i < model->count; i++)
+    for (i = first; i < model->count; i++)
         for (last++, step = operations_of(model, i); step->name; step++) last++;
+    if (is_window(model, first)) last += 4;
     if (expected_means) {
         check_node(&graph, "IsNaN", ++k, last, NULL, 0, NULL);
         check_tensor(&graph, "mean", ++k, 0, model->inputs, expected_means);
@@ -210,13 +315,21 @@ static void check_graph(span graph, const nn_model *model)
                      model->offset + i * model->inputs);
         check_node(&graph, i ? "Mul" : "Sub", k, last, i ? "factor" : "offset", 0, NULL);
     }
-    for (i = 0; i < model->count; i++) {
+    for (i = first; i < model->count; i++) {
         const nn__layer layer = nn__layer_at(model, i);
+        if (i == first && is_window(model, i)) {
+            check_to_image(&graph, model->maps + i, k + 1, last);
+            k += 2;
+        }
         z = ++k;
-        check_tensor(&graph, "weight", z, layer.inputs, layer.outputs,
-                     model->parameters + layer.weights);
-        check_tensor(&graph, "bias", z, 0, layer.outputs, model->parameters + layer.biases);
-        check_node(&graph, "Gemm", z, last, "weight", 0, "bias");
+        if (is_window(model, i)) {
+            check_window(&graph, model, i, z, last);
+        } else {
+            check_tensor(&graph, "weight", z, layer.inputs, layer.outputs,
+                         model->parameters + layer.weights);
+            check_tensor(&graph, "bias", z, 0, layer.outputs, model->parameters + layer.biases);
+            check_node(&graph, "Gemm", z, last, "weight", 0, "bias");
+        }
         for (step = operations_of(model, i); step->name; step++) {
             const nn_real number = (nn_real)step->number;
             k++;
@@ -226,6 +339,10 @@ static void check_graph(span graph, const nn_model *model)
                        : step->second == 'z' ? "value"
                                              : NULL,
                        step->second == 'z' ? z : 0, NULL);
+        }
+        if (is_window(model, i) && !is_window(model, i + 1)) {
+            check_to_rows(&graph, k + 1, last);
+            k += 2;
         }
     }
     for (i = 2 * unscaled; i-- > 0;) {
@@ -350,6 +467,20 @@ static void test_means(void)
         nn_model_free(model);
     }
     expected_means = NULL;
+}
+
+/* Images of every shape, kernels, strides and paddings. */
+static void test_random_images(void)
+{
+    int i;
+    for (i = 0; i < 500; i++) {
+        const image_net net = random_net(i % 3 == 0);
+        nn_model *model = make_net(&net, (uint64_t)i);
+        const int before = test_bad;
+        check_export(model);
+        if (test_bad > before) printf("net %d\n", i);
+        nn_model_free(model);
+    }
 }
 
 static void test_metadata(void)
@@ -480,6 +611,7 @@ int main(void)
     RUN(test_every_number);
     RUN(test_lengths);
     RUN(test_many_layers);
+    RUN(test_random_images);
     RUN(test_metadata);
     RUN(test_means);
     RUN(test_capacity);
