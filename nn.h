@@ -17682,9 +17682,9 @@ NN_DEF nn_status nn_quantize(nn_model *model)
 
 /* ---- Export to C ----------------------------------------------------------------------------- */
 
-/* The exported file has the functions of >>math, >>activation and >>dense with the same operations
-   in the same order, so that it computes the same bits. Their constants and tables are written from
-   those of this header. In the pieces of its text two characters are replaced:
+/* The exported file has the functions of >>math, >>activation, >>dense and >>convolution with the
+   same operations in the same order, so that it computes the same bits. Their constants and tables
+   are written from those of this header. In the pieces of its text two characters are replaced:
 
        $   by the name of the exported function. All other names in the file begin with this name
            and an underscore.
@@ -18835,7 +18835,7 @@ static void nn__write_port(nn__writer *writer, int field, const char *name, int 
 }
 
 /* Writes the whole file. ONNX 1.8 of 2020 and every later version read IR version 7 and operator
-   set 13. There the defaults of our operators' attributes are what we need. */
+   set 13. There the defaults of the attributes that we do not write are what we need. */
 static void nn__write_onnx(nn__onnx *to)
 {
     nn__writer *writer = &to->writer;
