@@ -1443,14 +1443,14 @@ NN_DEF nn_status nn_export_c(const nn_model *model, const char *path,
    "x" [batch x inputs], its output "y" [batch x outputs], both in the units of nn_predict: scaling
    is part of the graph. So are the means of the model's recipe: where nn_read_csv filled in missing
    numbers, a NaN in x becomes the mean. Rows of images have their channels last, as in nn_predict;
-   the graph brings them into ONNX's order and back. Their type is nn_real's, float or double. A
-   runtime's y differs from that of nn_predict by rounding errors. The model's metadata, such as the
-   names of its classes, become the file's. The file needs ONNX 1.8 or later (operator set 13),
-   which onnxruntime has had since its version 1.6. For double it has fewer operators: its version
-   1.32 has no Erf, which GELU needs, no Conv and no averages, and old versions lack more. Writing
-   to memory is as in nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW: the file would be
-   longer than 2^31 - 1 bytes, the most that the format allows. NN_ERROR_METADATA: the recipe cannot
-   be read. */
+   the graph brings them into ONNX's order and back. The type of x and y is nn_real's, float or
+   double. A runtime's y differs from that of nn_predict by rounding errors. The model's metadata,
+   such as the names of its classes, become the file's. The file needs ONNX 1.8 or later (operator
+   set 13), which onnxruntime has had since its version 1.6. For double it has fewer operators: its
+   version 1.32 has no Erf, which GELU needs, no Conv and no averages, and old versions lack more.
+   Writing to memory is as in nn_save_memory, to a path as in nn_save. NN_ERROR_OVERFLOW: the file
+   would be longer than 2^31 - 1 bytes, the most that the format allows. NN_ERROR_METADATA: the
+   recipe cannot be read. */
 NN_DEF nn_status nn_export_onnx_memory(const nn_model *model, void *buffer, size_t capacity,
                                        size_t *size);
 #ifndef NN_NO_STDIO

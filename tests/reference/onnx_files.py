@@ -189,7 +189,8 @@ class Rounding:
         values = {name: (v.astype(self.exact), numpy.zeros(v.shape)) for name, v in values.items()}
         for node in graph.node:
             values[node.output[0]] = self.apply(node, [values[name] for name in node.input])
-        return values[graph.output[0].name]
+        y, error = values[graph.output[0].name]
+        return y, error + self.tiny  # also where nothing is rounded, as in a net of MaxPool alone
 
 
 def run_runtime(content, x, optimised):
