@@ -18,7 +18,8 @@
        fit nn SECONDS 784-128-10 BATCH ROWS     a row in one epoch of nn_fit, everything included
        predict nn|fann SECONDS 784-128-10       a row, predicted alone
 
-   These samples are short. A run of training is long, and is answered slice by slice:
+   Nets may be names of named_nets. These samples are short. A run of training is long, and is
+   answered slice by slice:
 
        run nn|fann 0 784-128-10 BATCH ROWS HIDDEN FILE
 
@@ -56,10 +57,26 @@ static const char *backend; /* NULL: the best one */
 enum { LAYERS = 8, OUTPUTS = 16, EPOCHS = 5 };
 #define SGD_RATE 0.1f /* of nets with one output, here and in peers.py */
 
+/* Nets of convolutions, in peers.py too: for small images, and for three signals of a sensor. */
+static const nn_layer image_net[] = {
+    NN_IMAGE(28, 28, 1),     NN_CONV2D(8, 5, 1, NN_PADDING_NONE, NN_RELU),
+    NN_MAX_POOL2D(2, 2),     NN_CONV2D(16, 5, 1, NN_PADDING_NONE, NN_RELU),
+    NN_MAX_POOL2D(2, 2),     NN_DENSE(64, NN_RELU),
+    NN_DENSE(10, NN_SOFTMAX)};
+static const nn_layer sensor_net[] = {
+    NN_IMAGE(1, 128, 3), NN_CONV1D(8, 5, 1, NN_PADDING_NONE, NN_RELU),
+    NN_CONV1D(16, 3, 1, NN_PADDING_NONE, NN_RELU), NN_GLOBAL_AVERAGE, NN_DENSE(6, NN_SOFTMAX)};
+static const struct named_net {
+    const char *name;
+    const nn_layer *layers;
+    int count, sizes[2];
+} named_nets[] = {{"image-net", image_net, 7, {784, 10}}, {"sensor-net", sensor_net, 5, {384, 6}}};
+
 typedef struct request {
     char what[16], side[16], sizes_text[64];
     double seconds;
-    int sizes[LAYERS + 1], count; /* of sizes_text */
+    int sizes[LAYERS + 1], count;  /* of sizes_text; inputs and outputs of a named net */
+    const struct named_net *named; /* NULL: a dense net of these sizes */
     int batch, rows;
     char hidden[16], file[256]; /* of a run */
 } request;
@@ -394,7 +411,8 @@ static nn_model *make_model(const request *r, nn_options *options)
     options->optimizer = outputs == 1 ? NN_SGD : NN_ADAM;
     options->learning_rate = outputs == 1 ? SGD_RATE : 0;
     options->batch_size = r->batch;
-    check(nn_model_create(&model, r->sizes[0], layers, last + 1, 1));
+    check(nn_model_create(&model, r->sizes[0], r->named ? r->named->layers : layers,
+                          r->named ? r->named->count : last + 1, 1));
     return model;
 }
 
@@ -608,13 +626,18 @@ static const struct {
 static void parse(request *r, const char *line)
 {
     char *text;
+    size_t i;
 
     memset(r, 0, sizeof *r);
     r->batch = r->rows = 1;
     if (sscanf(line, "%15s %15s %lf %63s %d %d %15s %255s", r->what, r->side, &r->seconds,
                r->sizes_text, &r->batch, &r->rows, r->hidden, r->file) < 1)
         fail("an empty request");
-    for (text = strtok(r->sizes_text, "x-"); text; text = strtok(NULL, "x-"))
+    for (i = 0; i < sizeof named_nets / sizeof *named_nets; i++)
+        if (!strcmp(r->sizes_text, named_nets[i].name)) r->named = &named_nets[i];
+    if (r->named) memcpy(r->sizes, r->named->sizes, sizeof r->named->sizes);
+    r->count = r->named ? 2 : 0;
+    for (text = strtok(r->sizes_text, "x-"); text && !r->named; text = strtok(NULL, "x-"))
         if (r->count > LAYERS || (r->sizes[r->count++] = atoi(text)) < 1) fail("bad sizes");
 }
 

@@ -131,6 +131,35 @@ def prediction(net, process, *peers):
                 sides(process, "predict", *peers), 1)
 
 
+def convolution_flops(height, width, channels, patch, first=False):
+    """One row's: forward, weight gradient, and input gradient but of the first layer."""
+    return 2 * height * width * channels * patch * (2 if first else 3)
+
+
+# Nets of convolutions: see named_nets in bench.c. PyTorch has two layouts of images.
+NAMED = {
+    "image-net": convolution_flops(24, 24, 8, 25, True) + convolution_flops(8, 8, 16, 200)
+    + 3 * 2 * (256 * 64 + 64 * 10),
+    "sensor-net": convolution_flops(1, 124, 8, 15, True) + convolution_flops(1, 122, 16, 24)
+    + 3 * 2 * 16 * 6}
+
+
+def torch_layouts(what):
+    return {"torch": [Side("python", what, "torch"), Side("python", what + "_last", "torch")]}
+
+
+def training_named(net, batch):
+    """Short samples of training."""
+    return Case(f"train_{net}_batch{batch}", f"training {net}, batch {batch}",
+                f"{net} {batch} {8 * batch}", Side("c", "train", "nn"),
+                {**PEAK, **torch_layouts("train")}, NAMED[net])
+
+
+def prediction_named(net):
+    return Case(f"predict_{net}", f"predicting one row, {net}", net, Side("c", "predict", "nn"),
+                torch_layouts("predict"), 1)
+
+
 # Rows of images in an epoch: see data.c. All others are small.
 EPOCH = 58 * 1024
 IMAGES = "mnist" if os.environ.get("MNIST") else "images784"
@@ -162,9 +191,14 @@ CASES = [
     with_all_threads(MNIST(1024, EPOCH, 0), 9),
     with_all_threads(WIDE, 9),
     fitting("2-8-1", 10, 1000),
+    training_named("image-net", 32),
+    training_named("image-net", 128),
+    training_named("sensor-net", 32),
     prediction("784-128-10", "python", "torch"),
     prediction("64-32-32-1", "python", "torch"),
     prediction("2-8-1", "c", "fann"),
+    prediction_named("image-net"),
+    prediction_named("sensor-net"),
 ]
 
 
@@ -283,7 +317,8 @@ def ask(side, backend, request):
 
 def sample(case, side, backend):
     """Units per second; None if the side is not installed."""
-    rate = ask(side, backend, f"{side.what} {side.name} {SAMPLES[side.what][0]} {case.arguments}")
+    seconds = SAMPLES[side.what.partition("_")[0]][0]
+    rate = ask(side, backend, f"{side.what} {side.name} {seconds} {case.arguments}")
     return rate and rate[0] / (case.flops if side.what == "peak" else 1)
 
 
@@ -432,6 +467,10 @@ PROSE = """# The benchmark on {processor}
 - 784-128-10 trains on 59,392 images: {images}. 1024-1024-1024-1024-10 trains on as many
   generated ones. Both are larger than the caches. 64-64-64-10 trains on `digits.csv` and 2-8-1 on
   `iris2.csv` in `examples/data`.
+- image-net has images of 28 x 28 pixels, 8 and 16 channels of 5 x 5 kernels, each with a largest
+  number of 2 x 2 behind it, and dense layers of 64 and 10. sensor-net has 128 samples of 3 signals,
+  8 channels of 5 and 16 of 3 samples, their averages, and a dense layer of 6. Both are measured in
+  short samples of nn_train_batch. PyTorch has the layout of images that is faster.
 - Nets with one output are sigmoid throughout and are trained with the squared error and SGD (FANN
   one row at a time, whatever the batch). The others end in softmax and are trained with the
   cross-entropy and Adam; their hidden layers are ReLU, those of 64-64-64-10 tanh.

@@ -56,6 +56,56 @@ def torch_net(widths, hidden):
     return nn.Sequential(*modules[:-1])
 
 
+def named_torch(name, rows, layout):
+    """A net of convolutions without its last activation, and random rows for it: see bench.c."""
+    import torch
+    from torch import nn
+    if name == "image-net":
+        net = nn.Sequential(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5),
+                            nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 64),
+                            nn.ReLU(), nn.Linear(64, 10))
+        x = torch.rand(rows, 1, 28, 28)
+    else:
+        net = nn.Sequential(nn.Conv1d(3, 8, 5), nn.ReLU(), nn.Conv1d(8, 16, 3), nn.ReLU(),
+                            nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(16, 6))
+        x = torch.rand(rows, 3, 128)
+    if layout == "last" and x.dim() == 4:
+        net = net.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    return net, x
+
+
+def predict_named_torch(seconds, name, layout):
+    import torch
+    net, x = named_torch(name, 1, layout)
+    net.append(torch.nn.Softmax(dim=1))
+    with torch.inference_mode():
+        return measure(lambda: net(x), 1, seconds)
+
+
+def train_named_torch(seconds, name, layout, batch, rows):
+    """Steps of training whose batches cycle through the rows."""
+    import torch
+    net, x = named_torch(name, rows, layout)
+    y = torch.arange(rows) % (10 if name == "image-net" else 6)
+    loss_of = torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(net.parameters(), **fused_if_possible())
+    first = [0]
+
+    def step():
+        begin, first[0] = first[0], (first[0] + batch) % rows
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(net(x[begin:begin + batch]), y[begin:begin + batch]).backward()
+        optimizer.step()
+
+    return measure(step, batch, seconds)
+
+
+def fused_if_possible():
+    import torch
+    return {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
+
+
 def predict_torch(what, seconds, *widths):
     import torch
     one = widths[-1] == 1
@@ -92,8 +142,7 @@ def run_torch(run):
         optimizer = torch.optim.SGD(net.parameters(), lr=SGD_RATE)
     else:
         y, loss_of = y.long(), nn.CrossEntropyLoss()  # it takes logits
-        fused = {"fused": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
-        optimizer = torch.optim.Adam(net.parameters(), **fused)
+        optimizer = torch.optim.Adam(net.parameters(), **fused_if_possible())
     yield
     for batches in shuffled_batches(run):
         total = torch.zeros(())
@@ -197,6 +246,10 @@ def answer(package, what, side="", seconds=0, sizes="", *run):
         print(f"{package.__name__}: {title} {package.__version__.split('+')[0]}", flush=True)
     elif what == "run":
         train(side, [sizes, *run])
+    elif sizes.endswith("-net"):
+        kind, _, layout = what.partition("_")
+        works = {"predict": predict_named_torch, "train": train_named_torch}
+        print(works[kind](float(seconds), sizes, layout, *map(int, run)), flush=True)
     else:
         works = {"predict": predict_torch}
         sizes = [int(size) for size in sizes.replace("x", "-").split("-")]
