@@ -5579,7 +5579,7 @@ static void nn__crop(const nn__window *window, const nn_real *padded, nn_real *x
 
        c(l, i, j) = start(l, i, j) + the sum over r = 0 ... runs - 1 and k = 0 ... depth - 1 of
                     a[l * a_line + i * a_row + r * a_run + k * a_step] *
-                    b[r * b_run + k * b_row + j]
+                    b[l * b_line + r * b_run + k * b_row + j]
 
        start(l, i, j) = start[l * start_line + i * start_row + j]
        c(l, i, j)     = c[l * c_line + i * c_row + j]
@@ -5591,7 +5591,7 @@ typedef struct nn__grid {
     const nn_real *a;
     size_t a_line, a_row, a_run, a_step;
     const nn_real *b;
-    size_t b_run, b_row;
+    size_t b_line, b_run, b_row;
     const nn_real *start;
     size_t start_line, start_row;
     nn_real *c;
@@ -5600,29 +5600,28 @@ typedef struct nn__grid {
 } nn__grid;
 
 /* The functions of a back-end for windows. grid computes a grid. add_rows adds the rows of
-   x[rows x cols] to sums[cols], in their order. add_patches adds rows of `run` numbers that may
-   overlap: to[i * step + k] += sums[i * row + k] for i = 0 ... rows - 1, in this order. Before,
-   between and after the rows of sums are at least as many zeros as a vector has lanes. */
+   x[rows x cols] to sums[cols], in their order. add_patches adds rows of `run` numbers, which may
+   overlap, to each of some lines of an image: to[l * to_line + i * step + k] +=
+   sums[(l * rows + i) * row + k] for i = 0 ... rows - 1, in this order. Before, between and after
+   the rows of sums are at least as many zeros as a vector has lanes. */
 typedef struct nn__windows {
     const nn__panels *panels;
     nn__activate_kernel activate;
     void (*grid)(const nn__grid *grid);
 #ifndef NN_NO_TRAIN
     void (*add_rows)(const nn_real *x, size_t rows, int cols, nn_real *sums);
-    void (*add_patches)(const nn_real *sums, int row, int rows, int run, int step, nn_real *to);
+    void (*add_patches)(const nn_real *sums, int row, int lines, int rows, int run, int step,
+                        nn_real *to, size_t to_line);
 #endif
 } nn__windows;
 
 #endif
 
-#define NN__GRID_CASE(n)                                                                           \
-    case n:                                                                                        \
-        if (n <= NN__TILE_ROWS)                                                                    \
-            NN__NAME(grid_tile)(g, a, 0, b, start, 0, c, 0, 1, n, vectors, last);                  \
-        break;                                                                                     \
-    case -n:                                                                                       \
-        if (n <= NN__TILE_ROWS && vectors == 1)                                                    \
-            NN__NAME(grid_tile)(g, a, a_other, b, start, start_other, c, c_other, 2, n, 1, last);  \
+#define NN__GRID_CASE(lines, n)                                                                    \
+    case 8 * lines + n:                                                                            \
+        if (lines * n <= (lines > 1 ? 2 : 1) * NN__TILE_ROWS && (lines == 1 || vectors == 1))      \
+            NN__NAME(grid_tile)                                                                    \
+        (g, a, a_line, b, start, start_line, c, c_line, lines, n, lines == 1 ? vectors : 1, last); \
         break;
 
 #define NN__GRID_PANEL_CASE(n)                                                                     \
@@ -5633,15 +5632,15 @@ typedef struct nn__windows {
         if (n <= NN__TILE_VECTORS) NN__NAME(grid_panel)(g, column, n, NN__LANES);                  \
         break;
 
-/* nn__grid_tile_avx512 and its like: `rows` rows of one line of a grid, or of two lines, whose
-   numbers in a, start and c are a_other, start_other and c_other apart.
-   Otherwise it is as nn__tile. With two lines, short lines have enough sums to hide the latency of
-   fma. */
+/* nn__grid_tile_avx512 and its like: `rows` rows of each of one to three lines of a grid, whose
+   numbers in a, start and c are a_line, start_line and c_line apart. These may also be rows of the
+   same line. Otherwise it is as nn__tile. With several lines, short lines have enough sums to hide
+   the latency of fma. */
 #define NN__DEFINE_GRID                                                                            \
-    NN__INLINE void NN__NAME(grid_tile)(                                                           \
-        const nn__grid *g, const nn_real *a, size_t a_other, const nn_real *b,                     \
-        const nn_real *start, size_t start_other, nn_real *c, size_t c_other, const int lines,     \
-        const int rows, const int vectors, const int last)                                         \
+    NN__INLINE void NN__NAME(grid_tile)(const nn__grid *g, const nn_real *a, size_t a_line,        \
+                                        const nn_real *b, const nn_real *start, size_t start_line, \
+                                        nn_real *c, size_t c_line, const int lines,                \
+                                        const int rows, const int vectors, const int last)         \
     {                                                                                              \
         const size_t a_row = g->a_row, a_step = g->a_step, b_row = g->b_row, c_row = g->c_row;     \
         const size_t start_row = g->start_row;                                                     \
@@ -5650,26 +5649,30 @@ typedef struct nn__windows {
         int i, v, k, run;                                                                          \
                                                                                                    \
         NN__UNROLL (i, lines * rows) {                                                             \
-            const nn_real *from = start + (i < rows ? 0 : start_other);                            \
+            const nn_real *from = start + (size_t)(i / rows) * start_line;                         \
             NN__UNROLL (v, vectors)                                                                \
                 sum[i][v] =                                                                        \
                     NN__LOAD_IN_TILE(from + (size_t)(i % rows) * start_row + v * NN__LANES,        \
                                      v < vectors - 1 ? NN__LANES : last);                          \
         }                                                                                          \
         for (run = 0; run < g->runs; run++, a += g->a_run, b += g->b_run) {                        \
-            const nn_real *one = a, *other = a + a_other, *next = b;                               \
-            for (k = 0; k < depth; k++, one += a_step, other += a_step, next += b_row) {           \
+            const nn_real *one = a, *two = a + a_line, *three = two + a_line, *next = b;           \
+            for (k = 0; k < depth; k++, next += b_row) {                                           \
                 NN__UNROLL (v, vectors)                                                            \
                     row[v] = NN__LOAD_IN_TILE(next + v * NN__LANES,                                \
                                               v < vectors - 1 ? NN__LANES : last);                 \
                 NN__UNROLL (i, lines * rows) {                                                     \
-                    factor = NN__SET1((i < rows ? one : other)[(size_t)(i % rows) * a_row]);       \
+                    const nn_real *from = i < rows ? one : i < 2 * rows ? two : three;             \
+                    factor = NN__SET1(from[(size_t)(i % rows) * a_row]);                           \
                     NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);        \
                 }                                                                                  \
+                one += a_step;                                                                     \
+                two += a_step;                                                                     \
+                three += a_step;                                                                   \
             }                                                                                      \
         }                                                                                          \
         NN__UNROLL (i, lines * rows) {                                                             \
-            nn_real *to = c + (i < rows ? 0 : c_other);                                            \
+            nn_real *to = c + (size_t)(i / rows) * c_line;                                         \
             NN__UNROLL (v, vectors)                                                                \
                 NN__STORE_UP_TO(to + (size_t)(i % rows) * c_row + v * NN__LANES, sum[i][v],        \
                                 v < vectors - 1 ? NN__LANES : last);                               \
@@ -5679,42 +5682,58 @@ typedef struct nn__windows {
     NN__INLINE void NN__NAME(grid_panel)(const nn__grid *g, int column, const int vectors,         \
                                          const int last)                                           \
     {                                                                                              \
-        const nn_real *const b = g->b + column;                                                    \
         const nn_real *const first = g->start == nn__zeros ? g->start : g->start + column;         \
         const int tiles = (g->rows - 1) / NN__TILE_ROWS + 1;                                       \
         const int most = (g->rows - 1) / tiles + 1, larger = g->rows - tiles * (most - 1);         \
-        int line, tile, rows, lines;                                                               \
+        const int shared = vectors == 1 && tiles == 1 && g->b_line == 0 ? 3 : 1;                   \
+        int line, tile, lines;                                                                     \
                                                                                                    \
         for (line = 0; line < g->lines; line += lines) {                                           \
             const nn_real *a = g->a + (size_t)line * g->a_line;                                    \
+            const nn_real *b = g->b + (size_t)line * g->b_line + column;                           \
             const nn_real *start = first + (size_t)line * g->start_line;                           \
             nn_real *c = g->c + (size_t)line * g->c_line + column;                                 \
-            lines = tiles == 1 && vectors == 1 && line + 1 < g->lines ? 2 : 1;                     \
+            lines = g->lines - line < shared ? g->lines - line : shared;                           \
+            if (lines == 3 && g->lines - line == 4) lines = 2;                                     \
+            if (lines * g->rows > 2 * NN__TILE_ROWS) lines = 2;                                    \
+            if (lines * g->rows > 2 * NN__TILE_ROWS) lines = 1;                                    \
             for (tile = 0; tile < tiles; tile++) {                                                 \
-                size_t a_other = g->a_line, start_other = g->start_line, c_other = g->c_line;      \
-                int pair = lines == 2;                                                             \
-                rows = tile < larger ? most : most - 1;                                            \
+                const int rows = tile < larger ? most : most - 1;                                  \
+                size_t a_line = g->a_line, start_line = g->start_line, c_line = g->c_line;         \
+                int sets = lines;                                                                  \
                 if (vectors == 1 && tile + 1 < (tile < larger ? larger : tiles)) {                 \
-                    pair = 1;                                                                      \
+                    sets = 2;                                                                      \
                     tile++;                                                                        \
-                    a_other = (size_t)rows * g->a_row;                                             \
-                    start_other = (size_t)rows * g->start_row;                                     \
-                    c_other = (size_t)rows * g->c_row;                                             \
+                    a_line = (size_t)rows * g->a_row;                                              \
+                    start_line = (size_t)rows * g->start_row;                                      \
+                    c_line = (size_t)rows * g->c_row;                                              \
                 }                                                                                  \
-                switch (pair ? -rows : rows) {                                                     \
-                    NN__GRID_CASE(1)                                                               \
-                    NN__GRID_CASE(2)                                                               \
-                    NN__GRID_CASE(3)                                                               \
-                    NN__GRID_CASE(4)                                                               \
-                    NN__GRID_CASE(5)                                                               \
-                    NN__GRID_CASE(6)                                                               \
-                    NN__GRID_CASE(7)                                                               \
-                    NN__GRID_CASE(8)                                                               \
+                switch (8 * sets + rows) {                                                         \
+                    NN__GRID_CASE(1, 1)                                                            \
+                    NN__GRID_CASE(1, 2)                                                            \
+                    NN__GRID_CASE(1, 3)                                                            \
+                    NN__GRID_CASE(1, 4)                                                            \
+                    NN__GRID_CASE(1, 5)                                                            \
+                    NN__GRID_CASE(1, 6)                                                            \
+                    NN__GRID_CASE(1, 7)                                                            \
+                    NN__GRID_CASE(1, 8)                                                            \
+                    NN__GRID_CASE(2, 1)                                                            \
+                    NN__GRID_CASE(2, 2)                                                            \
+                    NN__GRID_CASE(2, 3)                                                            \
+                    NN__GRID_CASE(2, 4)                                                            \
+                    NN__GRID_CASE(2, 5)                                                            \
+                    NN__GRID_CASE(2, 6)                                                            \
+                    NN__GRID_CASE(2, 7)                                                            \
+                    NN__GRID_CASE(2, 8)                                                            \
+                    NN__GRID_CASE(3, 1)                                                            \
+                    NN__GRID_CASE(3, 2)                                                            \
+                    NN__GRID_CASE(3, 3)                                                            \
+                    NN__GRID_CASE(3, 4)                                                            \
+                    NN__GRID_CASE(3, 5)                                                            \
                 }                                                                                  \
-                if (pair && lines == 1) rows *= 2;                                                 \
-                a += (size_t)rows * g->a_row;                                                      \
-                start += (size_t)rows * g->start_row;                                              \
-                c += (size_t)rows * g->c_row;                                                      \
+                a += (size_t)(sets > lines ? sets * rows : rows) * g->a_row;                       \
+                start += (size_t)(sets > lines ? sets * rows : rows) * g->start_row;               \
+                c += (size_t)(sets > lines ? sets * rows : rows) * g->c_row;                       \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
@@ -5753,23 +5772,26 @@ typedef struct nn__windows {
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(add_patches)(const nn_real *sums, int row, int rows, int run,  \
-                                                 int step, nn_real *to)                            \
+    static NN__TARGET void NN__NAME(add_patches)(const nn_real *sums, int row, int lines,          \
+                                                 int rows, int run, int step, nn_real *to,         \
+                                                 size_t to_line)                                   \
     {                                                                                              \
         const int length = (rows - 1) * step + run;                                                \
         int from = 0, up_to = 0; /* the patches that have numbers of this vector */                \
-        int i, j, n;                                                                               \
+        int i, j, n, line;                                                                         \
                                                                                                    \
         for (j = 0; j < length; j += NN__LANES) {                                                  \
-            const nn_real *patch;                                                                  \
-            NN__VECTOR v;                                                                          \
             n = NN__LANES_OF(length - j);                                                          \
             while (from < rows && from * step + run <= j) from++;                                  \
             while (up_to < rows && up_to * step < j + n) up_to++;                                  \
-            v = NN__LOAD_UP_TO(to + j, n);                                                         \
-            patch = sums + (from * (row - step) + j);                                              \
-            for (i = from; i < up_to; i++, patch += row - step) v = NN__ADD(v, NN__LOAD(patch));   \
-            NN__STORE_UP_TO(to + j, v, n);                                                         \
+            for (line = 0; line < lines; line++) {                                                 \
+                const nn_real *patch = sums + ((line * rows + from) * row - from * step + j);      \
+                nn_real *at = to + (size_t)line * to_line + j;                                     \
+                NN__VECTOR v = NN__LOAD_UP_TO(at, n);                                              \
+                for (i = from; i < up_to; i++, patch += row - step)                                \
+                    v = NN__ADD(v, NN__LOAD(patch));                                               \
+                NN__STORE_UP_TO(at, v, n);                                                         \
+            }                                                                                      \
         }                                                                                          \
     }
 #define NN__ADDITIONS , NN__NAME(add_rows), NN__NAME(add_patches)
@@ -5859,6 +5881,7 @@ static void nn__forward_images(const nn__images *images, int first, int rows)
     grid.a_run = line;
     grid.a_step = 1;
     grid.b = images->w;
+    grid.b_line = 0;
     grid.b_row = grid.c_row = (size_t)window->out.channels;
     grid.depth = nn__run_length(window);
     grid.b_run = (size_t)grid.depth * grid.b_row;
@@ -6003,6 +6026,7 @@ static void nn__windows_weight_gradient(const nn__windows *kernels, const nn__wi
     grid.a_run = (size_t)window->stride_height * line;
     grid.a_step = (size_t)window->stride_width * (size_t)window->padded.channels;
     grid.b = dz;
+    grid.b_line = 0;
     grid.b_row = grid.c_row = (size_t)out;
     grid.b_run = (size_t)window->out.width * grid.b_row;
     grid.start = nn__zeros;
@@ -6094,10 +6118,10 @@ static int nn__least(int a, int b)
 #define NN__PATCHES 4096 /* numbers: 32 kB of double */
 
 /* Computes images first ... first + rows - 1 of nn__convolution_input_gradient_scalar, with the
-   transposed weights as images->w. For each line of the kernel and `most` positions of a line of
-   the output, sums[positions x run] = dz * w^T, and then they are added to dx. A number of dx gets
-   its sums in the order of the positions: a part of a run that is longer than the buffer belongs to
-   a single position. A zero that is added does not change a number of dx, which is never -0. */
+   transposed weights as images->w. For some lines of the kernel and some positions of a line of the
+   output, sums[lines x positions x run] = dz * w^T, and then they are added to dx. A number of dx
+   gets its sums in the order of the positions: only a single position has its run divided, where
+   the buffer is too small. The zeros that are added do not change dx, which is never -0. */
 static void nn__input_gradient_images(const nn__images *images, int first, int rows)
 {
     const nn__window *const window = images->window;
@@ -6105,46 +6129,48 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     const int lanes = kernels->panels->lanes, run = nn__run_length(window);
     const int width = window->out.width, out = window->out.channels;
     const int step = window->stride_width * window->padded.channels;
-    const int part = run < NN__PATCHES ? run : NN__PATCHES;
-    const int most = nn__least(width, part < NN__PATCHES ? NN__PATCHES / (part + lanes) : 1);
-    const int row = part + lanes;
+    const int part = nn__least(run, NN__PATCHES), row = part + lanes;
+    const int room = part < run || row > NN__PATCHES ? 1 : NN__PATCHES / row;
+    const int lines = nn__least(window->height, room), most = nn__least(width, room / lines);
+    const size_t line = nn__line(window);
     nn_real sums[NN__PATCHES + 64];
     nn__grid grid;
-    int b, line, i, from, position, positions;
+    int b, y, i, from, position;
 
-    memset(sums, 0, ((size_t)(most * row) + (size_t)lanes) * sizeof *sums);
+    memset(sums, 0, ((size_t)(lines * most * row) + (size_t)lanes) * sizeof *sums);
     grid.a_row = (size_t)out;
-    grid.a_line = grid.a_run = grid.b_run = grid.c_line = 0;
+    grid.a_line = grid.a_run = grid.b_run = 0;
     grid.a_step = 1;
+    grid.b_line = (size_t)run;
     grid.b_row = (size_t)window->height * (size_t)run;
     grid.start = nn__zeros;
     grid.start_line = grid.start_row = 0;
     grid.c = sums + lanes;
     grid.c_row = (size_t)row;
-    grid.lines = grid.runs = 1;
+    grid.runs = 1;
     grid.depth = out;
     for (b = first; b < first + rows; b++) {
         const nn_real *dz = images->dy + (size_t)b * (size_t)window->out.size;
-        nn_real *dx = images->dx + (size_t)b * (size_t)window->padded.size;
+        nn_real *const dx = images->dx + (size_t)b * (size_t)window->padded.size;
         memset(dx, 0, (size_t)window->padded.size * sizeof *dx);
-        for (line = 0; line < window->out.height; line++) {
-            nn_real *to = dx + (size_t)(line * window->stride_height) * nn__line(window);
-            for (position = 0; position < width; position += positions) {
-                positions = nn__least(width - position, most);
+        for (y = 0; y < window->out.height; y++, dz += (size_t)width * (size_t)out)
+            for (position = 0; position < width; position += grid.rows) {
                 grid.a = dz + (size_t)position * (size_t)out;
-                grid.rows = positions;
-                for (i = 0; i < window->height; i++)
+                grid.rows = nn__least(width - position, most);
+                grid.c_line = (size_t)(grid.rows * row);
+                for (i = 0; i < window->height; i += grid.lines) {
+                    nn_real *to = dx + (size_t)(y * window->stride_height + i) * line +
+                                  (size_t)position * (size_t)step;
+                    grid.lines = nn__least(window->height - i, lines);
                     for (from = 0; from < run; from += part) {
                         grid.b = images->w + (size_t)i * (size_t)run + from;
                         grid.cols = nn__least(run - from, part);
                         kernels->grid(&grid);
-                        kernels->add_patches(grid.c, row, positions, grid.cols, step,
-                                             to + (size_t)i * nn__line(window) +
-                                                 (size_t)position * (size_t)step + from);
+                        kernels->add_patches(grid.c, row, grid.lines, grid.rows, grid.cols, step,
+                                             to + from, line);
                     }
+                }
             }
-            dz += (size_t)width * (size_t)out;
-        }
     }
 }
 
