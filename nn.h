@@ -5599,7 +5599,9 @@ typedef struct nn__grid {
     int lines, rows, cols, runs, depth;
 } nn__grid;
 
-/* The functions of a back-end for windows. grid computes a grid. add_rows adds the rows of
+/* The functions of a back-end for windows. grid computes a grid. turned computes one of 1, 2, 4 or 8
+   columns, at most half a vector, with its rows in the lanes: a_row is 1, c_row is cols, and all
+   rows have the same b and start. add_rows adds the rows of
    x[rows x cols] to sums[cols], in their order. add_patches adds rows of `run` numbers, which may
    overlap, to each of some lines of an image: to[l * to_line + i * step + k] +=
    sums[(l * rows + i) * row + k] for i = 0 ... rows - 1, in this order. Before, between and after
@@ -5608,6 +5610,7 @@ typedef struct nn__windows {
     const nn__panels *panels;
     nn__activate_kernel activate;
     void (*grid)(const nn__grid *grid);
+    void (*turned)(const nn__grid *grid);
 #ifndef NN_NO_TRAIN
     void (*add_rows)(const nn_real *x, size_t rows, int cols, nn_real *sums);
     void (*add_patches)(const nn_real *sums, int row, int lines, int rows, int run, int step,
@@ -5754,6 +5757,90 @@ typedef struct nn__windows {
         }                                                                                          \
     }
 
+#define NN__TURNED_CASE(rows, n)                                                                   \
+    case 4 * rows + n:                                                                             \
+        if (rows <= NN__LANES / 2 && n <= NN__TILE_VECTORS) {                                      \
+            if (last == NN__LANES)                                                                 \
+                NN__NAME(turned_tile)(g, line, row, rows, n, NN__LANES);                           \
+            else                                                                                   \
+                NN__NAME(turned_tile)(g, line, row, rows, n, last);                                \
+        }                                                                                          \
+        break;
+
+/* nn__turned_avx512 and its like: a grid of few columns, see nn__windows. A vector has a column of c
+   for many rows of a line. Perfect shuffles put the numbers of a row together, as in nn__transpose:
+   the index (column, lane) becomes (lane, column). */
+#define NN__DEFINE_TURNED                                                                          \
+    NN__INLINE void NN__NAME(turned_tile)(const nn__grid *g, int line, int row, const int cols,    \
+                                          const int vectors, const int last)                       \
+    {                                                                                              \
+        const nn_real *a = g->a + (size_t)line * g->a_line + row, *b = g->b;                       \
+        nn_real *c = g->c + (size_t)line * g->c_line + (size_t)(row * cols);                       \
+        const int depth = g->depth;                                                                \
+        NN__VECTOR sum[NN__TILE_VECTORS][8], x[NN__TILE_VECTORS], factor;                          \
+        int i, j, v, k, n, run, round;                                                             \
+                                                                                                   \
+        NN__UNROLL (v, vectors) {                                                                  \
+            NN__UNROLL (j, cols) sum[v][j] = NN__SET1(g->start[j]);                                \
+        }                                                                                          \
+        for (run = 0; run < g->runs; run++, a += g->a_run, b += g->b_run) {                        \
+            const nn_real *from = a, *next = b;                                                    \
+            for (k = 0; k < depth; k++, from += g->a_step, next += g->b_row) {                     \
+                NN__UNROLL (v, vectors)                                                            \
+                    x[v] = NN__LOAD_IN_TILE(from + v * NN__LANES,                                  \
+                                            v < vectors - 1 ? NN__LANES : last);                   \
+                NN__UNROLL (j, cols) {                                                             \
+                    factor = NN__SET1(next[j]);                                                    \
+                    NN__UNROLL (v, vectors) sum[v][j] = NN__FMA(x[v], factor, sum[v][j]);          \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        NN__UNROLL (v, vectors) {                                                                  \
+            NN__VECTOR t[8];                                                                       \
+            NN__UNROLL (round, 3) {                                                                \
+                if (1 << round >= cols) break;                                                     \
+                NN__UNROLL (i, cols / 2) {                                                         \
+                    t[2 * i] = NN__ZIP_LOW(sum[v][i], sum[v][i + cols / 2]);                       \
+                    t[2 * i + 1] = NN__ZIP_HIGH(sum[v][i], sum[v][i + cols / 2]);                  \
+                }                                                                                  \
+                NN__UNROLL (i, cols) sum[v][i] = t[i];                                             \
+            }                                                                                      \
+            n = (v < vectors - 1 ? NN__LANES : last) * cols;                                       \
+            NN__UNROLL (i, cols) {                                                                 \
+                if (n > i * NN__LANES)                                                             \
+                    NN__STORE_UP_TO(c + i * NN__LANES, sum[v][i],                                  \
+                                    NN__LANES_OF(n - i * NN__LANES));                              \
+            }                                                                                      \
+            c += NN__LANES * cols;                                                                 \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(turned)(const nn__grid *g)                                     \
+    {                                                                                              \
+        int line, row, rows, vectors, last;                                                        \
+                                                                                                   \
+        for (line = 0; line < g->lines; line++)                                                    \
+            for (row = 0; row < g->rows; row += rows) {                                            \
+                rows = nn__panel_width(&NN__NAME(panels), g->rows - row, 0);                       \
+                vectors = (rows + NN__LANES - 1) / NN__LANES;                                      \
+                last = rows - (vectors - 1) * NN__LANES;                                           \
+                switch (4 * g->cols + vectors) {                                                   \
+                    NN__TURNED_CASE(1, 1)                                                          \
+                    NN__TURNED_CASE(1, 2)                                                          \
+                    NN__TURNED_CASE(1, 3)                                                          \
+                    NN__TURNED_CASE(2, 1)                                                          \
+                    NN__TURNED_CASE(2, 2)                                                          \
+                    NN__TURNED_CASE(2, 3)                                                          \
+                    NN__TURNED_CASE(4, 1)                                                          \
+                    NN__TURNED_CASE(4, 2)                                                          \
+                    NN__TURNED_CASE(4, 3)                                                          \
+                    NN__TURNED_CASE(8, 1)                                                          \
+                    NN__TURNED_CASE(8, 2)                                                          \
+                    NN__TURNED_CASE(8, 3)                                                          \
+                }                                                                                  \
+            }                                                                                      \
+    }
+
 #ifndef NN_NO_TRAIN
 #define NN__DEFINE_ADDITIONS                                                                       \
     static NN__TARGET void NN__NAME(add_rows)(const nn_real *x, size_t rows, int cols,             \
@@ -5802,7 +5889,7 @@ typedef struct nn__windows {
 
 #define NN__DEFINE_WINDOWS                                                                         \
     static const nn__windows NN__NAME(windows) = {&NN__NAME(panels), NN__NAME(activate),           \
-                                                  NN__NAME(grid) NN__ADDITIONS};
+                                                  NN__NAME(grid), NN__NAME(turned) NN__ADDITIONS};
 
 /* ---- Convolution: forward -------------------------------------------------------------------- */
 
@@ -5868,13 +5955,23 @@ static double nn__convolution_work(const nn__window *window)
     return (double)window->out.size * window->height * nn__run_length(window);
 }
 
+/* Returns 1 when a grid has so few columns that its rows fill the vectors better: see nn__windows.
+   The shuffles need a power of 2. */
+static int nn__should_turn(const nn__windows *kernels, const nn__grid *grid)
+{
+    const int cols = grid->cols;
+
+    return grid->a_row == 1 && (cols & (cols - 1)) == 0 && cols <= 8 &&
+           2 * cols <= kernels->panels->lanes && grid->rows > grid->cols;
+}
+
 /* Computes images first ... first + rows - 1 of nn__convolution_forward_scalar. */
 static void nn__forward_images(const nn__images *images, int first, int rows)
 {
     const nn__window *const window = images->window;
     const size_t line = nn__line(window), size = (size_t)window->out.size;
     nn__grid grid;
-    int b;
+    int b, turns;
 
     grid.a_row = (size_t)window->stride_width * (size_t)window->padded.channels;
     grid.a_line = (size_t)window->stride_height * line;
@@ -5892,10 +5989,14 @@ static void nn__forward_images(const nn__images *images, int first, int rows)
     grid.rows = window->out.width;
     grid.cols = window->out.channels;
     grid.runs = window->height;
+    turns = nn__should_turn(images->kernels, &grid);
     for (b = first; b < first + rows; b++) {
         grid.a = images->x + (size_t)b * (size_t)window->padded.size;
         grid.c = images->y + (size_t)b * size;
-        images->kernels->grid(&grid);
+        if (turns)
+            images->kernels->turned(&grid);
+        else
+            images->kernels->grid(&grid);
         if (images->activation != NN_LINEAR)
             images->kernels->activate(images->activation, grid.c, 1, window->out.size);
     }
@@ -6997,6 +7098,7 @@ typedef struct nn__kernels {
         NN__NAME(pool_gradient)
 #define NN__DEFINE_IMAGES                                                                          \
     NN__DEFINE_GRID                                                                                \
+    NN__DEFINE_TURNED                                                                              \
     NN__DEFINE_ADDITIONS                                                                           \
     NN__DEFINE_WINDOWS                                                                             \
     NN__DEFINE_CONVOLUTION_FORWARD                                                                 \

@@ -312,18 +312,23 @@ static void test_channels(void)
         }
 }
 
-/* Every length of a sequence, so that there is every number of positions of a line, and a window
-   whose patches are longer than the memory of the input gradient. */
+/* Every length of a line, so that there is every number of positions, with one channel too, and a
+   window whose patches are longer than the memory of the input gradient. */
 static void test_lengths(void)
 {
     problem p;
-    int width, stride;
+    int width, stride, out;
 
     memset(&p, 0, sizeof p);
     p.rows = 2;
     for (width = 3; width < 60; width++)
         for (stride = 1; stride <= 4; stride++) {
             p.window = window_of(1, width, 3, 1, 3, 1, stride, 8);
+            compare_all(&p);
+        }
+    for (width = 3; width < 120; width++)
+        for (out = 1; out <= 8; out *= 2) {
+            p.window = window_of(3, width, 1, 2, 3, 1, 1, out);
             compare_all(&p);
         }
     p.rows = 1;
