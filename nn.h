@@ -5599,9 +5599,9 @@ typedef struct nn__grid {
     int lines, rows, cols, runs, depth;
 } nn__grid;
 
-/* The functions of a back-end for windows. grid computes a grid. turned computes one of 1, 2, 4 or 8
-   columns, at most half a vector, with its rows in the lanes: a_row is 1, c_row is cols, and all
-   rows have the same b and start. add_rows adds the rows of
+/* The functions of a back-end for windows. grid computes a grid. turned computes one that has 1, 2,
+   4 or 8 columns, at most half a vector, with its rows in the lanes: a_row is 1, c_row is cols, and
+   all rows have the same b and start. add_rows adds the rows of
    x[rows x cols] to sums[cols], in their order. add_patches adds rows of `run` numbers, which may
    overlap, to each of some lines of an image: to[l * to_line + i * step + k] +=
    sums[(l * rows + i) * row + k] for i = 0 ... rows - 1, in this order. Before, between and after
@@ -5767,9 +5767,9 @@ typedef struct nn__windows {
         }                                                                                          \
         break;
 
-/* nn__turned_avx512 and its like: a grid of few columns, see nn__windows. A vector has a column of c
-   for many rows of a line. Perfect shuffles put the numbers of a row together, as in nn__transpose:
-   the index (column, lane) becomes (lane, column). */
+/* nn__turned_avx512 and its like: a grid of few columns, see nn__windows. A vector has a column of
+   c for many rows of a line. Perfect shuffles put the numbers of a row together, as in
+   nn__transpose: the index (column, lane) becomes (lane, column). */
 #define NN__DEFINE_TURNED                                                                          \
     NN__INLINE void NN__NAME(turned_tile)(const nn__grid *g, int line, int row, const int cols,    \
                                           const int vectors, const int last)                       \
@@ -6342,38 +6342,60 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
 
 /* With few channels most lanes would be empty: then the scalar functions are used. */
 #define NN__DEFINE_POOL                                                                            \
-    static NN__TARGET void NN__NAME(pool_images)(const nn__images *images, int first, int rows)    \
+    /* A line of y from n channels of the lines of x. */                                           \
+    NN__INLINE void NN__NAME(pool_line)(const nn__window *window, const int average,               \
+                                        const nn_real *x, nn_real *y, const int n)                 \
     {                                                                                              \
-        const nn__window *const window = images->window;                                           \
         const int run = nn__run_length(window), channels = window->out.channels;                   \
         const size_t line = nn__line(window);                                                      \
         const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
         const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        int i, part, k;                                                                            \
+                                                                                                   \
+        for (i = 0; i < window->out.width; i++, x += step, y += channels) {                        \
+            const nn_real *patch = x;                                                              \
+            NN__VECTOR result = average ? NN__SET1(0) : NN__LOAD_UP_TO(x, n);                      \
+            for (part = 0; part < window->height; part++, patch += line)                           \
+                for (k = 0; k < run; k += channels) {                                              \
+                    const NN__VECTOR v = NN__LOAD_UP_TO(patch + k, n);                             \
+                    result = average ? NN__ADD(result, v) : NN__MAX(v, result);                    \
+                }                                                                                  \
+            NN__STORE_UP_TO(y, average ? NN__DIV(result, pixels) : result, n);                     \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    NN__INLINE void NN__NAME(pool_lines)(const nn__images *images, int first, int rows,            \
+                                         const int average)                                        \
+    {                                                                                              \
+        const nn__window *const window = images->window;                                           \
+        const size_t line = (size_t)window->stride_height * nn__line(window);                      \
+        const int channels = window->out.channels;                                                 \
         nn_real *y = images->y + (size_t)first * (size_t)window->out.size;                         \
-        int b, i, position, c, k, n, part;                                                         \
+        int b, i, c, n;                                                                            \
                                                                                                    \
         for (b = first; b < first + rows; b++)                                                     \
             for (i = 0; i < window->out.height; i++) {                                             \
-                const nn_real *from = images->x + (size_t)b * (size_t)window->in.size +            \
-                                      (size_t)(i * window->stride_height) * line;                  \
-                for (position = 0; position < window->out.width; position++, from += step)         \
-                    for (c = 0; c < channels; c += n, y += n) {                                    \
-                        const nn_real *patch = from + c;                                           \
-                        NN__VECTOR best, sum = NN__SET1(0), v;                                     \
-                        n = NN__LANES_OF(channels - c);                                            \
-                        best = NN__LOAD_UP_TO(patch, n);                                           \
-                        for (part = 0; part < window->height; part++, patch += line)               \
-                            for (k = 0; k < run; k += channels) {                                  \
-                                v = NN__LOAD_UP_TO(patch + k, n);                                  \
-                                if (images->average)                                               \
-                                    sum = NN__ADD(sum, v);                                         \
-                                else                                                               \
-                                    best = NN__MAX(v, best);                                       \
-                            }                                                                      \
-                        if (images->average) best = NN__DIV(sum, pixels);                          \
-                        NN__STORE_UP_TO(y, best, n);                                               \
-                    }                                                                              \
+                const nn_real *x = images->x + (size_t)b * (size_t)window->in.size;                \
+                x += (size_t)i * line;                                                             \
+                for (c = 0; c < channels; c += n) {                                                \
+                    n = NN__LANES_OF(channels - c);                                                \
+                    if (n == NN__LANES)                                                            \
+                        NN__NAME(pool_line)(window, average, x + c, y + c, NN__LANES);             \
+                    else if (n == NN__LANES / 2)                                                   \
+                        NN__NAME(pool_line)(window, average, x + c, y + c, NN__LANES / 2);         \
+                    else                                                                           \
+                        NN__NAME(pool_line)(window, average, x + c, y + c, n);                     \
+                }                                                                                  \
+                y += window->out.width * channels;                                                 \
             }                                                                                      \
+    }                                                                                              \
+                                                                                                   \
+    static NN__TARGET void NN__NAME(pool_images)(const nn__images *images, int first, int rows)    \
+    {                                                                                              \
+        if (images->average)                                                                       \
+            NN__NAME(pool_lines)(images, first, rows, 1);                                          \
+        else                                                                                       \
+            NN__NAME(pool_lines)(images, first, rows, 0);                                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(pool)(const nn__window *window, int average, const nn_real *x, \
@@ -6424,76 +6446,96 @@ static void nn__pool_gradient_scalar(const nn__window *window, int average, cons
             }
 }
 
-/* add_to_largest adds the gradient dy of one vector of channels to one patch of dx. The number of
-   the pixel that has the largest number is a lane of `index`. */
+#ifdef NN__SIMD
+/* Returns 1 when each number of the image belongs to exactly one patch. */
+static int nn__pools_once(const nn__window *window)
+{
+    return window->stride_height == window->height && window->stride_width == window->width &&
+           window->out.height * window->height == window->in.height &&
+           window->out.width * window->width == window->in.width;
+}
+#endif
+
+/* nn__unpool_avx512 and its like: n channels of dx in the windows of one line of dy. The images are
+   at `image`. Where fresh is 1, dx has no numbers yet, and counts as 0. A lane of `index` is the
+   number of the pixel that has the first largest number of the patch. */
 #define NN__DEFINE_POOL_GRADIENT                                                                   \
-    NN__INLINE void NN__NAME(add_to_largest)(const nn__window *window, const nn_real *x,           \
-                                             NN__VECTOR dy, nn_real *dx, const int n)              \
+    NN__INLINE void NN__NAME(unpool)(const nn__images *images, size_t image, const nn_real *dy,    \
+                                     const int n, const int average, const int fresh)              \
     {                                                                                              \
+        const nn__window *const window = images->window;                                           \
         const int run = nn__run_length(window), channels = window->out.channels;                   \
         const size_t line = nn__line(window);                                                      \
-        NN__VECTOR best = NN__LOAD_UP_TO(x, n), index = NN__SET1(0), at = index, v;                \
-        const NN__VECTOR one = NN__SET1(1);                                                        \
-        int part, k;                                                                               \
+        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
+        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
+        const nn_real *x = images->x + image;                                                      \
+        nn_real *dx = images->dx + image;                                                          \
+        int i, part, k;                                                                            \
                                                                                                    \
-        for (part = 0; part < window->height; part++)                                              \
-            for (k = 0; k < run; k += channels) {                                                  \
-                v = NN__LOAD_UP_TO(x + (size_t)part * line + k, n);                                \
-                index = NN__SELECT_LESS(best, v, at, index);                                       \
-                best = NN__MAX(v, best);                                                           \
-                at = NN__ADD(at, one);                                                             \
-            }                                                                                      \
-        at = NN__SET1(0);                                                                          \
-        for (part = 0; part < window->height; part++)                                              \
-            for (k = 0; k < run; k += channels) {                                                  \
-                nn_real *to = dx + (size_t)part * line + k;                                        \
-                v = NN__ZERO_IF_LESS(index, at, NN__ZERO_IF_LESS(at, index, dy));                  \
-                NN__STORE_UP_TO(to, NN__ADD(NN__LOAD_UP_TO(to, n), v), n);                         \
-                at = NN__ADD(at, one);                                                             \
-            }                                                                                      \
+        for (i = 0; i < window->out.width; i++, x += step, dx += step, dy += channels) {           \
+            const NN__VECTOR gradient = NN__LOAD_UP_TO(dy, n);                                     \
+            const NN__VECTOR share = average ? NN__DIV(gradient, pixels) : gradient;               \
+            NN__VECTOR best = share, index = zero, at = zero, v;                                   \
+            if (!average) best = NN__LOAD_UP_TO(x, n);                                             \
+            for (part = 0; part < window->height * !average; part++)                               \
+                for (k = 0; k < run; k += channels) {                                              \
+                    v = NN__LOAD_UP_TO(x + (size_t)part * line + k, n);                            \
+                    index = NN__SELECT_LESS(best, v, at, index);                                   \
+                    best = NN__MAX(v, best);                                                       \
+                    at = NN__ADD(at, one);                                                         \
+                }                                                                                  \
+            at = zero;                                                                             \
+            for (part = 0; part < window->height; part++)                                          \
+                for (k = 0; k < run; k += channels) {                                              \
+                    nn_real *to = dx + (size_t)part * line + k;                                    \
+                    v = NN__ZERO_IF_LESS(at, index, share);                                        \
+                    v = average ? share : NN__ZERO_IF_LESS(index, at, v);                          \
+                    v = NN__ADD(fresh ? zero : NN__LOAD_UP_TO(to, n), v);                          \
+                    NN__STORE_UP_TO(to, v, n);                                                     \
+                    at = NN__ADD(at, one);                                                         \
+                }                                                                                  \
+        }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    NN__INLINE void NN__NAME(add_to_all)(const nn__window *window, NN__VECTOR dy, nn_real *dx,     \
-                                         const int n)                                              \
+    NN__INLINE void NN__NAME(unpool_lines)(const nn__images *images, int first, int rows,          \
+                                           const int average, const int fresh)                     \
     {                                                                                              \
-        const int run = nn__run_length(window), channels = window->out.channels;                   \
-        const size_t line = nn__line(window);                                                      \
-        int part, k;                                                                               \
+        const nn__window *const window = images->window;                                           \
+        const size_t line = (size_t)window->stride_height * nn__line(window);                      \
+        const size_t size = (size_t)window->in.size;                                               \
+        const int channels = window->out.channels;                                                 \
+        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                 \
+        int b, i, c, n;                                                                            \
                                                                                                    \
-        for (part = 0; part < window->height; part++, dx += line)                                  \
-            for (k = 0; k < run; k += channels)                                                    \
-                NN__STORE_UP_TO(dx + k, NN__ADD(NN__LOAD_UP_TO(dx + k, n), dy), n);                \
+        for (b = first; b < first + rows; b++) {                                                   \
+            size_t at = (size_t)b * size;                                                          \
+            if (!fresh) memset(images->dx + at, 0, size * sizeof(nn_real));                        \
+            for (i = 0; i < window->out.height; i++, at += line) {                                 \
+                for (c = 0; c < channels; c += n) {                                                \
+                    const size_t from = at + (size_t)c;                                            \
+                    n = NN__LANES_OF(channels - c);                                                \
+                    if (n == NN__LANES)                                                            \
+                        NN__NAME(unpool)(images, from, dy + c, NN__LANES, average, fresh);         \
+                    else if (n == NN__LANES / 2)                                                   \
+                        NN__NAME(unpool)(images, from, dy + c, NN__LANES / 2, average, fresh);     \
+                    else                                                                           \
+                        NN__NAME(unpool)(images, from, dy + c, n, average, fresh);                 \
+                }                                                                                  \
+                dy += window->out.width * channels;                                                \
+            }                                                                                      \
+        }                                                                                          \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(pool_gradient_images)(const nn__images *images, int first,     \
                                                           int rows)                                \
     {                                                                                              \
-        const nn__window *const window = images->window;                                           \
-        const int channels = window->out.channels;                                                 \
-        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
-        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
-        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                 \
-        int b, i, position, c, n;                                                                  \
-                                                                                                   \
-        for (b = first; b < first + rows; b++) {                                                   \
-            const size_t image = (size_t)b * (size_t)window->in.size;                              \
-            memset(images->dx + image, 0, (size_t)window->in.size * sizeof(nn_real));              \
-            for (i = 0; i < window->out.height; i++) {                                             \
-                size_t at = image + (size_t)(i * window->stride_height) * nn__line(window);        \
-                for (position = 0; position < window->out.width; position++, at += step)           \
-                    for (c = 0; c < channels; c += n, dy += n) {                                   \
-                        const nn_real *x = images->x + at + c;                                     \
-                        nn_real *dx = images->dx + at + c;                                         \
-                        NN__VECTOR v;                                                              \
-                        n = NN__LANES_OF(channels - c);                                            \
-                        v = NN__LOAD_UP_TO(dy, n);                                                 \
-                        if (images->average)                                                       \
-                            NN__NAME(add_to_all)(window, NN__DIV(v, pixels), dx, n);               \
-                        else                                                                       \
-                            NN__NAME(add_to_largest)(window, x, v, dx, n);                         \
-                    }                                                                              \
-            }                                                                                      \
-        }                                                                                          \
+        if (images->average)                                                                       \
+            NN__NAME(unpool_lines)(images, first, rows, 1, 0);                                     \
+        else if (nn__pools_once(images->window))                                                   \
+            NN__NAME(unpool_lines)(images, first, rows, 0, 1);                                     \
+        else                                                                                       \
+            NN__NAME(unpool_lines)(images, first, rows, 0, 0);                                     \
     }                                                                                              \
                                                                                                    \
     static NN__TARGET void NN__NAME(pool_gradient)(const nn__window *window, int average,          \
