@@ -6230,11 +6230,12 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     const int lanes = kernels->panels->lanes, run = nn__run_length(window);
     const int width = window->out.width, out = window->out.channels;
     const int step = window->stride_width * window->padded.channels;
-    const int part = nn__least(run, NN__PATCHES), row = part + lanes;
+    const int part = nn__least(run, NN__PATCHES), row = (part - 1) / lanes * lanes + 2 * lanes;
     const int room = part < run || row > NN__PATCHES ? 1 : NN__PATCHES / row;
     const int lines = nn__least(window->height, room), most = nn__least(width, room / lines);
     const size_t line = nn__line(window);
-    nn_real sums[NN__PATCHES + 64];
+    nn_real memory[NN__PATCHES + 64];
+    nn_real *const sums = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
     nn__grid grid;
     int b, y, i, from, position;
 
