@@ -8691,6 +8691,24 @@ static int nn__is_stored_dense(const nn_model *model, const nn__layer *layer)
 #endif
 }
 
+#ifdef NN__SIMD
+/* Computes a layer that moves a window, or whose parameters are in a model file, as nn__infer does.
+   It is a function of its own because small nets have neither: their layers take less time without
+   its registers. */
+static NN__APART void nn__infer_other(const nn_model *model, int i, const nn_real *x, nn_real *out,
+                                      int rows, nn_activation activation, nn_real *padded)
+{
+    const nn__layer layer = nn__layer_at(model, i);
+
+    if (!nn__is_stored_dense(model, &layer))
+        nn__layer_forward(model, i, &layer, x, out, rows, activation, padded);
+    else
+        nn__stored_forward(x, model->file + layer.weights * sizeof(nn_real),
+                           model->file + layer.biases * sizeof(nn_real), out, rows, layer.inputs,
+                           nn__channels(&layer.matrix), layer.outputs, activation);
+}
+#endif
+
 /* Computes the model's outputs [rows x outputs] for x[rows x inputs], or its logits (the last
    layer's sums before the activation) where logits is 1. They are written to y, or to scratch where
    y is NULL. Returns where they are. rows is at most NN_PREDICT_ROWS, and scratch holds rows * the
@@ -8704,6 +8722,9 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
     nn_real *const padded = NULL;
 #else
     nn_real *const padded = other + model->second_width * (size_t)rows;
+#endif
+#ifdef NN__SIMD
+    const nn_real *const w = model->parameters;
 #endif
     int i;
 
@@ -8720,6 +8741,13 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
         out = last && y ? y : other;
         other = next;
         next = out;
+#ifdef NN__SIMD
+        if (w && layer.kind == NN_LAYER_DENSE)
+            NN__RUN(model, dense_forward, x, w + layer.weights, w + layer.biases, out, rows,
+                    layer.inputs, layer.outputs, activation);
+        else
+            nn__infer_other(model, i, x, out, rows, activation, padded);
+#else
         if (!nn__is_stored_dense(model, &layer))
             nn__layer_forward(model, i, &layer, x, out, rows, activation, padded);
         else
@@ -8727,6 +8755,7 @@ static nn_real *nn__infer(const nn_model *model, const nn_real *x, int rows, nn_
                                model->file + layer.biases * sizeof(nn_real), out, rows,
                                layer.inputs, nn__channels(&layer.matrix), layer.outputs,
                                activation);
+#endif
     }
     return out;
 }
