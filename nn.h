@@ -113,10 +113,10 @@
    processor without the fma instruction computes each fused multiply-add in double. NN_NO_FMA
    avoids that; it is required where double has 32 bits (AVR). Nothing is recursive, and int may
    have 16 bits. NN_STATIC lets the compiler leave out functions that are not called.
-   NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES and NN_ONLY_OPTIMIZERS leave out operations. micro_batch_size
-   1 keeps the activations of one row at a time. For predicting alone, nn_model_open_in leaves a
-   file's weights in flash (on AVR with NN_READ_BYTE), and nn_export_c writes a model as a C file
-   that needs no header.
+   NN_ONLY_ACTIVATIONS and its like leave out operations, and NN_NO_CONVOLUTION leaves out all layers
+   but dense ones. micro_batch_size 1 keeps the activations of one row at a time. For predicting
+   alone, nn_model_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and
+   nn_export_c writes a model as a C file that needs no header.
 
    THREADS. There is no global state. Any number of threads may predict with one model at the same
    time, each with scratch memory of its own. Two things need one thread at a time: a call with NULL
@@ -195,8 +195,9 @@
        NN_OPENBLAS_WORK    from this many multiply-adds on: 1e8
        NN_BACKEND          an expression that names the set of kernels to use, for tests: >>platform
        NN_ALLOW_FAST_MATH  compile under -ffast-math all the same
-       NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES, NN_ONLY_OPTIMIZERS
+       NN_ONLY_ACTIVATIONS, NN_ONLY_LOSSES, NN_ONLY_OPTIMIZERS, NN_ONLY_LAYERS, NN_ONLY_PADDINGS
                            the operations that are compiled in: (1u << NN_RELU | 1u << NN_SIGMOID)
+       NN_NO_OPEN          nn_model_open_in refuses files, and predicting is smaller
 
    Each file may have its own of these:
 
@@ -214,6 +215,7 @@
                            metadata, no scaling of targets
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
                            no nn_quantize and no nn_export_...
+       NN_NO_CONVOLUTION   dense layers only: no images, convolutions or pools
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
        NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
@@ -1371,8 +1373,9 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
    checkpoint. The bytes must outlive the model. The checksum is verified; the weights are then read
    where they are, for example in flash. The caller's memory holds the rest. Such a model can
    predict, be measured and be scaled. It has no metadata, unless nn_set_metadata gives it some.
-   Functions that would change or write its parameters return NN_ERROR_READ_ONLY. Its products are
-   scalar, whatever nn_backend says: where there is memory, nn_load is faster. */
+   Functions that would change or write its parameters return NN_ERROR_READ_ONLY; under NN_NO_OPEN so
+   does this function. Its products are scalar, whatever nn_backend says: where there is memory,
+   nn_load is faster. */
 NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
                                   const void *bytes, size_t size);
 
@@ -1981,9 +1984,15 @@ static double nn__seconds(void)
 #define NN_BACKEND NULL
 #endif
 
-/* The activations, losses and optimizers that are compiled in, for devices with little memory for
-   code. Each macro is a set of bits, for example (1u << NN_RELU | 1u << NN_SIGMOID). Functions
-   refuse the operations that are left out. */
+/* The layers, paddings, activations, losses and optimizers that are compiled in, for devices with
+   little memory for code. Each macro is a set of bits, for example (1u << NN_RELU | 1u <<
+   NN_SIGMOID). Functions refuse the operations that are left out. */
+#ifndef NN_ONLY_LAYERS
+#define NN_ONLY_LAYERS (~0u)
+#endif
+#ifndef NN_ONLY_PADDINGS
+#define NN_ONLY_PADDINGS (~0u)
+#endif
 #ifndef NN_ONLY_ACTIVATIONS
 #define NN_ONLY_ACTIVATIONS (~0u)
 #endif
@@ -1994,6 +2003,13 @@ static double nn__seconds(void)
 #define NN_ONLY_OPTIMIZERS (~0u)
 #endif
 #define NN__ONLY(set, element) (((set) >> (element)) & 1u)
+
+/* Whether a model can have its parameters in a file, where nn_model_open_in left them. */
+#ifdef NN_NO_OPEN
+#define NN__IN_PLACE 0
+#else
+#define NN__IN_PLACE 1
+#endif
 
 /* NN_NO_FMA rounds the product and then the sum. A compiler must not contract the two into one
    fused multiply-add. gcc's vectorizer of straight-line code does so in spite of fp-contract=off
@@ -5482,12 +5498,39 @@ typedef struct nn__window {
     int top, left; /* padding before the first line and the first column */
 } nn__window;
 
+/* Return whether a layer is a pool, a pool of means, a pool of the whole image, and whether it has a
+   padding. Where no such thing is compiled in, the answer is a constant, and the compiler leaves out
+   what would follow. */
+static int nn__is_pool(nn_layer_kind kind)
+{
+    const unsigned pools =
+        1u << NN_LAYER_MAX_POOL | 1u << NN_LAYER_AVERAGE_POOL | 1u << NN_LAYER_GLOBAL_AVERAGE;
+
+    return ((NN_ONLY_LAYERS)&pools) && kind > NN_LAYER_CONVOLUTION;
+}
+
+static int nn__is_average(nn_layer_kind kind)
+{
+    const unsigned averages = 1u << NN_LAYER_AVERAGE_POOL | 1u << NN_LAYER_GLOBAL_AVERAGE;
+
+    return ((NN_ONLY_LAYERS)&averages) && kind > NN_LAYER_MAX_POOL;
+}
+
+static int nn__is_global(nn_layer_kind kind)
+{
+    return NN__ONLY(NN_ONLY_LAYERS, NN_LAYER_GLOBAL_AVERAGE) && kind == NN_LAYER_GLOBAL_AVERAGE;
+}
+
+static int nn__has_padding(const nn_layer *layer)
+{
+    return NN__ONLY(NN_ONLY_PADDINGS, NN_PADDING_SAME) && layer->padding == NN_PADDING_SAME;
+}
+
 /* Returns how a layer's window moves over its input. */
 static nn__window nn__window_of(const nn_layer *layer, const nn__map *in, const nn__map *out)
 {
-    const int whole = layer->kind == NN_LAYER_GLOBAL_AVERAGE;
-    const int pool = layer->kind != NN_LAYER_CONVOLUTION;
-    const int same = !pool && layer->padding == NN_PADDING_SAME;
+    const int whole = nn__is_global(layer->kind), pool = nn__is_pool(layer->kind);
+    const int same = nn__has_padding(layer);
     nn__window window;
 
     window.in = window.padded = *in;
@@ -5508,7 +5551,7 @@ static nn__window nn__window_of(const nn_layer *layer, const nn__map *in, const 
 
 static int nn__is_padded(const nn__window *window)
 {
-    return window->padded.size != window->in.size;
+    return NN__ONLY(NN_ONLY_PADDINGS, NN_PADDING_SAME) && window->padded.size != window->in.size;
 }
 
 /* Returns how many numbers a line of the padded image has. */
@@ -7862,8 +7905,8 @@ static int nn__steps(int pixels, int window, int stride)
 /* Whether a layer has only fields that its kind has. */
 static int nn__fields_fit(const nn_layer *layer)
 {
-    const int image = layer->kind == NN_LAYER_IMAGE, pool = layer->kind > NN_LAYER_CONVOLUTION;
-    const int whole = layer->kind == NN_LAYER_GLOBAL_AVERAGE;
+    const int image = layer->kind == NN_LAYER_IMAGE, pool = nn__is_pool(layer->kind);
+    const int whole = nn__is_global(layer->kind);
 
     if (layer->kind == NN_LAYER_DENSE || image || whole)
         if (layer->stride_height || layer->stride_width) return 0;
@@ -7871,24 +7914,25 @@ static int nn__fields_fit(const nn_layer *layer)
     if (whole && layer->width) return 0;
     if ((layer->kind == NN_LAYER_DENSE || pool) && layer->channels) return 0;
     if (layer->kind != NN_LAYER_CONVOLUTION && layer->padding != NN_PADDING_NONE) return 0;
-    return (unsigned)layer->padding <= NN_PADDING_SAME;
+    return (unsigned)layer->padding <= NN_PADDING_SAME &&
+           NN__ONLY(NN_ONLY_PADDINGS, layer->padding);
 }
 
 /* Fills *out with what a convolution or a pool makes of an image. */
 static nn_status nn__map_behind_window(const nn_layer *layer, const nn__map *in, nn__map *out)
 {
-    const int pool = layer->kind != NN_LAYER_CONVOLUTION;
+    const int pool = nn__is_pool(layer->kind);
     nn__window window;
     int count;
 
     if (!in->height) return NN_ERROR_IMAGE;
-    if (layer->kind != NN_LAYER_GLOBAL_AVERAGE && (layer->height < 1 || layer->width < 1))
+    if (!nn__is_global(layer->kind) && (layer->height < 1 || layer->width < 1))
         return NN_ERROR_SIZE;
     if (layer->stride_height < 0 || layer->stride_width < 0 || (!pool && layer->channels < 1))
         return NN_ERROR_SIZE;
     if (layer->height > NN__MOST - in->height || layer->width > NN__MOST - in->width)
         return NN_ERROR_OVERFLOW;
-    if (!pool && layer->padding == NN_PADDING_SAME &&
+    if (nn__has_padding(layer) &&
         !nn__multiply_counts(in->height + layer->height, in->width + layer->width, in->channels,
                              &count))
         return NN_ERROR_OVERFLOW;
@@ -7914,7 +7958,8 @@ static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__ma
     out->size = layer->width;
     if (layer->kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
 #else
-    if ((unsigned)layer->kind > NN_LAYER_GLOBAL_AVERAGE || !nn__fields_fit(layer))
+    if ((unsigned)layer->kind > NN_LAYER_GLOBAL_AVERAGE || !NN__ONLY(NN_ONLY_LAYERS, layer->kind) ||
+        !nn__fields_fit(layer))
         return NN_ERROR_LAYER;
     memset(out, 0, sizeof *out);
     if (layer->kind > NN_LAYER_IMAGE) return nn__map_behind_window(layer, in, out);
@@ -8642,15 +8687,15 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
 
-    if (layer->kind != NN_LAYER_CONVOLUTION) {
-        NN__RUN(model, pool, &window, layer->kind != NN_LAYER_MAX_POOL, x, y, rows);
+    if (nn__is_pool(layer->kind)) {
+        NN__RUN(model, pool, &window, nn__is_average(layer->kind), x, y, rows);
         return;
     }
     if (nn__is_padded(&window)) {
         nn__pad(&window, x, padded, rows);
         x = padded;
     }
-    if (model->parameters)
+    if (!NN__IN_PLACE || model->parameters)
         NN__RUN(model, convolution_forward, &window, x, model->parameters + layer->weights,
                 model->parameters + layer->biases, y, rows, activation);
     else
@@ -8685,9 +8730,9 @@ static int nn__is_stored_dense(const nn_model *model, const nn__layer *layer)
 {
 #ifdef NN_NO_CONVOLUTION
     (void)layer;
-    return !model->parameters;
+    return NN__IN_PLACE && !model->parameters;
 #else
-    return !model->parameters && layer->kind == NN_LAYER_DENSE;
+    return NN__IN_PLACE && !model->parameters && layer->kind == NN_LAYER_DENSE;
 #endif
 }
 
@@ -10972,8 +11017,8 @@ static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
     const int padded = nn__is_padded(&window);
 
-    if (layer->kind != NN_LAYER_CONVOLUTION) {
-        NN__RUN(model, pool_gradient, &window, layer->kind != NN_LAYER_MAX_POOL, x, dz, dx, rows);
+    if (nn__is_pool(layer->kind)) {
+        NN__RUN(model, pool_gradient, &window, nn__is_average(layer->kind), x, dz, dx, rows);
         return;
     }
     NN__RUN(model, convolution_input_gradient, &window, dz, model->parameters + layer->weights,
@@ -16305,7 +16350,7 @@ NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_
 
     if (!model) return NN_ERROR_NULL;
     *model = NULL;
-    status = nn__read_saved(&file, &sizes, bytes, size);
+    status = NN__IN_PLACE ? nn__read_saved(&file, &sizes, bytes, size) : NN_ERROR_READ_ONLY;
     if (status == NN_OK) status = nn__make_model(&made, memory, memory_size, &sizes, 1);
     if (status == NN_OK) status = nn__check_ours(&file);
     if (status == NN_OK) status = nn__read_scaling(&file, made, 2 * sizeof(nn_real), 1);

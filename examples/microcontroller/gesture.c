@@ -11,7 +11,13 @@
 
 #define NN_NO_STDIO
 #define NN_NO_MALLOC
-#define NN_STATIC           /* the compiler leaves out functions that are not called */
+#define NN_NO_OPEN
+#define NN_STATIC /* the compiler leaves out functions that are not called */
+/* and operations that are not used */
+#define NN_ONLY_LAYERS                                                                             \
+    (1u << NN_LAYER_IMAGE | 1u << NN_LAYER_CONVOLUTION | 1u << NN_LAYER_MAX_POOL |                 \
+     1u << NN_LAYER_DENSE)
+#define NN_ONLY_PADDINGS    (1u << NN_PADDING_NONE)
 #define NN_ONLY_ACTIVATIONS (1u << NN_LINEAR | 1u << NN_RELU | 1u << NN_SOFTMAX)
 #define NN_ONLY_LOSSES      (1u << NN_CROSS_ENTROPY)
 #define NN_ONLY_OPTIMIZERS  (1u << NN_SGD)

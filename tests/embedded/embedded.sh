@@ -529,9 +529,9 @@ cost()
     check "$board/xor.c" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
     check "the same, ATmega328P" "$avr_packages" "${avr%% *}" readme_uno
     check "$board/gesture.c" "" "${CC:-cc}" gesture_data
-    check "the same, Cortex-M4F" "$arm_packages" "${arm%% *}" gesture 10300 $m4f
+    check "the same, Cortex-M4F" "$arm_packages" "${arm%% *}" gesture 9000 $m4f
     check "the same, Cortex-M0" "$arm_packages" "${arm%% *}" \
-        gesture 16500 -mcpu=cortex-m0 -DNN_NO_FMA
+        gesture 15000 -mcpu=cortex-m0 -DNN_NO_FMA
     check "its README's table of memory" "$arm_packages" "${arm%% *}" readme_memory
     check "stack: nn_train_batch, nn_trainer_fit" "$arm_packages" "${arm%% *}" \
         stack dense "nn_train_batch nn_trainer_fit"
