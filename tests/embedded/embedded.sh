@@ -1,8 +1,7 @@
 #!/bin/sh
 # Firmware that trains on the device: sh tests/embedded/embedded.sh, from the repository root.
-# Builds embedded.c, embedded_smooth.c, embedded_export.c and the board's gesture.c for
-# microcontrollers and runs them in emulators: what they print must be what the PC's build prints, to
-# the last bit. Then what the header costs a microcontroller: code, memory and stack, against budgets,
+# Builds embedded*.c, and with them the board's gesture.c, for microcontrollers and runs them in
+# emulators: what they print must be what the PC's build prints, to the last bit. Then what the header costs a microcontroller: code, memory and stack, against budgets,
 # of dense nets and of one with a convolution; and what it must not have there. With the
 # argument "sizes": what each function of embedded_size.c's programs takes.
 # Installs nothing: what has no tools here is skipped, which with CI=true is a failure.
@@ -158,14 +157,15 @@ library()
     $1 $bare -I. -c -o "$2" "$folder/library.c" >&2
 }
 
-# The objects that the checks weigh and look into: the whole library, all for dense nets, and of that
-# predicting only.
+# The objects that the checks weigh and look into: the whole library and predicting only, with all
+# layers and for dense nets.
 make_library()
 {
     graph="-fstack-usage -fcallgraph-info=su"
     library "$arm $m4f $picolibc $graph" "$work/library.o"
     library "$arm $m4f $picolibc $graph $dense" "$work/dense.o"
     library "$arm $m4f $picolibc $dense -DNN_NO_TRAIN" "$work/dense.predicting.o"
+    library "$arm $m4f $picolibc -DNN_NO_TRAIN" "$work/library.predicting.o"
 }
 
 # Of a linker's map: bytes, section, file of all that takes flash, but what is the program's own.
@@ -193,6 +193,7 @@ weigh()
 {
     object=$work/dense.o
     [ -z "$2" ] || object=$work/dense.predicting.o
+    [ "$1" != 5 ] || object=$work/library.predicting.o
     # shellcheck disable=SC2086
     $arm $m4f $picolibc $2 "-DPROGRAM=$1" -I. -c -o "$folder/program.o" \
         "$sources/embedded_size.c" &&
@@ -509,6 +510,15 @@ machines()
         "qemu-system-riscv32 -M virt -bios none"
     machine "ATmega2560, gesture" "$avr_packages" NN_NO_FMA embedded_gesture \
         "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
+    machine "Cortex-M0, image" "$arm_packages" NN_NO_FMA embedded_image \
+        "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
+    machine "Cortex-M4F, image" "$arm_packages" fma embedded_image \
+        "$arm $m4f $hosted $mps2" "qemu-system-arm -M mps2-an386"
+    machine "RV32IMAFC, image" "$riscv_packages" fma embedded_image \
+        "$riscv -march=rv32imafc -mabi=ilp32f $hosted $(memory 0x80000000 4M 0x80400000 4M)" \
+        "qemu-system-riscv32 -M virt -bios none"
+    machine "ATmega2560, image" "$avr_packages" NN_NO_FMA embedded_image \
+        "$avr -mmcu=atmega2560" "simavr -m atmega2560 -f 16000000"
     machine "Cortex-M0, exported" "$arm_packages" NN_NO_FMA embedded_export \
         "$arm -mcpu=cortex-m0 $hosted $(memory 0 256k 0x20000000 16k)" "qemu-system-arm -M microbit"
     machine "Cortex-M4F, exported" "$arm_packages" fma embedded_export \
@@ -525,6 +535,7 @@ cost()
     check "create, predict under NN_NO_TRAIN" "$arm_packages" "${arm%% *}" \
         budget 3000 3 -DNN_NO_TRAIN
     check "open a file in flash, predict" "$arm_packages" "${arm%% *}" budget 3000 4 -DNN_NO_TRAIN
+    check "the same, of a convolution" "$arm_packages" "${arm%% *}" budget 5300 5 -DNN_NO_TRAIN
     check "an exported function's code" "$arm_packages" "${arm%% *}" exported
     check "$board/xor.c" "$arm_packages" "${arm%% *} qemu-system-arm" readme_program
     check "the same, ATmega328P" "$avr_packages" "${avr%% *}" readme_uno
@@ -575,7 +586,7 @@ show_sizes()
     folder=$work/sizes
     mkdir -p "$folder"
     make_library
-    for program in 1 2 "3 -DNN_NO_TRAIN" "4 -DNN_NO_TRAIN"; do
+    for program in 1 2 "3 -DNN_NO_TRAIN" "4 -DNN_NO_TRAIN" "5 -DNN_NO_TRAIN"; do
         # shellcheck disable=SC2086
         weigh $program || return 1
         echo "program $program:"
@@ -592,7 +603,7 @@ if first; then
     make_rows
     make_exported || exit 1
 fi
-for program in embedded embedded_smooth embedded_gesture embedded_export; do
+for program in embedded embedded_smooth embedded_gesture embedded_image embedded_export; do
     for arithmetic in fma NN_NO_FMA; do
         row "$program.c on the PC, $arithmetic" make_expected $program $arithmetic
     done

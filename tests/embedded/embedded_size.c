@@ -6,20 +6,27 @@
 #define NN_ONLY_ACTIVATIONS (1u << NN_RELU | 1u << NN_SIGMOID)
 #define NN_ONLY_LOSSES      (1u << NN_BINARY_CROSS_ENTROPY)
 #define NN_ONLY_OPTIMIZERS  (1u << NN_ADAM)
+#define NN_ONLY_LAYERS                                                                             \
+    (1u << NN_LAYER_IMAGE | 1u << NN_LAYER_CONVOLUTION | 1u << NN_LAYER_MAX_POOL |                 \
+     1u << NN_LAYER_DENSE)
+#define NN_ONLY_PADDINGS (1u << NN_PADDING_NONE)
 #endif
-
-#define NN_NO_STDIO
-#define NN_NO_MALLOC
-#define NN_NO_CONVOLUTION
-#define NN_NO_SIMD
-#include "nn.h"
-
-#include <string.h>
 
 #define TRAIN_BATCH 1 /* create, train by batches, predict */
 #define FIT         2 /* the same with nn_trainer_fit and nn_evaluate */
 #define PREDICT     3 /* create, load parameters from an array, predict; under NN_NO_TRAIN */
 #define OPEN        4 /* open a saved file in flash, predict; under NN_NO_TRAIN */
+#define OPEN_IMAGE  5 /* the same where the file may have convolutions and pools */
+
+#if PROGRAM != OPEN_IMAGE
+#define NN_NO_CONVOLUTION
+#endif
+#define NN_NO_STDIO
+#define NN_NO_MALLOC
+#define NN_NO_SIMD
+#include "nn.h"
+
+#include <string.h>
 
 static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];
 static nn_real answers[4];
@@ -34,7 +41,7 @@ static void load(nn_model *model)
     memcpy(nn_parameters(model), weights, sizeof weights);
 }
 
-#elif PROGRAM == OPEN
+#elif PROGRAM == OPEN || PROGRAM == OPEN_IMAGE
 
 static const unsigned char *volatile file; /* where it is in flash */
 
@@ -99,7 +106,7 @@ static nn_status train(nn_model *model)
 }
 #endif
 
-#if PROGRAM == OPEN
+#if PROGRAM == OPEN || PROGRAM == OPEN_IMAGE
 
 int main(void)
 {
