@@ -7955,7 +7955,6 @@ static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__ma
 {
 #ifdef NN_NO_CONVOLUTION
     (void)in;
-    out->size = layer->width;
     if (layer->kind != NN_LAYER_DENSE) return NN_ERROR_LAYER;
 #else
     if ((unsigned)layer->kind > NN_LAYER_GLOBAL_AVERAGE || !NN__ONLY(NN_ONLY_LAYERS, layer->kind) ||
@@ -7976,10 +7975,19 @@ static nn_status nn__map_behind(const nn_layer *layer, const nn__map *in, nn__ma
 #endif
     if (layer->width < 1) return NN_ERROR_SIZE;
     if (layer->width > NN__MOST) return NN_ERROR_OVERFLOW;
-#ifndef NN_NO_CONVOLUTION
     out->size = layer->width;
-#endif
     return NN_OK;
+}
+
+/* The same of a layer that was checked before. */
+static void nn__next_map(const nn_layer *layer, const nn__map *in, nn__map *out)
+{
+#ifdef NN_NO_CONVOLUTION
+    (void)in;
+    out->size = layer->width;
+#else
+    (void)nn__map_behind(layer, in, out);
+#endif
 }
 
 /* Returns whether a layer may have its activation. */
@@ -8072,7 +8080,7 @@ static void nn__count_layer(nn__sizes *sizes, const nn_layer *layer, int last)
     const nn__map in = sizes->map;
     int i, step = sizes->count++;
 
-    (void)nn__map_behind(layer, &in, &sizes->map);
+    nn__next_map(layer, &in, &sizes->map);
 #ifndef NN_NO_CONVOLUTION
     step -= sizes->images;
     if (layer->kind == NN_LAYER_IMAGE) {
@@ -8331,7 +8339,7 @@ static void nn__set_offsets(nn_model *model)
         const nn__map in = map;
         const nn__matrix w = nn__matrix_of(model->layers + i, &in);
 
-        (void)nn__map_behind(model->layers + i, &in, &map);
+        nn__next_map(model->layers + i, &in, &map);
         model->offsets[NN__OFFSETS * i] = offset;
         offset += (size_t)w.rows * (size_t)w.cols;
 #ifndef NN_NO_CONVOLUTION
