@@ -1,7 +1,8 @@
 /* nn.h - neural network training in one header, C99 and C++11, no dependencies - MIT licence
 
-   Dense networks for small and medium problems: train, evaluate, tune, save, reload, predict. The
-   same seed, data and options give the same weights, to the last bit, on every machine.
+   Dense and convolutional networks for small and medium problems: train, evaluate, tune, save,
+   reload, predict. The same seed, data and options give the same weights, to the last bit, on every
+   machine.
 
    Contents: search for these tags.
 
@@ -93,6 +94,23 @@
        nn_read_csv(&more, "new.csv", &again);             // any order of columns; no price needed
        nn_predict_data(model, &more, prices, NULL);       // in the units of the table
 
+   IMAGES. Convolutions and pools work on images. A sequence, such as the samples of a sensor, is
+   an image of height 1. The first layer says what image an input row is: its numbers are in the
+   order of the lines, then of the pixels of a line, then of the channels of a pixel. The rows of
+   an array, of nn_read_idx and of nn_read_csv are used as they are. Rows in PyTorch's order, one
+   whole channel after the other, must be reordered first.
+
+       const nn_layer layers[] = {NN_IMAGE(28, 28, 1), // height, width, channels
+                                  NN_CONV2D(8, 5, 1, NN_PADDING_SAME, NN_RELU),  // 28 x 28 x 8
+                                  NN_MAX_POOL2D(2, 2),                           // 14 x 14 x 8
+                                  NN_CONV2D(16, 5, 1, NN_PADDING_NONE, NN_RELU), // 10 x 10 x 16
+                                  NN_MAX_POOL2D(2, 2),                           // 5 x 5 x 16
+                                  NN_DENSE(10, NN_SOFTMAX)};
+       nn_read_idx(&data, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", 10, NULL);
+       nn_model_create(&model, data.inputs, layers, 6, 1); // data.inputs is 28 * 28 * 1
+
+   nn_check_shape says which layer of a shape is wrong, and why. All else is as with dense layers.
+
    ERRORS. Every function that can fail returns an nn_status: NN_OK, or the reason. After a failure
    nothing has changed and nothing leaks; what the function should have made is NULL or zero.
    NN_ERROR_DIVERGED is the exception: the model has its last finite weights, and gradients that
@@ -103,10 +121,13 @@
    MEMORY. nn_model_create and nn_trainer_create allocate one block each. nn_model_create_in and
    nn_trainer_create_in use the caller's block instead. The block has exactly nn_model_size or
    nn_trainer_size bytes and may begin at any address; NN_MODEL_SIZE and NN_TRAINER_SIZE give the
-   same numbers as constants. No step, batch, epoch or prediction allocates anything. Functions that
-   read files, divide data, evaluate or store metadata allocate what they need; their comments say
-   so. With the vector kernels, training and predicting use up to 64 kB of stack; without them, a
-   few kB.
+   same numbers as constants for dense layers. Convolutions work on the image itself, without a
+   copy of each patch. With padding they need one padded copy of their input, which all layers
+   share: of NN_PREDICT_ROWS rows in the model, of a micro-batch in the trainer. A trainer also has
+   room for the largest kernel and for one input gradient. Max pools store no indices. No step,
+   batch, epoch or prediction allocates anything. Functions that read files, divide data, evaluate
+   or store metadata allocate what they need; their comments say so. With the vector kernels,
+   training and predicting use up to 64 kB of stack; without them, a few kB.
 
    MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
@@ -241,9 +262,10 @@
    NN_ASSERT, NN_FMA, NN_SQRT, NN_READ_BYTE, NN_TIME, NN_FOPEN, NN_FOPEN_NEW, NN_FREAD, NN_FWRITE,
    NN_FERROR, NN_FFLUSH, NN_FSYNC, NN_FCLOSE, NN_RENAME, NN_REMOVE.
 
-   LIMITS. Dense layers only; counts of rows and widths are int. The largest error of the functions
-   in >>math is 2 ulp (units in the last place). x86-64 processors without fma (before 2013) compute
-   the same bits, much slower; NN_NO_FMA is faster there.
+   LIMITS. A net is one sequence of layers: dense, convolutions, pools. Counts of rows and widths
+   are int. The largest error of the functions in >>math is 2 ulp (units in the last place). x86-64
+   processors without fma (before 2013) compute the same bits, much slower; NN_NO_FMA is faster
+   there.
 */
 
 /* ================================================================================================
@@ -649,7 +671,8 @@ typedef struct nn_layer {
 #define NN_DENSE(width, activation)                                                                \
     {NN_LAYER_DENSE, activation, width, 0, 0, 0, 0, NN_PADDING_NONE}
 
-/* The first layer of a net with convolutions or pools: height * width * channels are the inputs. */
+/* The first layer of a net with convolutions or pools: height * width * channels are the inputs, in
+   this order, so that the channels of one pixel are side by side. */
 #define NN_IMAGE(height, width, channels)                                                          \
     {NN_LAYER_IMAGE, NN_LINEAR, width, height, channels, 0, 0, NN_PADDING_NONE}
 
@@ -814,7 +837,7 @@ NN_DEF size_t nn_scratch_size(const nn_model *model, int rows);
 typedef struct nn_data {
     int rows, inputs, outputs;
     int classes;       /* 0: regression; 2: one output or two; more: one output for each class */
-    const nn_real *x;  /* [rows x inputs] */
+    const nn_real *x;  /* [rows x inputs]; behind NN_IMAGE [rows x height x width x channels] */
     const nn_real *y;  /* [rows x outputs]; NULL with labels, or when targets are not known, which
                           nn_predict_data, nn_split, nn_split_fold and nn_fit_scaling accept */
     const int *labels; /* [rows] the class of each row, 0 to classes - 1, instead of y; or NULL.
@@ -971,10 +994,10 @@ NN_DEF nn_status nn_parse_csv(nn_data *data, const char *text, size_t length,
 /* The same from a file, which is read piece by piece. */
 NN_DEF nn_status nn_read_csv(nn_data *data, const char *path, const nn_csv_options *options);
 
-/* Reads images and their labels in IDX format (MNIST's), unsigned bytes. Each image is a row, x =
-   byte / 255, and its label becomes the row's in data->labels. classes is how many there are; 0
-   means the highest label + 1. Two classes become one output, more become one for each. location
-   may be NULL. nn_data_free frees *data. */
+/* Reads images and their labels in IDX format (MNIST's), unsigned bytes. Each image is a row, line
+   by line, as NN_IMAGE(height, width, 1) takes it: x = byte / 255. Its label becomes the row's in
+   data->labels. classes is how many there are; 0 means the highest label + 1. Two classes become
+   one output, more become one for each. location may be NULL. nn_data_free frees *data. */
 NN_DEF nn_status nn_read_idx(nn_data *data, const char *images, const char *labels, int classes,
                              nn_location *location);
 #endif
@@ -1465,7 +1488,7 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path);
 /* ---- Sizes at compile time ------------------------------------------------------------------- */
 
 /* What nn_model_size, nn_model_open_size and nn_trainer_size return, as constants, for nets of at
-   most eight layers:
+   most eight layers, all dense:
 
        static unsigned char model_memory[NN_MODEL_SIZE(2, 8, 1)];              2 inputs, 8, 1
        static unsigned char trainer_memory[NN_TRAINER_SIZE(2, 4, 2, 8, 1)];    Adam, 4 rows
