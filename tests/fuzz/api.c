@@ -7,11 +7,12 @@
    before a letter make an allocation of that call fail. */
 #include "models.h"
 
-enum { MOST = 40 }; /* rows, inputs, widths */
+enum { MOST = 40, MOST_LAYERS = 4 };               /* rows, inputs, widths */
+enum { EDGE = 6, MOST_NUMBERS = EDGE * EDGE * 4 }; /* of an image, and so of its outputs */
 
 /* What the pointers of options lead to. */
 typedef struct option_arrays {
-    nn_real dropout[4], class_weights[MOST];
+    nn_real dropout[MOST_LAYERS], class_weights[MOST_NUMBERS];
     nn_data validation; /* whose arrays are those of the data */
     nn_epoch epochs[8];
     nn_history history;
@@ -81,8 +82,7 @@ static int model_inputs(const sequence *s)
 
 static int model_outputs(const sequence *s)
 {
-    nn_shape shape;
-    return nn_get_shape(s->model, &shape) == NN_OK ? shape.layers[shape.count - 1].width : 1;
+    return nn_outputs(s->model);
 }
 
 static void free_data(sequence *s)
@@ -144,8 +144,9 @@ static void make_data(sequence *s)
     s->data.inputs = inputs;
     s->data.outputs = outputs;
     /* Names and no names, and other names than the model has. */
-    if (kind % 2) s->data.input_names = input_names + (kind == 3);
-    if (kind % 2 && s->data.classes) s->data.class_names = class_names + (kind == 3);
+    if (kind % 2 && inputs <= MOST + 1) s->data.input_names = input_names + (kind == 3);
+    if (kind % 2 && s->data.classes && s->data.classes <= MOST)
+        s->data.class_names = class_names + (kind == 3);
     s->data.x = x;
     s->data.y = y;
     s->data.labels = labels;
@@ -191,8 +192,8 @@ static void take_options(sequence *s, nn_options *how, option_arrays *arrays)
         case 'h': how->huber_delta = some_real(s); break;
         case 'q': how->quantile = some_real(s); break;
         case 'd':
-            for (i = 0; i < 4; i++)
-                arrays->dropout[i] = i == 3 ? 0 : (nn_real)take_below(&s->in, 4) / 4;
+            for (i = 0; i < MOST_LAYERS; i++)
+                arrays->dropout[i] = i == MOST_LAYERS - 1 ? 0 : (nn_real)take_below(&s->in, 4) / 4;
             how->dropout = arrays->dropout;
             break;
         case 'x': how->scaling = (nn_scaling)take_below(&s->in, 3); break;
@@ -201,7 +202,7 @@ static void take_options(sequence *s, nn_options *how, option_arrays *arrays)
         case 'e': how->patience = take_below(&s->in, 4); break;
         case 'j': how->balance_classes = take_below(&s->in, 2); break;
         case 'i':
-            for (i = 0; i < MOST; i++) arrays->class_weights[i] = (nn_real)(1 + i % 3) / 2;
+            for (i = 0; i < MOST_NUMBERS; i++) arrays->class_weights[i] = (nn_real)(1 + i % 3) / 2;
             how->class_weights = arrays->class_weights;
             break;
         case 'z': how->seed = (uint64_t)take_byte(&s->in); break;
@@ -251,8 +252,8 @@ static snapshot look(const sequence *s)
     seen.model = hash_more(seen.model, m->parameters, size);
     seen.model = hash_more(seen.model, m->layers, (size_t)m->count * sizeof(nn_layer));
     seen.model = hash_more(seen.model, m->offset, 2 * (size_t)m->inputs * sizeof(nn_real));
-    seen.model = hash_more(seen.model, m->target_offset,
-                           2 * (size_t)m->layers[m->count - 1].width * sizeof(nn_real));
+    seen.model =
+        hash_more(seen.model, m->target_offset, 2 * (size_t)nn_outputs(m) * sizeof(nn_real));
     seen.model = hash_more(seen.model, metadata, metadata ? strlen(metadata) : 0);
     if (t) {
         seen.trainer = hash_bytes(t, sizeof *t);
@@ -284,25 +285,61 @@ static nn_status end_call(sequence *s, nn_status status)
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
-static void make_model(sequence *s)
+/* A layer of any kind. Small fields make most of them fit an image. */
+static void take_image_layer(sequence *s, nn_layer *layer)
 {
-    nn_layer layers[4];
+    layer->kind = (nn_layer_kind)take_below(&s->in, NN_LAYER_GLOBAL_AVERAGE + 2);
+    if (layer->kind == NN_LAYER_DENSE) layer->width = take_below(&s->in, MOST);
+    if (layer->kind == NN_LAYER_DENSE || layer->kind == NN_LAYER_GLOBAL_AVERAGE) return;
+    layer->height = take_below(&s->in, EDGE + 1);
+    layer->width = take_below(&s->in, EDGE + 1);
+    if (layer->kind == NN_LAYER_IMAGE || layer->kind == NN_LAYER_CONVOLUTION)
+        layer->channels = take_below(&s->in, 5);
+    if (layer->kind == NN_LAYER_IMAGE) return;
+    layer->stride_height = take_below(&s->in, 4);
+    layer->stride_width = take_below(&s->in, 4);
+    if (layer->kind == NN_LAYER_CONVOLUTION) layer->padding = (nn_padding)take_below(&s->in, 3);
+}
+
+/* Takes a shape of dense layers ('M') or of any ('G'). Behind an image the inputs are its numbers;
+   0 inputs stay 0. */
+static void take_shape(sequence *s, int what, nn_shape *shape, nn_layer *layers)
+{
+    int i;
+
+    memset(layers, 0, MOST_LAYERS * sizeof *layers);
+    shape->inputs = take_below(&s->in, MOST);
+    shape->count = take_below(&s->in, MOST_LAYERS + 1);
+    shape->layers = layers;
+    for (i = 0; i < shape->count; i++) {
+        if (what == 'G')
+            take_image_layer(s, layers + i);
+        else
+            layers[i].width = take_below(&s->in, MOST);
+        if (what == 'M' || layers[i].kind == NN_LAYER_DENSE ||
+            layers[i].kind == NN_LAYER_CONVOLUTION)
+            layers[i].activation = (nn_activation)take_below(&s->in, NN_ACTIVATION_COUNT + 1);
+    }
+    if (what == 'G' && shape->count && layers->kind == NN_LAYER_IMAGE && shape->inputs)
+        shape->inputs = layers->height * layers->width * layers->channels;
+}
+
+static void make_model(sequence *s, int what)
+{
+    nn_layer layers[MOST_LAYERS];
     nn_shape shape;
     nn_model *model = (nn_model *)(void *)&shape;
     odd_block block;
     nn_status status;
+    nn_status checked;
     size_t size;
-    int i;
+    int wrong = 99;
 
     memset(&block, 0, sizeof block);
-    memset(layers, 0, sizeof layers);
-    shape.inputs = take_below(&s->in, MOST);
-    shape.count = take_below(&s->in, 5);
-    shape.layers = layers;
-    for (i = 0; i < shape.count; i++) {
-        layers[i].width = take_below(&s->in, MOST);
-        layers[i].activation = (nn_activation)take_below(&s->in, NN_ACTIVATION_COUNT + 1);
-    }
+    take_shape(s, what, &shape, layers);
+    checked = nn_check_shape(&shape, &wrong);
+    REQUIRE(is_status(checked) && wrong >= -1 && wrong < (shape.count ? shape.count : 1));
+    REQUIRE(checked != NN_OK || wrong == -1);
     size = nn_model_size(&shape);
     begin_call(s);
     if (s->odd & 1) {
@@ -314,6 +351,7 @@ static void make_model(sequence *s)
     (void)end_call(s, status);
     REQUIRE((status == NN_OK) == (model != NULL));
     REQUIRE((size > 0) == (status == NN_OK || status == NN_ERROR_MEMORY));
+    REQUIRE(status == NN_ERROR_MEMORY || status == checked);
     if (!model) {
         if (block.block) free_block(&block);
         return;
@@ -609,12 +647,12 @@ static nn_status export_model(sequence *s)
 
 static nn_status change_model(sequence *s, int what)
 {
-    nn_real mean[MOST], deviation[MOST];
+    nn_real mean[MOST_NUMBERS], deviation[MOST_NUMBERS];
     nn_model *copy = (nn_model *)(void *)mean;
     nn_status status;
     int i;
 
-    for (i = 0; i < MOST; i++) {
+    for (i = 0; i < MOST_NUMBERS; i++) {
         mean[i] = (nn_real)(i % 7) / 4;
         deviation[i] = (nn_real)(1 + i % 3) / 2;
     }
@@ -650,8 +688,8 @@ static void do_call(sequence *s)
         s->fail_at = 1 + take_below(&s->in, 10);
         what = take_byte(&s->in);
     }
-    if (what == 'M') {
-        make_model(s);
+    if (what == 'M' || what == 'G') {
+        make_model(s, what);
         return;
     }
     if (!s->model) return;
