@@ -1,6 +1,7 @@
 /* Agreement with PyTorch, 1e-5 in float and 1e-12 in double: outputs, losses,
    gradients of parameters and inputs, 20 steps of each optimizer, learning rates. The vectors in
-   tests/reference/golden/ and what they cover: tests/reference/golden.py, which made them. */
+   tests/reference/golden/ and what they cover: tests/reference/golden.py, which made them. One file
+   reads all of them, dense nets and nets of images, with the same reader, which makes it long. */
 #include "../fixtures.h"
 
 /* Values are compared relative to the larger of the two, or, if that is more, to a share of the
@@ -667,6 +668,168 @@ static void test_rates(void)
     close_golden(&in);
 }
 
+/* ---- Images ---------------------------------------------------------------------------------- */
+
+/* One layer as golden.py writes it: see IMAGE_NETS there. */
+static nn_layer read_layer(reader *in)
+{
+    static const char *const kinds[] = {"dense", "image", "conv", "max", "average", "global", NULL};
+    const nn_layer_kind kind = (nn_layer_kind)read_choice(in, kinds);
+    nn_layer layer;
+
+    memset(&layer, 0, sizeof layer);
+    layer.kind = kind;
+    if (kind == NN_LAYER_GLOBAL_AVERAGE) return layer;
+    if (kind == NN_LAYER_DENSE) {
+        layer.width = read_int(in, 1, 100);
+        layer.activation = (nn_activation)read_choice(in, activation_names);
+        return layer;
+    }
+    layer.height = read_int(in, 1, 100);
+    layer.width = read_int(in, 1, 100);
+    layer.stride_height = read_int(in, 1, 100);
+    layer.stride_width = read_int(in, 1, 100);
+    if (kind == NN_LAYER_CONVOLUTION) {
+        layer.padding = (nn_padding)read_int(in, 0, 1);
+        layer.channels = read_int(in, 1, 100);
+        layer.activation = (nn_activation)read_choice(in, activation_names);
+    }
+    return layer;
+}
+
+typedef struct image_case {
+    char name[32];
+    nn_options how;
+    nn_layer layers[MAX_WIDTHS];
+    int count, rows, inputs;
+    reals parameters, x, target;
+    array y, gradients, step_dx, step_gradients, losses, after;
+    double value;
+} image_case;
+
+static void read_some_reals(reader *in, const char *name, reals *values)
+{
+    static array read;
+    int i;
+
+    read_array(in, name, &read);
+    for (i = 0; i < read.count; i++) values->value[i] = (nn_real)read.value[i];
+    values->count = read.count;
+}
+
+static void read_image_case(reader *in, image_case *c)
+{
+    static array image;
+    int i;
+
+    read_options(in, c->name, &c->how);
+    expect(in, "loss");
+    c->how.loss = (nn_loss)read_choice(in, loss_names);
+    read_array(in, "image", &image);
+    if (!CHECK(image.count == 3)) in->bad = 1;
+    memset(c->layers, 0, sizeof c->layers);
+    c->layers[0].kind = NN_LAYER_IMAGE;
+    c->layers[0].height = (int)image.value[0];
+    c->layers[0].width = (int)image.value[1];
+    c->layers[0].channels = (int)image.value[2];
+    c->inputs = c->layers[0].height * c->layers[0].width * c->layers[0].channels;
+    expect(in, "layers");
+    c->count = 1 + read_int(in, 1, MAX_WIDTHS - 1);
+    for (i = 1; i < c->count; i++) c->layers[i] = read_layer(in);
+    expect(in, "rows");
+    c->how.batch_size = c->rows = read_int(in, 1, 100);
+    read_some_reals(in, "parameters", &c->parameters);
+    read_some_reals(in, "x", &c->x);
+    read_some_reals(in, "target", &c->target);
+    read_array(in, "y", &c->y);
+    expect(in, "value");
+    c->value = read_number(in);
+    read_array(in, "gradients", &c->gradients);
+    read_array(in, "step_dx", &c->step_dx);
+    read_array(in, "step_gradients", &c->step_gradients);
+    read_array(in, "losses", &c->losses);
+    read_array(in, "after", &c->after);
+}
+
+/* Each layer's weights and biases are arrays of their own. */
+static void check_image_layers(nn_model *model, int count, const nn_real *got,
+                               const double *expected)
+{
+    nn_layer_arrays arrays;
+    int i, n, at = 0;
+
+    for (i = 0; i < count; i++) {
+        CHECK(nn_layer_parameters(model, i, &arrays) == NN_OK);
+        n = arrays.inputs * arrays.outputs;
+        check_reals("weights", got + at, expected + at, n);
+        check_reals("biases", got + at + n, expected + at + n, arrays.outputs);
+        at += n + arrays.outputs;
+    }
+}
+
+static void check_image_case(const image_case *c, nn_model *model)
+{
+    static nn_real y[MAX_VALUES], dx[MAX_VALUES], dy[MAX_VALUES];
+    nn_trainer *trainer = make_trainer(model, &c->how);
+    nn_data batch = make_data(c->x.value, c->target.value, c->rows, c->inputs, nn_outputs(model));
+    const nn_real *forward;
+    nn_real loss = (nn_real)NAN;
+    double losses[16];
+    int i;
+
+    fill_nan(y, MAX_VALUES);
+    fill_nan(dx, MAX_VALUES);
+    CHECK(nn_predict(model, c->x.value, c->rows, y, NULL) == NN_OK);
+    check_reals("nn_predict", y, c->y.value, c->y.count);
+    CHECK(nn_accumulate(trainer, &batch, &loss) == NN_OK);
+    losses[0] = (double)loss;
+    check_doubles("loss", losses, &c->value, 1);
+    check_image_layers(model, c->count, nn_gradients(trainer), c->gradients.value);
+    CHECK(nn_clear_gradients(trainer) == NN_OK);
+    for (i = 0; i < c->target.count; i++) dy[i] = c->target.value[i] / 2 + (nn_real)0.25;
+    CHECK(nn_forward(trainer, c->x.value, c->rows, &forward) == NN_OK);
+    check_reals("nn_forward", forward, c->y.value, c->y.count);
+    CHECK(nn_backward(trainer, dy, dx) == NN_OK);
+    check_reals("dx", dx, c->step_dx.value, c->step_dx.count);
+    check_image_layers(model, c->count, nn_gradients(trainer), c->step_gradients.value);
+    CHECK(nn_clear_gradients(trainer) == NN_OK);
+    for (i = 0; i < c->losses.count && i < COUNT_OF(losses); i++) {
+        CHECK(nn_train_batch(trainer, c->x.value, c->target.value, c->rows, &loss) == NN_OK);
+        losses[i] = (double)loss;
+    }
+    check_doubles("losses", losses, c->losses.value, c->losses.count);
+    check_reals("parameters", nn_parameters(model), c->after.value, c->after.count);
+    nn_trainer_free(trainer);
+}
+
+/* A kernel in another order, padding on the wrong side, a stride that begins elsewhere, an image
+   that is flattened channels first, a mean over the wrong count. */
+static void test_images(void)
+{
+    static image_case c;
+    reader in;
+
+    now = "images";
+    open_golden(&in, now);
+    for (now_case = 0; !in.bad && now_case < in.cases; now_case++) {
+        nn_model *model = NULL;
+        read_image_case(&in, &c);
+        if (in.bad || !CHECK(nn_model_create(&model, c.inputs, c.layers, c.count, 1) == NN_OK))
+            break;
+        CHECK(c.x.count == c.rows * c.inputs && c.y.count == c.rows * nn_outputs(model));
+        CHECK(c.y.count == c.target.count && c.step_dx.count == c.x.count);
+        if (CHECK(nn_parameter_count(model) == (size_t)c.parameters.count &&
+                  c.gradients.count == c.parameters.count && c.after.count == c.parameters.count)) {
+            memcpy(nn_parameters(model), c.parameters.value,
+                   (size_t)c.parameters.count * sizeof(nn_real));
+            check_image_case(&c, model);
+        }
+        nn_model_free(model);
+    }
+    CHECK(now_case == in.cases && now_case > 0);
+    close_golden(&in);
+}
+
 int main(void)
 {
     RUN(test_problems);
@@ -675,6 +838,7 @@ int main(void)
         RUN(test_losses);
         RUN(test_steps);
         RUN(test_rates);
+        RUN(test_images);
     }
     return test_done();
 }

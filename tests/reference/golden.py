@@ -620,6 +620,191 @@ def rates_case(name, how):
     return ("case " + name.replace(" ", "_") + "\n" + options_text(how) + array("rates", rates))
 
 
+# ---- Images -------------------------------------------------------------------------------------
+
+# Nets of images: (height, width, channels), rows, layers, loss, options; made with PyTorch 2.15. A
+# layer is written as a word and numbers: "conv" height width stride_height stride_width same channels activation; "max" and
+# "average" height width stride_height stride_width; "global"; "dense" outputs activation.
+IMAGE_STEPS = 4
+IMAGE_NETS = {
+    "plain": ((5, 4, 2), 3, ["conv 3 3 1 1 0 3 tanh", "dense 2 linear"],
+              "mse", {"optimizer": "sgd", "learning_rate": 0.0625}),
+    "same": ((6, 5, 3), 3, ["conv 3 3 1 1 1 4 relu", "max 2 2 2 2", "conv 2 2 1 1 1 5 gelu",
+                            "dense 3 softmax"],
+             "cross_entropy", {"optimizer": "adam", "learning_rate": 0.015625}),
+    "strides": ((7, 9, 1), 2, ["conv 3 5 2 3 1 9 silu", "conv 2 1 1 2 0 3 leaky_relu",
+                               "dense 2 sigmoid"],
+                "binary_cross_entropy", {"optimizer": "adam", "learning_rate": 0.03125,
+                                         "weight_decay": 0.25}),
+    "even": ((5, 5, 2), 3, ["conv 4 2 1 1 1 3 elu", "conv 1 4 1 1 1 2 tanh", "dense 2 linear"],
+             "mse", {"optimizer": "sgd", "learning_rate": 0.03125, "momentum": 0.75}),
+    "overlap": ((6, 6, 2), 3, ["conv 2 2 1 1 0 3 softplus", "max 3 2 1 1", "average 2 2 1 1",
+                               "dense 3 softmax"],
+                "cross_entropy", {"optimizer": "sgd", "learning_rate": 0.125}),
+    "average": ((8, 4, 3), 2, ["average 2 2 2 1", "conv 3 3 1 1 1 17 sigmoid", "global",
+                               "dense 2 linear"],
+                "mse", {"optimizer": "adam", "learning_rate": 0.015625}),
+    "sequence": ((1, 20, 3), 4, ["conv 1 5 1 2 1 8 relu", "max 1 2 1 2", "conv 1 3 1 1 0 6 relu",
+                                 "global", "dense 3 softmax"],
+                 "cross_entropy", {"optimizer": "adam", "learning_rate": 0.015625}),
+    "sequence last": ((1, 15, 1), 2, ["conv 1 4 1 1 1 2 tanh", "average 1 3 1 2",
+                                      "conv 1 7 1 1 0 3 linear"],
+                      "mse", {"optimizer": "sgd", "learning_rate": 0.0625, "clip_norm": 0.25}),
+    "column": ((13, 1, 2), 2, ["conv 5 1 2 1 1 3 relu", "max 2 1 1 1", "dense 2 linear"],
+               "mse", {"optimizer": "rmsprop", "learning_rate": 0.00390625}),
+    "pool first": ((6, 7, 2), 2, ["max 2 3 2 2", "conv 2 2 1 1 0 2 tanh", "dense 4 relu",
+                                  "dense 2 linear"],
+                   "mse", {"optimizer": "sgd", "learning_rate": 0.0625}),
+}
+
+
+class ImageProblem:
+    """A net of an image, its rows and targets. Images are [rows][height][width][channels], as nn.h
+    has them, and PyTorch sees them as [rows][channels][height][width]."""
+
+    def __init__(self, name, seed):
+        self.random = random.Random(seed)
+        self.image, self.rows, self.layers, self.loss, self.how = IMAGE_NETS[name]
+        height, width, channels = self.image
+        self.modules, self.output = [], "linear"
+        size, flat = self.image, None  # what comes before the next layer
+        for text in self.layers:
+            kind, *words = text.split()
+            if kind == "dense":
+                before = size[0] * size[1] * size[2] if flat is None else flat
+                order = size if flat is None else None  # of the image that it flattens
+                flat, self.output = int(words[0]), words[1]
+                self.modules.append((nn.Linear(before, flat).double(), order, words[1]))
+                continue
+            if kind == "global":
+                module, self.output = nn.AdaptiveAvgPool2d(1), "linear"
+            elif kind == "conv":
+                kh, kw, sh, sw, same, out = map(int, words[:6])
+                pads = ((kw - 1) // 2, kw - 1 - (kw - 1) // 2,
+                        (kh - 1) // 2, kh - 1 - (kh - 1) // 2) if same else (0, 0, 0, 0)
+                conv = nn.Conv2d(size[2], out, (kh, kw), stride=(sh, sw))
+                module, self.output = nn.Sequential(nn.ZeroPad2d(pads), conv).double(), words[6]
+            else:
+                numbers = list(map(int, words))
+                pool = nn.MaxPool2d if kind == "max" else nn.AvgPool2d
+                module, self.output = pool(tuple(numbers[:2]), tuple(numbers[2:])), "linear"
+            self.modules.append((module, None, self.output))
+            empty = torch.zeros(1, size[2], size[0], size[1], dtype=torch.float64)
+            shape = module(empty).shape
+            size = shape[2], shape[3], shape[1]
+        self.outputs = flat or size[0] * size[1] * size[2]
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(self.draw(p.shape, 32, 128 if p.numel() > 60 else 64))
+        self.x = self.draw((self.rows, height, width, channels), 128, 64)
+        if self.loss == "mse":
+            self.target = self.draw((self.rows, self.outputs), 64, 64)
+        elif self.loss == "binary_cross_entropy":
+            self.target = self.draw((self.rows, self.outputs), 1, 2) + 0.5
+        else:
+            self.target = F.one_hot(torch.tensor(
+                [self.random.randrange(self.outputs) for _ in range(self.rows)]),
+                self.outputs).double()
+
+    def draw(self, shape, reach, unit):
+        count = 1
+        for n in shape:
+            count *= n
+        return torch.tensor([self.random.randint(-reach, reach) / unit for _ in range(count)],
+                            dtype=torch.float64).reshape(tuple(shape))
+
+    def parameters(self):
+        return [p for module, _, _ in self.modules for p in module.parameters()]
+
+    def logits(self, x, seen=None):
+        """What comes before the last activation. seen collects what must keep from kinks."""
+        z = x.permute(0, 3, 1, 2)
+        for i, (module, _, activation) in enumerate(self.modules):
+            if isinstance(module, nn.Linear):
+                z = z.flatten(1)  # of an image: channels first
+            if seen is not None and isinstance(module, nn.MaxPool2d):
+                windows = z.unfold(2, module.kernel_size[0], module.stride[0])
+                windows = windows.unfold(3, module.kernel_size[1], module.stride[1])
+                top = windows.flatten(4).topk(2, 4).values
+                gap = top[..., 0] - top[..., 1]
+                # Zeros behind ReLU get no gradient, whichever of them is the largest. Inputs are
+                # multiples of 1/64, and so may be equal: PyTorch, too, takes the first.
+                seen.append(torch.where((top[..., 0] == 0) | torch.tensor(i == 0), gap + 1, gap))
+            z = module(z)
+            if seen is not None and activation in ("relu", "leaky_relu"):
+                seen.append(z.abs())
+            if i + 1 < len(self.modules):
+                z = MODULES[activation]()(z)
+        return z
+
+    def outputs_of(self, x):
+        z = self.logits(x)
+        if z.dim() == 4:
+            z = z.permute(0, 2, 3, 1).flatten(1)
+        return z, MODULES[self.output]()(z)
+
+    def loss_of(self, z, p, rows=slice(None)):
+        return row_losses(self.loss, z, p, self.target[rows], 1.0, 0.0).mean()
+
+    def in_order(self, gradients=False):
+        """Parameters or gradients as nn.h keeps them: a kernel as [height][width][channels
+        before][channels], the first dense layer's rows in the order of channels last."""
+        flat = []
+        for module, order, _ in self.modules:
+            for p in module.parameters():
+                v = p.grad if gradients else p.detach()
+                if v.dim() == 4:
+                    v = v.permute(2, 3, 1, 0)
+                elif v.dim() == 2:
+                    if order:
+                        v = v.reshape(v.shape[0], order[2], order[0], order[1]).permute(2, 3, 1, 0)
+                    else:
+                        v = v.t()
+                flat += v.flatten().tolist()
+        return flat
+
+    def clear_of_kinks(self):
+        seen = []
+        self.logits(self.x, seen)
+        return all(bool((s > MARGIN).all()) for s in seen)
+
+
+def image_case(name, seed):
+    while not ImageProblem(name, seed).clear_of_kinks():
+        seed += 1
+        assert seed % 1000, name
+    p = ImageProblem(name, seed)
+    text = ("case " + name.replace(" ", "_") + "\n" + options_text(p.how) + f"loss {p.loss}\n"
+            + array("image", p.image) + f"layers {len(p.layers)}\n"
+            + "".join(layer + "\n" for layer in p.layers) + f"rows {p.rows}\n"
+            + array("parameters", p.in_order()) + array("x", p.x) + array("target", p.target))
+    x = p.x.clone().requires_grad_()
+    z, y = p.outputs_of(x)
+    y.retain_grad()
+    value = p.loss_of(z, y)
+    value.backward(retain_graph=True)
+    text += (array("y", y.detach()) + f"value {number(value.item())}\n"
+             + array("gradients", p.in_order(True)))
+    dy = p.target * 0.5 + 0.25  # any dL/d(output), for the level of steps
+    for q in p.parameters():
+        q.grad = None
+    x.grad = None
+    y.backward(dy)
+    text += array("step_dx", x.grad) + array("step_gradients", p.in_order(True))
+    optimizer = make_optimizer(p.parameters(), p.how)
+    losses = []
+    for _ in range(IMAGE_STEPS):
+        z, y = p.outputs_of(p.x)
+        value = p.loss_of(z, y)
+        optimizer.zero_grad()
+        value.backward()
+        if "clip_norm" in p.how:
+            nn.utils.clip_grad_norm_(p.parameters(), p.how["clip_norm"])
+        optimizer.step()
+        losses.append(value.item())
+    return text + array("losses", losses) + array("after", p.in_order())
+
+
 def main():
     torch.set_num_threads(1)
     problems, smooth = make_problems(), make_smooth_problems()
@@ -631,6 +816,11 @@ def main():
     write("steps", [training_case(name, *what)
                     for name, what in {**TRAININGS, **SMOOTH_TRAININGS}.items()])
     write("rates", [rates_case(name, how) for name, how in RATES.items()])
+    write_images()
+
+
+def write_images():
+    write("images", [image_case(name, 800000 + 1000 * i) for i, name in enumerate(IMAGE_NETS)])
 
 
 if __name__ == "__main__":
