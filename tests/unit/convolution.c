@@ -156,6 +156,48 @@ static void test_fields_without_effect(void)
         }
 }
 
+/* Numbers up to INT_MAX in every field of every layer are refused or have a size: nothing overflows,
+   which the sanitizers would find. */
+static void test_extreme_fields(void)
+{
+    static const int extremes[] = {-INT_MAX, INT_MAX,     INT_MAX - 1, INT_MAX - 64,
+                                   46341,    INT_MAX / 2, 65536,       INT_MAX / 24};
+    static const nn_layer middle[] = {NN_CONV2D(2, 2, 1, SAME, NN_RELU),
+                                      NN_CONV2D(2, 2, 1, NONE, NN_RELU), NN_MAX_POOL2D(2, 2),
+                                      NN_AVERAGE_POOL2D(2, 2)};
+    int i, k, first, second, refused = 0, accepted = 0;
+
+    for (i = 0; i < COUNT_OF(middle) * 8 * 8; i++)
+        for (first = 0; first < 8; first++)
+            for (second = 0; second < 8; second++) {
+                nn_layer layers[3] = {NN_IMAGE(3, 4, 2), NN_GLOBAL_AVERAGE, LAST};
+                int *const field[] = {&layers[0].height,       &layers[0].width,
+                                      &layers[0].channels,     &layers[1].height,
+                                      &layers[1].width,        &layers[1].channels,
+                                      &layers[1].stride_width, &layers[2].width};
+                nn_shape shape;
+                nn_status status;
+                int wrong = 77;
+
+                layers[1] = middle[i / 64];
+                *field[first] = extremes[i / 8 % 8];
+                *field[second] = extremes[i % 8];
+                shape.inputs = 24;
+                for (k = 0; k < 3; k++) /* an image that fits its row, where one can */
+                    if (*field[k] == 65536 && first != second && first < 3 && second > 2)
+                        shape.inputs = 65536 * (24 / (k == 0 ? 3 : k == 1 ? 4 : 2));
+                shape.layers = layers;
+                shape.count = 3;
+                status = nn_check_shape(&shape, &wrong);
+                CHECK(status == NN_OK ? wrong == -1 : wrong >= 0 && wrong < 3);
+                if (status == NN_OK)
+                    accepted++;
+                else
+                    refused++, CHECK(nn_model_size(&shape) == 0);
+            }
+    CHECK(refused > 1000 && accepted > 100);
+}
+
 /* What the documentation says of the number of positions. */
 static void test_positions(void)
 {
@@ -444,6 +486,25 @@ static void test_predicting(void)
     nn_model_free(model);
 }
 
+/* Scratch memory of exactly the stated size is enough for any number of rows. */
+static void test_scratch_sizes(void)
+{
+    const nn_data data = net_data();
+    nn_model *model = make_model(NET_INPUTS, net, COUNT_OF(net), 2);
+    nn_real all[NET_ROWS * 3], some[NET_ROWS * 3];
+    int rows;
+
+    CHECK(nn_predict(model, data.x, NET_ROWS, all, NULL) == NN_OK);
+    for (rows = 1; rows <= NET_ROWS; rows++) {
+        void *scratch = malloc(nn_scratch_size(model, rows));
+
+        CHECK(nn_predict(model, data.x, rows, some, scratch) == NN_OK);
+        CHECK(!memcmp(some, all, (size_t)rows * 3 * sizeof *some));
+        free(scratch);
+    }
+    nn_model_free(model);
+}
+
 /* Blocks of exactly the stated sizes are enough, and a byte less is not. */
 static void test_sizes(void)
 {
@@ -530,12 +591,14 @@ int main(int argc, char **argv)
     if (argc > 1) first_seed = (uint64_t)strtoul(argv[1], NULL, 10);
     RUN(test_shapes_that_are_refused);
     RUN(test_fields_without_effect);
+    RUN(test_extreme_fields);
     RUN(test_positions);
     RUN(test_values);
     RUN(test_dense_behind_an_image);
     RUN(test_training);
     RUN(test_dropout);
     RUN(test_predicting);
+    RUN(test_scratch_sizes);
     RUN(test_sizes);
     RUN(test_the_rest);
     RUN(test_initialization);
