@@ -259,6 +259,22 @@ done
 refuses 1 "training diverged" train "$data/houses.csv" --ignore id,sold \
     --quiet --rate 1e6 --optimizer sgd
 
+# ---- Images -------------------------------------------------------------------------------------
+
+awk 'BEGIN { print "a,b,c,d,y"
+    for (i = 0; i < 40; i++) print i % 7 "," i % 5 "," i % 3 "," i % 2 "," (i % 2 ? "p" : "q") }' \
+    >image.csv
+refuses 2 "--image 3x2x1: the table has 4 inputs" train image.csv --image 3x2x1
+refuses 2 "such as 28x28x1, found '2x2'" train image.csv --image 2x2
+refuses 2 "layer 1: a convolution's kernel is larger" train image.csv --image 2x2x1 --layers conv4k3
+refuses 2 "layer 2: a pool's window is larger" train image.csv --image 2x2x1 --layers conv2k2,pool2
+refuses 2 "convolutions and pools need --image" train image.csv --layers conv4k3
+refuses 2 "found 'conv4'" train image.csv --image 2x2x1 --layers conv4
+runs 0 train image.csv --image 2x2x1 --layers conv2k2,4 --epochs 2 --quiet -o image.safetensors &&
+    runs 0 info image.safetensors && has out "parameters 27" \
+    "layers     4 inputs -> image 2x2x1 -> convolution 2 2x2 relu -> 4 relu -> 1 sigmoid"
+tell "training with an image"
+
 # ---- A model that is used -----------------------------------------------------------------------
 
 model=$work/a/m.safetensors
