@@ -134,10 +134,10 @@
    processor without the fma instruction computes each fused multiply-add in double. NN_NO_FMA
    avoids that; it is required where double has 32 bits (AVR). Nothing is recursive, and int may
    have 16 bits. NN_STATIC lets the compiler leave out functions that are not called.
-   NN_ONLY_ACTIVATIONS and its like leave out operations, and NN_NO_CONVOLUTION leaves out all layers
-   but dense ones. micro_batch_size 1 keeps the activations of one row at a time. For predicting
-   alone, nn_model_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE), and
-   nn_export_c writes a model as a C file that needs no header.
+   NN_ONLY_ACTIVATIONS and its like leave out operations, and NN_NO_CONVOLUTION leaves out all
+   layers but dense ones. micro_batch_size 1 keeps the activations of one row at a time. For
+   predicting alone, nn_model_open_in leaves a file's weights in flash (on AVR with NN_READ_BYTE),
+   and nn_export_c writes a model as a C file that needs no header.
 
    THREADS. There is no global state. Any number of threads may predict with one model at the same
    time, each with scratch memory of its own. Two things need one thread at a time: a call with NULL
@@ -1396,8 +1396,8 @@ NN_DEF nn_status nn_load_parameters_memory(nn_model *model, const void *bytes, s
    checkpoint. The bytes must outlive the model. The checksum is verified; the weights are then read
    where they are, for example in flash. The caller's memory holds the rest. Such a model can
    predict, be measured and be scaled. It has no metadata, unless nn_set_metadata gives it some.
-   Functions that would change or write its parameters return NN_ERROR_READ_ONLY; under NN_NO_OPEN so
-   does this function. Its products are scalar, whatever nn_backend says: where there is memory,
+   Functions that would change or write its parameters return NN_ERROR_READ_ONLY; under NN_NO_OPEN
+   so does this function. Its products are scalar, whatever nn_backend says: where there is memory,
    nn_load is faster. */
 NN_DEF nn_status nn_model_open_in(nn_model **model, void *memory, size_t memory_size,
                                   const void *bytes, size_t size);
@@ -5521,9 +5521,9 @@ typedef struct nn__window {
     int top, left; /* padding before the first line and the first column */
 } nn__window;
 
-/* Return whether a layer is a pool, a pool of means, a pool of the whole image, and whether it has a
-   padding. Where no such thing is compiled in, the answer is a constant, and the compiler leaves out
-   what would follow. */
+/* Return whether a layer is a pool, a pool of means, a pool of the whole image, and whether it has
+   a padding. Where no such thing is compiled in, the answer is a constant, and the compiler leaves
+   out what would follow. */
 static int nn__is_pool(nn_layer_kind kind)
 {
     const unsigned pools =
@@ -6282,7 +6282,7 @@ static int nn__least(int a, int b)
 
 /* The input gradient has the products dz * w^T of many positions in a buffer, before it adds them
    to dx. */
-#define NN__PATCHES 4096 /* numbers: 32 kB of double */
+#define NN__PATCHES (8192 / (int)sizeof(nn_real)) /* numbers in 8 kB */
 
 /* Computes images first ... first + rows - 1 of nn__convolution_input_gradient_scalar, with the
    transposed weights as images->w. For some lines of the kernel and some positions of a line of the
@@ -17291,7 +17291,7 @@ static nn_status nn__choose_layers(nn__file *file, const char *const *names, int
    whose kernel has height 1 may leave out the height. */
 static int nn__weights_fit(const nn__entry *tensor, const nn_model *model, int i)
 {
-    size_t shape[4];
+    size_t shape[4] = {0, 0, 0, 0};
     int rank = nn__weight_shape(model, i, 0, shape);
 
     if (rank == 4 && tensor->rank == 3 && shape[2] == 1)

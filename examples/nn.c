@@ -372,15 +372,7 @@ static const char *const help_texts[] = {
     "  --marks LIST   marks of missing cells beside the empty one, in place of the\n"
     "                 default NA,N/A,nan,null,?\n"
     "  --header, --no-header        the first row is, or is not, names\n" HELP_FORMAT
-    "  --layers LIST  widths of hidden layers, or none; default 32,16\n"
-    "  --image HxWxC  the inputs of a row are an image of this height, width and\n"
-    "                 number of channels, channels last; 1xWxC is a sequence. Then\n"
-    "                 --layers may have, before the widths: conv8k3 (8 channels,\n"
-    "                 kernel 3), conv8k3s2 (stride 2), conv8k3p (padding, so that the\n"
-    "                 size stays), pool2 and average2 (windows, also pool3s2), global\n"
-    "                 (the average of each channel). A kernel or window is a square,\n"
-    "                 of a sequence a line; 5x3 is 5 high and 3 wide. The default is\n"
-    "                 conv8k3p,pool2,conv16k3p,pool2,64\n"
+    "  --layers LIST  hidden layers or none; default 32,16  --image S: see nn tune -h\n"
     "  --activation A relu (default) leaky_relu tanh sigmoid elu silu gelu softplus\n"
     "                 linear                         --dropout P  default 0\n"
     "  --optimizer O  adam (default), sgd, rmsprop   --decay D    default 0.0001\n"
@@ -418,7 +410,14 @@ static const char *const help_texts[] = {
     "  --trials N     combinations to try; default 30. With the same seed and number\n"
     "                 of trials the answer is the same on every machine.\n"
     "  --seconds N    stops after that time instead\n"
-    "  --folds N      parts of the cross-validation; default 5\n",
+    "  --folds N      parts of the cross-validation; default 5\n\n"
+    "--image HxWxC, here and for nn train, says that the inputs of a row are an image\n"
+    "of this height, width and number of channels, channels last; 1xWxC is a\n"
+    "sequence. --layers may then begin with conv8k3 (8 channels, kernel 3), conv8k3p\n"
+    "(with padding: the size stays), conv8k3s2 and conv8k3s2p (stride 2), pool2 and\n"
+    "average2 (windows; pool3s2 has a stride), and global (each channel's average).\n"
+    "A kernel or window is a square, or of a sequence a line; 5x3 is 5 high, 3 wide.\n"
+    "The default is conv8k3p,pool2,conv16k3p,pool2,64, which nn tune leaves as it is.\n",
 
     "nn info MODEL.safetensors\n"
     "Prints a model's layers, how it was trained, how its table was read, and a hash\n"
@@ -2110,7 +2109,10 @@ static void print_layers(const nn_model *model)
             printf("%s pool %dx%d", at->kind == NN_LAYER_MAX_POOL ? "max" : "average", at->height,
                    at->width);
         }
-        if (at->stride_height > 1 || at->stride_width > 1)
+        if (at->kind == NN_LAYER_CONVOLUTION && (at->stride_height > 1 || at->stride_width > 1))
+            printf(" stride %dx%d", at->stride_height ? at->stride_height : 1,
+                   at->stride_width ? at->stride_width : 1);
+        if (at->kind == NN_LAYER_MAX_POOL || at->kind == NN_LAYER_AVERAGE_POOL)
             printf(" stride %dx%d", at->stride_height ? at->stride_height : at->height,
                    at->stride_width ? at->stride_width : at->width);
     }
