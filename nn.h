@@ -5662,7 +5662,7 @@ typedef struct nn__grid {
     size_t start_line, start_row;
     nn_real *c;
     size_t c_line, c_row;
-    int lines, rows, cols, runs, depth;
+    int line_count, rows, cols, runs, depth;
 } nn__grid;
 
 /* The functions of a back-end for windows. grid computes a grid. turned computes one that has 1, 2,
@@ -5679,18 +5679,20 @@ typedef struct nn__windows {
     void (*turned)(const nn__grid *grid);
 #ifndef NN_NO_TRAIN
     void (*add_rows)(const nn_real *x, size_t rows, int cols, nn_real *sums);
-    void (*add_patches)(const nn_real *sums, int row, int lines, int rows, int run, int step,
+    void (*add_patches)(const nn_real *sums, int row, int line_count, int rows, int run, int step,
                         nn_real *to, size_t to_line);
 #endif
 } nn__windows;
 
 #endif
 
-#define NN__GRID_CASE(lines, n)                                                                    \
-    case 8 * lines + n:                                                                            \
-        if (lines * n <= (lines > 1 ? 2 : 1) * NN__TILE_ROWS && (lines == 1 || vectors == 1))      \
+#define NN__GRID_CASE(line_count, n)                                                               \
+    case 8 * line_count + n:                                                                       \
+        if (line_count * n <= (line_count > 1 ? 2 : 1) * NN__TILE_ROWS &&                          \
+            (line_count == 1 || vectors == 1))                                                     \
             NN__NAME(grid_tile)                                                                    \
-        (g, a, a_line, b, start, start_line, c, c_line, lines, n, lines == 1 ? vectors : 1, last); \
+        (g, a, a_line, b, start, start_line, c, c_line, line_count, n,                             \
+         line_count == 1 ? vectors : 1, last);                                                     \
         break;
 
 #define NN__GRID_PANEL_CASE(n)                                                                     \
@@ -5708,7 +5710,7 @@ typedef struct nn__windows {
 #define NN__DEFINE_GRID                                                                            \
     NN__INLINE void NN__NAME(grid_tile)(const nn__grid *g, const nn_real *a, size_t a_line,        \
                                         const nn_real *b, const nn_real *start, size_t start_line, \
-                                        nn_real *c, size_t c_line, const int lines,                \
+                                        nn_real *c, size_t c_line, const int line_count,           \
                                         const int rows, const int vectors, const int last)         \
     {                                                                                              \
         const size_t a_row = g->a_row, a_step = g->a_step, b_row = g->b_row, c_row = g->c_row;     \
@@ -5717,7 +5719,7 @@ typedef struct nn__windows {
         NN__VECTOR sum[2 * NN__TILE_ROWS][NN__TILE_VECTORS], row[NN__TILE_VECTORS], factor;        \
         int i, v, k, run;                                                                          \
                                                                                                    \
-        NN__UNROLL (i, lines * rows) {                                                             \
+        NN__UNROLL (i, line_count * rows) {                                                        \
             const nn_real *from = start + (size_t)(i / rows) * start_line;                         \
             NN__UNROLL (v, vectors)                                                                \
                 sum[i][v] =                                                                        \
@@ -5730,7 +5732,7 @@ typedef struct nn__windows {
                 NN__UNROLL (v, vectors)                                                            \
                     row[v] = NN__LOAD_IN_TILE(next + v * NN__LANES,                                \
                                               v < vectors - 1 ? NN__LANES : last);                 \
-                NN__UNROLL (i, lines * rows) {                                                     \
+                NN__UNROLL (i, line_count * rows) {                                                \
                     const nn_real *from = i < rows ? one : i < 2 * rows ? two : three;             \
                     factor = NN__SET1(from[(size_t)(i % rows) * a_row]);                           \
                     NN__UNROLL (v, vectors) sum[i][v] = NN__FMA(factor, row[v], sum[i][v]);        \
@@ -5740,7 +5742,7 @@ typedef struct nn__windows {
                 three += a_step;                                                                   \
             }                                                                                      \
         }                                                                                          \
-        NN__UNROLL (i, lines * rows) {                                                             \
+        NN__UNROLL (i, line_count * rows) {                                                        \
             nn_real *to = c + (size_t)(i / rows) * c_line;                                         \
             NN__UNROLL (v, vectors)                                                                \
                 NN__STORE_UP_TO(to + (size_t)(i % rows) * c_row + v * NN__LANES, sum[i][v],        \
@@ -5755,21 +5757,21 @@ typedef struct nn__windows {
         const int tiles = (g->rows - 1) / NN__TILE_ROWS + 1;                                       \
         const int most = (g->rows - 1) / tiles + 1, larger = g->rows - tiles * (most - 1);         \
         const int shared = vectors == 1 && tiles == 1 && g->b_line == 0 ? 3 : 1;                   \
-        int line, tile, lines;                                                                     \
+        int line, tile, line_count;                                                                \
                                                                                                    \
-        for (line = 0; line < g->lines; line += lines) {                                           \
+        for (line = 0; line < g->line_count; line += line_count) {                                 \
             const nn_real *a = g->a + (size_t)line * g->a_line;                                    \
             const nn_real *b = g->b + (size_t)line * g->b_line + column;                           \
             const nn_real *start = first + (size_t)line * g->start_line;                           \
             nn_real *c = g->c + (size_t)line * g->c_line + column;                                 \
-            lines = g->lines - line < shared ? g->lines - line : shared;                           \
-            if (lines == 3 && g->lines - line == 4) lines = 2;                                     \
-            if (lines * g->rows > 2 * NN__TILE_ROWS) lines = 2;                                    \
-            if (lines * g->rows > 2 * NN__TILE_ROWS) lines = 1;                                    \
+            line_count = g->line_count - line < shared ? g->line_count - line : shared;            \
+            if (line_count == 3 && g->line_count - line == 4) line_count = 2;                      \
+            if (line_count * g->rows > 2 * NN__TILE_ROWS) line_count = 2;                          \
+            if (line_count * g->rows > 2 * NN__TILE_ROWS) line_count = 1;                          \
             for (tile = 0; tile < tiles; tile++) {                                                 \
                 const int rows = tile < larger ? most : most - 1;                                  \
                 size_t a_line = g->a_line, start_line = g->start_line, c_line = g->c_line;         \
-                int sets = lines;                                                                  \
+                int sets = line_count;                                                             \
                 if (vectors == 1 && tile + 1 < (tile < larger ? larger : tiles)) {                 \
                     sets = 2;                                                                      \
                     tile++;                                                                        \
@@ -5800,9 +5802,9 @@ typedef struct nn__windows {
                     NN__GRID_CASE(3, 4)                                                            \
                     NN__GRID_CASE(3, 5)                                                            \
                 }                                                                                  \
-                a += (size_t)(sets > lines ? sets * rows : rows) * g->a_row;                       \
-                start += (size_t)(sets > lines ? sets * rows : rows) * g->start_row;               \
-                c += (size_t)(sets > lines ? sets * rows : rows) * g->c_row;                       \
+                a += (size_t)(sets > line_count ? sets * rows : rows) * g->a_row;                  \
+                start += (size_t)(sets > line_count ? sets * rows : rows) * g->start_row;          \
+                c += (size_t)(sets > line_count ? sets * rows : rows) * g->c_row;                  \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
@@ -5885,7 +5887,7 @@ typedef struct nn__windows {
     {                                                                                              \
         int line, row, rows, vectors, last;                                                        \
                                                                                                    \
-        for (line = 0; line < g->lines; line++)                                                    \
+        for (line = 0; line < g->line_count; line++)                                               \
             for (row = 0; row < g->rows; row += rows) {                                            \
                 rows = nn__panel_width(&NN__NAME(panels), g->rows - row, 0);                       \
                 vectors = (rows + NN__LANES - 1) / NN__LANES;                                      \
@@ -5925,7 +5927,7 @@ typedef struct nn__windows {
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static NN__TARGET void NN__NAME(add_patches)(const nn_real *sums, int row, int lines,          \
+    static NN__TARGET void NN__NAME(add_patches)(const nn_real *sums, int row, int line_count,     \
                                                  int rows, int run, int step, nn_real *to,         \
                                                  size_t to_line)                                   \
     {                                                                                              \
@@ -5937,7 +5939,7 @@ typedef struct nn__windows {
             n = NN__LANES_OF(length - j);                                                          \
             while (from < rows && from * step + run <= j) from++;                                  \
             while (up_to < rows && up_to * step < j + n) up_to++;                                  \
-            for (line = 0; line < lines; line++) {                                                 \
+            for (line = 0; line < line_count; line++) {                                            \
                 const nn_real *patch = sums + ((line * rows + from) * row - from * step + j);      \
                 nn_real *at = to + (size_t)line * to_line + j;                                     \
                 NN__VECTOR v = NN__LOAD_UP_TO(at, n);                                              \
@@ -6051,7 +6053,7 @@ static void nn__forward_images(const nn__images *images, int first, int rows)
     grid.start = images->bias;
     grid.start_line = grid.start_row = 0;
     grid.c_line = (size_t)window->out.width * grid.c_row;
-    grid.lines = window->out.height;
+    grid.line_count = window->out.height;
     grid.rows = window->out.width;
     grid.cols = window->out.channels;
     grid.runs = window->height;
@@ -6145,23 +6147,23 @@ static void nn__convolution_weight_gradient_scalar(const nn__window *window, con
 
 /* Adds the weight gradient of one image x[padded] to a part of a grid of dw, or overwrites it. */
 static void nn__weight_gradient_grid(const nn__windows *kernels, const nn__grid *whole, int line,
-                                     int lines, int row, int rows)
+                                     int line_count, int row, int rows)
 {
     nn__grid part = *whole;
 
     part.a += (size_t)line * part.a_line + (size_t)row * part.a_row;
     part.c += (size_t)line * part.c_line + (size_t)row * part.c_row;
     if (part.start != nn__zeros) part.start = part.c;
-    part.lines = lines;
+    part.line_count = line_count;
     part.rows = rows;
-    if (lines > 0 && rows > 0) kernels->grid(&part);
+    if (line_count > 0 && rows > 0) kernels->grid(&part);
 }
 
 /* Computes lines line ... line + lines - 1 of a kernel, and in each of them rows row ... row + rows
    - 1, of nn__convolution_weight_gradient_scalar. */
 static void nn__weight_gradient_part(const nn__windows *kernels, const nn__grid *whole,
                                      const nn__window *window, int images, int accumulate, int line,
-                                     int lines, int row, int rows)
+                                     int line_count, int row, int rows)
 {
     nn__grid grid = *whole;
     int b;
@@ -6172,7 +6174,7 @@ static void nn__weight_gradient_part(const nn__windows *kernels, const nn__grid 
             grid.start_line = grid.c_line;
             grid.start_row = grid.c_row;
         }
-        nn__weight_gradient_grid(kernels, &grid, line, lines, row, rows);
+        nn__weight_gradient_grid(kernels, &grid, line, line_count, row, rows);
         grid.a += window->padded.size;
         grid.b += window->out.size;
     }
@@ -6200,7 +6202,7 @@ static void nn__windows_weight_gradient(const nn__windows *kernels, const nn__wi
     grid.start_line = grid.start_row = 0;
     grid.c = dw;
     grid.c_line = (size_t)run * grid.c_row;
-    grid.lines = height;
+    grid.line_count = height;
     grid.rows = run;
     grid.cols = out;
     grid.runs = window->out.height;
@@ -6298,14 +6300,15 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     const int step = window->stride_width * window->padded.channels;
     const int part = nn__least(run, NN__PATCHES), row = (part - 1) / lanes * lanes + 2 * lanes;
     const int room = part < run || row > NN__PATCHES ? 1 : NN__PATCHES / row;
-    const int lines = nn__least(window->height, room), most = nn__least(width, room / lines);
+    const int line_count = nn__least(window->height, room),
+              most = nn__least(width, room / line_count);
     const size_t line = nn__line(window);
     nn_real memory[NN__PATCHES + 64];
     nn_real *const sums = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof(nn_real);
     nn__grid grid;
     int b, y, i, from, position;
 
-    memset(sums, 0, ((size_t)(lines * most * row) + (size_t)lanes) * sizeof *sums);
+    memset(sums, 0, ((size_t)(line_count * most * row) + (size_t)lanes) * sizeof *sums);
     grid.a_row = (size_t)out;
     grid.a_line = grid.a_run = grid.b_run = 0;
     grid.a_step = 1;
@@ -6326,16 +6329,16 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
                 grid.a = dz + (size_t)position * (size_t)out;
                 grid.rows = nn__least(width - position, most);
                 grid.c_line = (size_t)(grid.rows * row);
-                for (i = 0; i < window->height; i += grid.lines) {
+                for (i = 0; i < window->height; i += grid.line_count) {
                     nn_real *to = dx + (size_t)(y * window->stride_height + i) * line +
                                   (size_t)position * (size_t)step;
-                    grid.lines = nn__least(window->height - i, lines);
+                    grid.line_count = nn__least(window->height - i, line_count);
                     for (from = 0; from < run; from += part) {
                         grid.b = images->w + (size_t)i * (size_t)run + from;
                         grid.cols = nn__least(run - from, part);
                         kernels->grid(&grid);
-                        kernels->add_patches(grid.c, row, grid.lines, grid.rows, grid.cols, step,
-                                             to + from, line);
+                        kernels->add_patches(grid.c, row, grid.line_count, grid.rows, grid.cols,
+                                             step, to + from, line);
                     }
                 }
             }
