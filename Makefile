@@ -36,6 +36,7 @@ FLAGS.double = -DNN_DOUBLE
 FLAGS.no_fma = -DNN_NO_FMA
 FLAGS.static = -DNN_NO_MALLOC -DNN_NO_STDIO -DNN_NO_SIMD
 FLAGS.dense = -DNN_NO_CONVOLUTION
+FLAGS.bare = -DNN_NO_CONVOLUTION -DNN_NO_SIMD
 FLAGS.flash = -DFLASH=0x5a
 FLAGS.replay = -DFUZZ_REPLAY
 
@@ -52,9 +53,9 @@ TESTS = $(addprefix $(BUILD)/,unit/kernels reference/accuracy unit/kernels.doubl
     $(filter-out unit/kernels unit/gradient unit/convolution_gradient,$(UNITS)) \
     $(patsubst %,%.double,$(filter-out unit/kernels unit/faults,$(UNITS))) \
     $(patsubst %,%.flash,$(filter unit/safetensors_open%,$(UNITS))) unit/export.no_fma \
-    platform/bits platform/bits.dense platform/openblas platform/saving platform/sizes \
-    platform/sizes.dense platform/sizes.static platform/threads reference/golden \
-    reference/golden.double reference/torch_file)
+    platform/bits platform/bits.dense platform/bits.bare platform/openblas platform/saving \
+    platform/sizes platform/sizes.dense platform/sizes.static platform/threads \
+    reference/golden reference/golden.double reference/torch_file)
 # make SKIP="unit/kernels unit/csv.double" test: without these.
 TESTS := $(filter-out $(SKIP:%=$(BUILD)/%),$(TESTS))
 

@@ -120,7 +120,7 @@ static int read_mnist(nn_data *data, const char *folder, const char *name)
 }
 
 /* 784-128-10, Adam 1e-3, batch 128, 10 epochs; PyTorch: 0.9762, 0.9771. Two convolutions as in
-   examples/mnist.c, batch 64, 5 epochs. */
+   examples/mnist.c, batch 64, 5 epochs; PyTorch: 0.9856, 0.9847, 0.9832. */
 static void test_mnist(void)
 {
     static const nn_layer dense[] = {NN_DENSE(128, NN_RELU), NN_DENSE(10, NN_SOFTMAX)};
@@ -146,7 +146,7 @@ static void test_mnist(void)
     how.epochs = 5;
     for (how.seed = 1; how.seed <= 3; how.seed++)
         train(&training, &test, convolution, 7, &how, &images, &images8);
-    check_accuracies("MNIST, convolution", &images, 0.988, 0);
+    check_accuracies("MNIST, convolution", &images, 0.986, 0.985);
     check_int8("MNIST, convolution", &images, &images8);
     nn_data_free(&training);
     nn_data_free(&test);
