@@ -12592,6 +12592,8 @@ static int nn__big_bits(const nn__big *a)
     int bits = a->count * 32;
     uint32_t top;
 
+    /* Its words are set, and the last one is not 0.
+       NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
     for (top = a->word[a->count - 1]; !(top >> 31); top <<= 1) bits--;
     return bits;
 }
@@ -19014,6 +19016,8 @@ static void nn__write_window_node(nn__onnx *to, int i, const nn__layer *layer)
         node = nn__begin_node(to, "Conv", "weight", k, "bias", k);
         nn__write_attribute(&to->writer, "pads", pads, 4);
     } else {
+        /* It is a pool, because it is no convolution.
+           NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
         node = nn__begin_node(to, operators[layer->kind - NN_LAYER_MAX_POOL], NULL, 0, NULL, 0);
     }
     if (layer->kind != NN_LAYER_GLOBAL_AVERAGE) {
