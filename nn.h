@@ -14558,7 +14558,14 @@ static nn_status nn__read_recipe_line(nn__table *table, nn__parser *line, const 
     return table->targets && !field->target ? NN_ERROR_METADATA : status;
 }
 
-/* Reads the fields of table->recipe. */
+/* Returns the outputs of what has the recipe: the model, or the other data. */
+static int nn__recipe_outputs(const nn__table *table)
+{
+    return table->o.model ? nn__outputs(table->o.model) : table->o.like->outputs;
+}
+
+/* Reads the fields of table->recipe. More targets than outputs are refused here, because they may
+   be absent in the table, and each row would have room for them. */
 static nn_status nn__read_recipe(nn__table *table)
 {
     nn__parser line = nn__parse_text(table->recipe, strlen(table->recipe));
@@ -14595,7 +14602,8 @@ static nn_status nn__read_recipe(nn__table *table)
             status = nn__read_recipe_line(table, &line, &cell);
         if (status != NN_OK) return status;
     }
-    return table->recipe_cols > 0 && table->count > table->targets ? NN_OK : NN_ERROR_METADATA;
+    if (table->recipe_cols < 1 || table->count == table->targets) return NN_ERROR_METADATA;
+    return table->targets > nn__recipe_outputs(table) ? NN_ERROR_SHAPE : NN_OK;
 }
 
 /* Sets *before[1 ... recipe_cols], which the caller frees, to how many targets a recipe without a
@@ -14713,16 +14721,9 @@ static nn_status nn__check_recipe_sizes(const nn__table *table, nn_data *data)
 {
     const nn_model *model = table->o.model;
     const nn_data *like = table->o.like;
-    int inputs = data->inputs, outputs = data->outputs;
+    const int inputs = model ? model->inputs : like ? like->inputs : data->inputs;
+    const int outputs = model || like ? nn__recipe_outputs(table) : data->outputs;
 
-    if (like) {
-        inputs = like->inputs;
-        outputs = like->outputs;
-    }
-    if (model) {
-        inputs = model->inputs;
-        outputs = nn__outputs(model);
-    }
     if (data->classes == 2 && outputs == 2) data->outputs = 2;
     return data->inputs == inputs && data->outputs == outputs ? NN_OK : NN_ERROR_SHAPE;
 }

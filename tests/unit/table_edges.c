@@ -290,6 +290,24 @@ static void test_recipes(void)
     }
 }
 
+/* Targets of a recipe may be absent in the table, but there are no more of them than outputs. */
+static void test_absent_targets(void)
+{
+    nn_data data, like;
+    nn_csv_options csv;
+
+    memset(&like, 0, sizeof like);
+    memset(&csv, 0, sizeof csv);
+    like.recipe = "table,3,header,\",\",.\nnumber,x\ntarget,y\ntarget,z\n";
+    like.inputs = 1;
+    like.outputs = 2;
+    csv.like = &like;
+    CHECK(nn_parse_csv(&data, "x\n1\n", 4, &csv) == NN_OK && data.rows == 1 && !data.y);
+    nn_data_free(&data);
+    like.outputs = 1;
+    CHECK(nn_parse_csv(&data, "x\n1\n", 4, &csv) == NN_ERROR_SHAPE && data_is_zero(&data));
+}
+
 int main(void)
 {
     test_any_backend(); /* it is not asked for */
@@ -310,5 +328,6 @@ int main(void)
     RUN(test_like_delimiters);
     RUN(test_recipes);
     remove(temporary("table.csv"));
+    RUN(test_absent_targets);
     return test_done();
 }
