@@ -77,7 +77,7 @@ enum { POOL = 16381 }; /* prime, so that rows of a matrix do not repeat */
 
 #define INFINITY_BITS ((nn__bits)(2 * NN__BIAS + 1) << NN__MANTISSA)
 
-static nn_real pool[KINDS][POOL];
+static nn_real number_pool[KINDS][POOL];
 
 static nn_real any_bits(void)
 {
@@ -135,7 +135,7 @@ static void fill_pool(void)
 
     state = nn__random_start((uint64_t)seed);
     for (kind = 0; kind < KINDS; kind++)
-        for (i = 0; i < POOL; i++) pool[kind][i] = number_of_kind(kind);
+        for (i = 0; i < POOL; i++) number_pool[kind][i] = number_of_kind(kind);
 }
 
 static nn_real quiet_nan(void)
@@ -212,7 +212,7 @@ static void fill(array *a, int kind)
 
     for (; i < a->count; i += part, from = 0) {
         part = a->count - i < POOL - from ? a->count - i : POOL - from;
-        memcpy(x + i, pool[kind] + from, part * sizeof *x);
+        memcpy(x + i, number_pool[kind] + from, part * sizeof *x);
     }
 }
 
