@@ -1,6 +1,7 @@
 /* Checkpoints and options: a checkpoint loads under exactly those options with which the training
    so far would have been the same. It then goes on to the bits of a run under these options that
-   was never interrupted; any other option is refused, by its name. */
+   was never interrupted; any other option is refused, by its name. The table of all options and
+   what may become of each makes it long. */
 #define NN_IMPLEMENTATION /* for the list of all options */
 #include "files.h"
 
