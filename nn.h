@@ -8714,15 +8714,16 @@ NN_DEF nn_status nn_model_copy(nn_model **copy, const nn_model *model)
 
 #ifndef NN_NO_CONVOLUTION
 /* Computes a layer that moves a window over an image: see nn__layer_forward. */
-static NN__APART void nn__window_forward(const nn_model *model, int i, const nn__layer *layer,
-                                         const nn_real *x, nn_real *y, int rows,
-                                         nn_activation activation, nn_real *padded)
+static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_real *x, nn_real *y,
+                                         int rows, nn_activation activation, nn_real *padded)
 {
+    const nn_layer_kind kind = model->layers[i].kind;
+    const size_t *const offsets = model->offsets + NN__OFFSETS * i;
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
 
-    if (nn__is_pool(layer->kind)) {
-        NN__RUN(model, pool, &window, nn__is_average(layer->kind), x, y, rows);
+    if (nn__is_pool(kind)) {
+        NN__RUN(model, pool, &window, nn__is_average(kind), x, y, rows);
         return;
     }
     if (nn__is_padded(&window)) {
@@ -8730,11 +8731,11 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
         x = padded;
     }
     if (!NN__IN_PLACE || model->parameters)
-        NN__RUN(model, convolution_forward, &window, x, model->parameters + layer->weights,
-                model->parameters + layer->biases, y, rows, activation);
+        NN__RUN(model, convolution_forward, &window, x, model->parameters + offsets[0],
+                model->parameters + offsets[1], y, rows, activation);
     else
-        nn__stored_convolution(&window, x, model->file + layer->weights * sizeof(nn_real),
-                               model->file + layer->biases * sizeof(nn_real), y, rows, activation);
+        nn__stored_convolution(&window, x, model->file + offsets[0] * sizeof(nn_real),
+                               model->file + offsets[1] * sizeof(nn_real), y, rows, activation);
 }
 #endif
 
@@ -8748,7 +8749,7 @@ NN__HOT void nn__layer_forward(const nn_model *model, int i, const nn__layer *la
 
 #ifndef NN_NO_CONVOLUTION
     if (layer->kind != NN_LAYER_DENSE) {
-        nn__window_forward(model, i, layer, x, y, rows, activation, padded);
+        nn__window_forward(model, i, x, y, rows, activation, padded);
         return;
     }
 #else
@@ -10694,7 +10695,6 @@ NN__HOT size_t nn__layer_columns(const nn_model *model, const nn_options *option
     const int arrays = 1 + (nn__keeps_z(model->layers[layer].activation) ? 1 : 0) +
                        (nn__layer_dropout(options, layer) > 0 ? 2 : 0);
 
-    if (layer < nn__first_layer(model)) return 0;
     return (size_t)nn__outputs_of(model, layer) * (size_t)arrays;
 }
 
@@ -10750,7 +10750,7 @@ static void nn__lay_out_trainer(nn_trainer *trainer, nn__block *block, const nn_
     size_t cols = 0;
     int layer;
 
-    for (layer = 0; layer < model->count; layer++) {
+    for (layer = nn__first_layer(model); layer < model->count; layer++) {
         cols += nn__layer_columns(model, o, layer); /* four times the widths, which fit, at most */
     }
     (void)nn__take(block, 1, sizeof *trainer);
@@ -11042,27 +11042,30 @@ static nn__planes nn__forward(nn_trainer *trainer, const nn_real *x, int rows, i
 
 #ifndef NN_NO_CONVOLUTION
 /* dx[rows x inputs of layer i] = dL/dx from dz[rows x outputs of layer i] and the input x of a
-   layer that moves a window. */
-static void nn__window_input_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
-                                      const nn_real *x, const nn_real *dz, nn_real *dx, int rows)
+   layer of this kind that moves a window. w are its weights. */
+static NN__APART void nn__window_input_gradient(const nn_trainer *trainer, int i,
+                                                nn_layer_kind kind, const nn_real *w,
+                                                const nn_real *x, const nn_real *dz, nn_real *dx,
+                                                int rows)
 {
     const nn_model *model = trainer->model;
     const nn__window window =
         nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
     const int padded = nn__is_padded(&window);
 
-    if (nn__is_pool(layer->kind)) {
-        NN__RUN(model, pool_gradient, &window, nn__is_average(layer->kind), x, dz, dx, rows);
+    if (nn__is_pool(kind)) {
+        NN__RUN(model, pool_gradient, &window, nn__is_average(kind), x, dz, dx, rows);
         return;
     }
-    NN__RUN(model, convolution_input_gradient, &window, dz, model->parameters + layer->weights,
-            trainer->transposed, padded ? trainer->padded : dx, rows);
+    NN__RUN(model, convolution_input_gradient, &window, dz, w, trainer->transposed,
+            padded ? trainer->padded : dx, rows);
     if (padded) nn__crop(&window, trainer->padded, dx, rows);
 }
 
-/* The weight gradient of a convolution, as nn__backward has it. */
-static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const nn__layer *layer,
-                                       const nn_real *x, const nn_real *dz, int rows)
+/* The weight gradient of a convolution, as nn__backward has it, to dw and db. */
+static NN__APART void nn__window_weight_gradient(const nn_trainer *trainer, int i, const nn_real *x,
+                                                 const nn_real *dz, nn_real *dw, nn_real *db,
+                                                 int rows)
 {
     const nn_model *model = trainer->model;
     const nn__window window =
@@ -11072,8 +11075,7 @@ static void nn__window_weight_gradient(const nn_trainer *trainer, int i, const n
         nn__pad(&window, x, trainer->padded, rows);
         x = trainer->padded;
     }
-    NN__RUN(model, convolution_weight_gradient, &window, x, dz, trainer->gradients + layer->weights,
-            trainer->gradients + layer->biases, rows, trainer->pending);
+    NN__RUN(model, convolution_weight_gradient, &window, x, dz, dw, db, rows, trainer->pending);
 }
 #endif
 
@@ -11084,7 +11086,8 @@ NN__HOT void nn__layer_weight_gradient(const nn_trainer *trainer, int i, const n
 {
 #ifndef NN_NO_CONVOLUTION
     if (layer->kind == NN_LAYER_CONVOLUTION)
-        nn__window_weight_gradient(trainer, i, layer, x, dz, rows);
+        nn__window_weight_gradient(trainer, i, x, dz, trainer->gradients + layer->weights,
+                                   trainer->gradients + layer->biases, rows);
     if (layer->kind != NN_LAYER_DENSE) return;
 #else
     (void)i;
@@ -11109,7 +11112,8 @@ NN__HOT void nn__layer_input_gradient(const nn_trainer *trainer, int i, const nn
         nn_real *const dx = trainer->buffer;
         size_t k;
 
-        nn__window_input_gradient(trainer, i, layer, before->dropped, dz, dx, rows);
+        nn__window_input_gradient(trainer, i, layer->kind, model->parameters + layer->weights,
+                                  before->dropped, dz, dx, rows);
         for (k = 0; before->mask && k < count; k++) dx[k] *= before->mask[k];
         NN__RUN(model, activation_gradient, activation, before->state, dx, rows, layer->inputs);
         return;
@@ -11224,8 +11228,8 @@ NN_DEF nn_status nn_backward(nn_trainer *trainer, const nn_real *dy, nn_real *dx
 
 #ifndef NN_NO_CONVOLUTION
         if (layer.kind != NN_LAYER_DENSE)
-            nn__window_input_gradient(trainer, first, &layer, trainer->input, trainer->planes, dx,
-                                      rows);
+            nn__window_input_gradient(trainer, first, layer.kind, model->parameters, trainer->input,
+                                      trainer->planes, dx, rows);
         else
 #endif
             NN__RUN(model, dense_input_gradient, trainer->planes, model->parameters, NULL, dx, NULL,
