@@ -14,12 +14,14 @@
        weights nn|openblas SECONDS MxNxK        a flop of dw[M x N] = x[K x M]^T dz[K x N]
        inputs nn|openblas SECONDS MxNxK         a flop of dx[M x N] = dz[M x K] w[N x K]^T, in nn.h
                                                 times the derivative of the ReLU before it
-       train nn SECONDS 784-128-10 BATCH ROWS   a row; the batches cycle through ROWS rows
+       train nn|im2col SECONDS 784-128-10 BATCH ROWS
+                                                a row; the batches cycle through ROWS rows
        fit nn SECONDS 784-128-10 BATCH ROWS     a row in one epoch of nn_fit, everything included
-       predict nn|fann SECONDS 784-128-10       a row, predicted alone
+       predict nn|fann|im2col SECONDS 784-128-10
+                                                a row, predicted alone
 
-   Nets may be names of named_nets. These samples are short. A run of training is long, and is
-   answered slice by slice:
+   Nets may be names of named_nets; im2col (see im2col.h) knows only these. These samples are short.
+   A run of training is long, and is answered slice by slice:
 
        run nn|fann 0 784-128-10 BATCH ROWS HIDDEN FILE
 
@@ -432,6 +434,69 @@ static double net_rate(const request *r, step work)
     return rate;
 }
 
+#ifdef BENCH_OPENBLAS
+#include "im2col.h"
+
+typedef struct peer_net {
+    im2col_net net;
+    nn_data data;
+    int next; /* row of data */
+} peer_net;
+
+static double train_im2col(void *state)
+{
+    peer_net *n = (peer_net *)state;
+
+    im2col_train(&n->net, n->data.x + (size_t)n->next * (size_t)n->data.inputs,
+                 n->data.y + (size_t)n->next * (size_t)n->data.outputs, n->net.batch);
+    n->next = (n->next + n->net.batch) % n->data.rows;
+    return n->net.batch;
+}
+
+static double predict_im2col(void *state)
+{
+    peer_net *n = (peer_net *)state;
+
+    im2col_forward(&n->net, n->data.x, 1);
+    return 1;
+}
+
+/* Fails unless nn.h and im2col.h find the same loss in each of three steps. */
+static void check_im2col(peer_net *n, nn_model *model, const nn_options *options)
+{
+    nn_trainer *trainer;
+    int i;
+
+    check(nn_trainer_create(&trainer, model, options));
+    for (i = 0; i < 3; i++) {
+        const float loss = im2col_train(&n->net, n->data.x, n->data.y, n->net.batch);
+        nn_real own;
+
+        check(nn_train_batch(trainer, n->data.x, n->data.y, n->net.batch, &own));
+        if (!(fabsf(loss - own) <= 1e-4f * own)) fail("im2col.h computes another net");
+    }
+    nn_trainer_free(trainer);
+}
+
+static double im2col_rate(const request *r, step work)
+{
+    peer_net n = {0};
+    nn_options options;
+    nn_model *model = make_model(r, &options);
+    double rate;
+
+    if (!r->named) return 0;
+    n.data = make_data(r->rows, r->sizes[0], r->sizes[r->count - 1]);
+    n.net = im2col_create(r->named, model, r->batch);
+    check_im2col(&n, model, &options);
+    rate = measure(work, &n, r->seconds);
+    im2col_free(&n.net);
+    nn_model_free(model);
+    nn_data_free(&n.data);
+    return rate;
+}
+#endif
+
 #ifdef BENCH_FANN
 typedef struct fann_net {
     struct fann *ann;
@@ -616,6 +681,8 @@ static const struct {
     {"forward", "openblas", 3, product_rate, forward_openblas},
     {"weights", "openblas", 3, product_rate, weights_openblas},
     {"inputs", "openblas", 3, product_rate, inputs_openblas},
+    {"train", "im2col", 2, im2col_rate, train_im2col},
+    {"predict", "im2col", 2, im2col_rate, predict_im2col},
 #endif
 #ifdef BENCH_FANN
     {"predict", "fann", 2, fann_rate, predict_fann},

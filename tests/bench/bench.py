@@ -30,6 +30,7 @@ two is missing. OTHER is one of
     peak        what one core can do with multiply-adds alone; in training, a run that does nothing
                 but its matrix products at that rate
     openblas    cblas_sgemm on the same shapes, without bias and activation
+    im2col      convolutions by copied patches and cblas_sgemm: see im2col.h
     torch       PyTorch: eager training, fused Adam if it has that; torch.mm for products
     jax         JAX: one jit-compiled scan over the batches of a slice
     sklearn     scikit-learn's MLPClassifier.partial_fit
@@ -110,15 +111,16 @@ def training(net, hidden, data, batch, rows, slices, *peers):
                 training_flops(net), slices)
 
 
-def with_all_threads(case, slices):
+def with_all_threads(case, slices=0):
     """The same with all threads, for nn.h and the peers that have them."""
     # PyTorch's threads and OpenBLAS's may compete for the cores, as in Debian's packages. So
     # PyTorch is measured with both, and with OpenBLAS's alone.
-    peers = {"one_thread": [Side("c", "run", "nn")],
-             "torch": [Side("python_all", "run", "torch"), Side("python_blas", "run", "torch")],
-             "jax": [Side("python_all", "run", "jax")]}
-    return case._replace(name=case.name + "_all", work=f"{case.work}, {CORES} threads", peers=peers,
-                         ours=Side("c_all", "run", "nn"), slices=slices)
+    processes = {"torch": ["python_all", "python_blas"], "jax": ["python_all"]}
+    peers = {peer: [side._replace(process=process) for side in sides for process in processes[peer]]
+             for peer, sides in case.peers.items() if peer in processes}
+    return case._replace(name=case.name + "_all", work=f"{case.work}, {CORES} threads",
+                         peers={"one_thread": [case.ours], **peers},
+                         ours=case.ours._replace(process="c_all"), slices=slices)
 
 
 def fitting(net, batch, rows):
@@ -152,12 +154,12 @@ def training_named(net, batch):
     """Short samples of training."""
     return Case(f"train_{net}_batch{batch}", f"training {net}, batch {batch}",
                 f"{net} {batch} {8 * batch}", Side("c", "train", "nn"),
-                {**PEAK, **torch_layouts("train")}, NAMED[net])
+                {**PEAK, **torch_layouts("train"), **sides("c", "train", "im2col")}, NAMED[net])
 
 
 def prediction_named(net):
     return Case(f"predict_{net}", f"predicting one row, {net}", net, Side("c", "predict", "nn"),
-                torch_layouts("predict"), 1)
+                {**torch_layouts("predict"), **sides("c", "predict", "im2col")}, 1)
 
 
 # Rows of images in an epoch: see data.c. All others are small.
@@ -194,6 +196,9 @@ CASES = [
     training_named("image-net", 32),
     training_named("image-net", 128),
     training_named("sensor-net", 32),
+    with_all_threads(training_named("image-net", 32)),
+    with_all_threads(training_named("image-net", 128)),
+    with_all_threads(training_named("sensor-net", 32)),
     prediction("784-128-10", "python", "torch"),
     prediction("64-32-32-1", "python", "torch"),
     prediction("2-8-1", "c", "fann"),
@@ -470,7 +475,9 @@ PROSE = """# The benchmark on {processor}
 - image-net has images of 28 x 28 pixels, 8 and 16 channels of 5 x 5 kernels, each with a largest
   number of 2 x 2 behind it, and dense layers of 64 and 10. sensor-net has 128 samples of 3 signals,
   8 channels of 5 and 16 of 3 samples, their averages, and a dense layer of 6. Both are measured in
-  short samples of nn_train_batch. PyTorch has the layout of images that is faster.
+  short samples of nn_train_batch. PyTorch has the layout of images that is faster. "Copied patches
+  and OpenBLAS" is `im2col.h`: the patches of an image are copied to a matrix, which OpenBLAS
+  multiplies by the kernels, as many libraries do.
 - Nets with one output are sigmoid throughout and are trained with the squared error and SGD (FANN
   one row at a time, whatever the batch). The others end in softmax and are trained with the
   cross-entropy and Adam; their hidden layers are ReLU, those of 64-64-64-10 tanh.
@@ -493,7 +500,8 @@ def loss_text(loss):
 
 def write_table(results, backend, busy):
     found = versions([result.case for result in results], backend)
-    found.update(train="nn_train_batch", one_thread="one thread", first_epoch="the first epoch")
+    found.update(train="nn_train_batch", im2col="copied patches and OpenBLAS",
+                 one_thread="one thread", first_epoch="the first epoch")
     family = cpu_info("cpu family")
     processor = cpu_info("model name") or platform.processor() or platform.machine()
     processor += f" (family {family}, model {cpu_info('model')})" if family else ""
