@@ -72,6 +72,7 @@
 
        loop    nn_fit, nn_trainer_fit           epochs, shuffling, validation, early stopping
        batch   nn_train_batch, nn_accumulate    one update; a gradient without the update
+               nn_shard_gradient                the part of a batch that one process computes
        step    nn_forward, nn_backward, nn_update     any loss, reinforcement learning, GANs
        arrays  nn_parameters, nn_gradients      averaging, evolution, sums over processes
 
@@ -149,6 +150,11 @@
    before the fork, its parent compute large products. Fork before the first of these, or call
    omp_set_num_threads(1) first in the child, or omp_pause_resource_all(omp_pause_soft) in the
    parent before the fork. LLVM's OpenMP needs none of this, and allows it.
+
+   PROCESSES. Many processes can train one model, each with a copy of it. nn_shard_gradient gives
+   the gradient of a part of a batch. The program adds these gradients over all processes, by MPI or
+   sockets, and each process calls nn_update with the sum. Where the parts and the order of the sum
+   stay the same, any number of processes gives the same weights: see examples/mpi.c.
 
    REPRODUCIBLE RESULTS. Weights, outputs, losses and files are the same to the last bit with every
    compiler, optimisation level, operating system, byte order, set of vector instructions and number
@@ -233,7 +239,7 @@
        NN_NO_STDIO         no files, no FILE, no clock
        NN_NO_MALLOC        no heap: only the caller's blocks (..._create_in); no nn_fit, no
                            nn_export_..., no files by path, nothing that reads or divides data, no
-                           metadata, no scaling of targets
+                           metadata, no scaling of targets, no nn_shard_gradient
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
                            no nn_quantize and no nn_export_...
        NN_NO_CONVOLUTION   dense layers only: no images, convolutions or pools
@@ -502,6 +508,7 @@
 #define nn_set_metadata           NN__LINKED(nn_set_metadata)
 #define nn_set_scaling            NN__LINKED(nn_set_scaling)
 #define nn_set_target_scaling     NN__LINKED(nn_set_target_scaling)
+#define nn_shard_gradient         NN__LINKED(nn_shard_gradient)
 #define nn_split                  NN__LINKED(nn_split)
 #define nn_split_fold             NN__LINKED(nn_split_fold)
 #define nn_status_text            NN__LINKED(nn_status_text)
@@ -1213,6 +1220,33 @@ NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_
    zeroed. */
 NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_real *loss);
 
+#ifndef NN_NO_MALLOC
+/* Where a shard is in its batch. A shard is a part of a batch whose other parts are computed by
+   other processes, by other threads, or later. */
+typedef struct nn_shard {
+    int batch_rows;       /* rows of the whole batch, 1 to batch_size */
+    int first;            /* rows of the batch before the shard's; only dropout depends on it */
+    nn_real batch_weight; /* sum of the row weights of the whole batch; 0: they are all 1 */
+} nn_shard;
+
+/* Makes the gradients those of a shard's part in the mean loss of the whole batch, which is the sum
+   of the weighted losses of its rows, divided by the sum of all weights of the batch. Earlier
+   gradients are overwritten. The gradients of all shards of a batch add up to the one that
+   nn_accumulate gives for the whole batch, but for rounding errors. If they are always added in the
+   same order, the bits of the sum do not depend on who computes which shard. Write the sum to
+   nn_gradients in every process, and nn_update does the rest: clipping, weight decay, schedules.
+   *loss receives the shard's part in the mean loss; these parts add up too. loss may be NULL. A
+   shard may have no rows, or only rows of weight 0: its gradients and its loss are 0. Shards of one
+   batch may be of any size. examples/mpi.c is a program that does all this.
+
+   With dropout, a row of the batch has the same masks whatever shard it is in (where no rows have
+   weight 0). They are those that nn_accumulate draws for the whole batch, without micro-batches, in
+   a new trainer whose seed is options->seed + 0x9e3779b97f4a7c15 * (number of updates so far). The
+   trainer's random generator stays as it is. */
+NN_DEF nn_status nn_shard_gradient(nn_trainer *trainer, const nn_data *rows, const nn_shard *shard,
+                                   nn_real *loss);
+#endif
+
 /* *y becomes the outputs [rows x outputs] for x[rows x inputs], with dropout. rows is at most
    batch_size and micro_batch_size. The outputs stay the trainer's and are valid until its next
    call. */
@@ -1699,6 +1733,8 @@ struct nn_trainer {
     size_t *index; /* [batch] indices of the batch's rows in the data */
 #ifndef NN_NO_MALLOC
     void *heap;
+    int shard_first; /* in nn_shard_gradient: rows of the batch before those of the micro-batch, */
+    int shard_of;    /* and rows of the batch; otherwise 0 */
 #endif
     uint32_t run_steps; /* updates in all epochs of nn_fit, for the schedule */
     int batch;          /* capacity of the arrays [batch x ...]: the rows of a micro-batch */
@@ -3430,6 +3466,22 @@ static uint64_t nn__random_start(uint64_t seed)
     nn__random(&state);
     return state;
 }
+
+#if !defined(NN_NO_TRAIN) && !defined(NN_NO_MALLOC)
+/* Advances the state as `count` calls of nn__random do, in log2 count steps: one step is state *
+   factor + addend, and so are two, with another factor and addend (Brown 1994, "Random number
+   generation with arbitrary strides"). */
+static void nn__skip_random(uint64_t *state, uint64_t count)
+{
+    uint64_t factor = UINT64_C(6364136223846793005), addend = UINT64_C(1442695040888963407);
+
+    for (; count; count >>= 1) {
+        if (count & 1) *state = *state * factor + addend;
+        addend *= factor + 1;
+        factor *= factor;
+    }
+}
+#endif
 
 /* Returns a number that is uniformly distributed in [0, 1). It is a multiple of 2^-24, so that
    float and double draw the same numbers. */
@@ -10999,17 +11051,28 @@ static void nn__load_batch(const nn_trainer *trainer, const nn_real *x, const si
    predicting needs no correction. The dropout mask holds these factors:
 
        mask[rows x width]    = 0 with probability p, else 1 / (1 - p)
-       dropped[rows x width] = outputs[rows x width] * mask[rows x width] */
+       dropped[rows x width] = outputs[rows x width] * mask[rows x width]
+
+   In a shard, the draws of the batch's other rows are skipped. */
 static void nn__drop(nn_trainer *trainer, int layer, const nn__planes *planes, int rows)
 {
     const nn_real share = trainer->options->dropout[layer], kept = 1 / (1 - share);
-    const size_t count = (size_t)rows * (size_t)nn__outputs_of(trainer->model, layer);
+    const size_t width = (size_t)nn__outputs_of(trainer->model, layer);
+    const size_t count = (size_t)rows * width;
     size_t i;
 
+#ifndef NN_NO_MALLOC
+    nn__skip_random(&trainer->state.random_state, (uint64_t)trainer->shard_first * width);
+#endif
     for (i = 0; i < count; i++) {
         planes->mask[i] = nn__uniform(&trainer->state.random_state) >= share ? kept : 0;
         planes->dropped[i] = planes->outputs[i] * planes->mask[i];
     }
+#ifndef NN_NO_MALLOC
+    if (trainer->shard_of)
+        nn__skip_random(&trainer->state.random_state,
+                        (uint64_t)(trainer->shard_of - trainer->shard_first - rows) * width);
+#endif
 }
 
 /* The forward pass of x[rows x inputs], scaled, through all layers. Where logits is 1, the last
@@ -11467,8 +11530,9 @@ static void nn__set_training_objective(nn__objective *objective, const nn_traine
 
 /* Adds the gradient of the range's mean loss, weighted by the row weights, to the gradients. It
    goes through the range by micro-batches and adds the losses to the sums; where measure is 1, it
-   adds all else too. *weight receives the sum of the row weights. If that is 0, nothing is added to
-   the gradients. If a later micro-batch diverges, all gradients are zeroed. */
+   adds all else too. *weight is the sum of the row weights by which the losses are divided. If it
+   is 0, it receives the sum of the range's weights; if that is 0, nothing is added to the
+   gradients. If a later micro-batch diverges, all gradients are zeroed. */
 static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int measure,
                                    nn__sums *sums, nn_real *weight)
 {
@@ -11478,10 +11542,11 @@ static nn_status nn__add_gradients(nn_trainer *trainer, nn__range *range, int me
     int i, begun = 0;
 
     nn__set_training_objective(&objective, trainer, data);
-    *weight = 0;
-    if (!data->weight) *weight = (nn_real)(range->end - range->next);
-    for (i = range->next; data->weight && i < range->end; i++)
-        *weight += data->weight[nn__row_of(range, i)];
+    if (*weight == 0) {
+        if (!data->weight) *weight = (nn_real)(range->end - range->next);
+        for (i = range->next; data->weight && i < range->end; i++)
+            *weight += data->weight[nn__row_of(range, i)];
+    }
     objective.total = *weight;
     trainer->rows = 0;
     for (; range->next < range->end; begun = 1) {
@@ -11504,7 +11569,7 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
 {
     nn__range range;
     nn__sums sums;
-    nn_real weight;
+    nn_real weight = 0;
     nn_status status;
 
     if (loss) *loss = 0;
@@ -11521,6 +11586,71 @@ NN_DEF nn_status nn_accumulate(nn_trainer *trainer, const nn_data *batch, nn_rea
     if (status == NN_OK && loss) *loss = nn__total(&sums.loss) / weight;
     return status;
 }
+
+#ifndef NN_NO_MALLOC
+/* Checks a shard's rows and its place. Where all rows have weight 0, rows->rows becomes 0. */
+static nn_status nn__check_shard(const nn_trainer *trainer, nn_data *rows, const nn_shard *shard)
+{
+    const int of = shard->batch_rows, first = shard->first;
+    nn_status status;
+
+    if (of < 1 || first < 0 || rows->rows < 0) return NN_ERROR_SIZE;
+    if (of > nn__batch_rows(trainer->options) || first > of || rows->rows > of - first)
+        return NN_ERROR_BATCH;
+    if (shard->batch_weight != 0 ? !nn__sum_fits(shard->batch_weight) : rows->weight != NULL)
+        return NN_ERROR_WEIGHT;
+    if (!rows->rows) return NN_OK;
+    status = nn__check_fits(rows, trainer->model, trainer->options->loss);
+    if (status != NN_ERROR_WEIGHT) return status;
+    while (rows->rows && rows->weight[rows->rows - 1] == 0) rows->rows--;
+    return rows->rows ? status : NN_OK;
+}
+
+NN_DEF nn_status nn_shard_gradient(nn_trainer *trainer, const nn_data *rows, const nn_shard *shard,
+                                   nn_real *loss)
+{
+    nn__state *state;
+    uint64_t random_state, batch_state;
+    nn_data part;
+    nn__range range;
+    nn__sums sums;
+    nn_real weight;
+    nn_status status;
+
+    if (loss) *loss = 0;
+    if (!trainer || !rows || !shard) return NN_ERROR_NULL;
+    part = *rows;
+    status = nn__check_shard(trainer, &part, shard);
+    if (status != NN_OK) return status;
+    memset(&sums, 0, sizeof sums);
+    range.data = &part;
+    range.order = NULL;
+    weight = shard->batch_weight != 0 ? shard->batch_weight : (nn_real)shard->batch_rows;
+    state = &trainer->state;
+    random_state = state->random_state;
+    batch_state = nn__random_start(trainer->options->seed +
+                                   UINT64_C(0x9e3779b97f4a7c15) * (uint64_t)state->step);
+    trainer->shard_of = shard->batch_rows;
+    trainer->rows = trainer->pending = 0; /* the first rows overwrite the gradients */
+    if (!part.rows) (void)nn_clear_gradients(trainer);
+    for (range.end = 0; range.end < part.rows && status == NN_OK;) {
+        range.next = range.end;
+        range.end =
+            part.rows - range.next < trainer->batch ? part.rows : range.next + trainer->batch;
+        trainer->shard_first = shard->first + range.next;
+        state->random_state = batch_state;
+        status = nn__add_gradients(trainer, &range, 0, &sums, &weight);
+    }
+    trainer->shard_first = trainer->shard_of = 0;
+    state->random_state = random_state;
+    trainer->pending = 1;
+    if (status != NN_OK)
+        (void)nn_clear_gradients(trainer);
+    else if (loss)
+        *loss = nn__total(&sums.loss) / weight;
+    return status;
+}
+#endif
 
 NN_DEF nn_status nn_train_batch(nn_trainer *trainer, const nn_real *x, const nn_real *y, int rows,
                                 nn_real *loss)
@@ -11672,6 +11802,7 @@ static NN__APART nn_status nn__train_epoch(nn__run *run, int *stop)
         range.next = state->position;
         range.end = state->position + rows;
         memset(&sums, 0, sizeof sums);
+        weight = 0;
         status = nn__add_gradients(trainer, &range, 1, &sums, &weight);
         if (status == NN_OK && weight > 0) status = nn_update(trainer);
         if (status != NN_OK) return status;

@@ -403,7 +403,16 @@ static nn_status train(sequence *s, int what)
     } else {
         nn_data batch = s->data;
         batch.rows = rows;
-        status = nn_accumulate(s->trainer, &batch, &loss);
+        if (what == 'a') {
+            status = nn_accumulate(s->trainer, &batch, &loss);
+        } else {
+            nn_shard shard;
+            shard.batch_rows = take_below(&s->in, 50);
+            shard.first = take_below(&s->in, 8);
+            shard.batch_weight = some_real(s);
+            batch.rows -= take_below(&s->in, 4);
+            status = nn_shard_gradient(s->trainer, &batch, &shard, &loss);
+        }
     }
     (void)end_call(s, status);
     if (status != NN_OK && status != NN_ERROR_DIVERGED) REQUIRE(loss == 0);
@@ -743,7 +752,8 @@ static void do_call(sequence *s)
         }
     if (s->data.rows && s->trainer && s->data.inputs == model_inputs(s)) switch (what) {
         case 'b':
-        case 'a': status = train(s, what); break;
+        case 'a':
+        case 'A': status = train(s, what); break;
         case 'w':
         case 'k':
         case 'K': status = forward_backward(s, what); break;

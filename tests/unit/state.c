@@ -208,6 +208,15 @@ static nn_status call_accumulate(void)
     return nn_accumulate(trainer, &data, NULL);
 }
 
+static nn_status call_shard(void)
+{
+    const nn_data data = four_rows();
+    nn_shard shard;
+    memset(&shard, 0, sizeof shard);
+    shard.batch_rows = data.rows;
+    return nn_shard_gradient(trainer, &data, &shard, NULL);
+}
+
 static nn_status call_backward(void)
 {
     static const nn_real dy[ROWS] = {1, 1, 1, 1};
@@ -276,6 +285,7 @@ static const event changes[] = {
     {"nn_fit", call_fit, NN_OK},
     {"nn_train_batch", call_train_batch, NN_OK},
     {"nn_accumulate", call_accumulate, NN_OK},
+    {"nn_shard_gradient", call_shard, NN_OK},
     {"nn_backward", call_backward, NN_OK},
     {"nn_load_parameters_memory", call_load_parameters, NN_OK},
     {"nn_load_parameters_memory of PyTorch's", call_load_foreign, NN_OK},

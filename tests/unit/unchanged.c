@@ -422,6 +422,7 @@ static void refused_trainer(stage at)
     nn_real *const one = (nn_real *)(void *)output;
     const nn_real **const outputs = (const nn_real **)(void *)output;
     const nn_real nan[BATCH] = {1, 2, 3, N_AN};
+    const nn_shard shard = {BATCH, 0, 0};
     nn_trainer *made = trainer;
     int i;
     for (i = 0; i <= 10; i++) {
@@ -467,6 +468,11 @@ static void refused_trainer(stage at)
         ZEROED(nn_train_batch(trainer, x, nan, BATCH, one), NN_ERROR_DATA, sizeof *one);
     }
     ZEROED(nn_accumulate(trainer, all, one), NN_ERROR_BATCH, sizeof *one);
+    ZEROED(nn_shard_gradient(trainer, all, &shard, one), NN_ERROR_BATCH, sizeof *one);
+    ZEROED(nn_shard_gradient(trainer, with_sizes(-1, INPUTS, 1, 0), &shard, one), NN_ERROR_SIZE,
+           sizeof *one);
+    ZEROED(nn_shard_gradient(trainer, with_sizes(1, INPUTS, 2, 0), &shard, one), NN_ERROR_SHAPE,
+           sizeof *one);
 }
 
 /* Scaling that fails only after all other checks: columns that are too large to be scaled. */
