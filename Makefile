@@ -2,8 +2,8 @@
 # make run        train the bundled classifier make interop   model files in PyTorch and ONNX
 # make test       build and run every test     make portable  the same bits on other machines
 # make bench      compare with other libraries make pictures  the SVG files of README.md
-# make install    copy the header to PREFIX/include            make embedded  microcontrollers,
-# make clean      remove build/                                               in emulators
+# make install    for pkg-config and CMake         make embedded  microcontrollers, in emulators
+# make uninstall  remove what that has installed   make clean     remove build/
 # make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
 # make fuzz       files and sequences of calls that nobody would think of
 #
@@ -170,16 +170,51 @@ pictures: build/spiral build/nn
 	    --svg examples/parcels.svg
 	python3 tests/bench/chart.py $(RESULTS) examples/speed.svg
 
-PREFIX = /usr/local
+# ---- Installing ---------------------------------------------------------------------------------
 
+# Installs the header, its licence, and what pkg-config and CMake's find_package need, below PREFIX,
+# or below DESTDIR for a package. Each folder can be given: make install includedir=/usr/include/nn.
+# There is no library, so that nothing depends on the kind of processor. The version is read from
+# nn.h, and stands nowhere else.
+PREFIX = /usr/local
+prefix = $(PREFIX)
+includedir = $(prefix)/include
+datadir = $(prefix)/share
+docdir = $(datadir)/doc/nn
+pkgconfigdir = $(datadir)/pkgconfig
+cmakedir = $(datadir)/cmake/nn
+
+VERSION := $(shell awk -F '"' '/define NN_VERSION +"/ { print $$2; exit }' nn.h)
+FILL = sed -e 's|@version@|$(VERSION)|g' -e 's|@prefix@|$(prefix)|g' -e 's|@cmakedir@|$(cmakedir)|g'
+TEMPLATES = examples/packaging
+
+# In nn.pc the header's folder is said by ${prefix}, where it is below that.
 install:
-	mkdir -p $(DESTDIR)$(PREFIX)/include
-	cp nn.h $(DESTDIR)$(PREFIX)/include/nn.h
+	@case "$(prefix)" in /* | ?:/*) ;; *) echo "PREFIX is no absolute path: $(prefix)"; exit 1 ;; esac
+	install -d "$(DESTDIR)$(includedir)" "$(DESTDIR)$(docdir)" "$(DESTDIR)$(pkgconfigdir)" \
+	    "$(DESTDIR)$(cmakedir)"
+	install -m 644 nn.h "$(DESTDIR)$(includedir)/nn.h"
+	install -m 644 LICENSE "$(DESTDIR)$(docdir)/LICENSE"
+	mkdir -p build
+	$(FILL) -e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|g' \
+	    $(TEMPLATES)/nn.pc.in >build/nn.pc
+	for file in nnConfig nnConfigVersion; do \
+	    $(FILL) -e 's|@includedir@|$(includedir)|g' $(TEMPLATES)/$$file.cmake.in \
+	        >build/$$file.cmake || exit 1; \
+	done
+	install -m 644 build/nn.pc "$(DESTDIR)$(pkgconfigdir)/nn.pc"
+	install -m 644 build/nnConfig.cmake build/nnConfigVersion.cmake "$(DESTDIR)$(cmakedir)"
+
+uninstall:
+	rm -f "$(DESTDIR)$(includedir)/nn.h" "$(DESTDIR)$(docdir)/LICENSE" \
+	    "$(DESTDIR)$(pkgconfigdir)/nn.pc" "$(DESTDIR)$(cmakedir)/nnConfig.cmake" \
+	    "$(DESTDIR)$(cmakedir)/nnConfigVersion.cmake"
+	rmdir "$(DESTDIR)$(docdir)" "$(DESTDIR)$(cmakedir)" 2>/dev/null || :
 
 clean:
 	rm -rf build
 
 .PHONY: all run test always sanitize fuzz interop portable embedded coverage analyse bench pictures \
-    install clean
+    install uninstall clean
 
 -include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)

@@ -304,7 +304,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NN_VERSION "0.1.0"
+/* The version of this file, as text and as numbers: see NEWS in >>doc. */
+#define NN_VERSION       "0.2.0"
+#define NN_VERSION_MAJOR 0
+#define NN_VERSION_MINOR 2
+#define NN_VERSION_PATCH 0
 
 /* How the public functions are declared: NN_STATIC makes them private to the file that includes. */
 #ifndef NN_DEF
