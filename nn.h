@@ -272,6 +272,51 @@
    are int. The largest error of the functions in >>math is 2 ulp (units in the last place). x86-64
    processors without fma (before 2013) compute the same bits, much slower; NN_NO_FMA is faster
    there.
+
+   NEWS. NN_VERSION is the version of a header; NN_VERSION_MAJOR, NN_VERSION_MINOR and
+   NN_VERSION_PATCH are its numbers, for #if. Before 1.0.0 names may change with the second number.
+
+   0.2.0. New since the first 0.1.0: convolutions and pools; ELU, SiLU, GELU, softplus; the losses
+   MAE and quantile; RMSprop; the plateau schedule; class weights, labels, scaled targets, history,
+   micro-batches; tables with text and missing cells, recipes, names, metadata; nn_importance;
+   nn_predict_classes, nn_model_copy, nn_layer_parameters; nn_model_open_in, nn_export_c,
+   nn_export_onnx, nn_quantize; sizes at compile time; vector kernels, OpenMP and OpenBLAS.
+
+   Renamed:
+
+       0.1.0                                    0.2.0
+       nn_create, nn_create_in, nn_free         nn_model_create, nn_model_create_in, nn_model_free
+       nn_open_in, nn_open_size, NN_OPEN_SIZE   nn_model_open_in, nn_model_open_size,
+                                                NN_MODEL_OPEN_SIZE
+       nn_randomize                             nn_initialize
+       nn_confusion                             nn_confusion_matrix
+       nn_place, nn_export                      nn_location, nn_export_options
+       nn_csv, nn_header                        nn_csv_options, nn_csv_header
+       NN_HEADER_AUTO, NN_HEADER_YES,           NN_CSV_HEADER_AUTO, NN_CSV_HEADER_YES,
+       NN_HEADER_NO                             NN_CSV_HEADER_NO
+       NN_CONSTANT, NN_STEP, NN_COSINE          NN_SCHEDULE_CONSTANT, NN_SCHEDULE_STEP,
+                                                NN_SCHEDULE_COSINE
+       NN_ERROR_CSV_TARGET                      NN_ERROR_CSV_COLUMN
+
+   Changed:
+     - A layer is NN_DENSE(8, NN_RELU) instead of {8, NN_RELU}, which is refused now. Structs have
+       new fields, also before old ones: set fields by name.
+     - nn_initialize(model, NN_INITIALIZE_DEFAULT, seed): there are several schemes. The default,
+       which nn_model_create uses, was He's or Glorot's and is PyTorch's: the same seed gives other
+       weights.
+     - nn_evaluate(model, data, &options, &metrics) takes the options instead of the loss.
+     - nn_class_scores fills an nn_scores instead of an array of three numbers.
+     - nn_load_parameters(model, path, NULL, location) and nn_load_parameters_memory take the names
+       of the layers, or NULL.
+     - nn_csv_options: place is location. target is a list in one string instead of the array
+       target_names. comment is a string instead of a character.
+     - nn_read_idx gives labels, one int a row, instead of one-hot targets in y.
+     - Losses, metrics, learning rates and norms are nn_real instead of double, and nn_split takes
+       an nn_real: in nn_metrics, nn_progress, nn_train_batch, nn_accumulate, nn_learning_rate,
+       nn_gradient_norm.
+     - An option without effect is refused, and so is a softmax of one output.
+     - Some model files of 0.1.0 and its checkpoints are refused, with NN_ERROR_CHECKSUM or
+       NN_ERROR_METADATA.
 */
 
 /* ================================================================================================

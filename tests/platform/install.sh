@@ -52,6 +52,25 @@ installed_files()
     echo "$(wc -l <"$folder/wanted") files in each"
 }
 
+# news: the header's NEWS is of this version, and its table of names is right: the header declares
+# none of the old names and all of the new ones.
+news()
+{
+    awk '/^   NEWS\./ { on = 1 } /^\*\// { on = 0 } on' nn.h >"$folder/news"
+    grep -q "^   $version\. New" "$folder/news"
+    awk '/^   Renamed:/ { on = 1; next } /^   [^ ]/ { on = 0 } on' "$folder/news" |
+        sed '/0\.1\.0/d' >"$folder/table"
+    cut -c 1-47 "$folder/table" | grep -Eo '(nn|NN)_[A-Za-z_]+' >"$folder/old"
+    cut -c 48- "$folder/table" | grep -Eo '(nn|NN)_[A-Za-z_]+' >"$folder/new"
+    # Without its first page; the names as words.
+    sed '1,/^\*\//d; /Users stop here/q' nn.h | grep -Eo '[A-Za-z_0-9]+' | sort -u >"$folder/words"
+    ! grep -xFf "$folder/old" "$folder/words" >&2 || return 1
+    sort -u "$folder/new" | comm -23 - "$folder/words" >"$folder/unknown"
+    ! grep . "$folder/unknown" >&2 || return 1
+    [ "$(wc -l <"$folder/old")" -eq "$(wc -l <"$folder/new")" ]
+    echo "$(wc -l <"$folder/old") names"
+}
+
 # relative: a relative PREFIX would mean another folder wherever it is read.
 relative()
 {
@@ -261,6 +280,7 @@ row "pkg-config, a staged package" by_pkg_config "${CC:-cc}" \
 row "pkg-config, own folders" by_pkg_config "${CC:-cc}" PKG_CONFIG_PATH="$work/own/pc"
 row "what is installed" installed_files
 row "a relative prefix" relative
+row "names of 0.1.0" news
 run_rows
 row "make uninstall" uninstalled
 run_rows
