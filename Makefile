@@ -3,7 +3,8 @@
 # make test       build and run every test     make portable  the same bits on other machines
 # make bench      compare with other libraries make pictures  the SVG files of README.md
 # make install    for pkg-config and CMake         make embedded  microcontrollers, in emulators
-# make uninstall  remove what that has installed   make clean     remove build/
+# make uninstall  remove what that has installed   make arduino   a library for Arduino, PlatformIO
+# make clean      remove build/                                   and ESP-IDF
 # make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
 # make fuzz       files and sequences of calls that nobody would think of
 #
@@ -211,10 +212,27 @@ uninstall:
 	    "$(DESTDIR)$(cmakedir)/nnConfigVersion.cmake"
 	rmdir "$(DESTDIR)$(docdir)" "$(DESTDIR)$(cmakedir)" 2>/dev/null || :
 
+# The folder build/arduino/nn and build/nn-VERSION.zip, as the registries of Arduino, PlatformIO and
+# ESP-IDF want a library. Needs zip. HOMEPAGE is the address that they show: the project has none yet.
+HOMEPAGE = https://example.org/nn.h
+
+arduino: build/iris2.safetensors build/export
+	sh $(TEMPLATES)/arduino.sh "$(VERSION)" "$(HOMEPAGE)"
+
+# The registries' own checks, for sh tests/platform/arduino.sh: PlatformIO's and ESP-IDF's.
+build/venv-arduino/installed:
+	/usr/bin/python3 -m venv build/venv-arduino
+	build/venv-arduino/bin/pip install --quiet --disable-pip-version-check platformio \
+	    idf-component-manager
+	touch $@
+
+build/iris2.safetensors: build/iris2
+	build/iris2 >/dev/null
+
 clean:
 	rm -rf build
 
 .PHONY: all run test always sanitize fuzz interop portable embedded coverage analyse bench pictures \
-    install uninstall clean
+    install uninstall arduino clean
 
 -include $(wildcard build/*.d $(BUILD)/*.d $(BUILD)/*/*.d)
