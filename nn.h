@@ -279,8 +279,9 @@
    0.2.0. New since the first 0.1.0: convolutions and pools; ELU, SiLU, GELU, softplus; the losses
    MAE and quantile; RMSprop; the plateau schedule; class weights, labels, scaled targets, history,
    micro-batches; tables with text and missing cells, recipes, names, metadata; nn_importance;
-   nn_predict_classes, nn_model_copy, nn_layer_parameters; nn_model_open_in, nn_export_c,
-   nn_export_onnx, nn_quantize; sizes at compile time; vector kernels, OpenMP and OpenBLAS.
+   nn_predict_classes, nn_model_copy, nn_layer_parameters; nn_shard_gradient, for many processes;
+   nn_model_open_in, nn_export_c, nn_export_onnx, nn_quantize; sizes at compile time; vector kernels,
+   OpenMP and OpenBLAS.
 
    Renamed:
 

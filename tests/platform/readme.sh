@@ -76,11 +76,12 @@ cmake_lines()
     command -v cmake >/dev/null || return 77
     mkdir -p "$folder/cmake"
     {
-        printf 'cmake_minimum_required(VERSION 3.5)\nproject(app C)\n'
-        awk '/^      [a-z_]*\(.*\)/' README.md | sed "s#path/to/nn.h/folder#$PWD#"
+        printf 'cmake_minimum_required(VERSION 3.14)\nproject(app C)\n'
+        awk '/^      [A-Za-z_]*\(.*\)/' README.md | sed "s#path/to/nn.h/folder#$PWD#"
     } >"$folder/cmake/CMakeLists.txt"
     cp "$folder/flowers.c" "$folder/cmake/main.c"
-    (cd "$folder/cmake" && CC=$cc cmake -S . -B build && cmake --build build && [ -x build/app ]) \
+    source=-DFETCHCONTENT_SOURCE_DIR_NN=$PWD # instead of the address that FetchContent is told
+    (cd "$folder/cmake" && CC=$cc cmake "$source" -S . -B build && cmake --build build && [ -x build/app ]) \
         >"$folder/log" 2>&1 || { cat "$folder/log"; return 1; }
 }
 
