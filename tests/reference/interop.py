@@ -24,6 +24,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+sys.path.insert(0, "examples/python")
+import pytorch  # the example program
+
 SAMPLES = {"tests/reference/data/torch_mlp": "3,4:relu,4:tanh,2:linear",
            "tests/reference/data/torch_images":
            "5x4x2,3k2x3s1x1same:relu,max2x2s2x2,4k1x2s1x1none:tanh,2:sigmoid"}
@@ -443,6 +446,7 @@ def check_images(program, dtype, tolerance, folder):
         model = load_strictly(path, dtype, spec)
         check(model and close(created["y"], outputs_of(model, x), tolerance),
               f"{program} {spec}: outputs")
+        check(close(created["y"], pytorch.load(path)(x), tolerance), f"{spec}: pytorch.py")
         status, got, text = run(program, "load", path, x=x)
         check(status == 0 and torch.equal(got["y"], created["y"]),
               f"{program} {spec}: nn_load: {text[:200]}")
