@@ -2126,7 +2126,9 @@ static double nn__seconds(void)
    has no product that a compiler could fuse with a sum. */
 #ifdef NN_NO_FMA
 #if defined(__clang__)
+#ifndef __wasm__ /* clang 14 warns that it does not know the pragma there */
 #pragma float_control(push)
+#endif
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
@@ -19392,9 +19394,9 @@ NN_DEF nn_status nn_export_onnx(const nn_model *model, const char *path)
 #endif /* NN_NO_MALLOC */
 #endif /* NN_NO_TRAIN */
 #ifdef NN_NO_FMA
-#if defined(__clang__) || defined(_MSC_VER)
+#if (defined(__clang__) && !defined(__wasm__)) || defined(_MSC_VER)
 #pragma float_control(pop)
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif
 #endif
