@@ -7,6 +7,7 @@
 # make clean      remove build/                                   and ESP-IDF
 # make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
 # make fuzz       files and sequences of calls that nobody would think of
+# make playground a page on which one sees networks learn, build/playground.html
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -102,6 +103,23 @@ build/exported_double.c: $(BUILD)/unit/export_models.double
 build/%: examples/%.c
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(BLAS_CFLAGS) $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS) $(BLAS_LIBS)
+
+# Needs clang for WebAssembly (Debian: clang lld wasi-libc libclang-rt-14-dev-wasm32). The page is
+# one file; playground_native is the same engine as a program. tests/platform/playground.py tests it.
+playground: build/playground.html build/playground_native
+.PHONY: playground
+
+build/playground.wasm: examples/playground/playground.c
+	@mkdir -p build
+	clang --target=wasm32-wasi -mexec-model=reactor -msimd128 -Os -Wl,--strip-all $(DEPENDENCIES) \
+	    -o $@ $<
+
+build/playground.html: build/playground.wasm $(wildcard examples/playground/*)
+	sh examples/playground/build.sh $< $@
+
+build/playground_native: examples/playground/playground.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) $(DEPENDENCIES) -o $@ $< $(LDLIBS)
 
 # Needs gcc or clang with their sanitizers.
 sanitize:
