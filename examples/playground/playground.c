@@ -216,7 +216,10 @@ static int read_ignored(settings *s, const char *text)
     size_t i;
 
     if (strlen(text) >= sizeof s->ignore || text[strspn(text, "0123456789-")]) return 0;
-    for (i = 0; text[i]; i++) s->ignore[i] = text[i] == '-' ? ',' : text[i];
+    for (i = 0; text[i]; i++) {
+        s->ignore[i] = text[i];
+        if (text[i] == '-') s->ignore[i] = ',';
+    }
     s->ignore[i] = 0;
     return 1;
 }
@@ -412,7 +415,7 @@ static int make_points(nn_data *data, const settings *given)
     p.x = (nn_real *)malloc(rows * (3 * sizeof(nn_real) + sizeof(int)));
     if (!p.x) return refuse("out of memory", NULL);
     p.y = p.x + 2 * rows;
-    p.labels = (int *)(p.y + rows);
+    p.labels = (int *)(void *)(p.y + rows);
     s.classes = classes_of(&s);
     for (i = 0; i < s.points; i++) {
         nn_real *x = p.x + 2 * i;
@@ -1034,7 +1037,7 @@ static char *read_file(const char *path, size_t *size)
         free(bytes);
         bytes = NULL;
     }
-    fclose(file);
+    (void)fclose(file); /* it was only read */
     return bytes;
 }
 

@@ -61,9 +61,10 @@ run "clang-tidy nn.h, vectors" $ast nn.h -- $header
 run "clang-tidy nn.h, double" $ast nn.h -- $header -DNN_DOUBLE -DNN_NO_FMA
 run "clang-tidy nn.h, bare" $ast nn.h -- $header -DNN_NO_MALLOC -DNN_NO_STDIO -DNN_NO_SIMD
 run "clang-tidy nn.h, no training" $ast nn.h -- $header -DNN_NO_TRAIN
-for file in examples/*.c; do
+for file in examples/*.c examples/playground/*.c; do
     [ "$file" = examples/mpi.c ] || run "clang-tidy $file" $ast "$file" -- -std=c99
 done
+run "clang-tidy playground.c, page" $ast examples/playground/playground.c -- --target=wasm32-wasi
 
 # cppcheck does not read the system's headers, so that it is told what #if asks of them. Its styles:
 # variables are declared where a function begins; a table of texts has lines that are alike; offsetof
@@ -80,7 +81,7 @@ check="cppcheck --quiet --std=c99 --language=c --platform=unix64 --error-exitcod
 for switches in "" -DNN_DOUBLE "-DNN_NO_MALLOC -DNN_NO_STDIO" -DNN_NO_TRAIN; do
     run "cppcheck nn.h $switches" $check -DNN_IMPLEMENTATION $switches nn.h
 done
-for file in examples/*.c; do
+for file in examples/*.c examples/playground/*.c; do
     run "cppcheck $file" $check -DNN_IMPLEMENTED "$file"
 done
 

@@ -294,6 +294,26 @@ def check_sizes(page):
     page.size(1280, 800)
 
 
+def check_preferences(page):
+    """Less motion: two pictures in a second. The dark colours."""
+    media = [{"name": "prefers-reduced-motion", "value": "reduce"},
+             {"name": "prefers-color-scheme", "value": "dark"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    page.load("data=ripple,layers=12-8")
+    page.element("play").click()
+    page.wait("playing && frame.epoch > 0")
+    before = page.run("return shownFrames")
+    time.sleep(1)
+    drawn = page.run("return shownFrames") - before
+    check(1 <= drawn <= 3, "less motion: pictures in a second", drawn)
+    page.element("play").click()
+    page.wait("!playing && frame.epoch === done.epoch && frame.shown")
+    ground = page.run("return getComputedStyle(document.body).backgroundColor")
+    check(ground == "rgb(14, 17, 21)", "dark", ground)
+    page.screenshot("dark")
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER)
@@ -314,6 +334,7 @@ def main():
         check_tables(page)
         check_keyboard(page)
         check_sizes(page)
+        check_preferences(page)
         errors = browser.get_log("browser")
         check(not errors, "no messages in the console", errors)
     finally:
