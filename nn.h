@@ -276,14 +276,14 @@
    NEWS. NN_VERSION is the version of a header; NN_VERSION_MAJOR, NN_VERSION_MINOR and
    NN_VERSION_PATCH are its numbers, for #if. Before 1.0.0 names may change with the second number.
 
-   0.2.0. New since the first 0.1.0: convolutions and pools; ELU, SiLU, GELU, softplus; the losses
-   MAE and quantile; RMSprop; the plateau schedule; class weights, labels, scaled targets, history,
-   micro-batches; tables with text and missing cells, recipes, names, metadata; nn_importance;
-   nn_predict_classes, nn_model_copy, nn_layer_parameters; nn_shard_gradient, for many processes;
-   nn_model_open_in, nn_export_c, nn_export_onnx, nn_quantize; sizes at compile time; vector kernels,
-   OpenMP and OpenBLAS.
+   0.2.0 adds to 0.1.0, as that was at first: convolutions and pools; the activations ELU, SiLU,
+   GELU and softplus; the losses MAE and quantile; RMSprop; the plateau schedule; class weights,
+   labels, scaled targets, history, micro-batches; tables with text and missing cells, recipes,
+   names, metadata; nn_importance; nn_predict_classes, nn_model_copy, nn_layer_parameters;
+   nn_shard_gradient for many processes; nn_model_open_in, nn_export_c, nn_export_onnx, nn_quantize;
+   sizes at compile time; vector kernels, OpenMP and OpenBLAS.
 
-   Renamed:
+   These names have changed:
 
        0.1.0                                    0.2.0
        nn_create, nn_create_in, nn_free         nn_model_create, nn_model_create_in, nn_model_free
@@ -299,7 +299,7 @@
                                                 NN_SCHEDULE_COSINE
        NN_ERROR_CSV_TARGET                      NN_ERROR_CSV_COLUMN
 
-   Changed:
+   These calls have changed:
      - A layer is NN_DENSE(8, NN_RELU) instead of {8, NN_RELU}, which is refused now. Structs have
        new fields, also before old ones: set fields by name.
      - nn_initialize(model, NN_INITIALIZE_DEFAULT, seed): there are several schemes. The default,

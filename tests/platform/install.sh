@@ -57,8 +57,8 @@ installed_files()
 news()
 {
     awk '/^   NEWS\./ { on = 1 } /^\*\// { on = 0 } on' nn.h >"$folder/news"
-    grep -q "^   $version\. New" "$folder/news"
-    awk '/^   Renamed:/ { on = 1; next } /^   [^ ]/ { on = 0 } on' "$folder/news" |
+    grep -q "^   $version adds to " "$folder/news"
+    awk '/^   These names/ { on = 1; next } /^   [^ ]/ { on = 0 } on' "$folder/news" |
         sed '/0\.1\.0/d' >"$folder/table"
     cut -c 1-47 "$folder/table" | grep -Eo '(nn|NN)_[A-Za-z_]+' >"$folder/old"
     cut -c 48- "$folder/table" | grep -Eo '(nn|NN)_[A-Za-z_]+' >"$folder/new"
