@@ -295,12 +295,11 @@ simulate()
     awk '{ gsub(/\033\[[0-9;]*m/, "") } sub(/\.\.$/, "")' "$2.raw"
 }
 
-# size PROGRAM FIELDS: of text, data and bss, the sums that awk's FIELDS name, with commas.
+# size PROGRAM flash|RAM [TOOL]: in kB, with one decimal.
 size()
 {
-    "${3:-avr-size}" "$1" | awk -v wanted="$2" '
-    function commas(n) { return n < 1000 ? n : sprintf("%d,%03d", n / 1000, n % 1000) }
-    NR == 2 { print commas(wanted == "flash" ? $1 + $2 : $2 + $3) }'
+    "${3:-avr-size}" "$1" | awk -v wanted="$2" \
+        'NR == 2 { printf "%.1f kB", (wanted == "flash" ? $1 + $2 : $2 + $3) / 1000 }'
 }
 
 # readme_sizes: what the two READMEs tell of the Uno (for gesture of the Mega), and one of them of a
@@ -313,11 +312,10 @@ readme_sizes()
         [ $sketch != gesture ] || avr=$work/$mega/$sketch/$sketch.ino.elf
         arm=$work/$m4f/$sketch.elf
         [ -f "$avr" ] && [ -f "$arm" ] || skip "the programs of an Uno and a Cortex-M4F"
-        bytes=$(size "$avr" flash)
-        thousands=$(echo "$bytes" | tr -d , | awk '{ printf "%.0f", $1 / 1000 }')
-        grep -q "^| $sketch .*| $thousands kB |\$" "$library/README.md" ||
-            complain "README.md of the library: $sketch takes $bytes bytes"
-        row="| $bytes | $(size "$avr" RAM) | $(size "$arm" flash arm-none-eabi-size) |"
+        flash=$(size "$avr" flash)
+        grep -q "^| $sketch .*| $flash |\$" "$library/README.md" ||
+            complain "README.md of the library: $sketch takes $flash"
+        row="| $flash | $(size "$avr" RAM) | $(size "$arm" flash arm-none-eabi-size) |"
         grep -q "^| $sketch .*$row\$" examples/packaging/README.md ||
             complain "examples/packaging/README.md: $sketch $row"
     done
