@@ -136,6 +136,27 @@ END_OF_LINES
     same "$folder/build/app"
 }
 
+# for_windows: where the C library has no mathematics of its own, none are linked; here they are.
+for_windows()
+{
+    needs "cmake x86_64-w64-mingw32-gcc" "cmake gcc-mingw-w64-x86-64"
+    project C <<'END_OF_LINES'
+find_package(nn 0.2 REQUIRED)
+add_executable(app main.c)
+target_link_libraries(app PRIVATE nn::nn)
+get_target_property(libraries nn::nn INTERFACE_LINK_LIBRARIES)
+if(WIN32 AND libraries)
+    message(FATAL_ERROR "on Windows ${libraries} is linked")
+elseif(NOT WIN32 AND NOT libraries STREQUAL "m")
+    message(FATAL_ERROR "not m but ${libraries} is linked")
+endif()
+END_OF_LINES
+    cmake -S "$folder/project" -B "$folder/here" -DCMAKE_PREFIX_PATH="$work/prefix" >&2
+    build -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc \
+        -DCMAKE_PREFIX_PATH="$work/prefix"
+    [ -f "$folder/build/app.exe" ]
+}
+
 # strict_user: a C++ program whose warnings are errors builds with nn::nn although the header has a
 # mistake, and does not where the header's folder is one of its own.
 strict_user()
@@ -270,6 +291,7 @@ row "C++ with warnings as errors, own folders" strict_user
 row "find_package, a prefix" by_find_package C -DCMAKE_PREFIX_PATH="$work/prefix"
 row "find_package, a staged package" by_find_package C -DCMAKE_PREFIX_PATH="$work/stage/usr"
 row "find_package, a moved prefix, C++" by_find_package CXX -DCMAKE_PREFIX_PATH="$work/moved"
+row "find_package, for Windows" for_windows
 row "FetchContent, a git repository" fetched git
 row "FetchContent, an archive" fetched archive
 row "find_package, versions" versions
