@@ -95,11 +95,10 @@
        nn_read_csv(&more, "new.csv", &again);             // any order of columns; no price needed
        nn_predict_data(model, &more, prices, NULL);       // in the units of the table
 
-   IMAGES. Convolutions and pools work on images. A sequence, such as the samples of a sensor, is
-   an image of height 1. The first layer says what image an input row is: its numbers are in the
-   order of the lines, then of the pixels of a line, then of the channels of a pixel. The rows of
-   an array, of nn_read_idx and of nn_read_csv are used as they are. Rows in PyTorch's order, one
-   whole channel after the other, must be reordered first.
+   IMAGES. Convolutions and pools work on images. The first layer says what image an input row is:
+   its numbers are in the order of the lines, then of the pixels of a line, then of the channels of
+   a pixel. The rows of an array, of nn_read_idx and of nn_read_csv are used as they are. Rows in
+   PyTorch's order, one whole channel after the other, must be reordered first.
 
        const nn_layer layers[] = {NN_IMAGE(28, 28, 1), // height, width, channels
                                   NN_CONV2D(8, 5, 1, NN_PADDING_SAME, NN_RELU),  // 28 x 28 x 8
@@ -110,7 +109,11 @@
        nn_read_idx(&data, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", 10, NULL);
        nn_model_create(&model, data.inputs, layers, 6, 1); // data.inputs is 28 * 28 * 1
 
-   nn_check_shape says which layer of a shape is wrong, and why. All else is as with dense layers.
+   The samples of a sensor are an image of height 1: NN_IMAGE(1, 64, 2) has 64 samples of two
+   signals. NN_CONV1D and the pools that end in 1D run along its width.
+
+   nn_check_shape says which layer of a shape is wrong, and why; the image is layer 0. A scaling has
+   a mean and a deviation for each number of the image. All else is as with dense layers.
 
    ERRORS. Every function that can fail returns an nn_status: NN_OK, or the reason. After a failure
    nothing has changed and nothing leaks; what the function should have made is NULL or zero.
@@ -242,7 +245,8 @@
                            metadata, no scaling of targets, no nn_shard_gradient
        NN_NO_TRAIN         predicting and loading models only: no training, data, metrics, saving,
                            no nn_quantize and no nn_export_...
-       NN_NO_CONVOLUTION   dense layers only: no images, convolutions or pools
+       NN_NO_CONVOLUTION   dense layers only: no images, convolutions or pools; -O2 compiles in half
+                           the time
        NN_NO_SIMD          the scalar kernels only: no function pointers, no look at the processor
        NN_ALIGNMENT        arrays begin at multiples of it: 64, without a heap as types need it
        NN_PREDICT_ROWS     rows that are predicted at a time: 32, without a heap 1
@@ -699,8 +703,10 @@ typedef enum nn_layer_kind {
    along an edge of n pixels with padding, and floor((n - kernel) / stride) + 1 without. */
 typedef enum nn_padding {
     NN_PADDING_NONE = 0, /* nothing: the kernel stays within the image */
-    NN_PADDING_SAME /* kernel - 1 zeros, (kernel - 1) / 2 of them before the first pixel: PyTorch's
-                       padding "same", and for odd kernels its padding kernel / 2 with any stride */
+    NN_PADDING_SAME = 15 /* kernel - 1 zeros, (kernel - 1) / 2 of them before the first pixel:
+                            PyTorch's padding "same", and for odd kernels its padding kernel / 2
+                            with any stride. No activation is 15: where the two are swapped, the
+                            layer is refused. */
 } nn_padding;
 #endif
 
@@ -2178,7 +2184,7 @@ static double nn__seconds(void)
       "an option is outside its range, has no effect with the others, or differs from the file's") \
     X(NN_ERROR_LAYER, "unknown kind of layer or padding, or a field that the kind does not have")  \
     X(NN_ERROR_IMAGE,                                                                              \
-      "an image that does not fit the inputs or its place, or a convolution or pool without one")  \
+      "an image not first, or last, or not as large as the inputs; or a layer without an image")   \
     X(NN_ERROR_KERNEL, "a convolution's kernel is larger than its padded input")                   \
     X(NN_ERROR_WINDOW, "a pool's window is larger than its input")                                 \
     X(NN_ERROR_ACTIVATION,                                                                         \
@@ -8044,7 +8050,7 @@ static int nn__fields_fit(const nn_layer *layer)
     if (whole && layer->width) return 0;
     if ((layer->kind == NN_LAYER_DENSE || pool) && layer->channels) return 0;
     if (layer->kind != NN_LAYER_CONVOLUTION && layer->padding != NN_PADDING_NONE) return 0;
-    return (unsigned)layer->padding <= NN_PADDING_SAME &&
+    return (layer->padding == NN_PADDING_NONE || layer->padding == NN_PADDING_SAME) &&
            NN__ONLY(NN_ONLY_PADDINGS, layer->padding);
 }
 
@@ -15712,7 +15718,7 @@ static void nn__write_layer(nn__writer *writer, const nn_model *model, int i)
     nn__write_size(writer, " stride ", window.stride_height, window.stride_width);
     if (layer->kind != NN_LAYER_CONVOLUTION) return;
     nn__write_text(writer, " ");
-    nn__write_text(writer, nn__padding_names[layer->padding]);
+    nn__write_text(writer, nn__padding_names[layer->padding == NN_PADDING_SAME]);
 }
 #endif
 
@@ -16272,7 +16278,7 @@ static int nn__take_description(nn__span *list, nn_layer *layer)
         return 0;
     if (kind != NN_LAYER_CONVOLUTION) return 1;
     padding = nn__take_text(list, " ") ? nn__take_name(list, nn__padding_names, 2) : -1;
-    layer->padding = (nn_padding)padding;
+    if (padding > 0) layer->padding = NN_PADDING_SAME;
     return padding >= 0;
 }
 #endif

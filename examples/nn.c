@@ -769,6 +769,9 @@ static void make_plan(plan *to, const arguments *args, const nn_data *data)
             data->inputs);
     if (status == NN_ERROR_IMAGE && !args->given[OPTION_IMAGE])
         say(WRONG_USE, "--layers: convolutions and pools need --image");
+    if (status != NN_OK && args->given[OPTION_IMAGE] && !args->given[OPTION_LAYERS])
+        say(WRONG_USE, "--image %s is too small for the default layers: give --layers",
+            args->given[OPTION_IMAGE]);
     if (status != NN_OK)
         say(WRONG_USE, "--layers, layer %d: %s", wrong + !args->given[OPTION_IMAGE],
             nn_status_text(status));
@@ -1520,6 +1523,8 @@ static int verb_train(arguments *args, int argc, char **argv)
     return 0;
 }
 
+static const char no_recipe[] = "%s: the model was not trained on a table";
+
 static int verb_evaluate(arguments *args)
 {
     nn_model *model = load_model(args->paths[0]);
@@ -1529,6 +1534,7 @@ static int verb_evaluate(arguments *args)
     nn_data data;
     report result;
 
+    if (!nn_metadata(model, "recipe")) say(WRONG_DATA, no_recipe, args->paths[0]);
     set_csv_options(&csv, args, model);
     read_table(&data, path, &csv, &input);
     report_reading(&data, path);
@@ -1994,7 +2000,7 @@ static void open_stream(stream *to, const arguments *args, const nn_model *model
 
     memset(to, 0, sizeof *to);
     if (!read_row(&line, &recipe) || line.count < 5)
-        say(WRONG_DATA, "%s: the model was not trained on a table", args->paths[0]);
+        say(WRONG_DATA, no_recipe, args->paths[0]);
     to->path = strcmp(path, "-") == 0 ? "standard input" : path;
     to->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!to->file) say(WRONG_DATA, "%s: %s", path, nn_status_text(NN_ERROR_OPEN));

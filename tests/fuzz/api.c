@@ -288,6 +288,8 @@ static nn_status end_call(sequence *s, nn_status status)
 /* A layer of any kind. Small fields make most of them fit an image. */
 static void take_image_layer(sequence *s, nn_layer *layer)
 {
+    static const nn_padding paddings[] = {NN_PADDING_NONE, NN_PADDING_SAME, (nn_padding)2};
+
     layer->kind = (nn_layer_kind)take_below(&s->in, NN_LAYER_GLOBAL_AVERAGE + 2);
     if (layer->kind == NN_LAYER_DENSE) layer->width = take_below(&s->in, MOST);
     if (layer->kind == NN_LAYER_DENSE || layer->kind == NN_LAYER_GLOBAL_AVERAGE) return;
@@ -298,7 +300,7 @@ static void take_image_layer(sequence *s, nn_layer *layer)
     if (layer->kind == NN_LAYER_IMAGE) return;
     layer->stride_height = take_below(&s->in, 4);
     layer->stride_width = take_below(&s->in, 4);
-    if (layer->kind == NN_LAYER_CONVOLUTION) layer->padding = (nn_padding)take_below(&s->in, 3);
+    if (layer->kind == NN_LAYER_CONVOLUTION) layer->padding = paddings[take_below(&s->in, 3)];
 }
 
 /* Takes a shape of dense layers ('M') or of any ('G'). Behind an image the inputs are its numbers;

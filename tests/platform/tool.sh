@@ -266,6 +266,7 @@ awk 'BEGIN { print "a,b,c,d,y"
     >image.csv
 refuses 2 "--image 3x2x1: the table has 4 inputs" train image.csv --image 3x2x1
 refuses 2 "such as 28x28x1, found '2x2'" train image.csv --image 2x2
+refuses 2 "too small for the default layers: give --layers" train image.csv --image 2x2x1
 refuses 2 "layer 1: a convolution's kernel is larger" train image.csv --image 2x2x1 --layers conv4k3
 refuses 2 "layer 2: a pool's window is larger" train image.csv --image 2x2x1 --layers conv2k2,pool2
 refuses 2 "convolutions and pools need --image" train image.csv --layers conv4k3

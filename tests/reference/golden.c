@@ -690,7 +690,7 @@ static nn_layer read_layer(reader *in)
     layer.stride_height = read_int(in, 1, 100);
     layer.stride_width = read_int(in, 1, 100);
     if (kind == NN_LAYER_CONVOLUTION) {
-        layer.padding = (nn_padding)read_int(in, 0, 1);
+        layer.padding = read_int(in, 0, 1) ? NN_PADDING_SAME : NN_PADDING_NONE;
         layer.channels = read_int(in, 1, 100);
         layer.activation = (nn_activation)read_choice(in, activation_names);
     }

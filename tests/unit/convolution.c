@@ -71,6 +71,18 @@ static void test_shapes_that_are_refused(void)
          1,
          NN_ERROR_OVERFLOW},
         {{NN_IMAGE(3, 4, 2), NN_MAX_POOL2D(INT_MAX, 1), LAST}, 3, 24, 1, NN_ERROR_OVERFLOW},
+        /* padding and activation are swapped: this compiles in C */
+        {{NN_IMAGE(3, 4, 2), NN_CONV2D(2, 1, 1, (nn_padding)NN_RELU, (nn_activation)NONE), LAST},
+         3,
+         24,
+         1,
+         NN_ERROR_LAYER},
+        {{NN_IMAGE(3, 4, 2),
+          NN_CONV2D(2, 1, 1, (nn_padding)NN_LINEAR, (nn_activation)NN_PADDING_SAME), LAST},
+         3,
+         24,
+         1,
+         NN_ERROR_ACTIVATION},
         {{NN_IMAGE(3, 4, 2), NN_CONV2D(2, 1, 1, (nn_padding)2, NN_RELU), LAST},
          3,
          24,
@@ -306,7 +318,7 @@ static int draw_layer(nn_layer *layer, const image *x)
     layer->stride_width = random_below(4);
     if (layer->kind == NN_LAYER_CONVOLUTION) {
         layer->channels = 1 + random_below(random_below(2) ? 4 : 34);
-        layer->padding = (nn_padding)random_below(2);
+        layer->padding = random_below(2) ? NN_PADDING_SAME : NN_PADDING_NONE;
         if (layer->padding == SAME) return 1;
     }
     return layer->height <= x->height && layer->width <= x->width;

@@ -34,7 +34,8 @@ static nn_layer window_layer(nn_layer_kind kind, nn_activation activation, int c
     layer.width = 1 + random_below(most_w < 5 ? most_w : 5);
     layer.stride_height = random_below(4);
     layer.stride_width = random_below(4);
-    if (kind == NN_LAYER_CONVOLUTION) layer.padding = (nn_padding)random_below(2);
+    if (kind == NN_LAYER_CONVOLUTION)
+        layer.padding = random_below(2) ? NN_PADDING_SAME : NN_PADDING_NONE;
     return layer;
 }
 
