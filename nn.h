@@ -5699,19 +5699,49 @@ static int nn__run_length(const nn__window *window)
     return window->width * window->padded.channels;
 }
 
+/* Returns how many numbers a patch has. */
+static int nn__patch_length(const nn__window *window)
+{
+    return window->height * nn__run_length(window);
+}
+
+/* Returns how many pixels a patch has, as a number to divide by. */
+static nn_real nn__pixels(const nn__window *window)
+{
+    return (nn_real)window->height * (nn_real)window->width;
+}
+
 /* Returns the number of positions of the output. */
 static int nn__positions(const nn__window *window)
 {
     return window->out.height * window->out.width;
 }
 
+/* Return how many numbers of the padded image are from a patch to the next one in its line, and to
+   the one below it. */
+static size_t nn__step_across(const nn__window *window)
+{
+    return (size_t)window->stride_width * (size_t)window->padded.channels;
+}
+
+static size_t nn__step_down(const nn__window *window)
+{
+    return (size_t)window->stride_height * nn__line(window);
+}
+
 /* Returns the index in the padded image at which patch i begins. */
 static size_t nn__patch(const nn__window *window, int i)
 {
-    const int line = i / window->out.width * window->stride_height;
-    const int column = i % window->out.width * window->stride_width;
+    const int line = i / window->out.width, column = i % window->out.width;
 
-    return (size_t)line * nn__line(window) + (size_t)column * (size_t)window->padded.channels;
+    return (size_t)line * nn__step_down(window) + (size_t)column * nn__step_across(window);
+}
+
+/* Returns the index in the padded image at which the image begins. */
+static size_t nn__inside(const nn__window *window)
+{
+    return (size_t)window->top * nn__line(window) +
+           (size_t)window->left * (size_t)window->padded.channels;
 }
 
 /* ---- Padding --------------------------------------------------------------------------------- */
@@ -5719,9 +5749,8 @@ static size_t nn__patch(const nn__window *window, int i)
 /* Copies images x[rows x in] to padded[rows x padded], with zeros around them. No aliasing. */
 static void nn__pad(const nn__window *window, const nn_real *x, nn_real *padded, int rows)
 {
-    const size_t line = nn__line(window), channels = (size_t)window->in.channels;
-    const size_t length = (size_t)window->in.width * channels;
-    const size_t first = (size_t)window->top * line + (size_t)window->left * channels;
+    const size_t line = nn__line(window), first = nn__inside(window);
+    const size_t length = (size_t)window->in.width * (size_t)window->in.channels;
     int b, i;
 
     /* All bytes 0 is the number 0 in IEEE arithmetic. */
@@ -5735,9 +5764,8 @@ static void nn__pad(const nn__window *window, const nn_real *x, nn_real *padded,
 /* Copies the images in padded[rows x padded] to x[rows x in]. No aliasing. */
 static void nn__crop(const nn__window *window, const nn_real *padded, nn_real *x, int rows)
 {
-    const size_t line = nn__line(window), channels = (size_t)window->in.channels;
-    const size_t length = (size_t)window->in.width * channels;
-    const size_t first = (size_t)window->top * line + (size_t)window->left * channels;
+    const size_t line = nn__line(window), first = nn__inside(window);
+    const size_t length = (size_t)window->in.width * (size_t)window->in.channels;
     int b, i;
 
     for (b = 0; b < rows; b++, padded += window->padded.size)
@@ -6095,15 +6123,29 @@ static void nn__convolution_forward_scalar(const nn__window *window, const nn_re
 
 #ifdef NN__SIMD
 
-/* What the vector kernels of windows work on: rows of images, see the scalar functions. */
+/* What the vector kernels of windows work on: see the scalar functions. They read rows of `from`
+   and write rows of `to`; what else a kernel needs is set for it alone. */
 typedef struct nn__images {
     const nn__window *window;
     const nn__windows *kernels;
-    const nn_real *x, *w, *bias, *dy;
-    nn_real *y, *dx;
+    const nn_real *from; /* x, of gradients dz or dy */
+    nn_real *to;         /* y, of gradients dx */
+    const nn_real *x, *w, *bias;
     nn_activation activation;
     int average;
 } nn__images;
+
+/* Sets what all of them need, and the rest to 0. It does not return the struct, because gcc would
+   copy it: 1 % of the time in which a small net predicts. */
+static void nn__set_images(nn__images *images, const nn__window *window, const nn__windows *kernels,
+                           const nn_real *from, nn_real *to)
+{
+    memset(images, 0, sizeof *images);
+    images->window = window;
+    images->kernels = kernels;
+    images->from = from;
+    images->to = to;
+}
 
 /* Calls work for all images, which are divided among threads. products is the number of
    multiply-adds for an image. */
@@ -6130,7 +6172,7 @@ static void nn__work_on_images(void (*work)(const nn__images *images, int first,
 /* Returns the number of multiply-adds of a convolution of one image. */
 static double nn__convolution_work(const nn__window *window)
 {
-    return (double)window->out.size * window->height * nn__run_length(window);
+    return (double)window->out.size * nn__patch_length(window);
 }
 
 /* Returns 1 when a grid has so few columns that its rows fill the vectors better: see nn__windows.
@@ -6147,13 +6189,13 @@ static int nn__should_turn(const nn__windows *kernels, const nn__grid *grid)
 static void nn__forward_images(const nn__images *images, int first, int rows)
 {
     const nn__window *const window = images->window;
-    const size_t line = nn__line(window), size = (size_t)window->out.size;
+    const size_t size = (size_t)window->out.size;
     nn__grid grid;
     int b, turns;
 
-    grid.a_row = (size_t)window->stride_width * (size_t)window->padded.channels;
-    grid.a_line = (size_t)window->stride_height * line;
-    grid.a_run = line;
+    grid.a_row = nn__step_across(window);
+    grid.a_line = nn__step_down(window);
+    grid.a_run = nn__line(window);
     grid.a_step = 1;
     grid.b = images->w;
     grid.b_line = 0;
@@ -6169,8 +6211,8 @@ static void nn__forward_images(const nn__images *images, int first, int rows)
     grid.runs = window->height;
     turns = nn__should_turn(images->kernels, &grid);
     for (b = first; b < first + rows; b++) {
-        grid.a = images->x + (size_t)b * (size_t)window->padded.size;
-        grid.c = images->y + (size_t)b * size;
+        grid.a = images->from + (size_t)b * (size_t)window->padded.size;
+        grid.c = images->to + (size_t)b * size;
         if (turns)
             images->kernels->turned(&grid);
         else
@@ -6189,13 +6231,9 @@ static void nn__forward_images(const nn__images *images, int first, int rows)
     {                                                                                              \
         nn__images images;                                                                         \
                                                                                                    \
-        memset(&images, 0, sizeof images);                                                         \
-        images.window = window;                                                                    \
-        images.kernels = &NN__NAME(windows);                                                       \
-        images.x = x;                                                                              \
+        nn__set_images(&images, window, &NN__NAME(windows), x, y);                                 \
         images.w = w;                                                                              \
         images.bias = bias;                                                                        \
-        images.y = y;                                                                              \
         images.activation = activation;                                                            \
         nn__work_on_images(nn__forward_images, &images, rows, nn__convolution_work(window));       \
     }
@@ -6208,6 +6246,7 @@ static void nn__stored_convolution(const nn__window *window, const nn_real *x,
 {
     const int positions = nn__positions(window), in = window->in.channels;
     const size_t plane = (size_t)window->height * (size_t)window->width;
+    const size_t patch_size = (size_t)nn__patch_length(window) * sizeof(nn_real);
     const size_t across = (size_t)window->width * sizeof(nn_real);
     nn_real *z = y;
     int b, i, j, line;
@@ -6216,7 +6255,7 @@ static void nn__stored_convolution(const nn__window *window, const nn_real *x,
         for (i = 0; i < positions; i++)
             for (j = 0; j < window->out.channels; j++) {
                 const nn_real *patch = x + nn__patch(window, i);
-                const unsigned char *stored = w + (size_t)j * (size_t)in * plane * sizeof(nn_real);
+                const unsigned char *stored = w + (size_t)j * patch_size;
                 nn_real sum = nn__stored_real(bias + (size_t)j * sizeof(nn_real));
                 for (line = 0; line < window->height; line++, patch += nn__line(window))
                     sum = nn__stored_sum(patch, window->width, in, stored + (size_t)line * across,
@@ -6242,7 +6281,7 @@ static void nn__convolution_weight_gradient_scalar(const nn__window *window, con
     const int out = window->out.channels;
     int b, i, j, line;
 
-    if (!accumulate) nn__clear_gradient(dw, db, window->height * run, out);
+    if (!accumulate) nn__clear_gradient(dw, db, nn__patch_length(window), out);
     for (b = 0; b < rows; b++, x += window->padded.size)
         for (i = 0; i < positions; i++, dz += out) {
             const nn_real *patch = x + nn__patch(window, i);
@@ -6295,15 +6334,14 @@ static void nn__windows_weight_gradient(const nn__windows *kernels, const nn__wi
                                         const nn_real *x, const nn_real *dz, nn_real *dw,
                                         nn_real *db, int rows, int accumulate)
 {
-    const size_t line = nn__line(window);
     const int run = nn__run_length(window), height = window->height, out = window->out.channels;
     nn__grid grid;
 
     grid.a = x;
-    grid.a_line = line;
+    grid.a_line = nn__line(window);
     grid.a_row = 1;
-    grid.a_run = (size_t)window->stride_height * line;
-    grid.a_step = (size_t)window->stride_width * (size_t)window->padded.channels;
+    grid.a_run = nn__step_down(window);
+    grid.a_step = nn__step_across(window);
     grid.b = dz;
     grid.b_line = 0;
     grid.b_row = grid.c_row = (size_t)out;
@@ -6407,7 +6445,7 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     const nn__windows *const kernels = images->kernels;
     const int lanes = kernels->panels->lanes, run = nn__run_length(window);
     const int width = window->out.width, out = window->out.channels;
-    const int step = window->stride_width * window->padded.channels;
+    const int step = (int)nn__step_across(window);
     const int part = nn__least(run, NN__PATCHES), row = (part - 1) / lanes * lanes + 2 * lanes;
     const int room = part < run || row > NN__PATCHES ? 1 : NN__PATCHES / row;
     const int line_count = nn__least(window->height, room),
@@ -6431,8 +6469,8 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     grid.runs = 1;
     grid.depth = out;
     for (b = first; b < first + rows; b++) {
-        const nn_real *dz = images->dy + (size_t)b * (size_t)window->out.size;
-        nn_real *const dx = images->dx + (size_t)b * (size_t)window->padded.size;
+        const nn_real *dz = images->from + (size_t)b * (size_t)window->out.size;
+        nn_real *const dx = images->to + (size_t)b * (size_t)window->padded.size;
         memset(dx, 0, (size_t)window->padded.size * sizeof *dx);
         for (y = 0; y < window->out.height; y++, dz += (size_t)width * (size_t)out)
             for (position = 0; position < width; position += grid.rows) {
@@ -6478,13 +6516,9 @@ static void nn__transpose_weights(const nn__panels *panels, const nn_real *w, in
     {                                                                                              \
         nn__images images;                                                                         \
                                                                                                    \
-        memset(&images, 0, sizeof images);                                                         \
-        images.window = window;                                                                    \
-        images.kernels = &NN__NAME(windows);                                                       \
+        nn__set_images(&images, window, &NN__NAME(windows), dz, dx);                               \
         images.w = transposed;                                                                     \
-        images.dy = dz;                                                                            \
-        images.dx = dx;                                                                            \
-        nn__transpose_weights(&NN__NAME(panels), w, window->height *nn__run_length(window),        \
+        nn__transpose_weights(&NN__NAME(panels), w, nn__patch_length(window),                      \
                               window->out.channels, transposed);                                   \
         nn__work_on_images(nn__input_gradient_images, &images, rows,                               \
                            nn__convolution_work(window));                                          \
@@ -6503,7 +6537,7 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
 {
     const int positions = nn__positions(window), run = nn__run_length(window);
     const int channels = window->out.channels;
-    const nn_real pixels = (nn_real)window->height * (nn_real)window->width;
+    const nn_real pixels = nn__pixels(window);
     int b, i, c, k, line;
 
     for (b = 0; b < rows; b++, x += window->in.size)
@@ -6520,6 +6554,14 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
             }
 }
 
+#ifdef NN__SIMD
+/* Returns how many numbers a pool of one image reads. */
+static double nn__pool_work(const nn__window *window)
+{
+    return (double)nn__positions(window) * nn__patch_length(window);
+}
+#endif
+
 /* With few channels most lanes would be empty: then the scalar functions are used. */
 #define NN__DEFINE_POOL                                                                            \
     /* A line of y from n channels of the lines of x. */                                           \
@@ -6527,9 +6569,8 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
                                         const nn_real *x, nn_real *y, const int n)                 \
     {                                                                                              \
         const int run = nn__run_length(window), channels = window->out.channels;                   \
-        const size_t line = nn__line(window);                                                      \
-        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
-        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        const size_t line = nn__line(window), step = nn__step_across(window);                      \
+        const NN__VECTOR pixels = NN__SET1(nn__pixels(window));                                    \
         int i, part, k;                                                                            \
                                                                                                    \
         for (i = 0; i < window->out.width; i++, x += step, y += channels) {                        \
@@ -6548,15 +6589,15 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
                                          const int average)                                        \
     {                                                                                              \
         const nn__window *const window = images->window;                                           \
-        const size_t line = (size_t)window->stride_height * nn__line(window);                      \
+        const size_t down = nn__step_down(window);                                                 \
         const int channels = window->out.channels;                                                 \
-        nn_real *y = images->y + (size_t)first * (size_t)window->out.size;                         \
+        nn_real *y = images->to + (size_t)first * (size_t)window->out.size;                        \
         int b, i, c, n;                                                                            \
                                                                                                    \
         for (b = first; b < first + rows; b++)                                                     \
             for (i = 0; i < window->out.height; i++) {                                             \
-                const nn_real *x = images->x + (size_t)b * (size_t)window->in.size;                \
-                x += (size_t)i * line;                                                             \
+                const nn_real *x = images->from + (size_t)b * (size_t)window->in.size;             \
+                x += (size_t)i * down;                                                             \
                 for (c = 0; c < channels; c += n) {                                                \
                     n = NN__LANES_OF(channels - c);                                                \
                     if (n == NN__LANES)                                                            \
@@ -6583,18 +6624,12 @@ static void nn__pool_scalar(const nn__window *window, int average, const nn_real
     {                                                                                              \
         nn__images images;                                                                         \
                                                                                                    \
-        if (window->out.channels < 4) {                                                            \
-            nn__pool_scalar(window, average, x, y, rows);                                          \
-            return;                                                                                \
-        }                                                                                          \
-        memset(&images, 0, sizeof images);                                                         \
-        images.window = window;                                                                    \
+        nn__set_images(&images, window, &NN__NAME(windows), x, y);                                 \
         images.average = average;                                                                  \
-        images.x = x;                                                                              \
-        images.y = y;                                                                              \
-        nn__work_on_images(NN__NAME(pool_images), &images, rows,                                   \
-                           (double)nn__positions(window) * window->height *                        \
-                               nn__run_length(window));                                            \
+        if (window->out.channels < 4)                                                              \
+            nn__pool_scalar(window, average, x, y, rows);                                          \
+        else                                                                                       \
+            nn__work_on_images(NN__NAME(pool_images), &images, rows, nn__pool_work(window));       \
     }
 
 #ifndef NN_NO_TRAIN
@@ -6608,7 +6643,7 @@ static void nn__pool_gradient_scalar(const nn__window *window, int average, cons
 {
     const int positions = nn__positions(window), run = nn__run_length(window);
     const int channels = window->out.channels;
-    const nn_real pixels = (nn_real)window->height * (nn_real)window->width;
+    const nn_real pixels = nn__pixels(window);
     int b, i, c, k, line;
 
     memset(dx, 0, (size_t)rows * (size_t)window->in.size * sizeof *dx);
@@ -6645,12 +6680,11 @@ static int nn__pools_once(const nn__window *window)
     {                                                                                              \
         const nn__window *const window = images->window;                                           \
         const int run = nn__run_length(window), channels = window->out.channels;                   \
-        const size_t line = nn__line(window);                                                      \
-        const size_t step = (size_t)window->stride_width * (size_t)channels;                       \
-        const NN__VECTOR pixels = NN__SET1((nn_real)window->height * (nn_real)window->width);      \
+        const size_t line = nn__line(window), step = nn__step_across(window);                      \
+        const NN__VECTOR pixels = NN__SET1(nn__pixels(window));                                    \
         const NN__VECTOR zero = NN__SET1(0), one = NN__SET1(1);                                    \
         const nn_real *x = images->x + image;                                                      \
-        nn_real *dx = images->dx + image;                                                          \
+        nn_real *dx = images->to + image;                                                          \
         int i, part, k;                                                                            \
                                                                                                    \
         for (i = 0; i < window->out.width; i++, x += step, dx += step, dy += channels) {           \
@@ -6682,16 +6716,15 @@ static int nn__pools_once(const nn__window *window)
                                            const int average, const int fresh)                     \
     {                                                                                              \
         const nn__window *const window = images->window;                                           \
-        const size_t line = (size_t)window->stride_height * nn__line(window);                      \
-        const size_t size = (size_t)window->in.size;                                               \
+        const size_t size = (size_t)window->in.size, down = nn__step_down(window);                 \
         const int channels = window->out.channels;                                                 \
-        const nn_real *dy = images->dy + (size_t)first * (size_t)window->out.size;                 \
+        const nn_real *dy = images->from + (size_t)first * (size_t)window->out.size;               \
         int b, i, c, n;                                                                            \
                                                                                                    \
         for (b = first; b < first + rows; b++) {                                                   \
             size_t at = (size_t)b * size;                                                          \
-            if (!fresh) memset(images->dx + at, 0, size * sizeof(nn_real));                        \
-            for (i = 0; i < window->out.height; i++, at += line) {                                 \
+            if (!fresh) memset(images->to + at, 0, size * sizeof(nn_real));                        \
+            for (i = 0; i < window->out.height; i++, at += down) {                                 \
                 for (c = 0; c < channels; c += n) {                                                \
                     const size_t from = at + (size_t)c;                                            \
                     n = NN__LANES_OF(channels - c);                                                \
@@ -6722,21 +6755,16 @@ static int nn__pools_once(const nn__window *window)
                                                    const nn_real *x, const nn_real *dy,            \
                                                    nn_real *dx, int rows)                          \
     {                                                                                              \
-        const double patch = (double)window->height * nn__run_length(window);                      \
         nn__images images;                                                                         \
                                                                                                    \
-        if (window->out.channels < 4 || patch > 1e6) { /* a float counts to 2^24 */                \
-            nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                            \
-            return;                                                                                \
-        }                                                                                          \
-        memset(&images, 0, sizeof images);                                                         \
-        images.window = window;                                                                    \
+        nn__set_images(&images, window, &NN__NAME(windows), dy, dx);                               \
         images.average = average;                                                                  \
         images.x = x;                                                                              \
-        images.dy = dy;                                                                            \
-        images.dx = dx;                                                                            \
-        nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                          \
-                           2 * nn__positions(window) * patch);                                     \
+        if (window->out.channels < 4 || nn__pixels(window) > 1e6f) /* a float counts to 2^24 */    \
+            nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                            \
+        else                                                                                       \
+            nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                      \
+                               2 * nn__pool_work(window));                                         \
     }
 
 #endif /* NN_NO_TRAIN */
@@ -7973,6 +8001,14 @@ NN__HOT nn__layer nn__layer_at(const nn_model *model, int i)
     return layer;
 }
 
+#ifndef NN_NO_CONVOLUTION
+/* Returns how the window of layer i, a convolution or a pool, moves over its input. */
+static nn__window nn__window_at(const nn_model *model, int i)
+{
+    return nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+}
+#endif
+
 static int nn__outputs(const nn_model *model)
 {
     return nn__outputs_of(model, model->count - 1);
@@ -8829,8 +8865,7 @@ static NN__APART void nn__window_forward(const nn_model *model, int i, const nn_
 {
     const nn_layer_kind kind = model->layers[i].kind;
     const size_t *const offsets = model->offsets + NN__OFFSETS * i;
-    const nn__window window =
-        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const nn__window window = nn__window_at(model, i);
 
     if (nn__is_pool(kind)) {
         NN__RUN(model, pool, &window, nn__is_average(kind), x, y, rows);
@@ -10827,8 +10862,7 @@ static nn__buffers nn__buffers_of(const nn_model *model)
 
 #ifndef NN_NO_CONVOLUTION
         if (layer.kind == NN_LAYER_CONVOLUTION) {
-            const nn__window window =
-                nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+            const nn__window window = nn__window_at(model, i);
             if (nn__is_padded(&window) && window.padded.size > most.padded)
                 most.padded = window.padded.size;
 #ifdef NN__SIMD
@@ -11170,8 +11204,7 @@ static NN__APART void nn__window_input_gradient(const nn_trainer *trainer, int i
                                                 int rows)
 {
     const nn_model *model = trainer->model;
-    const nn__window window =
-        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const nn__window window = nn__window_at(model, i);
     const int padded = nn__is_padded(&window);
 
     if (nn__is_pool(kind)) {
@@ -11189,8 +11222,7 @@ static NN__APART void nn__window_weight_gradient(const nn_trainer *trainer, int 
                                                  int rows)
 {
     const nn_model *model = trainer->model;
-    const nn__window window =
-        nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const nn__window window = nn__window_at(model, i);
 
     if (nn__is_padded(&window)) {
         nn__pad(&window, x, trainer->padded, rows);
@@ -15714,7 +15746,7 @@ static void nn__write_layer(nn__writer *writer, const nn_model *model, int i)
         nn__write_number(writer, (size_t)layer->channels);
         return;
     }
-    window = nn__window_of(layer, model->maps + i, model->maps + i + 1);
+    window = nn__window_at(model, i);
     nn__write_size(writer, " stride ", window.stride_height, window.stride_width);
     if (layer->kind != NN_LAYER_CONVOLUTION) return;
     nn__write_text(writer, " ");
@@ -17550,7 +17582,7 @@ static int nn__layer_fits(const nn_model *model, int i, const nn_layer *layer)
         own->channels != layer->channels || own->padding != layer->padding)
         return 0;
     if (own->kind > NN_LAYER_IMAGE && own->kind != NN_LAYER_GLOBAL_AVERAGE) {
-        const nn__window window = nn__window_of(own, model->maps + i, model->maps + i + 1);
+        const nn__window window = nn__window_at(model, i);
         if (window.stride_height != layer->stride_height ||
             window.stride_width != layer->stride_width)
             return 0;
@@ -18707,7 +18739,7 @@ static void nn__write_windows(nn__exporter *to)
 
     for (i = nn__first_layer(model); i < model->count; i++) {
         const nn__map *map = model->maps + i;
-        const nn__window window = nn__window_of(model->layers + i, map, map + 1);
+        const nn__window window = nn__window_at(model, i);
         const int numbers[] = {map[0].height,       map[0].width, map[0].channels,
                                map[1].height,       map[1].width, map[1].channels,
                                window.height,       window.width, window.stride_height,
@@ -19194,7 +19226,7 @@ static void nn__write_window_node(nn__onnx *to, int i, const nn__layer *layer)
     static const char *const operators[] = {"MaxPool", "AveragePool", "GlobalAveragePool"};
     const nn_model *model = to->model;
     const nn_real *parameters = model->parameters;
-    const nn__window at = nn__window_of(model->layers + i, model->maps + i, model->maps + i + 1);
+    const nn__window at = nn__window_at(model, i);
     const int size[] = {at.out.channels, at.in.channels, at.height, at.width};
     const int stride[] = {at.stride_height, at.stride_width};
     const int pads[] = {at.top, at.left, at.padded.height - at.in.height - at.top,
