@@ -42,11 +42,17 @@ FLAGS.bare = -DNN_NO_CONVOLUTION -DNN_NO_SIMD
 FLAGS.flash = -DFLASH=0x5a
 FLAGS.replay = -DFUZZ_REPLAY
 
+# These have an implementation of nn.h of their own and test what no set of kernels changes: it is
+# compiled without the vector kernels, which take most of the compiler's time.
+SCALAR = checkpoint_options decimal export faults math onnx safetensors_limits safetensors_time \
+    saving unchanged
+$(foreach program,$(SCALAR),$(eval FLAGS/unit/$(program) = -DNN_NO_SIMD))
+
 # What single programs need. -O3 -march=native changes the speed of the test on MNIST, not its bits;
 # export_models only writes text, and is compiled faster.
 FLAGS/reference/accuracy = $(if $(MNIST),-O3 -march=native -DNN_IMPLEMENTATION)
 FLAGS/platform/threads = -pthread
-FLAGS/unit/export_models = -O0
+FLAGS/unit/export_models = -O0 -DNN_NO_SIMD
 FLAGS/platform/openblas = $(BLAS_CFLAGS) $(BLAS_LIBS)
 
 # Those that run longest come first. gradient.c is in double alone.
