@@ -52,6 +52,9 @@ emulate()
 
 # ---- The firmware on the PC ---------------------------------------------------------------------
 
+# With the vector kernels, but without optimisation, which would take most of this suite's time and
+# changes no bit: tests/platform/portable.sh compares the levels.
+
 # The rows as C arrays: every fifth is a test row; classes are numbered as they appear.
 make_rows()
 {
@@ -77,7 +80,7 @@ make_rows()
 # The exported functions that embedded_export.c calls.
 make_exported()
 {
-    ${CC:-cc} -O2 -DNATIVE -DWRITE -I. "-I$work" -o "$work/write.exe" \
+    ${CC:-cc} -O0 -DNATIVE -DWRITE -I. "-I$work" -o "$work/write.exe" \
         "$sources/embedded_export.c" -lm &&
         "$work/write.exe" "$work"
 }
@@ -91,7 +94,7 @@ make_expected()
     define=
     [ "$2" = fma ] || define=-D$2
     # shellcheck disable=SC2086
-    ${CC:-cc} -O2 -DNATIVE "-DFOLDER=\"$work\"" $define -I. "-I$work" -o "$file.exe" \
+    ${CC:-cc} -O0 -DNATIVE "-DFOLDER=\"$work\"" $define -I. "-I$work" -o "$file.exe" \
         "$sources/$1.c" -lm
     "$file.exe" >"$file.text"
     compared "$file.text" >"$file.expected"
