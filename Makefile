@@ -8,6 +8,7 @@
 # make coverage   what the tests reach in nn.h     make analyse   clang-tidy, gcc, cppcheck
 # make fuzz       files and sequences of calls that nobody would think of
 # make playground a page on which one sees networks learn, build/playground.html
+# make python     build a wheel, for Python
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -155,6 +156,30 @@ build/venv/installed:
 build/venv-onnx/installed:
 	/usr/bin/python3 -m venv build/venv-onnx
 	build/venv-onnx/bin/pip install --quiet --disable-pip-version-check onnx onnxruntime
+	touch $@
+
+# Needs Python 3 with venv (Debian: python3-venv), and PyPI for setuptools. The wheel in build/python
+# has nn.h in it, compiled by $(CC): see examples/python/README.md, and tests/platform/python.sh.
+WHEEL = $(addprefix examples/python/,README.md nn.c pyproject.toml setup.py src) nn.h LICENSE
+
+.PHONY: python
+python: build/venv-python/installed
+	rm -rf build/python
+	mkdir -p build/python/source
+	cp -r $(WHEEL) build/python/source
+	CC="$(CC)" build/venv-python/bin/pip wheel --quiet --disable-pip-version-check \
+	    --no-build-isolation --no-deps --wheel-dir build/python build/python/source
+	@ls build/python/*.whl
+
+build/venv-python/installed:
+	/usr/bin/python3 -m venv build/venv-python
+	build/venv-python/bin/pip install --quiet --disable-pip-version-check --upgrade setuptools
+	touch $@
+
+build/venv-sklearn/installed:
+	/usr/bin/python3 -m venv build/venv-sklearn
+	build/venv-sklearn/bin/pip install --quiet --disable-pip-version-check scikit-learn pandas \
+	    safetensors mypy
 	touch $@
 
 # Installs nothing; runs what toolchains it finds and names the others.

@@ -108,6 +108,7 @@ outputs()
 {
     awk '/^[a-z_0-9]*\.c/ { name = $1; sub(/\.c.*/, "", name) }
         /^[^ a-z]|^python/ { name = "" }
+        /^python\/[a-z_0-9]*\.py/ { name = $1; sub(/^python\//, "", name); sub(/\.py.*/, "", name) }
         /^    / && name { print name " " substr($0, 5) }' examples/README.md >"$folder/shown"
     number=0
     while IFS= read -r line; do
