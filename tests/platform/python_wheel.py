@@ -662,6 +662,7 @@ def main():
             failed += 1
             print(f"FAILED {name}")
             traceback.print_exc(file=sys.stdout)
+    FOLDER.cleanup()
     print(f"python: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

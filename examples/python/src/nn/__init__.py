@@ -116,14 +116,14 @@ class Model(AbstractContextManager["Model"]):
     def parameters(self) -> List[Floats]:
         """Views, which may be changed, of the weights [inputs x outputs] and biases [outputs] of
         each layer that has some: see nn_layer_arrays."""
-        views, arrays = [], _c.nn_layer_arrays()
+        views, arrays, handle = [], _c.nn_layer_arrays(), self._handle
         for i in range(len(self.layers)):
-            _c.library.nn_layer_parameters(self._handle, i, arrays)
+            _c.library.nn_layer_parameters(handle, i, arrays)
             sizes = (arrays.inputs, arrays.outputs)
             for shape, start in ((sizes, arrays.weights), (sizes[1:], arrays.biases)):
                 if start:
                     memory: Any = (c_float * int(np.prod(shape))).from_address(start)
-                    memory.owner = self._handle
+                    memory.owner = handle
                     views.append(np.frombuffer(memory, np.float32).reshape(shape))
         return views
 
