@@ -34,12 +34,16 @@ from typing import Any, Dict, NamedTuple
 NUMBERS = (c_int, c_uint64, c_float)
 
 
+def text_of(enum: str, value: int) -> str:
+    return next(text for text, number in ENUMS[enum].items() if number == value)
+
+
 class Error(ValueError):
     """nn.h refused a call, or it failed. `status` is its nn_status: "NN_ERROR_DATA"."""
 
     def __init__(self, status: int, *where: str) -> None:
         super().__init__(status, *where)
-        self.status = "NN_" + list(ENUMS["nn_status"])[status].upper()
+        self.status = "NN_" + text_of("nn_status", status).upper()
 
     def __str__(self) -> str:
         text: str = library.nn_status_text(self.args[0]).decode()
@@ -114,7 +118,7 @@ class Struct(Structure):
 
     def as_dict(self) -> Dict[str, Any]:
         """The fields that are no addresses; enumerators as texts."""
-        return {name: list(ENUMS[self.enums[name]])[getattr(self, name)]
+        return {name: text_of(self.enums[name], getattr(self, name))
                 if name in self.enums else getattr(self, name)
                 for name, kind in self.types().items() if kind is not c_void_p}
 
@@ -135,11 +139,16 @@ def version():
     return re.search(r'#define NN_VERSION +"(.*)"', HEADER.read_text("ascii")).group(1)
 
 
-def python_names(enumerators):
-    """{"NN_SCALE_MIN_MAX": "min_max", ...}: without the words that all of an enum begin with."""
-    prefix = os.path.commonprefix(enumerators)
-    start = prefix.rindex("_") + 1
-    return {name: name[start:].lower() for name in enumerators if not name.endswith("_COUNT")}
+def members(body):
+    """[("NN_SCALE_NONE", "none", 0), ...] of an enum's body: each enumerator, its name in Python
+    without the words that all of them begin with, and its value."""
+    found = re.findall(r"(NN_\w+)(?:\s*=\s*(\w+))?", body)
+    prefix = os.path.commonprefix([name for name, _ in found])
+    start, value = prefix.rindex("_") + 1, -1
+    for name, given in found:
+        value = int(given, 0) if given else value + 1
+        if not name.endswith("_COUNT"):
+            yield name, name[start:].lower(), value
 
 
 def c_type(base, stars, enums):
@@ -192,17 +201,17 @@ def binding_lines(header):
     macros = {name: (name, arguments, body) for name, arguments, body in re.findall(
         r"^#define (NN_\w+)(?:\((.*?)\))?\s+(\{.*\}|NN_\w+\(.*\))$", api, re.M)}
     api = re.sub(r"^#.*$", "", api, flags=re.M)
-    enums = {name: python_names(re.findall(r"NN_\w+", body))
+    enums = {name: list(members(body))
              for name, body in re.findall(r"typedef enum (\w+) \{(.*?)\}", api, re.S)}
     structs = {name: [field for line in body.split(";") if line.strip()
                       for field in declared(line, enums)]
                for name, body in re.findall(r"struct (\w+) \{(.*?)\}", api, re.S)}
-    texts = {name: text for members in enums.values() for name, text in members.items()}
+    texts = {name: text for enum in enums.values() for name, text, _ in enum}
     yield START
     yield f"VERSION = {version()!r}"
     yield "ENUMS: Dict[str, Dict[str, int]] = {"
-    for name, members in enums.items():
-        yield f"    {name!r}: {dict((text, i) for i, text in enumerate(members.values()))},"
+    for name, enum in enums.items():
+        yield f"    {name!r}: {dict((text, value) for _, text, value in enum)},"
     yield "}"
     for name, fields in structs.items():
         yield f"class {name}(Struct):"

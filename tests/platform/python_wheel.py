@@ -53,7 +53,7 @@ def raises(kind, text, call, *arguments, **options):
 
 def refused(status, call, *arguments, **options):
     """The call raises nn.Error with this status and the sentence of nn_status_text."""
-    number = list(_c.ENUMS["nn_status"]).index(status[3:].lower())
+    number = _c.ENUMS["nn_status"][status[3:].lower()]
     raises(nn.Error, _c.library.nn_status_text(number).decode(), call, *arguments, **options)
 
 
