@@ -9,6 +9,7 @@
 # make fuzz       files and sequences of calls that nobody would think of
 # make playground a page on which one sees networks learn, build/playground.html
 # make python     build a wheel, for Python
+# make mpi        one training in many processes
 #
 # make, make run and make test need only a C compiler and make; the rest says what it needs.
 # OpenBLAS is used in the examples where pkg-config finds it; make OPENBLAS=0 does without.
@@ -27,7 +28,7 @@ BLAS_CFLAGS := -DNN_USE_OPENBLAS $(shell pkg-config --cflags openblas)
 BLAS_LIBS := $(shell pkg-config --libs openblas)
 endif
 
-all: $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+all: $(patsubst build/mpi,build/mpi_alone,$(patsubst examples/%.c,build/%,$(wildcard examples/*.c)))
 
 run: build/iris2
 	./build/iris2
@@ -127,6 +128,20 @@ build/playground.html: build/playground.wasm $(wildcard examples/playground/*)
 build/playground_native: examples/playground/playground.c
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(DEPENDENCIES) -o $@ $< $(LDLIBS)
+
+# examples/mpi.c as one process without MPI, and with it (Debian: openmpi-bin libopenmpi-dev). Neither
+# uses OpenBLAS, whose bits depend on more than the shards.
+build/mpi_alone: examples/mpi.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -DNO_MPI $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS)
+
+build/mpi: examples/mpi.c
+	@mkdir -p build
+	mpicc $(CFLAGS) $(DEPENDENCIES) -I. -o $@ $< $(LDLIBS)
+
+mpi:
+	sh tests/platform/mpi.sh
+.PHONY: mpi
 
 # Needs gcc or clang with their sanitizers.
 sanitize:
