@@ -11692,6 +11692,7 @@ static nn_status nn__check_shard(const nn_trainer *trainer, nn_data *rows, const
     if (!rows->rows) return NN_OK;
     status = nn__check_fits(rows, trainer->model, trainer->options->loss);
     if (status != NN_ERROR_WEIGHT) return status;
+    /* This status is of weights. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     while (rows->rows && rows->weight[rows->rows - 1] == 0) rows->rows--;
     return rows->rows ? status : NN_OK;
 }
