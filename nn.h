@@ -6445,7 +6445,7 @@ static void nn__input_gradient_images(const nn__images *images, int first, int r
     const nn__windows *const kernels = images->kernels;
     const int lanes = kernels->panels->lanes, run = nn__run_length(window);
     const int width = window->out.width, out = window->out.channels;
-    const int step = (int)nn__step_across(window);
+    const int step = width > 1 ? (int)nn__step_across(window) : 0; /* one patch has any stride */
     const int part = nn__least(run, NN__PATCHES), row = (part - 1) / lanes * lanes + 2 * lanes;
     const int room = part < run || row > NN__PATCHES ? 1 : NN__PATCHES / row;
     const int line_count = nn__least(window->height, room),

@@ -457,6 +457,32 @@ static void test_training(void)
     nn_model_free(whole);
 }
 
+/* A stride may be longer than any line, up to INT_MAX: then there is one position. */
+static void test_long_strides(void)
+{
+    static const int strides[] = {6, 70000, INT_MAX / 2 + 1, INT_MAX};
+    const nn_data data = net_data();
+    const nn_options how = net_options();
+    nn_model *first = NULL, *model;
+    int i;
+
+    for (i = 0; i < COUNT_OF(strides); i++, first = first ? first : model) {
+        const int s = strides[i];
+        const nn_layer layers[] = {NN_IMAGE(6, 5, 2),
+                                   NN_CONVOLUTION(17, 2, 2, 1, s, SAME, NN_TANH),
+                                   NN_CONVOLUTION(5, 3, 1, s, s, NONE, NN_RELU),
+                                   NN_MAX_POOL(1, 1, s, 1),
+                                   NN_AVERAGE_POOL(1, 1, 1, s),
+                                   NN_DENSE(3, NN_SOFTMAX)};
+
+        model = make_model(NET_INPUTS, layers, COUNT_OF(layers), 2);
+        CHECK(nn_fit(model, &data, &how) == NN_OK);
+        if (i) CHECK(same_parameters(first, model));
+        if (i) nn_model_free(model);
+    }
+    nn_model_free(first);
+}
+
 static void test_dropout(void)
 {
     static nn_real dropout[COUNT_OF(net)] = {0, 0.3f, 0.2f, 0.3f, 0, 0.1f, 0};
@@ -608,6 +634,7 @@ int main(int argc, char **argv)
     RUN(test_values);
     RUN(test_dense_behind_an_image);
     RUN(test_training);
+    RUN(test_long_strides);
     RUN(test_dropout);
     RUN(test_predicting);
     RUN(test_scratch_sizes);
