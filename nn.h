@@ -8085,7 +8085,7 @@ static int nn__fields_fit(const nn_layer *layer)
     if ((layer->kind == NN_LAYER_DENSE || whole) && layer->height) return 0;
     if (whole && layer->width) return 0;
     if ((layer->kind == NN_LAYER_DENSE || pool) && layer->channels) return 0;
-    if (layer->kind != NN_LAYER_CONVOLUTION && layer->padding != NN_PADDING_NONE) return 0;
+    if (layer->kind != NN_LAYER_CONVOLUTION) return layer->padding == NN_PADDING_NONE;
     return (layer->padding == NN_PADDING_NONE || layer->padding == NN_PADDING_SAME) &&
            NN__ONLY(NN_ONLY_PADDINGS, layer->padding);
 }
