@@ -1,6 +1,6 @@
 /* After a failure nothing has changed: not one byte of the model's block, of the trainer's block,
-   of the options, the history and the metadata, whatever the call and the state before it. Calls
-   that are refused for each reason of each function, and every allocation made to fail: the table of
+   of the options, the history and the metadata, whatever the call and the state before it: of a
+   dense net, and of one with a convolution and a pool. Calls that are refused for each reason of each function, and every allocation made to fail: the table of
    these calls makes it long. */
 #define NN_IMPLEMENTATION
 #include "../test.h"
@@ -42,7 +42,7 @@ typedef enum stage {
 typedef struct world {
     unsigned char model_block[BLOCK], trainer_block[BLOCK];
     nn_options options;
-    nn_real dropout[2];
+    nn_real dropout[4];
     nn_history history;
     nn_epoch epochs[CAPACITY];
     char names[4][64]; /* the values of the metadata */
@@ -56,13 +56,34 @@ static int stop_at;
 static unsigned char file[FILE_SIZE], damaged[FILE_SIZE];
 static size_t file_size;
 
-static const nn_layer layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(1, NN_LINEAR)};
-static const nn_layer class_layers[] = {NN_DENSE(3, NN_TANH), NN_DENSE(CLASSES, NN_SOFTMAX)};
-static const nn_layer wide_layers[] = {NN_DENSE(4, NN_TANH), NN_DENSE(1, NN_LINEAR)};
-static const nn_shape shape = {INPUTS, layers, 2};
+/* Of each kind of net: that of the world, one with classes, a wider one. */
+#define IMAGE_LAYERS(channels)                                                                     \
+    NN_IMAGE(1, INPUTS, 1), NN_CONV1D(channels, 2, 1, NN_PADDING_SAME, NN_TANH), NN_MAX_POOL1D(2, 1)
+static const nn_layer dense_nets[3][2] = {{NN_DENSE(3, NN_TANH), NN_DENSE(1, NN_LINEAR)},
+                                          {NN_DENSE(3, NN_TANH), NN_DENSE(CLASSES, NN_SOFTMAX)},
+                                          {NN_DENSE(4, NN_TANH), NN_DENSE(1, NN_LINEAR)}};
+static const nn_layer image_nets[3][4] = {{IMAGE_LAYERS(3), NN_DENSE(1, NN_LINEAR)},
+                                          {IMAGE_LAYERS(3), NN_DENSE(CLASSES, NN_SOFTMAX)},
+                                          {IMAGE_LAYERS(4), NN_DENSE(1, NN_LINEAR)}};
+static int images;     /* 1: the second kind */
+static nn_shape shape; /* of the world's model */
 static nn_real x[ROWS * INPUTS], y[ROWS];
 static int labels[ROWS];
 static const char *const input_names[] = {"height", "width"};
+
+static nn_shape shape_of(int which)
+{
+    nn_shape of = {INPUTS, dense_nets[which], 2};
+    if (images) of.layers = image_nets[which];
+    if (images) of.count = 4;
+    return of;
+}
+
+static nn_model *make_net(int which, uint64_t seed)
+{
+    const nn_shape of = shape_of(which);
+    return make_model(of.inputs, of.layers, of.count, seed);
+}
 
 static int stop(const nn_progress *progress, void *user)
 {
@@ -124,15 +145,16 @@ static void begin(stage at)
     for (i = 0; i < ROWS * INPUTS; i++) x[i] = (nn_real)((i * 7) % 11) / 4 - 1;
     for (i = 0; i < ROWS; i++) y[i] = x[2 * i] - (nn_real)0.5 * x[2 * i + 1] + 100;
     for (i = 0; i < ROWS; i++) labels[i] = i % CLASSES;
-    w.dropout[0] = 0.25f;
+    w.dropout[images] = 0.25f;
     w.history.epochs = w.epochs;
     w.history.capacity = CAPACITY;
     w.options = good_options();
+    shape = shape_of(0);
     CHECK(nn_model_create_in(&model, w.model_block, BLOCK, &shape, 1) == NN_OK);
     CHECK(nn_set_metadata(model, "author", "nobody") == NN_OK);
     CHECK(nn_trainer_create_in(&trainer, w.trainer_block, BLOCK, model, &w.options) == NN_OK);
-    classifier = make_model(INPUTS, class_layers, 2, 2);
-    foreign = make_model(INPUTS, wide_layers, 2, 3);
+    classifier = make_net(1, 2);
+    foreign = make_net(2, 3);
     data = good();
     stop_at = at == FINISHED ? -1 : 5;
     if (at != FRESH) CHECK(nn_trainer_fit(trainer, &data) == NN_OK);
@@ -318,14 +340,17 @@ static const nn_options *with_validation(const nn_data *data)
 static void refused_model(void)
 {
     static const nn_layer bad_layers[] = {NN_DENSE(0, NN_TANH)};
+    static const nn_layer bad_kernel[] = {NN_IMAGE(1, INPUTS, 1),
+                                          NN_CONV1D(1, 3, 1, NN_PADDING_NONE, NN_TANH)};
     static const nn_shape bad_shape = {INPUTS, bad_layers, 1};
+    static const nn_shape bad_image = {INPUTS, bad_kernel, 2};
     const nn_real nan[INPUTS] = {1, N_AN}, zero[INPUTS] = {1, 0}, one[INPUTS] = {1, 1};
     nn_model *made = NULL;
     KEPT(nn_initialize(model, (nn_initialization)9, 1), NN_ERROR_OPTION);
     KEPT(nn_initialize(NULL, NN_INITIALIZE_HE, 1), NN_ERROR_NULL);
     ZEROED(nn_get_shape(NULL, (nn_shape *)(void *)output), NN_ERROR_NULL, sizeof(nn_shape));
-    ZEROED(nn_layer_parameters(model, 2, (nn_layer_arrays *)(void *)output), NN_ERROR_SIZE,
-           sizeof(nn_layer_arrays));
+    ZEROED(nn_layer_parameters(model, shape.count, (nn_layer_arrays *)(void *)output),
+           NN_ERROR_SIZE, sizeof(nn_layer_arrays));
     KEPT(nn_set_metadata(model, "nn.state", "1"), NN_ERROR_METADATA);
     KEPT(nn_set_metadata(model, "author", "\xff"), NN_ERROR_METADATA);
     KEPT(nn_set_metadata(model, "input_names", "a,b,c"), NN_ERROR_SHAPE);
@@ -345,6 +370,34 @@ static void refused_model(void)
     made = model;
     KEPT(nn_model_create_in(&made, output, OUTPUT, &bad_shape, 1), NN_ERROR_SIZE);
     CHECK(!made);
+    made = model;
+    KEPT(nn_model_create_in(&made, output, OUTPUT, &bad_image, 1), NN_ERROR_KERNEL);
+    CHECK(!made);
+}
+
+/* Writing a model, and rounding its weights: too little room, a bad name, a parameter that is not a
+   number. */
+static void refused_exports(void)
+{
+    static const nn_export_options keyword = {"int", 0, 0}, unnamed = {NULL, 1, 1};
+    nn_real *const parameter = nn_parameters(model), kept = *parameter;
+    char *const text = (char *)output;
+    size_t size;
+    KEPT(nn_save_memory(model, output, 16, &size), NN_ERROR_BLOCK);
+    KEPT(nn_save_memory(NULL, output, OUTPUT, &size), NN_ERROR_NULL);
+    KEPT(nn_export_c_memory(model, NULL, text, 16, &size), NN_ERROR_BLOCK);
+    KEPT(nn_export_c_memory(model, &keyword, text, OUTPUT, &size), NN_ERROR_OPTION);
+    KEPT(nn_export_c_memory(model, &unnamed, text, OUTPUT, &size), NN_ERROR_OPTION);
+    KEPT(nn_export_onnx_memory(model, output, 16, &size), NN_ERROR_BLOCK);
+    KEPT(nn_quantize(NULL), NN_ERROR_NULL);
+    *parameter = N_AN;
+    before = w;
+    KEPT(nn_quantize(model), NN_ERROR_PARAMETER);
+    KEPT(nn_save_memory(model, output, OUTPUT, &size), NN_ERROR_PARAMETER);
+    KEPT(nn_export_c_memory(model, NULL, text, OUTPUT, &size), NN_ERROR_PARAMETER);
+    KEPT(nn_export_onnx_memory(model, output, OUTPUT, &size), NN_ERROR_PARAMETER);
+    *parameter = kept;
+    before = w;
 }
 
 static void refused_data(void)
@@ -552,6 +605,7 @@ static void test_refused(void)
         const int failures = test_bad;
         begin((stage)at);
         refused_model();
+        refused_exports();
         refused_data();
         refused_by_all();
         refused_trainer((stage)at);
@@ -603,7 +657,7 @@ static nn_status call_trainer_create(void)
 static nn_status call_create(void)
 {
     nn_model *made = model;
-    const nn_status status = nn_model_create(&made, INPUTS, layers, 2, 1);
+    const nn_status status = nn_model_create(&made, shape.inputs, shape.layers, shape.count, 1);
     CHECK((status == NN_OK) == (made != NULL));
     nn_model_free(made);
     return status;
@@ -729,7 +783,9 @@ static void test_allocations(void)
 
 int main(void)
 {
-    RUN(test_refused);
-    RUN(test_allocations);
+    for (images = 0; images < 2; images++) {
+        RUN(test_refused);
+        RUN(test_allocations);
+    }
     return test_done();
 }
