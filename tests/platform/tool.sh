@@ -276,6 +276,77 @@ runs 0 train image.csv --image 2x2x1 --layers conv2k2,4 --epochs 2 --quiet -o im
     "layers     4 inputs -> image 2x2x1 -> convolution 2 2x2 relu -> 4 relu -> 1 sigmoid"
 tell "training with an image"
 
+# Sequences of 24 samples of 2 signals: the class is whether the first signal turns in 4, in 6 or in
+# 12 samples, from any phase. $work/other has no vector kernels, and prints and writes the same.
+awk 'BEGIN { for (i = 0; i < 48; i++) printf "s%d,", i
+    print "turns"
+    for (i = 0; i < 90; i++) {
+        n = i % 3 == 0 ? 4 : i % 3 == 1 ? 6 : 12
+        for (k = 0; k < 24; k++)
+            printf "%.3f,%.3f,", sin(6.2831853 * (k / n + i * 7 % 13 / 13)), (i * 5 + k * 3) % 7 / 7
+        print "per" n
+    } }' >sequence.csv
+image="--image 1x24x2 --epochs 40 --batch 8 --rate 0.01 --quiet"
+
+# both ARGUMENT...: the tool, and its other compilation, print the same.
+both()
+{
+    runs 0 "$@" && "$work/other" "$@" >out.other 2>err </dev/null && cmp out out.other
+}
+# shellcheck disable=SC2086
+set -- train sequence.csv $image --layers conv6k4,pool2,conv8k3s2p,average2,5 -o s.safetensors
+runs 0 "$@" && mv s.safetensors s.svg a && both "$@" && cmp s.safetensors a/s.safetensors &&
+    cmp s.svg a/s.svg &&
+    awk -F 'accuracy ' '/^test rows/ { good = $2 + 0 > 0.8 } END { exit !good }' out
+tell "training a one-dimensional net, with and without vector kernels"
+runs 0 info s.safetensors && has out "layers     48 inputs -> image 1x24x2 \
+-> convolution 6 1x4 relu -> max pool 1x2 stride 1x2 -> convolution 8 1x3 padded relu stride 1x2 \
+-> average pool 1x2 stride 1x2 -> 5 relu -> 3 softmax"
+tell "nn info says what a one-dimensional net is"
+both evaluate s.safetensors sequence.csv && grep -q '^all rows: .* of 90)' out &&
+    grep -q '^ *per12 ' out
+tell "evaluate a net of sequences"
+both predict s.safetensors sequence.csv && has out "turns,per12,per4,per6" &&
+    [ "$(wc -l <out)" -eq 91 ] && mv out predicted &&
+    awk -F, -v OFS=, '{ last = $49; for (i = 49; i > 1; i--) $i = $(i - 1); $1 = last; print }' \
+        sequence.csv >moved.csv && runs 0 predict s.safetensors moved.csv && cmp out predicted
+tell "predict sequences, in columns of another order too"
+both tune sequence.csv --image 1x24x2 --layers conv4k3,pool2,global --epochs 6 --trials 3 \
+    --folds 2 --quiet && grep -q '^best of 3 trials' out && tail -n 1 out >tuned &&
+    grep -q -- '--image 1x24x2 --layers conv4k3,pool2,global --rate ' tuned &&
+    sed "s|^nn |'$nn' |" tuned >command.sh && sh command.sh >out 2>err && grep -q '^test rows' out
+tell "tune a net of sequences, and train it by the command that tuning prints"
+
+# The exported function gives the class that nn predict prints. Weights of a byte may change some.
+cat >classify.c <<'END'
+#include "exported.c"
+#include <stdio.h>
+int main(void)
+{
+    float x[48], y[3];
+    int i, k;
+    for (;; puts(predict_classes[k])) {
+        for (i = 0; i < 48; i++)
+            if (scanf("%f,", x + i) != 1) return 0;
+        predict(x, y);
+        for (k = 0, i = 1; i < 3; i++)
+            if (y[i] > y[k]) k = i;
+    }
+}
+END
+sed 1d sequence.csv | cut -d, -f1-48 >rows.csv
+sed 1d predicted | cut -d, -f1 >classes
+for form in --c --int8; do
+    both export s.safetensors $form && mv out exported.c &&
+        $cc -std=c99 -O1 -Wall -Wextra -Werror -o classify classify.c -lm &&
+        ./classify <rows.csv >exported && [ "$(wc -l <exported)" -eq 90 ] &&
+        same=$(paste -d, classes exported | awk -F, '$1 == $2 { n++ } END { print n + 0 }') &&
+        [ "$same" -ge "$([ $form = --c ] && echo 90 || echo 85)" ]
+    tell "export $form of a net of sequences"
+done
+both export s.safetensors --onnx && [ -s out ]
+tell "export --onnx of a net of sequences"
+
 # ---- A model that is used -----------------------------------------------------------------------
 
 model=$work/a/m.safetensors
