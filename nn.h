@@ -128,10 +128,10 @@
    same numbers as constants for dense layers. Convolutions work on the image itself, without a
    copy of each patch. With padding they need one padded copy of their input, which all layers
    share: of NN_PREDICT_ROWS rows in the model, of a micro-batch in the trainer. A trainer also has
-   room for the largest kernel and for one input gradient. Max pools store no indices. No step,
-   batch, epoch or prediction allocates anything. Functions that read files, divide data, evaluate
-   or store metadata allocate what they need; their comments say so. With the vector kernels,
-   training and predicting use up to 64 kB of stack; without them, a few kB.
+   room for one input gradient and, for the vector kernels, for the largest kernel. Max pools store
+   no indices. No step, batch, epoch or prediction allocates anything. Functions that read files,
+   divide data, evaluate or store metadata allocate what they need; their comments say so. With the
+   vector kernels, training and predicting use up to 64 kB of stack; without them, a few kB.
 
    MICROCONTROLLERS. With NN_NO_STDIO and NN_NO_MALLOC the library needs only memcpy, memset,
    strlen, sqrtf and fmaf. Training computes in nn_real and never in double, with one exception: a
