@@ -115,13 +115,13 @@ static const nn_layer image_layers[] = {NN_IMAGE(1, EXAMPLE_INPUTS, 1),
                                         NN_CONV1D(3, 2, 1, NN_PADDING_SAME, NN_TANH),
                                         NN_MAX_POOL1D(2, 1), NN_DENSE(1, NN_SIGMOID)};
 static const nn_real image_dropout[] = {0, 0.25f, 0, 0};
-static int images; /* 1: the jobs have the second one */
+static int image_net; /* 1: the jobs have the second one */
 
 static nn_shape net_shape(void)
 {
     nn_shape shape = example_shape;
-    if (images) shape.layers = image_layers;
-    if (images) shape.count = COUNT_OF(image_layers);
+    if (image_net) shape.layers = image_layers;
+    if (image_net) shape.count = COUNT_OF(image_layers);
     return shape;
 }
 
@@ -134,7 +134,7 @@ static nn_model *net_model(uint64_t seed)
 static nn_options net_options(void)
 {
     nn_options how = example_options();
-    if (images) how.dropout = image_dropout;
+    if (image_net) how.dropout = image_dropout;
     return how;
 }
 
@@ -386,19 +386,6 @@ static nn_status job_fold(void)
 
 static const char csv_text[] = "a,b,kind\n1,2,red\n3,\"4\",\"gr\"\"een\"\n5,6,blue\n7,8,red\n";
 
-static nn_status job_csv(void)
-{
-    nn_data data;
-    nn_status status;
-    memset(&data, 0xa5, sizeof data);
-    status = TRY(nn_parse_csv(&data, csv_text, sizeof csv_text - 1, NULL));
-    if (status != NN_OK) CHECK(data_is_zero(&data));
-    nn_data_free(&data);
-    return status;
-}
-
-static const char table_text[] = "a,b,c,d\nx,1,2,3\ny,,4,5\n,6,7,8\n";
-
 static nn_status check_table(nn_status status, nn_data *data)
 {
     if (status != NN_OK) CHECK(data_is_zero(data));
@@ -406,11 +393,43 @@ static nn_status check_table(nn_status status, nn_data *data)
     return status;
 }
 
-/* Reads the text that is its own recipe, while nothing fails. */
-static nn_data make_table(const char *text, nn_csv_options *how)
+/* A table of a text, and of a file. */
+static nn_status parse_table(const char *text, const nn_csv_options *how)
 {
     nn_data data;
-    how->text_columns = how->impute = 1;
+    memset(&data, 0xa5, sizeof data);
+    return check_table(TRY(nn_parse_csv(&data, text, strlen(text), how)), &data);
+}
+
+static nn_status read_table(const char *name, const nn_csv_options *how)
+{
+    nn_data data;
+    memset(&data, 0xa5, sizeof data);
+    return check_table(TRY(nn_read_csv(&data, temporary(name), how)), &data);
+}
+
+/* With categories of texts, where impute is 1 also in missing cells. */
+static nn_csv_options text_options(const char *target, int impute)
+{
+    nn_csv_options how;
+    memset(&how, 0, sizeof how);
+    how.target = target;
+    how.text_columns = 1;
+    how.impute = impute;
+    return how;
+}
+
+static nn_status job_csv(void)
+{
+    return parse_table(csv_text, NULL);
+}
+
+static const char table_text[] = "a,b,c,d\nx,1,2,3\ny,,4,5\n,6,7,8\n";
+
+/* Reads the text that is its own recipe, while nothing fails. */
+static nn_data make_table(const char *text, const nn_csv_options *how)
+{
+    nn_data data;
     CHECK(nn_parse_csv(&data, text, strlen(text), how) == NN_OK);
     return data;
 }
@@ -418,13 +437,8 @@ static nn_data make_table(const char *text, nn_csv_options *how)
 /* Categories, a mean for the missing cell, several targets out of their order. */
 static nn_status job_table(void)
 {
-    nn_csv_options how;
-    nn_data data;
-    memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
-    how.target = "d,c";
-    how.text_columns = how.impute = 1;
-    return check_table(TRY(nn_parse_csv(&data, table_text, sizeof table_text - 1, &how)), &data);
+    const nn_csv_options how = text_options("d,c", 1);
+    return parse_table(table_text, &how);
 }
 
 /* Given classes, marks of missing cells, rows that are dropped. */
@@ -433,29 +447,24 @@ static nn_status job_classes(void)
     static const char text[] = "a,kind\n1,red\n-,blue\n3,red\n4,\"bl\"\"ue\"\n";
     static const char *const names[] = {"bl\"ue", "red"};
     nn_csv_options how;
-    nn_data data;
     memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
     how.class_names = names;
     how.classes = 2;
     how.missing = "-";
     how.drop_bad_rows = 1;
-    return check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &how)), &data);
+    return parse_table(text, &how);
 }
 
 /* The same table by the recipe of other data, with the columns in another order and one more. */
 static nn_status job_table_like(void)
 {
     static const char text[] = "d,more,c,b,a\n3,0,2,1,x\n";
-    nn_csv_options how, again;
-    nn_data like, data;
-    memset(&how, 0, sizeof how);
+    const nn_csv_options how = text_options("d,c", 1);
+    nn_csv_options again;
+    nn_data like = make_table(table_text, &how);
     memset(&again, 0, sizeof again);
-    memset(&data, 0xa5, sizeof data);
-    how.target = "d,c";
-    like = make_table(table_text, &how);
     again.like = &like;
-    check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &again)), &data);
+    parse_table(text, &again);
     nn_data_free(&like);
     return last_status;
 }
@@ -464,28 +473,22 @@ static nn_status job_table_like(void)
 static nn_status job_many_texts(void)
 {
     static char text[40000];
-    nn_csv_options how;
-    nn_data data;
+    const nn_csv_options how = text_options(NULL, 0);
     size_t used = 0;
     int i;
-    memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
     for (i = 0; i < 200; i++)
         used += (size_t)sprintf(text + used, "a text that takes some room, number %d,%d\n", i, i);
-    how.text_columns = 1;
-    return check_table(TRY(nn_parse_csv(&data, text, used, &how)), &data);
+    return parse_table(text, &how);
 }
 
 /* A model that was trained on a table, with its recipe. */
 static nn_model *make_table_model(void)
 {
-    nn_csv_options how;
+    const nn_csv_options how = text_options("d,c", 1);
     nn_options options = make_options(NN_MSE, NN_SGD, 0);
     const nn_layer layer = dense_layer(2, NN_LINEAR);
     nn_data data;
     nn_model *model;
-    memset(&how, 0, sizeof how);
-    how.target = "d,c";
     options.epochs = 1;
     data = make_table(table_text, &how);
     model = make_model(data.inputs, &layer, 1, 1);
@@ -500,11 +503,9 @@ static nn_status job_table_of_model(void)
 {
     nn_model *model = make_table_model();
     nn_csv_options how;
-    nn_data data;
     memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
     how.model = model;
-    check_table(TRY(nn_read_csv(&data, temporary("table"), &how)), &data);
+    read_table("table", &how);
     nn_model_free(model);
     return last_status;
 }
@@ -512,13 +513,11 @@ static nn_status job_table_of_model(void)
 /* A model keeps the recipe, the names of the inputs and what it had. */
 static nn_status job_fit_table(void)
 {
-    nn_csv_options how;
+    const nn_csv_options how = text_options("d,c", 1);
     nn_options options = make_options(NN_MSE, NN_SGD, 0);
     const nn_layer layer = dense_layer(2, NN_LINEAR);
     nn_data data;
     nn_model *model;
-    memset(&how, 0, sizeof how);
-    how.target = "d,c";
     options.epochs = 1;
     options.target_scaling = NN_SCALE_STANDARD;
     data = make_table(table_text, &how);
@@ -534,13 +533,11 @@ static nn_status job_fit_table(void)
 
 static nn_status job_importance_of_table(void)
 {
-    nn_csv_options how;
+    const nn_csv_options how = text_options("d,c", 1);
     nn_model *model = make_table_model();
     nn_input_importance results[16];
     nn_data data;
-    memset(&how, 0, sizeof how);
     memset(results, 0xa5, sizeof results);
-    how.target = "d,c";
     data = make_table(table_text, &how);
     TRY(nn_importance(model, &data, NULL, 2, results));
     if (last_status != NN_OK) CHECK(all_zero(results, (size_t)data.inputs * sizeof *results));
@@ -564,35 +561,22 @@ static nn_status job_export_onnx_memory(void)
 /* A row that is longer than what is read at a time. */
 static nn_status job_read_long_row(void)
 {
-    nn_csv_options how;
-    nn_data data;
-    memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
-    how.text_columns = 1;
-    return check_table(TRY(nn_read_csv(&data, temporary("long"), &how)), &data);
+    const nn_csv_options how = text_options(NULL, 0);
+    return read_table("long", &how);
 }
 
 /* The same in the first row, where the ends of lines are looked for. */
 static nn_status job_read_long_first_row(void)
 {
-    nn_csv_options how;
-    nn_data data;
-    memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
-    how.text_columns = 1;
-    return check_table(TRY(nn_read_csv(&data, temporary("first"), &how)), &data);
+    const nn_csv_options how = text_options(NULL, 0);
+    return read_table("first", &how);
 }
 
 /* A first row that ends with an empty cell: the rows behind it are read first. */
 static nn_status job_read_late_column(void)
 {
-    nn_csv_options how;
-    nn_data data;
-    memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
-    how.text_columns = how.impute = 1;
-    how.target = "2";
-    return check_table(TRY(nn_read_csv(&data, temporary("late"), &how)), &data);
+    const nn_csv_options how = text_options("2", 1);
+    return read_table("late", &how);
 }
 
 /* A first row of data, with a class. */
@@ -600,11 +584,9 @@ static nn_status job_first_row(void)
 {
     static const char text[] = "1,red\n2,tan\n";
     nn_csv_options how;
-    nn_data data;
     memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
     how.header = NN_CSV_HEADER_NO;
-    return check_table(TRY(nn_parse_csv(&data, text, sizeof text - 1, &how)), &data);
+    return parse_table(text, &how);
 }
 
 /* By a recipe without names, where the targets are missing. */
@@ -612,36 +594,26 @@ static nn_status job_numbers_like(void)
 {
     static const char text[] = "1,2,3\n4,5,6\n", other[] = "7,8\n";
     nn_csv_options how;
-    nn_data like, data;
+    nn_data like;
     memset(&how, 0, sizeof how);
-    memset(&data, 0xa5, sizeof data);
     CHECK(nn_parse_csv(&like, text, sizeof text - 1, NULL) == NN_OK);
     how.like = &like;
-    check_table(TRY(nn_parse_csv(&data, other, sizeof other - 1, &how)), &data);
+    parse_table(other, &how);
     nn_data_free(&like);
     return last_status;
 }
 
 static nn_status job_read_csv(void)
 {
-    nn_data data;
-    nn_status status;
-    memset(&data, 0xa5, sizeof data);
-    status = TRY(nn_read_csv(&data, temporary("csv"), NULL));
-    if (status != NN_OK) CHECK(data_is_zero(&data));
-    nn_data_free(&data);
-    return status;
+    return read_table("csv", NULL);
 }
 
 static nn_status job_idx(void)
 {
     nn_data data;
-    nn_status status;
     memset(&data, 0xa5, sizeof data);
-    status = TRY(nn_read_idx(&data, temporary("images"), temporary("labels"), 3, NULL));
-    if (status != NN_OK) CHECK(data_is_zero(&data));
-    nn_data_free(&data);
-    return status;
+    return check_table(TRY(nn_read_idx(&data, temporary("images"), temporary("labels"), 3, NULL)),
+                       &data);
 }
 
 static nn_status job_load(void)
@@ -1087,7 +1059,7 @@ static void test_readonly_folder(void)
 int main(void)
 {
     no_faults();
-    for (images = 0; images < 2; images++) {
+    for (image_net = 0; image_net < 2; image_net++) {
         RUN(test_allocations);
         RUN(test_reads);
         RUN(test_no_overwriting);
