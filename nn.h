@@ -6760,7 +6760,7 @@ static int nn__pools_once(const nn__window *window)
         nn__set_images(&images, window, &NN__NAME(windows), dy, dx);                               \
         images.average = average;                                                                  \
         images.x = x;                                                                              \
-        if (window->out.channels < 4 || nn__pixels(window) > 1e6f) /* a float counts to 2^24 */    \
+        if (window->out.channels < 4 || nn__pixels(window) > 1000000) /* a float counts to 2^24 */ \
             nn__pool_gradient_scalar(window, average, x, dy, dx, rows);                            \
         else                                                                                       \
             nn__work_on_images(NN__NAME(pool_gradient_images), &images, rows,                      \
