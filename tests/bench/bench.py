@@ -475,9 +475,9 @@ PROSE = """# The benchmark on {processor}
 - image-net has images of 28 x 28 pixels, 8 and 16 channels of 5 x 5 kernels, each with a largest
   number of 2 x 2 behind it, and dense layers of 64 and 10. sensor-net has 128 samples of 3 signals,
   8 channels of 5 and 16 of 3 samples, their averages, and a dense layer of 6. Both are measured in
-  short samples of nn_train_batch. PyTorch has the layout of images that is faster. "Copied patches
-  and OpenBLAS" is `im2col.h`: the patches of an image are copied to a matrix, which OpenBLAS
-  multiplies by the kernels, as many libraries do.
+  short samples of nn_train_batch. PyTorch has the layout of images that is faster. "im2col,
+  OpenBLAS" is `im2col.h`: the patches of an image are copied to a matrix, which OpenBLAS multiplies
+  by the kernels, as many libraries do.
 - Nets with one output are sigmoid throughout and are trained with the squared error and SGD (FANN
   one row at a time, whatever the batch). The others end in softmax and are trained with the
   cross-entropy and Adam; their hidden layers are ReLU, those of 64-64-64-10 tanh.
@@ -500,7 +500,7 @@ def loss_text(loss):
 
 def write_table(results, backend, busy):
     found = versions([result.case for result in results], backend)
-    found.update(train="nn_train_batch", im2col="copied patches and OpenBLAS",
+    found.update(train="nn_train_batch", im2col="im2col, OpenBLAS",
                  one_thread="one thread", first_epoch="the first epoch")
     family = cpu_info("cpu family")
     processor = cpu_info("model name") or platform.processor() or platform.machine()

@@ -3,7 +3,7 @@
     chart.py tests/bench/results-PROCESSOR.md examples/speed.svg
 
 Each group of bars is one row of the table: nn.h and the libraries beside it. The longest bar of a
-group is the fastest. The program prints the same five rows as lines of README.md.
+group is the fastest. The program prints the same six rows as lines of README.md.
 """
 
 import re
@@ -13,6 +13,7 @@ GROUPS = [  # a row's work, and the group's title
     ("forward 256x256x256", "Product of two 256 x 256 matrices"),
     ("training 784-128-10, batch 32", "Training 784-128-10 with Adam, batch 32"),
     ("training 1024-1024-1024-1024-10, batch 256", "Training 1024-1024-1024-1024-10, batch 256"),
+    ("training image-net, batch 32", "Training two convolutions of 28 x 28 pixels"),
     ("training 2-8-1, batch 1", "Training 2-8-1 one row at a time"),
     ("predicting one row, 784-128-10", "Predicting one row, 784-128-10"),
 ]
