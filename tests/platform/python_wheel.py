@@ -521,6 +521,8 @@ def test_interrupt():
                "x = np.random.default_rng(1).normal(size=(int(sys.argv[1]), 3))\n"
                "model = nn.Model(3, [(8, 'tanh'), (3, 'linear')])\n"
                "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+               # a shell may have started this test with the signal ignored
+               "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                "usual = signal.getsignal(signal.SIGINT)\n"
                "try:\n    model.fit(x, x, epochs=2**22)\n"
                "except KeyboardInterrupt:\n    print('interrupted')\n"
