@@ -1,9 +1,10 @@
 #!/bin/sh
 # Firmware that trains on the device: sh tests/embedded/embedded.sh, from the repository root.
 # Builds embedded*.c, and with them the board's gesture.c, for microcontrollers and runs them in
-# emulators: what they print must be what the PC's build prints, to the last bit. Then what the header costs a microcontroller: code, memory and stack, against budgets,
-# of dense nets and of one with a convolution; and what it must not have there. With the
-# argument "sizes": what each function of embedded_size.c's programs takes.
+# emulators: what they print must be what the PC's build prints, to the last bit. Then what the
+# header costs a microcontroller: code, memory and stack, against budgets, of dense nets and of one
+# with a convolution; and what it must not have there. With the argument "sizes": what each function
+# of embedded_size.c's programs takes.
 # Installs nothing: what has no tools here is skipped, which with CI=true is a failure.
 suite=embedded
 . tests/platform/jobs.sh

@@ -1,7 +1,7 @@
 /* After a failure nothing has changed: not one byte of the model's block, of the trainer's block,
    of the options, the history and the metadata, whatever the call and the state before it: of a
-   dense net, and of one with a convolution and a pool. Calls that are refused for each reason of each function, and every allocation made to fail: the table of
-   these calls makes it long. */
+   dense net, and of one with a convolution and a pool. Calls that are refused for each reason of
+   each function, and every allocation made to fail: the table of these calls makes it long. */
 #define NN_IMPLEMENTATION
 #include "../test.h"
 
